@@ -1,0 +1,26 @@
+"""Starts Tieout: ``streamlit run app.py`` serves screens, cookie routes and health check, and starts the worker."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import streamlit as st
+from starlette.concurrency import run_in_threadpool
+
+from finops_core import start
+from finops_core.api import routes
+from finops_core.platform.settings import Settings
+from ui import errors
+from ui.session import the_desk
+
+
+@asynccontextmanager
+async def lifespan(_app: st.App) -> AsyncIterator[None]:
+    """Before the first page: the schema and, in demo mode, the demo company; beside the pages: the worker."""
+    settings = Settings()
+    desk = await run_in_threadpool(start.prepare, settings)
+    desk.close()
+    with start.children(settings):
+        yield
+
+
+app = st.App("ui/shell.py", routes=routes(the_desk), lifespan=lifespan, on_script_error=errors.shown)

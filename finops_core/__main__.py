@@ -1,0 +1,95 @@
+"""The command line: ``python -m finops_core COMMAND``. A thin layer over the same verbs the screens use."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from finops_core.kernel.errors import FinOpsError
+from finops_core.platform.settings import Settings
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+Parent = Annotated[int | None, typer.Option(help="Leave when this process is gone.")]
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to the present schema and the registry up to date."""
+    from finops_core.start import prepare
+
+    prepare(Settings()).close()
+    typer.echo("The database is up to date.")
+
+
+@app.command()
+def setup() -> None:
+    """Make the one-time link for the first administrator (outside demo mode)."""
+    from finops_core import security
+    from finops_core.desk import open_desk
+    from finops_core.kernel.actor import system_actor
+    from finops_core.platform.crypto import load_master_key
+    from finops_core.start import prepare
+
+    settings = Settings()
+    load_master_key(settings.master_key.get_secret_value(), settings.data_dir, may_create=True)
+    prepare(settings).close()
+    with open_desk(settings) as desk, desk.work(system_actor()) as work:
+        token = security.first_administrator_link(work)
+    typer.echo("Open this address within 24 hours to become the first administrator:")
+    typer.echo(f"  http://localhost:8501/?setup={token}")
+
+
+@app.command()
+def worker(parent: Parent = None) -> None:
+    """Run a worker: queue, schedules, sealing of the log."""
+    import logging
+
+    from finops_core.desk import open_desk
+    from finops_core.worker.main import run_worker
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("apscheduler").setLevel(logging.WARNING)
+    with open_desk() as desk:
+        run_worker(desk, parent)
+
+
+@app.command("stripe-sandbox")
+def stripe_sandbox(parent: Parent = None, port: int | None = None, database: Path | None = None) -> None:
+    """Run the local Stripe sandbox alone, on this machine's loopback address."""
+    from urllib.parse import urlsplit
+
+    from finops_core.adapters.stripe_sandbox.server import serve
+
+    settings = Settings()
+    wanted = port or urlsplit(settings.stripe_sandbox_url).port or 12111
+    serve(wanted, database or settings.data_dir / "stripe-sandbox.sqlite", parent)
+
+
+@app.command("verify-audit")
+def verify_audit() -> None:
+    """Check the whole audit log; names every row that was edited, deleted, inserted or cut. Exit code 1 if any."""
+    from finops_core import audit
+    from finops_core.desk import open_desk
+    from finops_core.kernel.actor import system_actor
+
+    settings = Settings()
+    with open_desk(settings) as desk, desk.read(system_actor()) as reading:
+        found = audit.verify(reading, settings.heads_dir)
+    typer.echo(f"{found.size} sealed records, {found.unsealed} not sealed yet, root {found.root}")
+    for finding in found.findings:
+        typer.echo(f"  position {finding.position}: {finding.record_id}: {finding.what}")
+    typer.echo("The log is whole." if found.ok else "THE LOG WAS TAMPERED WITH.")
+    raise typer.Exit(0 if found.ok else 1)
+
+
+def main() -> None:
+    """Entry of the ``tieout`` program: errors as sentences, exit code 2."""
+    try:
+        app()
+    except FinOpsError as error:
+        typer.echo(f"{error.code}: {error}", err=True)
+        raise SystemExit(2) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,7 @@
+"""A local, stateful stand-in for Stripe's payout API: the provider of demo mode and the test double of record.
+
+It holds no real money and can reach none: every answer says ``livemode: false`` and every id contains ``_sbx``.
+State lives in one SQLite file, so a payout once made is never forgotten by a restart. ``server`` answers HTTP on
+loopback only; ``seeding`` prepares accounts without HTTP. Not a copy of all of Stripe: an endpoint that is not here
+answers 404.
+"""

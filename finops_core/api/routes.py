@@ -1,0 +1,30 @@
+"""Every route, in one list, and which of them answer without a sign-in."""
+
+from starlette.routing import BaseRoute, Route
+
+from finops_core.api.health import HealthCheck
+from finops_core.api.requests import DeskGetter
+from finops_core.api.session import SessionDoor
+
+# A route that is not named here needs a living session. A test holds this list against what the routes do.
+OPEN_ROUTES = frozenset(
+    {
+        ("POST", "/session/begin"),  # its single-use ticket is the proof
+        ("POST", "/session/end"),  # ends only the session of the cookie that comes with it
+        ("GET", "/healthz"),  # says nothing of any organisation
+    }
+)
+
+
+def routes(desk: DeskGetter) -> list[BaseRoute]:
+    """The routes to hang into the server.
+
+    Args:
+        desk: gives the open desk; called at the first request, so that making the list opens nothing.
+    """
+    door, health = SessionDoor(desk), HealthCheck(desk)
+    return [
+        Route("/session/begin", door.begin, methods=["POST"]),
+        Route("/session/end", door.end, methods=["POST"]),
+        Route("/healthz", health.answer, methods=["GET"]),
+    ]

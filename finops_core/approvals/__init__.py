@@ -1,0 +1,63 @@
+"""Approvals: somebody asks, somebody else decides, and only what was decided may happen."""
+
+from finops_core.approvals.authority import end_authority, grant_authority
+from finops_core.approvals.queries import (
+    AuthorityView,
+    DecisionView,
+    RequestPage,
+    RequestView,
+    approved_by,
+    authorities,
+    decided,
+    eligible,
+    is_approved,
+    of_subject,
+    request_view,
+    waiting,
+    waiting_for_me,
+)
+from finops_core.approvals.rules import ANY_CURRENCY, Authority, Decision, Level, Refusal, State
+from finops_core.approvals.service import (
+    Approved,
+    Expired,
+    Rejected,
+    Withdrawn,
+    decide,
+    expire_due,
+    request,
+    supersede,
+    withdraw,
+)
+
+__all__ = [
+    "ANY_CURRENCY",
+    "Approved",
+    "Authority",
+    "AuthorityView",
+    "Decision",
+    "DecisionView",
+    "Expired",
+    "Level",
+    "Refusal",
+    "Rejected",
+    "RequestPage",
+    "RequestView",
+    "State",
+    "Withdrawn",
+    "approved_by",
+    "authorities",
+    "decide",
+    "decided",
+    "eligible",
+    "end_authority",
+    "expire_due",
+    "grant_authority",
+    "is_approved",
+    "of_subject",
+    "request",
+    "request_view",
+    "supersede",
+    "waiting",
+    "waiting_for_me",
+    "withdraw",
+]

@@ -1,0 +1,17 @@
+"""Every kind of background work beside runs themselves."""
+
+from collections.abc import Mapping
+
+from finops_core.kernel.job import Job
+from finops_core.payouts.look_up import look_up_unsettled
+from finops_core.upkeep.jobs import clean_up, expire_requests
+
+MINUTE_S, HOUR_S = 60, 3600
+
+_ALL = (
+    Job("payouts.look_up", look_up_unsettled, every_s=MINUTE_S),
+    Job("approvals.expire", expire_requests, every_s=MINUTE_S),
+    Job("upkeep.clean_up", clean_up, every_s=HOUR_S),
+)
+
+JOBS: Mapping[str, Job] = {job.kind: job for job in _ALL}

@@ -1,0 +1,12 @@
+"""Who hears which news, in the unit that tells it, before it commits."""
+
+from collections.abc import Mapping, Sequence
+
+from finops_core import approvals, operations
+from finops_core.kernel.job import Event, Listener
+
+LISTENERS: Mapping[type[Event], Sequence[Listener]] = {
+    approvals.Approved: (operations.on_approved,),
+    approvals.Rejected: (operations.on_rejected,),
+    approvals.Expired: (operations.on_expired,),
+}

@@ -1,0 +1,11 @@
+"""Every built-in operation. Another one is another line here."""
+
+from collections.abc import Mapping
+
+from finops_core.kernel.operation import Operation
+from finops_core.operations.operations import CSV_TOTALS
+from finops_core.payouts.operations import STRIPE_BALANCE
+
+_BUILT_IN = (STRIPE_BALANCE, CSV_TOTALS)
+
+OPERATIONS: Mapping[str, Operation] = {operation.id: operation for operation in _BUILT_IN}

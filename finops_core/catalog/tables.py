@@ -1,0 +1,11 @@
+"""Every table of the desk. Importing this module fills the metadata that migrations and guards read."""
+
+import finops_core.approvals.models
+import finops_core.audit.models
+import finops_core.connections.models
+import finops_core.platform.queue
+import finops_core.reference.models
+import finops_core.security.models  # noqa: F401
+from finops_core.platform.tables import METADATA
+
+TABLES = METADATA

@@ -1,0 +1,107 @@
+"""The front door: opens everything once and gives out units of work. Wiring only; no rule lives here."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
+
+from finops_core import audit, security
+from finops_core.adapters.file_store import FolderFileStore
+from finops_core.catalog.listeners import LISTENERS
+from finops_core.catalog.operations import OPERATIONS
+from finops_core.catalog.tables import TABLES
+from finops_core.kernel.actor import Actor
+from finops_core.kernel.clock import Clock, SystemClock
+from finops_core.kernel.errors import FinOpsError, NotAllowed
+from finops_core.platform import schema
+from finops_core.platform.crypto import Vault, load_master_key
+from finops_core.platform.db import Database, open_database, open_owner_engine
+from finops_core.platform.ports import PayoutProvider, Ports, ProviderCredentials
+from finops_core.platform.settings import Settings
+from finops_core.platform.work import Reading, UnitFactory, Work
+
+
+class Desk:
+    """Everything, opened. Cheap to keep, safe to share between threads; close it when done."""
+
+    def __init__(self, settings: Settings, database: Database, ports: Ports) -> None:
+        self.settings = settings
+        self.database = database
+        self.ports = ports
+        self._units = UnitFactory(database, ports, LISTENERS, security.permissions_of)
+
+    @contextmanager
+    def work(self, actor: Actor) -> Iterator[Work]:
+        """One transaction for one actor; commits on leaving. A refusal is recorded in a second unit of its own."""
+        try:
+            with self._units.work(actor) as work:
+                yield work
+        except NotAllowed as refusal:
+            self._record_refusal(actor, refusal)
+            raise
+
+    @contextmanager
+    def read(self, actor: Actor, orgs: Iterable[str] = ()) -> Iterator[Reading]:
+        """A consistent look that never writes. ``orgs`` may span organisations the actor has a role in."""
+        wanted = frozenset(orgs)
+        try:
+            with self._units.read(actor, wanted) as reading:
+                if wanted:
+                    security.require_orgs(reading, wanted)
+                yield reading
+        except NotAllowed as refusal:
+            self._record_refusal(actor, refusal)
+            raise
+
+    def migrate(self) -> None:
+        """Bring the database to the present schema and set its guards; safe to call at every start."""
+        engine = open_owner_engine(self.settings)
+        try:
+            schema.migrate(engine, TABLES)
+        finally:
+            engine.dispose()
+
+    def close(self) -> None:
+        """Give back the connections."""
+        self.database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _record_refusal(self, actor: Actor, refusal: FinOpsError) -> None:
+        with self._units.work(actor) as work:
+            audit.record(work, "access.denied", f"actor:{actor.id}", detail={"code": refusal.code, **_plain(refusal)})
+
+
+def open_desk(settings: Settings | None = None, *, clock: Clock | None = None) -> Desk:
+    """Open the desk: settings from the environment unless given. Does not migrate."""
+    settings = settings or Settings()
+    key = load_master_key(settings.master_key.get_secret_value(), settings.data_dir, may_create=settings.demo)
+    ports = Ports(
+        clock=clock or SystemClock(),
+        settings=settings,
+        vault=Vault(key),
+        file_store=FolderFileStore(settings.data_dir / "files"),
+        provider=lambda credentials: _provider(credentials, settings),
+        operations=OPERATIONS,
+    )
+    return Desk(settings, open_database(settings), ports)
+
+
+def _provider(credentials: ProviderCredentials, settings: Settings) -> PayoutProvider:
+    # Imported on first use: the SDK costs a quarter of a second that pages never need.
+    from finops_core.adapters.stripe_payouts import StripePayouts  # noqa: PLC0415
+
+    return StripePayouts(credentials, settings.provider_timeout_s)
+
+
+def _plain(refusal: FinOpsError) -> dict[str, str | list[str]]:
+    return {
+        key: [str(item) for item in value] if isinstance(value, list | tuple) else str(value)
+        for key, value in refusal.context.items()
+    }

@@ -1,0 +1,97 @@
+"""The five figures of the first screen."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from finops_core import approvals, operations, payouts
+from finops_core.kernel.permissions import Permission
+from finops_core.operations import ExecutionFilter, PublicState
+from finops_core.payouts import PayoutState
+from finops_core.platform.work import Reading
+
+WEEK = timedelta(days=7)
+
+
+class Tone(StrEnum):
+    """How a figure should feel."""
+
+    NEUTRAL = "neutral"
+    WAITING = "waiting"
+    BAD = "bad"
+    GOOD = "good"
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One figure: a count, its amounts per currency (minor units), and where its rows are.
+
+    Attributes:
+        page: the page that lists the rows.
+        query: the filters to put into that page's address.
+    """
+
+    key: str
+    label: str
+    value: int
+    page: str
+    query: Mapping[str, str]
+    tone: Tone
+    amounts: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class HomeView:
+    """The figures and the instant they hold for."""
+
+    as_of: datetime
+    figures: tuple[Figure, ...]
+
+
+def home(reading: Reading) -> HomeView:
+    """Waiting for me, running, paid this week, failed this week, in doubt; each counts only what the person may see."""
+    reading.require(Permission.HOME_VIEW)
+    week_ago = reading.now - WEEK
+    running = operations.executions(reading, ExecutionFilter(public=PublicState.RUNNING), limit=0).total
+    failed = ExecutionFilter(public=PublicState.FAILED, submitted=True, ended_since=week_ago)
+    failures = operations.executions(reading, failed, limit=0).total
+    counts = payouts.counts(reading)
+    doubtful = counts.get(PayoutState.IN_DOUBT, 0) + counts.get(PayoutState.NEEDS_REVIEW, 0)
+    paid = payouts.paid_since(reading, week_ago)
+    return HomeView(
+        reading.now,
+        (
+            _waiting(reading),
+            Figure("running", "Running", running, "executions", {"state": "running"}, Tone.NEUTRAL),
+            Figure(
+                "paid_week",
+                "Paid in 7 days",
+                paid.count,
+                "executions",
+                {"operation": "payouts.stripe_balance", "state": "completed"},
+                Tone.GOOD,
+                paid.amounts,
+            ),
+            Figure("failed", "Failed in 7 days", failures, "executions", {"state": "failed"}, _bad(failures)),
+            Figure("in_doubt", "In doubt", doubtful, "executions", {"payouts": "in_doubt"}, _bad(doubtful)),
+        ),
+    )
+
+
+def _waiting(reading: Reading) -> Figure:
+    if reading.may(Permission.APPROVALS_DECIDE):
+        waiting = [request for request in approvals.waiting(reading) if request.may_decide]
+        amounts: dict[str, int] = {}
+        for request in waiting:
+            for currency, minor in request.amounts.items():
+                amounts[currency] = amounts.get(currency, 0) + minor
+        tone = Tone.WAITING if waiting else Tone.NEUTRAL
+        return Figure("waiting", "Waiting for me", len(waiting), "approvals", {}, tone, amounts)
+    mine = operations.executions(reading, ExecutionFilter(public=PublicState.PENDING, mine=True), limit=0).total
+    tone = Tone.WAITING if mine else Tone.NEUTRAL
+    return Figure("waiting", "Mine, pending", mine, "executions", {"state": "pending", "mine": "true"}, tone)
+
+
+def _bad(count: int) -> Tone:
+    return Tone.BAD if count else Tone.NEUTRAL

@@ -1,0 +1,1 @@
+"""Values and descriptors every floor may use; imports nothing of Tieout."""

@@ -1,0 +1,38 @@
+"""Descriptors of background work, standing checks and upward news; ``catalog`` lists the instances."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A kind of queued work.
+
+    Attributes:
+        kind: ``area.verb``.
+        run: called by the worker with ``(desk, claim)``; owns its units of work.
+        every_s: when set, the scheduler enqueues one per period; None for work that is asked for.
+        retries: how often a failed job is tried again before it is given up.
+    """
+
+    kind: str
+    run: Callable[..., None]
+    every_s: int | None = None
+    retries: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A standing truth: gives one sentence per violation, nothing when all is well."""
+
+    id: str
+    title: str
+    find: Callable[..., list[str]]
+
+
+class Event:
+    """Upward news: told by a verb with ``work.tell``, heard by the verbs in ``catalog.LISTENERS`` before commit."""
+
+
+Listener = Callable[[Any, Any], None]

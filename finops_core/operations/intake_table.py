@@ -1,0 +1,162 @@
+"""Rows of cells become columns of values, by a ``FileSpec``. Not for bytes, quotes or delimiters."""
+
+import difflib
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from finops_core.kernel.operation import Column, FileSpec, Sheet
+from finops_core.operations.intake_faults import Faults, shown
+from finops_core.operations.intake_records import names_of
+
+MAX_COLUMNS = 1_000
+CACHED_VALUES = 10_000
+"""How many distinct texts of a column are remembered; more would cost the memory that reading them again saves."""
+
+_LONGEST_GUESSED = 40
+_UNREAD: Final = object()
+
+
+def read_table(records: Iterator[tuple[int, list[str]]], spec: FileSpec, faults: Faults) -> Sheet | None:
+    """The sheet, or None when there is any fault: they are all in ``faults`` then."""
+    row, headers = next(records, (1, []))
+    places = _read_header(headers, row, spec, faults) if headers else {}
+    if not places:
+        if not faults.count:
+            faults.add("FILE_EMPTY", "The file has no rows. Its first row must hold the headers.")
+        return None
+    table = _Table(spec, places, len(headers), faults)
+    for number, (row, cells) in enumerate(records, 1):
+        if number > spec.max_rows:
+            faults.add("ROWS_MANY", f"The file has more than {spec.max_rows:,} rows; split it.", row)
+            break
+        table.add(row, cells)
+    else:
+        if not table.seen and not faults.count:
+            faults.add("FILE_NO_ROWS", "The file has headers but no rows below them.")
+    return None if faults.count else table.sheet()
+
+
+def _read_header(headers: Sequence[str], row: int, spec: FileSpec, faults: Faults) -> dict[str, int]:
+    """Column name -> its place in a row; of a header that stands twice, the first."""
+    if len(headers) > MAX_COLUMNS:
+        faults.add("COLUMNS_MANY", f"The file has {len(headers):,} columns; at most {MAX_COLUMNS:,} are read.", row)
+        return {}
+    known = {name: each for each in spec.columns for name in names_of(each.name, *each.aliases)}
+    places: dict[str, int] = {}
+    unknown: dict[str, int] = {}
+    for place, (header, name) in enumerate(zip(headers, names_of(*headers), strict=True)):
+        column = known.get(name)
+        if column is not None and column.name in places:
+            _add_twice(header, row, places[column.name], place, faults)
+        elif column is not None:
+            places[column.name] = place
+        elif not spec.extra_columns and name in unknown:
+            _add_twice(header, row, unknown[name], place, faults)
+        elif not spec.extra_columns:
+            unknown.setdefault(name, place) if name else None
+            _add_unknown(header, place, row, spec, faults)
+    for column in spec.columns:
+        if column.required and column.name not in places:
+            wanted = ", ".join(each.name for each in spec.columns)
+            message = f"The column “{column.name}” is missing. The first row must hold the headers; known are: {wanted}."
+            faults.add("COLUMN_MISSING", message, row, column.name)
+    return places
+
+
+def _add_twice(header: str, row: int, first: int, second: int, faults: Faults) -> None:
+    message = f"The header “{shown(header)}” stands twice, in columns {first + 1} and {second + 1}; keep one."
+    faults.add("COLUMN_TWICE", message, row, shown(header), header)
+
+
+def _add_unknown(header: str, place: int, row: int, spec: FileSpec, faults: Faults) -> None:
+    if not header.strip():
+        faults.add("HEADER_BLANK", f"Column {place + 1} has no header; name it or take the column out.", row)
+        return
+    text = header.strip()
+    names = [column.name for column in spec.columns]
+    near = difflib.get_close_matches(text.casefold(), names, n=1) if len(text) <= _LONGEST_GUESSED else []
+    advice = f"did you mean “{near[0]}”?" if near else f"known are: {', '.join(names)}."
+    faults.add("COLUMN_UNKNOWN", f"The column “{shown(text)}” is not known; {advice}", row, shown(text), text)
+
+
+class _Table:
+    """The rows read so far, by columns; values are let go as soon as the first fault makes them useless."""
+
+    def __init__(self, spec: FileSpec, places: dict[str, int], width: int, faults: Faults) -> None:
+        self.seen = 0
+        self._spec = spec
+        self._width = width
+        self._faults = faults
+        self._readers = [_CellReader(each, places[each.name]) for each in spec.columns if each.name in places]
+        self._absent = [each.name for each in spec.columns if each.name not in places]
+        self._columns: dict[str, list[Any]] = {reader.name: [] for reader in self._readers}
+        self._targets = list(self._columns.values())
+        self._rows: list[int] = []
+        self._first_rows: dict[tuple[Any, ...], int] = {}
+
+    def sheet(self) -> Sheet:
+        columns = {each.name: self._columns.get(each.name) or [None] * len(self._rows) for each in self._spec.columns}
+        return Sheet(columns, self._rows)
+
+    def add(self, row: int, cells: list[str]) -> None:
+        faults = self._faults
+        before = faults.count
+        self.seen += 1
+        if len(cells) != self._width:
+            self._add_wrong_width(row, len(cells))
+            return
+        values = [reader.read(cells[reader.place], row, faults) for reader in self._readers]
+        if faults.count == before and (self._spec.check_row or self._spec.unique):
+            self._look_again(row, cells, values)
+        if faults.count:
+            return
+        for target, value in zip(self._targets, values, strict=True):
+            target.append(value)
+        self._rows.append(row)
+
+    def _look_again(self, row: int, cells: list[str], values: list[Any]) -> None:
+        by_name = dict.fromkeys(self._absent)
+        by_name.update(zip(self._columns, values, strict=True))
+        for column, message in self._spec.check_row(by_name) if self._spec.check_row else ():
+            stood = next((cells[reader.place] for reader in self._readers if reader.name == column), "")
+            self._faults.add("ROW_BAD", message, row, column, stood.strip())
+        if self._spec.unique:
+            key = tuple(by_name[name] for name in self._spec.unique)
+            first = self._first_rows.setdefault(key, row)
+            if first != row:
+                names = " and ".join(self._spec.unique)
+                self._faults.add("ROW_TWICE", f"The same {names} as in row {first}; each may stand only once.", row)
+
+    def _add_wrong_width(self, row: int, count: int) -> None:
+        cells = "1 cell" if count == 1 else f"{count:,} cells"
+        if count < self._width:
+            message = f"This row has {cells}, the header has {self._width:,}; add the missing delimiters."
+            self._faults.add("ROW_SHORT", message, row)
+            return
+        message = f"This row has {cells}, the header has {self._width:,}; a value with the delimiter in it needs quotes."
+        self._faults.add("ROW_WIDE", message, row)
+
+
+class _CellReader:
+    """Reads the cells of one column and remembers what came of each text, good or bad."""
+
+    def __init__(self, column: Column, place: int) -> None:
+        self.name = column.name
+        self.place = place
+        self._column = column
+        self._values: dict[str, Any] = {}
+        self._refusals: dict[str, tuple[str, str]] = {}
+
+    def read(self, cell: str, row: int, faults: Faults) -> Any:  # noqa: ANN401 - each column has its own type
+        """The value of a cell; None for an empty one and for one that was refused."""
+        value = self._values.get(cell, _UNREAD)
+        if value is not _UNREAD:
+            return value
+        refusal = self._refusals.get(cell)
+        if refusal is None:
+            refusal = self._read_anew(cell)
+            if refusal is None:
+                return self._last
+        code, message = refusal
+        faults.add(code, message, row, self.name, cell.strip())
+        return None

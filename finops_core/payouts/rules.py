@@ -1,0 +1,136 @@
+"""How much to pay and why, the states of a payout, its identity and its key. Pure.
+
+Source of states, answers and the key: the batch specification in ``docs/decisions`` (never twice): an intent is
+stored before the call, a row nobody can be sure of is looked up before anything is sent again.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from finops_core.kernel.canonical import content_hash
+from finops_core.kernel.errors import Conflict
+from finops_core.kernel.money import Money
+from finops_core.kernel.provider import Balance, CurrencyRule, ProviderPayout
+
+KEY_PREFIX = "fod-"
+KEY_HEX = 40
+META_ITEM, META_EXECUTION, META_ATTEMPT, META_HASH = "fod_item", "fod_exec", "fod_attempt", "fod_row_hash"
+
+
+class PayoutState(StrEnum):
+    """Where a payout stands."""
+
+    APPROVED = "approved"
+    SUBMITTING = "submitting"
+    CREATED = "created"
+    IN_TRANSIT = "in_transit"
+    PAID = "paid"
+    FAILED = "failed"
+    REJECTED = "rejected"
+    IN_DOUBT = "in_doubt"
+    NEEDS_REVIEW = "needs_review"
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+
+
+_S = PayoutState
+NEXT: Mapping[PayoutState, frozenset[PayoutState]] = {
+    _S.APPROVED: frozenset({_S.SUBMITTING, _S.CANCELED, _S.EXPIRED}),
+    _S.SUBMITTING: frozenset({_S.CREATED, _S.REJECTED, _S.IN_DOUBT, _S.NEEDS_REVIEW, _S.CANCELED}),
+    _S.IN_DOUBT: frozenset({_S.CREATED, _S.REJECTED, _S.SUBMITTING, _S.NEEDS_REVIEW}),
+    _S.CREATED: frozenset({_S.IN_TRANSIT, _S.PAID, _S.FAILED, _S.CANCELED}),
+    _S.IN_TRANSIT: frozenset({_S.PAID, _S.FAILED, _S.CANCELED}),
+    _S.PAID: frozenset({_S.FAILED}),
+}
+UNSETTLED = frozenset({_S.SUBMITTING, _S.IN_DOUBT})
+LIVE = frozenset({_S.CREATED, _S.IN_TRANSIT, _S.PAID})
+
+
+def move(old: PayoutState, new: PayoutState) -> PayoutState:
+    """The new state, or ``PAYOUT_MOVED_ON`` when it may not follow the old one."""
+    if new not in NEXT.get(old, frozenset()):
+        raise Conflict(
+            "PAYOUT_MOVED_ON",
+            f"A payout that is {old.value.replace('_', ' ')} cannot become {new.value.replace('_', ' ')}.",
+            hint="Open the execution again to see where it stands.",
+        )
+    return new
+
+
+@dataclass(frozen=True, slots=True)
+class Sizing:
+    """How much one row pays, in minor units, what it leaves and why."""
+
+    amount_minor: int
+    left_minor: int
+    why_left: str
+
+
+def size(balance: Balance, rule: CurrencyRule, maximum: Money | None, minimum_to_leave: Money | None) -> Sizing:
+    """The largest payable amount: available less what must stay, at most the maximum, rounded down to the step."""
+    available = balance.available_minor
+    keep = minimum_to_leave.minor if minimum_to_leave else 0
+    wanted = available - keep
+    reasons = []
+    if keep:
+        reasons.append("the file asks to leave this much")
+    if maximum is not None and wanted > maximum.minor:
+        wanted = maximum.minor
+        reasons = ["the file sets a maximum"]
+    amount = max(wanted, 0) - max(wanted, 0) % rule.step_minor
+    if 0 < amount < max(wanted, 0) or (0 < wanted < rule.step_minor):
+        reasons.append(rule.reason or "smaller than the currency's step")
+    if 0 < amount < rule.minimum_minor:
+        amount = 0
+        reasons = [f"below the provider's minimum of {Money(rule.minimum_minor, rule.currency)}"]
+    if available <= 0:
+        reasons = ["nothing is available" if available == 0 else "the balance is negative"]
+    elif wanted <= 0:
+        reasons = ["no more is available than the file asks to leave"]
+    left = available - amount
+    return Sizing(amount, left, "; ".join(reasons) if left else "")
+
+
+def item_id(execution_id: str, row_no: int) -> str:
+    """What a payout is for ever: its execution and its row in the plan."""
+    return f"{execution_id}:{row_no}"
+
+
+def row_hash(facts: Mapping[str, str]) -> str:
+    """Hash over provider, mode, account, currency, amount, destination, source type, method and descriptor."""
+    return content_hash(dict(facts))
+
+
+def idempotency_key(item: str, hash_of_row: str, attempt: int) -> str:
+    """The key of an attempt: derived, so that no crash can lose it and no second key can exist."""
+    digest = hashlib.sha256(f"v1|{item}|{hash_of_row}|{attempt}".encode()).hexdigest()
+    return KEY_PREFIX + digest[:KEY_HEX]
+
+
+class LookUp(StrEnum):
+    """What a look-up of an unsettled payout means."""
+
+    FOUND = "found"
+    RESEND = "resend"
+    REVIEW = "review"
+    TWICE = "twice"
+
+
+def judge(
+    found: list[ProviderPayout], *, amount_minor: int, currency: str, sent_at: datetime, now: datetime, lifetime_s: int
+) -> LookUp:
+    """What to do with a payout whose call had no clear answer, given what the provider lists for its metadata.
+
+    One match: it is ours. Two: alarm. None: the same key and body again while the provider is sure to remember the
+    key; after that a person decides.
+    """
+    if any(payout.amount_minor != amount_minor or payout.currency != currency for payout in found):
+        return LookUp.REVIEW
+    if len(found) > 1:
+        return LookUp.TWICE
+    if found:
+        return LookUp.FOUND
+    return LookUp.RESEND if now - sent_at < timedelta(seconds=lifetime_s) else LookUp.REVIEW

@@ -1,0 +1,1 @@
+"""Settings, database, crypto, queue, ports and the one place that commits."""

@@ -1,0 +1,137 @@
+"""Engines: a writer and a reader, with every safety that must hold on each connection.
+
+SQLite: WAL, synchronous=FULL (a payout's intent must survive a power cut), foreign keys, recursive triggers (else
+INSERT OR REPLACE rewrites append-only rows), BEGIN IMMEDIATE for writers (a read-then-write upgrade fails at once
+with "locked") and plain BEGIN for readers, which then never wait. PostgreSQL: READ COMMITTED, readers read only.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.sql.expression import FunctionElement
+from sqlalchemy.types import BigInteger
+
+from finops_core.platform.scope_guard import ScopeBreach, check_statement
+from finops_core.platform.settings import Settings
+
+UNIT = "tieout_unit"
+BUSY_TIMEOUT_MS = 20_000
+_PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA recursive_triggers=ON",
+    f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}",
+    "PRAGMA cache_size=-16000",
+)
+
+
+@dataclass(slots=True)
+class UnitScope:
+    """What one unit may touch; hangs on its connection, where the guard finds it.
+
+    Attributes:
+        orgs: the organisations statements may name.
+        across: the reason for looking across organisations; "" when not allowed.
+    """
+
+    orgs: frozenset[str]
+    across: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A writer and a reader engine over the same database."""
+
+    writer: Engine
+    reader: Engine
+    dialect: str
+
+    def close(self) -> None:
+        """Close pooled connections; units that are open keep theirs until they end."""
+        self.writer.dispose()
+        self.reader.dispose()
+
+
+def open_database(settings: Settings) -> Database:
+    """Engines for the application. Makes the folder of an embedded database; makes no tables."""
+    url = settings.url
+    dialect = make_url(url).get_backend_name()
+    if dialect == "sqlite":
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        writer, reader = _sqlite(url, read_only=False), _sqlite(url, read_only=True)
+    else:
+        writer, reader = _postgres(url, read_only=False), _postgres(url, read_only=True)
+    for engine in (writer, reader):
+        event.listen(engine, "before_execute", _guard)
+    return Database(writer, reader, dialect)
+
+
+def open_owner_engine(settings: Settings) -> Engine:
+    """An unguarded engine as the database's owner: migrations, guards and health checks only."""
+    url = settings.owner_url
+    if make_url(url).get_backend_name() == "sqlite":
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        return _sqlite(url, read_only=False)
+    return _postgres(url, read_only=False)
+
+
+def _sqlite(url: str, *, read_only: bool) -> Engine:
+    engine = create_engine(url, pool_size=8, max_overflow=24, pool_reset_on_return="rollback")
+
+    @event.listens_for(engine, "connect")
+    def _connect(connection: Any, _record: ConnectionPoolEntry) -> None:
+        connection.isolation_level = None  # the begin event below decides how a transaction starts
+        for pragma in _PRAGMAS:
+            connection.execute(pragma)
+        if read_only:
+            connection.execute("PRAGMA query_only=ON")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _postgres(url: str, *, read_only: bool) -> Engine:
+    engine = create_engine(url, pool_size=8, max_overflow=24, pool_pre_ping=True)
+    return engine.execution_options(postgresql_readonly=True) if read_only else engine
+
+
+def _guard(
+    connection: Connection,
+    statement: object,
+    multiparams: Sequence[Mapping[str, Any]],
+    params: Mapping[str, Any],
+    execution_options: Mapping[str, Any],
+) -> None:
+    del execution_options
+    unit = connection.get_execution_options().get(UNIT)
+    if not isinstance(unit, UnitScope):
+        raise ScopeBreach("a statement outside any unit of work")
+    if not unit.across:
+        check_statement(statement, list(multiparams) or ([params] if params else []), unit.orgs)
+
+
+class now_ms(FunctionElement[int]):  # noqa: N801 - reads as a SQL function
+    """Milliseconds since 1970 by the database's own clock: leases must not trust the clocks of many machines."""
+
+    type = BigInteger()
+    inherit_cache = True
+    name = "now_ms"
+
+
+@compiles(now_ms, "sqlite")
+def _now_sqlite(_element: now_ms, _compiler: object, **_: object) -> str:
+    return "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
+
+
+@compiles(now_ms, "postgresql")
+def _now_postgres(_element: now_ms, _compiler: object, **_: object) -> str:
+    return "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"

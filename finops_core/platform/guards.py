@@ -1,0 +1,103 @@
+"""Database triggers that make append-only tables append-only, and the check that they stand.
+
+On SQLite, Alembic's batch operations drop triggers and INSERT OR REPLACE passes plain ones by; so there is a trigger
+against inserting over a row, and ``missing`` compares what stands with what should. On PostgreSQL a TRUNCATE trigger
+stands beside them and rights are revoked from everyone but the owner.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, MetaData, Table
+
+from finops_core.platform.tables import facts_of
+
+_PG_FUNCTION = "tieout_refuse_change"
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """One guard: its name, its table and the statement that makes it."""
+
+    name: str
+    table: str
+    sql: str
+
+
+def expected(metadata: MetaData, dialect: str) -> tuple[Trigger, ...]:
+    """Every trigger that must stand for these tables."""
+    tables = sorted((t for t in metadata.tables.values() if facts_of(t).append_only), key=lambda t: t.name)
+    make = _for_sqlite if dialect == "sqlite" else _for_postgres
+    return tuple(trigger for table in tables for trigger in make(table))
+
+
+def ensure(connection: Connection, metadata: MetaData) -> None:
+    """Make every guard that is absent or differs; part of each migration run."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(
+            f"CREATE OR REPLACE FUNCTION {_PG_FUNCTION}() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE EXCEPTION '%% is append-only', TG_TABLE_NAME; END $$"
+        )
+    standing = _standing(connection)
+    for trigger in expected(metadata, connection.dialect.name):
+        if standing.get(trigger.name) == trigger.sql or (
+            connection.dialect.name == "postgresql" and trigger.name in standing
+        ):
+            continue
+        if trigger.name in standing:
+            connection.exec_driver_sql(f"DROP TRIGGER {trigger.name}")
+        connection.exec_driver_sql(trigger.sql)
+    if connection.dialect.name == "postgresql":
+        _revoke(connection, metadata.tables.values())
+
+
+def missing(connection: Connection, metadata: MetaData) -> list[str]:
+    """Names of guards that do not stand (or, on SQLite, say something else); for the health check."""
+    standing = _standing(connection)
+    return [
+        trigger.name
+        for trigger in expected(metadata, connection.dialect.name)
+        if trigger.name not in standing
+        or (connection.dialect.name == "sqlite" and standing[trigger.name] != trigger.sql)
+    ]
+
+
+def _for_sqlite(table: Table) -> Iterator[Trigger]:
+    key = " AND ".join(f'"{column.name}" IS NEW."{column.name}"' for column in table.primary_key.columns)
+    refuse = f"BEGIN SELECT RAISE(ABORT, '{table.name} is append-only'); END"
+    for name, what in (
+        ("update", f'BEFORE UPDATE ON "{table.name}"'),
+        ("delete", f'BEFORE DELETE ON "{table.name}"'),
+        (
+            "replace",
+            f'BEFORE INSERT ON "{table.name}" WHEN EXISTS (SELECT 1 FROM "{table.name}" WHERE {key})',
+        ),
+    ):
+        trigger = f"ao_{table.name}_{name}"
+        yield Trigger(trigger, table.name, f"CREATE TRIGGER {trigger} {what} {refuse}")
+
+
+def _for_postgres(table: Table) -> Iterator[Trigger]:
+    for name, what in (
+        ("change", f'BEFORE UPDATE OR DELETE ON "{table.name}" FOR EACH ROW'),
+        ("truncate", f'BEFORE TRUNCATE ON "{table.name}" FOR EACH STATEMENT'),
+    ):
+        trigger = f"ao_{table.name}_{name}"
+        yield Trigger(trigger, table.name, f"CREATE TRIGGER {trigger} {what} EXECUTE FUNCTION {_PG_FUNCTION}()")
+
+
+def _standing(connection: Connection) -> dict[str, str]:
+    if connection.dialect.name == "sqlite":
+        found = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+    else:
+        # A disabled trigger does not stand.
+        found = connection.exec_driver_sql(
+            "SELECT tgname, '' FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D'"
+        )
+    return {str(row[0]): str(row[1]) for row in found}
+
+
+def _revoke(connection: Connection, tables: Iterable[Table]) -> None:
+    for table in tables:
+        if facts_of(table).append_only:
+            connection.exec_driver_sql(f'REVOKE UPDATE, DELETE, TRUNCATE ON "{table.name}" FROM PUBLIC')

@@ -1,0 +1,1 @@
+"""Alembic migrations; run by ``desk.migrate()``, written by ``make migration``."""

@@ -1,0 +1,92 @@
+"""The outside world as the core sees it. Implementations live in ``adapters`` and are wired in ``desk``."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from finops_core.kernel.clock import Clock
+from finops_core.kernel.operation import Operation
+from finops_core.kernel.provider import AccountFacts, Answer, Capabilities, PayoutOrder, ProviderPayout
+from finops_core.platform.crypto import Vault
+from finops_core.platform.settings import Settings
+
+
+class PayoutProvider(Protocol):
+    """Somebody who can pay out a balance. Business answers are values, never exceptions.
+
+    Reads raise ``Unavailable`` when there is no answer and ``NotAllowed`` when the key may not.
+    """
+
+    def capabilities(self) -> Capabilities:
+        """What it can do; no call leaves the machine."""
+        ...
+
+    def facts(self, account: str) -> AccountFacts:
+        """Mode, balances and bank accounts of an account ("" for the connection's own)."""
+        ...
+
+    def request_body(self, order: PayoutOrder) -> bytes:
+        """The exact form body that ``submit`` sends: stored before the call, the same at every re-send."""
+        ...
+
+    def submit(self, account: str, body: bytes, key: str) -> Answer:
+        """Send a stored body once, with its idempotency key."""
+        ...
+
+    def find(self, account: str, metadata: Mapping[str, str], since: datetime) -> list[ProviderPayout]:
+        """Every payout created since then whose metadata holds all of these pairs; all pages."""
+        ...
+
+    def get(self, account: str, payout_id: str) -> ProviderPayout:
+        """One payout as it stands now; ``NotFound`` when there is none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderCredentials:
+    """What an adapter needs to speak for an organisation. ``secret`` never appears in a repr."""
+
+    provider: str
+    secret: str
+    base_url: str
+    account: str = ""
+
+    def __repr__(self) -> str:
+        return f"ProviderCredentials({self.provider!r}, secret=…, base_url={self.base_url!r})"
+
+
+class FileStore(Protocol):
+    """Keeps sealed bytes under a name we choose; knows nothing of what they mean."""
+
+    def put(self, name: str, chunks: Iterator[bytes]) -> None:
+        """Store whole or not at all; the same name again with the same bytes is no error."""
+        ...
+
+    def get(self, name: str) -> Iterator[bytes]:
+        """The bytes, in chunks; ``NotFound`` when absent."""
+        ...
+
+    def exists(self, name: str) -> bool:
+        """Whether it is there."""
+        ...
+
+    def delete(self, name: str) -> None:
+        """Remove it; no error when absent."""
+        ...
+
+    def names(self) -> Sequence[str]:
+        """Every stored name."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Everything a verb may reach beside the database; the same instance for the life of a desk."""
+
+    clock: Clock
+    settings: Settings
+    vault: Vault
+    file_store: FileStore
+    provider: Callable[[ProviderCredentials], PayoutProvider]
+    operations: Mapping[str, Operation]

@@ -1,0 +1,237 @@
+"""The one queue: a ``job`` table with leases by the database's clock and a fence that every write checks.
+
+A job is claimed by one worker until its lease ends; each claim raises the fence, so a worker that slept through its
+lease can no longer write. ``lease`` rows name the one scheduler and the one sealer, however many workers run.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Index, and_, insert, or_, select, text, update
+from sqlmodel import Field, SQLModel
+
+from finops_core.kernel.errors import Conflict
+from finops_core.kernel.ids import new_id
+from finops_core.platform.db import now_ms
+from finops_core.platform.tables import Retention, big, installation_table, instant, table_of
+from finops_core.platform.work import Reading, Work
+
+MAX_ERROR_CHARS = 2000
+
+
+class JobState(StrEnum):
+    """Where a job stands."""
+
+    QUEUED = "queued"
+    LEASED = "leased"
+    DONE = "done"
+    FAILED = "failed"
+
+
+_OPEN = "state IN ('queued', 'leased')"
+
+
+class JobRow(SQLModel, table=True):
+    """One piece of background work."""
+
+    __tablename__ = "job"
+    __table_args__ = installation_table(
+        Index("ix_job_due", "state", "run_at_ms"),
+        Index("uq_job_open_key", "key", unique=True, sqlite_where=text(_OPEN), postgresql_where=text(_OPEN)),
+        retention=Retention.TRANSIENT,
+    )
+
+    id: str = Field(primary_key=True)
+    org_id: str
+    kind: str
+    key: str
+    payload: str
+    state: str
+    run_at_ms: int = big()
+    lease_owner: str = ""
+    lease_until_ms: int = big()
+    fence: int = big()
+    attempts: int = 0
+    last_error: str = ""
+    created_at: Any = instant()
+    ended_at: Any = instant(nullable=True)
+
+
+class LeaseRow(SQLModel, table=True):
+    """Who may act alone in a role, until when."""
+
+    __tablename__ = "lease"
+    __table_args__ = installation_table(retention=Retention.TRANSIENT)
+
+    name: str = Field(primary_key=True)
+    owner: str
+    until_ms: int = big()
+    fence: int = big()
+
+
+job, lease = table_of(JobRow), table_of(LeaseRow)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A job this worker holds.
+
+    Attributes:
+        fence: rises with each claim; writes under an older one are refused.
+        attempts: how many times it was claimed, this time included.
+    """
+
+    id: str
+    org_id: str
+    kind: str
+    payload: Mapping[str, Any]
+    fence: int
+    attempts: int
+
+
+def enqueue(
+    work: Work, kind: str, payload: Mapping[str, Any], *, key: str = "", delay_s: float = 0, org_id: str | None = None
+) -> str | None:
+    """Queue a job in this unit; None when an unfinished job with the same key is already there.
+
+    ``payload`` is plain JSON: ids, never secrets.
+    """
+    job_id = new_id("job")
+    key = key or job_id
+    if work.scalar(select(job.c.id).where(job.c.key == key, job.c.state.in_(("queued", "leased")))):
+        return None
+    work.execute(
+        insert(job).values(
+            id=job_id,
+            org_id=work.org_id if org_id is None else org_id,
+            kind=kind,
+            key=key,
+            payload=json.dumps(payload, sort_keys=True),
+            state=JobState.QUEUED,
+            run_at_ms=now_ms() + int(delay_s * 1000),
+            lease_owner="",
+            lease_until_ms=0,
+            fence=0,
+            attempts=0,
+            last_error="",
+            created_at=work.now,
+        )
+    )
+    return job_id
+
+
+def claim(work: Work, owner: str, lease_s: float, kinds: tuple[str, ...] = ()) -> Claim | None:
+    """Take the job that has waited longest, or one whose lease ran out; None when there is nothing to do."""
+    due = or_(
+        and_(job.c.state == JobState.QUEUED, job.c.run_at_ms <= now_ms()),
+        and_(job.c.state == JobState.LEASED, job.c.lease_until_ms < now_ms()),
+    )
+    wanted = select(job).where(due).order_by(job.c.run_at_ms, job.c.id).limit(1)
+    if kinds:
+        wanted = wanted.where(job.c.kind.in_(kinds))
+    row = work.first(wanted.with_for_update(skip_locked=True))
+    if row is None:
+        return None
+    work.execute(
+        update(job)
+        .where(job.c.id == row.id)
+        .values(
+            state=JobState.LEASED,
+            lease_owner=owner,
+            lease_until_ms=now_ms() + int(lease_s * 1000),
+            fence=row.fence + 1,
+            attempts=row.attempts + 1,
+        )
+    )
+    return Claim(row.id, row.org_id, row.kind, json.loads(row.payload), row.fence + 1, row.attempts + 1)
+
+
+def renew(work: Work, held: Claim, lease_s: float) -> bool:
+    """Hold on to a job a while longer; False when another worker has it."""
+    changed = work.execute(update(job).where(*_mine(held)).values(lease_until_ms=now_ms() + int(lease_s * 1000)))
+    return changed.rowcount == 1
+
+
+def hold(work: Work, held: Claim) -> None:
+    """Refuse with ``LEASE_LOST`` unless this claim is still the newest; locks the row until the unit ends."""
+    found = work.scalar(select(job.c.id).where(*_mine(held)).with_for_update())
+    if found is None:
+        raise Conflict(
+            "LEASE_LOST",
+            "Another worker has taken over this run.",
+            hint="Nothing to do: the other worker carries on.",
+            job_id=held.id,
+            fence=held.fence,
+        )
+
+
+def complete(work: Work, held: Claim) -> bool:
+    """The job is done; False when another worker has it."""
+    return _end(work, held, JobState.DONE, "")
+
+
+def give_up(work: Work, held: Claim, error: str) -> bool:
+    """The job failed for good; False when another worker has it."""
+    return _end(work, held, JobState.FAILED, error)
+
+
+def put_back(work: Work, held: Claim, *, delay_s: float, error: str = "", uncounted: bool = False) -> bool:
+    """Let it run again later; ``uncounted`` for a job that only had to wait its turn."""
+    changed = work.execute(
+        update(job)
+        .where(*_mine(held))
+        .values(
+            state=JobState.QUEUED,
+            lease_owner="",
+            lease_until_ms=0,
+            run_at_ms=now_ms() + int(delay_s * 1000),
+            attempts=held.attempts - 1 if uncounted else held.attempts,
+            last_error=error[:MAX_ERROR_CHARS],
+        )
+    )
+    return changed.rowcount == 1
+
+
+def acquire_lease(work: Work, name: str, owner: str, lease_s: float) -> int | None:
+    """Become (or stay) the one owner of a role: its fence, or None while another owner's lease runs."""
+    row = work.first(select(lease).where(lease.c.name == name).with_for_update())
+    until = now_ms() + int(lease_s * 1000)
+    if row is None:
+        work.execute(insert(lease).values(name=name, owner=owner, until_ms=until, fence=1))
+        return 1
+    if row.owner == owner:
+        work.execute(update(lease).where(lease.c.name == name).values(until_ms=until))
+        return int(row.fence)
+    taken = work.execute(
+        update(lease)
+        .where(lease.c.name == name, lease.c.until_ms < now_ms())
+        .values(owner=owner, until_ms=until, fence=row.fence + 1)
+    )
+    return int(row.fence) + 1 if taken.rowcount == 1 else None
+
+
+def release_lease(work: Work, name: str, owner: str) -> None:
+    """Let another owner take the role at once."""
+    work.execute(update(lease).where(lease.c.name == name, lease.c.owner == owner).values(until_ms=0))
+
+
+def lease_age_s(reading: Reading, name: str) -> float | None:
+    """Seconds since the role's lease ran out (negative while it is held); None when nobody ever had it."""
+    until = reading.scalar(select(now_ms() - lease.c.until_ms).where(lease.c.name == name))
+    return None if until is None else until / 1000
+
+
+def _mine(held: Claim) -> tuple[Any, ...]:
+    return (job.c.id == held.id, job.c.fence == held.fence, job.c.state == JobState.LEASED)
+
+
+def _end(work: Work, held: Claim, state: JobState, error: str) -> bool:
+    changed = work.execute(
+        update(job)
+        .where(*_mine(held))
+        .values(state=state, lease_owner="", last_error=error[:MAX_ERROR_CHARS], ended_at=work.now)
+    )
+    return changed.rowcount == 1

@@ -1,0 +1,58 @@
+"""Settings from the environment (``TIEOUT_…``) and ``.env``; documented in ``.env.example``."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Every setting of the desk. Times end in ``_s`` (seconds), sizes in ``_bytes``."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TIEOUT_", env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True
+    )
+
+    data_dir: Path = Path("data/var")
+    database_url: str = Field(default="", validation_alias="DATABASE_URL")
+    owner_database_url: str = Field(default="", validation_alias="DATABASE_OWNER_URL")
+    demo: bool = True
+    demo_file: Path = Path("data/demo/company.json")
+    https: bool = False
+    master_key: SecretStr = SecretStr("")
+    worker: Literal["child", "off"] = "child"
+    worker_processes: int = 2
+    worker_poll_s: float = 0.1
+    job_lease_s: float = 15.0
+    scheduler_lease_s: float = 15.0
+    session_idle_s: int = 30 * 60
+    session_absolute_s: int = 8 * 3600
+    ticket_s: int = 60
+    lockout_attempts: int = 5
+    lockout_window_s: int = 15 * 60
+    lockout_address_attempts: int = 50
+    bcrypt_rounds: int = 12
+    upload_max_bytes: int = 50 * 1024 * 1024
+    rerun_window_s: int = 24 * 3600
+    approval_expires_s: int = 24 * 3600
+    stripe_sandbox_url: str = "http://127.0.0.1:12111"
+    provider_timeout_s: float = 30.0
+    payout_lookup_margin_s: int = 3600
+    audit_heads_dir: Path | None = None
+
+    @cached_property
+    def url(self) -> str:
+        """The application's database; SQLite under ``data_dir`` when none is set."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'tieout.sqlite'}"
+
+    @cached_property
+    def owner_url(self) -> str:
+        """The database as its owner, for migrations only."""
+        return self.owner_database_url or self.url
+
+    @cached_property
+    def heads_dir(self) -> Path:
+        """Where the audit log's (size, root) is kept outside the database."""
+        return self.audit_heads_dir or self.data_dir / "audit-heads"

@@ -1,0 +1,117 @@
+"""What an actor may do, read anew in every unit of work, so that a lost role or session bites at the next click."""
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+
+from sqlalchemy import Select, and_, bindparam, or_, select
+
+from finops_core.kernel.actor import SYSTEM_ID, WORKER_ID
+from finops_core.kernel.errors import NotAllowed
+from finops_core.kernel.permissions import Permission
+from finops_core.platform.work import Reading
+from finops_core.security.models import membership, person, role_permission, session
+
+Held = Mapping[str, frozenset[Permission]]
+PERSON_PREFIX = "person_"
+NOTHING: frozenset[Permission] = frozenset()
+_PERMISSIONS = {permission.value: permission for permission in Permission}
+
+# Made once: this statement runs in every unit of work. A membership that has ended grants nothing.
+_HELD: Select[tuple[str, str]] = (
+    select(membership.c.org_id, role_permission.c.permission)
+    .join(person, person.c.id == membership.c.person_id)
+    .join(role_permission, role_permission.c.role_id == membership.c.role_id)
+    .where(
+        person.c.id == bindparam("person_id"),
+        person.c.active.is_(True),
+        membership.c.org_id.in_(bindparam("orgs", expanding=True)),
+        membership.c.since_at <= bindparam("now"),
+        or_(membership.c.until_at.is_(None), membership.c.until_at > bindparam("now")),
+    )
+    .distinct()
+)
+_HELD_IN_SESSION = _HELD.where(
+    select(session.c.id)
+    .where(
+        and_(
+            session.c.id == bindparam("session_id"),
+            session.c.person_id == person.c.id,
+            session.c.ended_at.is_(None),
+            session.c.expires_at > bindparam("now"),
+            session.c.last_seen_at > bindparam("idle_since"),
+        )
+    )
+    .exists()
+)
+
+
+def permissions_of(reading: Reading) -> frozenset[Permission]:
+    """What the reading's actor may do in its organisation: one query, none for services; nobody known gives nothing.
+
+    A person needs to be active, hold a role there that has not ended and, when the act belongs to a sign-in session,
+    that session must be theirs, not ended, not idle for too long and not past its end. The worker holds what the
+    person it acts for holds, and WORKER_ACT; when that person has been deactivated, WORKER_ACT alone, so that it can
+    still record what an outside call has done.
+    """
+    return _held(reading, [reading.org_id]).get(reading.org_id, NOTHING)
+
+
+def require_orgs(reading: Reading, orgs: Iterable[str]) -> None:
+    """Refuse with ``ORGANISATION_NOT_ALLOWED`` unless the actor may do something in every one of these.
+
+    Narrows ``reading.permissions`` to what is held in all of them: a right held in one organisation must not open
+    the rows of another one.
+    """
+    wanted = sorted(set(orgs))
+    held = _held(reading, wanted)
+    missing = [org_id for org_id in wanted if not held.get(org_id)]
+    if missing:
+        reading.permissions = NOTHING
+        raise NotAllowed(
+            "ORGANISATION_NOT_ALLOWED",
+            "You have no role in this organisation.",
+            hint="Choose another organisation, or ask its administrator for a role.",
+            missing=missing,
+        )
+    if wanted:
+        reading.permissions = frozenset.intersection(*(held[org_id] for org_id in wanted))
+
+
+def administers(reading: Reading, orgs: Iterable[str]) -> frozenset[str]:
+    """Those of the organisations in which the actor may administer people."""
+    held = _held(reading, sorted(set(orgs)))
+    return frozenset(org_id for org_id, permissions in held.items() if Permission.PEOPLE_ADMINISTER in permissions)
+
+
+def permissions_in_session(reading: Reading, person_id: str, session_id: str, org_id: str) -> frozenset[Permission]:
+    """What a person may do in an organisation through one of their sessions."""
+    return _of_person(reading, person_id, session_id, [org_id]).get(org_id, NOTHING)
+
+
+def _held(reading: Reading, orgs: list[str]) -> Held:
+    actor = reading.actor
+    if actor.id == SYSTEM_ID:
+        return dict.fromkeys(orgs, frozenset(Permission))
+    if actor.id == WORKER_ID:
+        person_held = _of_person(reading, actor.on_behalf_of, None, orgs) if actor.on_behalf_of else {}
+        return {org_id: person_held.get(org_id, NOTHING) | {Permission.WORKER_ACT} for org_id in orgs}
+    if not actor.id.startswith(PERSON_PREFIX):
+        return {}
+    return _of_person(reading, actor.id, actor.session_id, orgs)
+
+
+def _of_person(reading: Reading, person_id: str, session_id: str | None, orgs: list[str]) -> Held:
+    values = {"person_id": person_id, "orgs": orgs, "now": reading.now}
+    statement = _HELD
+    if session_id is not None:
+        statement = _HELD_IN_SESSION
+        idle = timedelta(seconds=reading.ports.settings.session_idle_s)
+        values |= {"session_id": session_id, "idle_since": reading.now - idle}
+    held: dict[str, set[Permission]] = {}
+    with reading.across_orgs("grants decide which organisations a unit may name"):
+        rows = reading.execute(statement, values).all()
+    for row in rows:
+        # A permission this version does not know (a newer one's row) grants nothing.
+        if row.permission in _PERMISSIONS:
+            held.setdefault(row.org_id, set()).add(_PERMISSIONS[row.permission])
+    return {org_id: frozenset(permissions) for org_id, permissions in held.items()}

@@ -1,0 +1,111 @@
+"""Pure decisions of sign-in: what a name and a password must be, when attempts are locked out, what is refused how."""
+
+import math
+import unicodedata
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from finops_core.kernel.errors import Invalid
+
+PASSWORD_CHARS_MIN = 12
+PASSWORD_BYTES_MAX = 72  # bcrypt reads no further, and refuses more since version 5
+PASSWORD_DISTINCT_MIN = 5
+NAME_IN_PASSWORD_CHARS_MIN = 4
+USERNAME_CHARS_MIN = 2
+USERNAME_CHARS_MAX = 64
+NAME_CHARS_MAX = 80
+EMAIL_CHARS_MAX = 254  # RFC 5321, 4.5.3.1.3, less the two brackets
+ADDRESS_CHARS_MAX = 64
+_USERNAME_CHARS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789._-@")
+
+
+def plain_username(typed: str) -> str:
+    """The form a user name is stored and looked up in: NFKC, no blanks around, lower case, at most 64 characters."""
+    clean = typed[: 4 * USERNAME_CHARS_MAX].encode("utf-8", "replace").decode()
+    return unicodedata.normalize("NFKC", clean).strip().lower()[:USERNAME_CHARS_MAX]
+
+
+def username_is_sound(username: str) -> bool:
+    """Whether a plain user name may exist at all."""
+    return len(username) >= USERNAME_CHARS_MIN and set(username) <= _USERNAME_CHARS
+
+
+def checked_username(typed: str) -> str:
+    """The plain form of a new user name; ``USERNAME_BAD`` unless 2 to 64 of a-z, 0-9, dot, dash, underscore, @."""
+    username = plain_username(typed)
+    if len(typed.strip()) > USERNAME_CHARS_MAX or not username_is_sound(username):
+        raise Invalid(
+            "USERNAME_BAD",
+            "This user name cannot be used.",
+            hint="Use 2 to 64 letters (a-z), digits, dots, dashes, underscores or @.",
+        )
+    return username
+
+
+def checked_display_name(typed: str) -> str:
+    """A name to show; ``NAME_BAD`` when empty, over 80 characters or with control characters."""
+    name = unicodedata.normalize("NFC", typed).strip()
+    if not name or len(name) > NAME_CHARS_MAX or not name.isprintable():
+        raise Invalid("NAME_BAD", "This name cannot be used.", hint="Use 1 to 80 characters on one line.")
+    return name
+
+
+def checked_email(typed: str) -> str:
+    """A mail address, or "" for none; ``EMAIL_BAD`` for what cannot be one. Whether mail arrives is not known here."""
+    email = typed.strip()
+    local, at, domain = email.rpartition("@")
+    fits = len(email) <= EMAIL_CHARS_MAX and email.isprintable() and " " not in email
+    if email and not (fits and local and at and domain):
+        raise Invalid("EMAIL_BAD", "This is not a mail address.", hint="Write it like name@example.com.")
+    return email
+
+
+def password_bytes(typed: str) -> bytes | None:
+    """What bcrypt hashes: UTF-8 of the NFKC form (NIST SP 800-63B); None when over 72 bytes or no text at all."""
+    if len(typed) > PASSWORD_BYTES_MAX:
+        return None
+    try:
+        encoded = unicodedata.normalize("NFKC", typed).encode()
+    except UnicodeEncodeError:
+        return None
+    return encoded if len(encoded) <= PASSWORD_BYTES_MAX and b"\0" not in encoded else None
+
+
+def checked_password(typed: str, username: str) -> bytes:
+    """The bytes of a new password; ``PASSWORD_WEAK`` or ``PASSWORD_TOO_LONG``, never with the password in them."""
+    encoded = password_bytes(typed)
+    if encoded is None:
+        raise Invalid(
+            "PASSWORD_TOO_LONG",
+            f"This password is longer than {PASSWORD_BYTES_MAX} bytes or holds characters that cannot be used.",
+            hint="Letters beyond a-z count for two to four bytes each.",
+        )
+    plain = encoded.decode()
+    weak = len(plain) < PASSWORD_CHARS_MIN or len(set(plain)) < PASSWORD_DISTINCT_MIN
+    if weak or (len(username) >= NAME_IN_PASSWORD_CHARS_MIN and username in plain.lower()):
+        raise Invalid(
+            "PASSWORD_WEAK",
+            "This password is too easy to guess.",
+            hint=f"Use at least {PASSWORD_CHARS_MIN} characters, varied ones, without your user name in them.",
+        )
+    return encoded
+
+
+def plain_address(address: str) -> str:
+    """A network address as it is stored: printable ASCII, at most 64 characters, "" when there is none."""
+    return "".join(char for char in address[:256] if " " < char <= "~")[:ADDRESS_CHARS_MAX]
+
+
+def locked_until(failures: Sequence[datetime], allowed: int, window: timedelta) -> datetime | None:
+    """Until when attempts are refused, given the failures inside the window, newest first; None when they are not.
+
+    The lock ends when the failure that filled it leaves the window. Attempts made while locked are no failures, so
+    nobody can be kept out for ever by somebody who keeps trying.
+    """
+    return failures[allowed - 1] + window if len(failures) >= allowed else None
+
+
+def wait_in_words(until: datetime, now: datetime) -> str:
+    """How long to wait, rounded up to whole minutes: "1 minute", "15 minutes"."""
+    minutes = max(1, math.ceil((until - now).total_seconds() / 60))
+    return "1 minute" if minutes == 1 else f"{minutes} minutes"

@@ -1,0 +1,285 @@
+"""Verbs on people and their roles. Each needs PEOPLE_ADMINISTER; the installation itself (set-up, seeding) has it."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import ColumnElement, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from finops_core import audit
+from finops_core.kernel.actor import SYSTEM_ID
+from finops_core.kernel.errors import Conflict, Invalid, NotAllowed
+from finops_core.kernel.ids import new_id
+from finops_core.kernel.permissions import Permission
+from finops_core.platform.work import Reading, Work
+from finops_core.security import passwords, rules
+from finops_core.security.grants import administers
+from finops_core.security.models import membership, person, role, role_permission, session
+from finops_core.security.queries import in_force, unknown_person
+from finops_core.security.roles import SHIPPED_ROLES, ShippedRole
+
+
+def ensure_roles(work: Work) -> None:
+    """Write the shipped roles as this version bundles them; roles made by people stay as they are.
+
+    Called at set-up and after each migration, by the installation itself.
+    """
+    work.require(Permission.PEOPLE_ADMINISTER)
+    bundles: dict[str, set[str]] = {shipped.id: set() for shipped in SHIPPED_ROLES}
+    for row in work.rows(select(role_permission).where(role_permission.c.role_id.in_(sorted(bundles)))):
+        bundles[row.role_id].add(row.permission)
+    standing = set(work.execute(select(role.c.id)).scalars())
+    for shipped in SHIPPED_ROLES:
+        if shipped.id not in standing:
+            work.execute(
+                insert(role).values(id=shipped.id, title=shipped.title, description=shipped.description, shipped=True)
+            )
+        _set_bundle(work, shipped, bundles[shipped.id])
+
+
+def add_person(work: Work, username: str, display_name: str, email: str, password: str | None = None) -> str:
+    """A new person's id, without any role yet.
+
+    Without a password they cannot sign in until they have used a link of ``reset_link``. Refuses with
+    ``USERNAME_BAD``, ``USERNAME_TAKEN``, ``NAME_BAD``, ``EMAIL_BAD``, ``PASSWORD_WEAK`` or ``PASSWORD_TOO_LONG``.
+    """
+    work.require(Permission.PEOPLE_ADMINISTER)
+    return register(work, username, display_name, email, password)
+
+
+def register(work: Work, username: str, display_name: str, email: str, password: str | None) -> str:
+    """``add_person`` for callers of this area that have checked another right (a one-time link)."""
+    name = rules.checked_username(username)
+    stored = "" if password is None else password_hash(work, password, name)
+    values = {
+        "id": new_id("person"),
+        "username": name,
+        "display_name": rules.checked_display_name(display_name),
+        "email": rules.checked_email(email),
+        "password_hash": stored,
+        "active": True,
+        "created_at": work.now,
+    }
+    try:
+        with work.savepoint():
+            work.execute(insert(person).values(**values))
+    except IntegrityError:
+        # From None: the database's message repeats the row, the password's hash with it.
+        raise Conflict(
+            "USERNAME_TAKEN", f"The user name {name} is taken.", hint="Choose another one.", username=name
+        ) from None
+    audit.record(work, "person.added", f"person:{values['id']}")
+    return str(values["id"])
+
+
+def grant_role(work: Work, person_id: str, role_id: str, org_id: str) -> str:
+    """Give somebody a role in an organisation: the membership's id; the one that stands when they hold it already.
+
+    Refuses with ``ROLE_UNKNOWN``, ``PERSON_UNKNOWN`` (also for people of organisations the actor does not
+    administer) or ``GRANT_TO_SELF``: an administrator needs another one to gain rights.
+    """
+    with _administered(work, org_id):
+        _require_known(work, person_id)
+        if person_id in {work.actor.id, work.actor.on_behalf_of}:
+            raise NotAllowed(
+                "GRANT_TO_SELF", "You cannot give a role to yourself.", hint="Ask another administrator to do it."
+            )
+        if work.scalar(select(role.c.id).where(role.c.id == role_id)) is None:
+            raise Invalid("ROLE_UNKNOWN", "There is no such role.", hint="Choose one from the list.", role=role_id)
+        return give_role(work, person_id, role_id, org_id)
+
+
+def give_role(work: Work, person_id: str, role_id: str, org_id: str) -> str:
+    """``grant_role`` for callers of this area that have checked another right; inside ``across_orgs`` if need be."""
+    held = work.scalar(select(membership.c.id).where(*_one(person_id, role_id, org_id)))
+    if held is not None:
+        return str(held)
+    membership_id = new_id("mem")
+    work.execute(
+        insert(membership).values(
+            org_id=org_id,
+            id=membership_id,
+            person_id=person_id,
+            role_id=role_id,
+            since_at=work.now,
+            until_at=None,
+            granted_by=work.actor.id,
+            ended_by="",
+        )
+    )
+    audit.record(work, "role.granted", f"person:{person_id}", detail={"role": role_id}, org_id=org_id)
+    return membership_id
+
+
+def end_role(work: Work, person_id: str, role_id: str, org_id: str) -> None:
+    """Take a role away from now on; it stays as history.
+
+    Refuses with ``ROLE_NOT_HELD``, or ``LAST_ADMINISTRATOR`` when nobody else could give roles afterwards.
+    """
+    with _administered(work, org_id), _keeping_administrators(work, [org_id]):
+        ended = work.execute(
+            update(membership)
+            .where(*_one(person_id, role_id, org_id))
+            .values(until_at=work.now, ended_by=work.actor.id)
+        )
+        if ended.rowcount != 1:
+            raise Conflict("ROLE_NOT_HELD", "This person does not hold this role.", hint="Reload the list of people.")
+        audit.record(work, "role.ended", f"person:{person_id}", detail={"role": role_id}, org_id=org_id)
+
+
+def set_active(work: Work, person_id: str, *, active: bool) -> None:
+    """Let somebody sign in or not; switched off, all their sessions end at once.
+
+    Needs PEOPLE_ADMINISTER in every organisation the person has a role in (``PERSON_SHARED`` otherwise). Refuses with
+    ``PERSON_UNKNOWN`` or ``LAST_ADMINISTRATOR``.
+    """
+    orgs = require_administered_person(work, person_id)
+    with (
+        work.across_orgs("a person is active or not in all their organisations at once"),
+        _keeping_administrators(work, orgs),
+    ):
+        changed = work.execute(
+            update(person).where(person.c.id == person_id, person.c.active.is_(not active)).values(active=active)
+        )
+    if changed.rowcount != 1:
+        return
+    if not active:
+        end_sessions(work, person_id, "deactivated")
+    audit.record(work, "person.activated" if active else "person.deactivated", f"person:{person_id}")
+
+
+def require_administered_person(work: Work, person_id: str) -> frozenset[str]:
+    """The organisations a person has a role in now; refuses unless the actor administers people in all of them."""
+    work.require(Permission.PEOPLE_ADMINISTER)
+    _require_known(work, person_id)
+    roles_now = select(membership.c.org_id).where(membership.c.person_id == person_id, *in_force(work)).distinct()
+    with work.across_orgs("a person is one and the same in all their organisations"):
+        orgs = frozenset(work.execute(roles_now).scalars())
+    if not orgs <= administers(work, orgs):
+        raise NotAllowed(
+            "PERSON_SHARED",
+            "This person also works for an organisation you do not administer.",
+            hint="End their roles here, or ask an administrator of all their organisations.",
+        )
+    return orgs
+
+
+def sign_out_everywhere(work: Work, person_id: str) -> int:
+    """End every session of a person, one's own or, with PEOPLE_ADMINISTER, a colleague's: how many ended."""
+    if person_id != work.actor.id:
+        work.require(Permission.PEOPLE_ADMINISTER)
+        _require_known(work, person_id)
+    ended = end_sessions(work, person_id, "signed out everywhere")
+    audit.record(work, "session.ended_all", f"person:{person_id}", detail={"sessions": ended})
+    return ended
+
+
+def end_sessions(work: Work, person_id: str, why: str) -> int:
+    """End every open session of a person, for callers of this area that have checked the right to."""
+    ended = work.execute(
+        update(session)
+        .where(session.c.person_id == person_id, session.c.ended_at.is_(None))
+        .values(ended_at=work.now, ended_why=why)
+    )
+    return int(ended.rowcount)
+
+
+def password_hash(work: Work, password: str, username: str) -> str:
+    """The bcrypt hash of a new password; ``PASSWORD_WEAK`` or ``PASSWORD_TOO_LONG`` for one that may not be set."""
+    return passwords.hashed(rules.checked_password(password, username), work.ports.settings.bcrypt_rounds)
+
+
+def administered(reading: Reading, orgs: Iterable[str]) -> set[str]:
+    """Those of the organisations that have an active administrator; inside ``across_orgs`` if need be."""
+    found = (
+        select(membership.c.org_id)
+        .join(person, person.c.id == membership.c.person_id)
+        .join(role_permission, role_permission.c.role_id == membership.c.role_id)
+        .where(
+            membership.c.org_id.in_(sorted(orgs)),
+            *in_force(reading),
+            person.c.active.is_(True),
+            role_permission.c.permission == Permission.PEOPLE_ADMINISTER.value,
+        )
+        .distinct()
+    )
+    return set(reading.execute(found).scalars())
+
+
+@contextmanager
+def _administered(work: Work, org_id: str) -> Iterator[None]:
+    work.require(Permission.PEOPLE_ADMINISTER)
+    if org_id == work.org_id:
+        yield
+    elif work.actor.id == SYSTEM_ID:
+        with work.across_orgs("set-up and seeding give roles in every organisation"):
+            yield
+    else:
+        raise NotAllowed(
+            "ORGANISATION_NOT_ALLOWED",
+            "You are signed in for another organisation.",
+            hint="Switch to the organisation first.",
+            org_id=org_id,
+        )
+
+
+@contextmanager
+def _keeping_administrators(work: Work, orgs: Iterable[str]) -> Iterator[None]:
+    """Refuse what is done inside when it takes an organisation's last active administrator away."""
+    wanted = sorted(orgs)
+    _lock_administrators(work, wanted)
+    before = administered(work, wanted)
+    yield
+    bare = before - administered(work, wanted)
+    if bare:
+        raise Conflict(
+            "LAST_ADMINISTRATOR",
+            "This is the organisation's last administrator.",
+            hint="Make somebody else administrator first.",
+            orgs=sorted(bare),
+        )
+
+
+def _lock_administrators(work: Work, orgs: Iterable[str]) -> None:
+    # Two administrators who remove each other at the same moment would otherwise both find the other one still there.
+    ids = select(role_permission.c.role_id).where(role_permission.c.permission == Permission.PEOPLE_ADMINISTER.value)
+    work.rows(
+        select(membership.c.id)
+        .where(membership.c.org_id.in_(sorted(orgs)), membership.c.until_at.is_(None), membership.c.role_id.in_(ids))
+        .order_by(membership.c.org_id, membership.c.id)
+        .with_for_update(of=membership)
+    )
+
+
+def _require_known(work: Work, person_id: str) -> None:
+    """People are known to administrators of one of their organisations, past ones included, and to all while new."""
+    if work.actor.id == SYSTEM_ID:
+        found = work.scalar(select(person.c.id).where(person.c.id == person_id)) is not None
+    else:
+        with work.across_orgs("whose person this is must be known before anybody may touch them"):
+            exists = work.scalar(select(person.c.id).where(person.c.id == person_id)) is not None
+            orgs = set(work.execute(select(membership.c.org_id).where(membership.c.person_id == person_id)).scalars())
+        found = exists and (not orgs or work.org_id in orgs or bool(administers(work, orgs)))
+    if not found:
+        raise unknown_person()
+
+
+def _one(person_id: str, role_id: str, org_id: str) -> tuple[ColumnElement[bool], ...]:
+    return (
+        membership.c.org_id == org_id,
+        membership.c.person_id == person_id,
+        membership.c.role_id == role_id,
+        membership.c.until_at.is_(None),
+    )
+
+
+def _set_bundle(work: Work, shipped: ShippedRole, standing: set[str]) -> None:
+    wanted = {permission.value for permission in shipped.permissions}
+    for surplus in sorted(standing - wanted):
+        work.execute(
+            delete(role_permission).where(
+                role_permission.c.role_id == shipped.id, role_permission.c.permission == surplus
+            )
+        )
+    for lacking in sorted(wanted - standing):
+        work.execute(insert(role_permission).values(role_id=shipped.id, permission=lacking))

@@ -1,0 +1,55 @@
+"""What happens before the first page: schema, registry, demo company, and the processes beside the app."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from finops_core import operations, security
+from finops_core.desk import Desk, open_desk
+from finops_core.kernel.actor import system_actor
+from finops_core.platform.settings import Settings
+from finops_core.upkeep import demo
+
+STOP_S = 10
+
+
+def prepare(settings: Settings) -> Desk:
+    """Migrate, bring the registry up to date and, in demo mode, seed the demo company; gives the open desk."""
+    desk = open_desk(settings)
+    desk.migrate()
+    with desk.work(system_actor()) as work:
+        operations.register(work)
+    if settings.demo:
+        demo.seed(desk)
+    else:
+        with desk.work(system_actor()) as work:
+            security.ensure_roles(work)
+    return desk
+
+
+@contextmanager
+def children(settings: Settings) -> Iterator[None]:
+    """The worker, and in demo mode the Stripe sandbox; they leave with this block or when this process is gone."""
+    with ExitStack() as stack:
+        if settings.demo:
+            stack.enter_context(_child("stripe-sandbox"))
+        if settings.worker == "child":
+            stack.enter_context(_child("worker"))
+        yield
+
+
+@contextmanager
+def _child(command: str) -> Iterator[None]:
+    arguments = [sys.executable, "-m", "finops_core", command, "--parent", str(os.getpid())]
+    process = subprocess.Popen(arguments)  # noqa: S603 - our own program, no input in it
+    try:
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -1,0 +1,36 @@
+"""Housekeeping the worker does on schedule: requests that aged out, finished jobs, orphaned files, old sessions."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+from sqlalchemy import delete
+
+from finops_core import approvals, files, reference, security
+from finops_core.kernel.actor import worker_actor
+from finops_core.operations.runner import Units
+from finops_core.platform.queue import Claim, job
+
+JOBS_KEPT = timedelta(days=7)
+
+
+def expire_requests(units: Units, claim: Claim) -> None:
+    """Approval requests nobody decided in time."""
+    del claim
+    for org_id in _organisations(units):
+        with units.work(worker_actor(org_id)) as work:
+            approvals.expire_due(work)
+
+
+def clean_up(units: Units, claim: Claim) -> None:
+    """Finished jobs past a week, ended sessions and used tickets, stored files no row knows."""
+    del claim
+    with units.work(worker_actor("")) as work:
+        work.execute(delete(job).where(job.c.ended_at < work.now - JOBS_KEPT))
+        security.tidy(work)
+    with units.work(worker_actor("")) as work, work.across_orgs("stored names of all organisations are compared"):
+        files.sweep(work)
+
+
+def _organisations(units: Units) -> Iterable[str]:
+    with units.read(worker_actor("")) as reading:
+        return reference.all_ids(reading)

@@ -1,0 +1,165 @@
+"""The worker's loop: claim a job, hand it to a thread, seal the log, let the scheduler write due jobs.
+
+Any number of workers may run: a job has one holder (lease and fence), and one worker holds the "worker" role, which
+schedules and seals. The loop leaves on SIGTERM, or when the process that started it is gone.
+"""
+
+import logging
+import os
+import secrets
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from apscheduler.schedulers.background import BackgroundScheduler
+from sqlalchemy.exc import OperationalError
+
+from finops_core import audit
+from finops_core.catalog.jobs import JOBS
+from finops_core.desk import Desk
+from finops_core.kernel.actor import worker_actor
+from finops_core.kernel.errors import FinOpsError
+from finops_core.operations import engine
+from finops_core.operations.service import PLAN_JOB, RUN_JOB
+from finops_core.platform import queue
+from finops_core.platform.queue import Claim
+from finops_core.worker.supervisor import Supervision, forkserver
+
+LOG = logging.getLogger("tieout.worker")
+ROLE = "worker"
+SEAL_EVERY_S = 0.5
+PARENT_CHECK_S = 1.0
+RETRY_S = 5.0
+
+
+@dataclass
+class Worker:
+    """One worker process."""
+
+    desk: Desk
+    name: str = field(default_factory=lambda: f"{os.getpid()}-{secrets.token_hex(4)}")
+    leaving: threading.Event = field(default_factory=threading.Event)
+
+    def run(self, parent_pid: int | None = None) -> None:
+        """Work until told to leave."""
+        self._forkserver = forkserver()
+        self._forkserver.Process(target=_nothing).start()  # warms the server while nobody waits
+        scheduler = self._scheduler()
+        slots = self.desk.settings.worker_processes
+        busy = threading.Semaphore(slots)
+        upkeep = threading.Thread(target=self._keep_role, name="role", daemon=True)
+        upkeep.start()
+        with ThreadPoolExecutor(slots, thread_name_prefix="job") as pool:
+            checked = time.monotonic()
+            while not self.leaving.is_set():
+                if time.monotonic() - checked >= PARENT_CHECK_S:
+                    checked = time.monotonic()
+                    if parent_pid is not None and os.getppid() != parent_pid:
+                        break
+                if not busy.acquire(timeout=PARENT_CHECK_S):
+                    continue
+                claim = self._claim()
+                if claim is None:
+                    busy.release()
+                    self.leaving.wait(self.desk.settings.worker_poll_s)
+                else:
+                    pool.submit(self._do, claim, busy)
+            self.leaving.set()
+        scheduler.shutdown(wait=False)
+        upkeep.join(5)
+        with self.desk.work(worker_actor("")) as work:
+            queue.release_lease(work, ROLE, self.name)
+
+    def _claim(self) -> Claim | None:
+        try:
+            with self.desk.work(worker_actor("")) as work:
+                return queue.claim(work, self.name, self.desk.settings.job_lease_s)
+        except OperationalError:
+            LOG.warning("the database does not answer; trying again", exc_info=True)
+            self.leaving.wait(1)
+            return None
+
+    def _do(self, claim: Claim, busy: threading.Semaphore) -> None:
+        try:
+            self._carry(claim)
+        except FinOpsError as error:
+            LOG.warning("job %s %s: %s", claim.kind, claim.id, error.code)
+            self._try_later(claim, f"{error.code}: {error.message}")
+        except Exception as error:
+            LOG.exception("job %s %s broke", claim.kind, claim.id)
+            self._try_later(claim, type(error).__name__)
+        finally:
+            busy.release()
+
+    def _carry(self, claim: Claim) -> None:
+        if claim.kind in {PLAN_JOB, RUN_JOB}:
+            begin = engine.begin_plan if claim.kind == PLAN_JOB else engine.begin_run
+            with self.desk.work(worker_actor(claim.org_id)) as work:
+                begun = begin(work, claim)
+            if begun is not None:
+                Supervision(self.desk, begun, self._forkserver, self.leaving.is_set).watch()
+            return
+        JOBS[claim.kind].run(self.desk, claim)
+        with self.desk.work(worker_actor(claim.org_id)) as work:
+            queue.complete(work, claim)
+
+    def _try_later(self, claim: Claim, error: str) -> None:
+        # Executions end through the engine; what comes here is a job that could not even be begun or concluded.
+        job = JOBS.get(claim.kind)
+        retries = job.retries if job else 20
+        try:
+            with self.desk.work(worker_actor(claim.org_id)) as work:
+                if claim.attempts > retries:
+                    queue.give_up(work, claim, error)
+                else:
+                    queue.put_back(work, claim, delay_s=min(RETRY_S * claim.attempts, 60), error=error)
+        except (OperationalError, FinOpsError):
+            LOG.warning("job %s waits for its lease to end", claim.id, exc_info=True)
+
+    def _scheduler(self) -> BackgroundScheduler:
+        scheduler = BackgroundScheduler(
+            timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": 300}
+        )
+        for job in JOBS.values():
+            if job.every_s is not None:
+                scheduler.add_job(self._write_due, "interval", seconds=job.every_s, args=[job.kind, job.every_s])
+        scheduler.start()
+        return scheduler
+
+    def _write_due(self, kind: str, every_s: int) -> None:
+        """APScheduler's only act: one job row per period, by whoever holds the role."""
+        slot = int(time.time()) // every_s
+        with self.desk.work(worker_actor("")) as work:
+            if queue.acquire_lease(work, ROLE, self.name, self.desk.settings.scheduler_lease_s) is not None:
+                queue.enqueue(work, kind, {"slot": slot}, key=f"{kind}:{slot}")
+
+    def _keep_role(self) -> None:
+        """Hold the role and seal the log every half second; another worker takes over when this one is gone."""
+        lease_s = self.desk.settings.scheduler_lease_s
+        pause = min(SEAL_EVERY_S, lease_s / 3)
+        held, renew_at = False, 0.0
+        while not self.leaving.wait(pause):
+            try:
+                with self.desk.work(worker_actor("")) as work:
+                    if time.monotonic() >= renew_at:
+                        held = queue.acquire_lease(work, ROLE, self.name, lease_s) is not None
+                        renew_at = time.monotonic() + lease_s / 3
+                    if held:
+                        audit.seal(work, self.desk.settings.heads_dir)
+            except Exception:
+                held, renew_at = False, 0.0
+                LOG.exception("sealing the log failed; trying again")
+
+
+def run_worker(desk: Desk, parent_pid: int | None = None) -> None:
+    """Run a worker in this process until SIGTERM, SIGINT, or the end of its parent."""
+    worker = Worker(desk)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: worker.leaving.set())
+    worker.run(parent_pid)
+
+
+def _nothing() -> None:
+    return

@@ -1,0 +1,146 @@
+"""Watches over one child: streams its log, renews the lease, passes on a stop, ends it when its time is up."""
+
+import multiprocessing
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext
+
+from finops_core.desk import Desk
+from finops_core.kernel.actor import worker_actor
+from finops_core.kernel.errors import Conflict, FinOpsError, Unavailable
+from finops_core.kernel.operation import Plan, Result
+from finops_core.operations import engine
+from finops_core.operations.engine import Begun, LogEntry
+from finops_core.operations.rules import State
+from finops_core.operations.runner import Line, Outcome, Progress
+from finops_core.platform import queue
+from finops_core.worker import child
+
+FLUSH_S = 0.25
+KILL_AFTER_S = 5.0
+MAX_ATTEMPTS = 5
+
+
+def forkserver() -> ForkServerContext:
+    """Where children come from; the first use starts the server with the heavy imports done."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(child.PRELOAD)
+    return context
+
+
+@dataclass
+class Supervision:
+    """One child and what it has told that is not stored yet."""
+
+    desk: Desk
+    begun: Begun
+    context: ForkServerContext
+    leaving: Callable[[], bool]
+    entries: list[LogEntry] = field(default_factory=list)
+    progress: tuple[int, int, str] | None = None
+    outcome: Outcome | None = None
+    stopping: bool = False
+
+    def watch(self) -> None:
+        """Run the child to its end and record how it ended."""
+        mine, theirs = self.context.Pipe()
+        process = self.context.Process(
+            target=child.main, args=(theirs, self.desk.settings, self.begun), name=self.begun.execution.number
+        )
+        process.start()
+        theirs.close()
+        late = False
+        try:
+            late = self._stream(mine)
+        finally:
+            if self.outcome is None:
+                process.kill()
+            mine.close()
+            process.join(KILL_AFTER_S)
+            if process.is_alive():
+                process.kill()
+                process.join()
+        self._conclude(late=late, exit_code=process.exitcode)
+
+    def _stream(self, pipe: Connection) -> bool:
+        """Until the outcome, the end of the pipe, or the deadline; tells whether the time ran out."""
+        operation = self.desk.ports.operations[self.begun.execution.operation_id]
+        deadline = time.monotonic() + operation.timeout_s
+        lease_s = self.desk.settings.job_lease_s
+        renew_at = flush_at = 0.0
+        while self.outcome is None:
+            if not self._receive(pipe, min(FLUSH_S, lease_s / 4)):
+                return False
+            now = time.monotonic()
+            if now >= deadline:
+                return True
+            if now >= renew_at:
+                self._renew()
+                renew_at = now + lease_s / 3
+            if now >= flush_at:
+                self._flush(pipe)
+                flush_at = now + FLUSH_S
+        return False
+
+    def _receive(self, pipe: Connection, wait_s: float) -> bool:
+        """Take what has come; False when the child has closed its end."""
+        try:
+            if not pipe.poll(wait_s):
+                return True
+            while pipe.poll(0):
+                message = pipe.recv()
+                if isinstance(message, Line):
+                    self.entries.append(message.entry)
+                elif isinstance(message, Progress):
+                    self.progress = (message.done, message.total, message.message)
+                elif isinstance(message, Outcome):
+                    self.outcome = message
+                    return True
+        except (EOFError, OSError):
+            return False
+        return True
+
+    def _renew(self) -> None:
+        with self.desk.work(worker_actor(self.begun.claim.org_id)) as work:
+            held = queue.renew(work, self.begun.claim, self.desk.settings.job_lease_s)
+        if not held:
+            raise Conflict("LEASE_LOST", "Another worker has taken over this run.")
+
+    def _flush(self, pipe: Connection) -> None:
+        entries, self.entries = self.entries, []
+        progress, self.progress = self.progress, None
+        with self.desk.work(worker_actor(self.begun.claim.org_id)) as work:
+            stop = engine.note(work, self.begun, entries, progress)
+        if stop and not self.stopping:
+            self.stopping = True
+            pipe.send_bytes(child.STOP)
+
+    def _conclude(self, *, late: bool, exit_code: int | None) -> None:
+        with self.desk.work(worker_actor(self.begun.claim.org_id)) as work:
+            engine.note(work, self.begun, self.entries, self.progress)
+            if self.outcome is None:
+                self._without_outcome(work, late=late, exit_code=exit_code)
+            elif self.outcome.error is not None:
+                engine.fail(work, self.begun, _error(self.outcome.error))
+            elif self.begun.dry:
+                engine.keep_plan(work, self.begun, self.outcome.plan or Plan((), "", ""))
+            else:
+                engine.finish(work, self.begun, self.outcome.result or Result(success=False, message="No result."))
+
+    def _without_outcome(self, work: engine.Work, *, late: bool, exit_code: int | None) -> None:
+        if late:
+            error = Unavailable(
+                "RUN_TIMED_OUT",
+                f"{self.begun.execution.number} took too long and was ended.",
+                hint="What it had done by then stands in its log and rows.",
+            )
+            engine.fail(work, self.begun, error, State.TIMED_OUT)
+        else:
+            engine.after_crash(work, self.begun, f"the child ended with {exit_code}", MAX_ATTEMPTS)
+
+
+def _error(told: tuple[str, str, str, str]) -> FinOpsError:
+    _kind, code, message, hint = told
+    return Conflict(code, message, hint=hint)

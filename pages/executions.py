@@ -1,0 +1,102 @@
+"""Executions: the history with its filters, and one execution in full."""
+
+import streamlit as st
+
+from finops_core import operations, payouts
+from finops_core.kernel.permissions import Permission
+from finops_core.operations import ExecutionFilter, ExecutionView, PublicState
+from ui import execution, html, runs, widgets
+from ui.format import plural, words
+from ui.session import open_page
+
+here = open_page(Permission.EXECUTIONS_VIEW_OWN, Permission.EXECUTIONS_VIEW_ALL, Permission.APPROVALS_VIEW)
+PAGE, IN_DOUBT = "executions_page", "in_doubt"
+EVERY_STATE, EVERY_OPERATION = "Any state", "Any operation"
+
+
+def fresh() -> None:
+    """Another question starts at its first page."""
+    widgets.first_page(PAGE)
+
+
+def filters(titles: dict[str, str]) -> ExecutionFilter:
+    """The filters, kept in the address."""
+    with st.container(horizontal=True, vertical_alignment="bottom", key="filters"):
+        text = st.text_input(
+            "Search", key="text", bind="query-params", placeholder="Number, title or file", width=220, on_change=fresh
+        )
+        states = {"": EVERY_STATE, **{state.value: words(state.value) for state in PublicState}}
+        state = st.selectbox(
+            "State", list(states), key="state", bind="query-params", format_func=states.get, width=150, on_change=fresh
+        )
+        offered = {"": EVERY_OPERATION, **titles}
+        operation_id = st.selectbox(
+            "Operation",
+            list(offered),
+            key="operation",
+            bind="query-params",
+            format_func=offered.get,
+            width=210,
+            on_change=fresh,
+        )
+        since = st.date_input(
+            "From", None, key="since", bind="query-params", format="YYYY-MM-DD", width=140, on_change=fresh
+        )
+        until = st.date_input(
+            "To", None, key="until", bind="query-params", format="YYYY-MM-DD", width=140, on_change=fresh
+        )
+        mine = st.toggle("Only mine", key="mine", bind="query-params", on_change=fresh)
+    return ExecutionFilter(
+        text=text.strip(),
+        public=PublicState(state) if state else None,
+        operation_id=operation_id or "",
+        mine=mine,
+        since=here.shown.start_of(since) if since else None,
+        until=here.shown.end_of(until) if until else None,
+    )
+
+
+def history() -> None:
+    """Every execution the person may see, a page at a time."""
+    title = st.empty()
+    with here.read() as reading:
+        titles = {view.id: view.title for view in operations.catalogue(reading)}
+    wanted = filters(titles)
+    offset = (widgets.page_wanted(PAGE) - 1) * widgets.PAGE_SIZE
+    with here.read() as reading:
+        found = operations.executions(reading, wanted, widgets.PAGE_SIZE, offset)
+    with title.container():
+        widgets.head("Executions", f"{plural(found.total, 'execution')}, newest first")
+    listed(found.rows, found.total, filtered=wanted != ExecutionFilter())
+
+
+def doubtful() -> None:
+    """Executions with payouts nobody can be sure of: the rows behind the figure on the home page."""
+    offset = (widgets.page_wanted(PAGE) - 1) * widgets.PAGE_SIZE
+    with here.read() as reading:
+        ids = payouts.doubtful_executions(reading)
+        rows = [operations.execution(reading, each) for each in ids[offset : offset + widgets.PAGE_SIZE]]
+    widgets.head("Executions in doubt", f"{plural(len(ids), 'execution')} with payouts without a clear answer")
+    html.draw(html.line(html.link("← All executions", "executions")))
+    listed(rows, len(ids), filtered=True)
+
+
+def listed(rows: list[ExecutionView] | tuple[ExecutionView, ...], total: int, *, filtered: bool) -> None:
+    """The table, or what to do when it is empty."""
+    if rows:
+        html.draw(runs.runs_table(rows, here.shown))
+    elif filtered:
+        widgets.empty("filter_alt_off", "Nothing matches", "Loosen the filters above.")
+    else:
+        widgets.empty("play_circle", "Nothing has run yet", "Executions appear here once somebody uploads a file.")
+        if here.may(Permission.OPERATIONS_RUN):
+            html.draw(html.line(html.link("Upload your first file", "run")))
+    widgets.pager(total, PAGE)
+
+
+if st.query_params.get("execution"):
+    execution.detail(here, st.query_params["execution"])
+elif st.query_params.get("payouts") == IN_DOUBT:
+    doubtful()
+else:
+    history()

@@ -1,0 +1,74 @@
+"""Home: five figures by role, each leading to its rows, and what needs the person who looks."""
+
+import streamlit as st
+
+from finops_core import approvals, insight, operations
+from finops_core.approvals import RequestView
+from finops_core.insight import Figure
+from finops_core.kernel.permissions import Permission
+from finops_core.operations import ExecutionFilter, ExecutionView, PublicState
+from ui import html, runs, widgets
+from ui.format import ago
+from ui.html import Markup
+from ui.session import open_page
+
+here = open_page(Permission.HOME_VIEW)
+TONES = {"waiting": "amber", "bad": "red", "good": "green"}
+NEEDS_SHOWN, RECENT_SHOWN = 5, 6
+
+
+def figure_card(figure: Figure) -> Markup:
+    """A figure that is a link to its rows."""
+    tone = f" to-{TONES[figure.tone]}" if figure.value and figure.tone in TONES else ""
+    amounts = html.lines(*(here.shown.amount(minor, code) for code, minor in sorted(figure.amounts.items())))
+    body = (
+        f'<span class="k">{html.text(figure.label)}</span><span class="v">{here.shown.count(figure.value)}</span>'
+        f'<span class="d">{amounts}</span>'
+    )
+    return html.link(Markup(body), figure.page, figure.query, css=f"to-figure{tone}")
+
+
+def asked(request: RequestView) -> Markup:
+    """A request the person may decide."""
+    amounts = " · ".join(here.shown.amount(money.minor, money.currency) for money in request.amounts)
+    facts = html.faint(f"{amounts} · {ago(request.created_at, as_of)}")
+    body = f"{html.icon('task_alt', 'amber')}<span>{html.strong(request.title)}<br>{facts}</span>"
+    return html.link(Markup(body), "approvals", {"request": request.number})
+
+
+def unsubmitted(run: ExecutionView) -> Markup:
+    """A draft of one's own whose plan waits to be submitted."""
+    facts = html.faint(f"{run.number} · not submitted · {ago(run.created_at, as_of)}")
+    body = f"{html.icon('edit_document', 'blue')}<span>{html.strong(run.title)}<br>{facts}</span>"
+    return html.link(Markup(body), "run", {"execution": run.number})
+
+
+with here.read() as reading:
+    view = insight.home(reading)
+    may_decide = reading.may(Permission.APPROVALS_DECIDE)
+    requests = approvals.waiting(reading, limit=50) if may_decide else ()
+    drafts = operations.executions(reading, ExecutionFilter(public=PublicState.PENDING, mine=True), limit=NEEDS_SHOWN)
+    recent = operations.executions(reading, ExecutionFilter(), limit=RECENT_SHOWN)
+as_of = view.as_of
+
+widgets.head("Home", f"{here.around.name} · as of {here.shown.as_of(as_of)}")
+html.draw(Markup(f'<div class="to-grid">{"".join(map(figure_card, view.figures))}</div>'))
+
+left, right = st.columns([2, 1])
+with left, st.container(border=True, height="stretch"):
+    st.subheader("Latest executions", anchor=False)
+    if recent.rows:
+        html.draw(runs.runs_table(recent.rows, here.shown))
+    elif here.may(Permission.OPERATIONS_RUN):
+        st.caption("Nothing has run yet.")
+        upload = f"{html.icon('upload_file', 'green')}<strong>Upload your first file</strong>"
+        html.draw(Markup(f'<div class="to-needs">{html.link(Markup(upload), "run")}</div>'))
+    else:
+        st.caption("Nothing has run yet. Executions you may see appear here.")
+with right, st.container(border=True, height="stretch"):
+    st.subheader("Needs you", anchor=False)
+    needs = [asked(request) for request in requests if request.refusal is None][:NEEDS_SHOWN]
+    needs += [unsubmitted(run) for run in drafts.rows if runs.needs_plan(run)]
+    html.draw(Markup(f'<div class="to-needs">{"".join(needs)}</div>'))
+    if not needs:
+        st.caption("Nothing waits for you.")

@@ -1,0 +1,75 @@
+"""Fixtures shared by all tests: a real PostgreSQL and a real browser. What cannot be had fails; nothing is skipped."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.postgres import PostgresServer, running_server
+from tests.tools.browser import browser_path
+
+BROWSER_ARGUMENTS = (
+    "--no-sandbox",  # containers; the pages are our own
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",  # containers give /dev/shm 64 MB
+)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep all browser tests in one process (`--dist loadgroup`): one server, one browser, a core left for it."""
+    for item in items:
+        if item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.xdist_group("browser"))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A running PostgreSQL server, one per test process; it ends with the session."""
+    with running_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres: PostgresServer) -> str:
+    """The address of that server's own database, as its superuser."""
+    return postgres.url()
+
+
+@pytest.fixture
+def postgres_database(postgres: PostgresServer) -> Iterator[str]:
+    """The address of an empty database, made for this test and dropped after it."""
+    with postgres.database() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Run the test on both databases: "" (the embedded SQLite of the test's folder), then an empty PostgreSQL."""
+    if request.param == "sqlite":
+        yield ""
+        return
+    yield request.getfixturevalue("postgres_database")
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    """The path of a Chromium or Chrome that starts."""
+    return browser_path()
+
+
+@pytest.fixture(scope="session")
+def browser(chromium_path: str) -> Iterator[Browser]:
+    """One headless browser per test process; take a fresh `browser.new_context()` per test.
+
+    Playwright keeps an event loop running in this thread: a test in the same process cannot call `asyncio.run`.
+    """
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=chromium_path, args=list(BROWSER_ARGUMENTS))
+        yield chromium
+        chromium.close()

@@ -1,0 +1,118 @@
+"""A real desk for tests: a fresh database on SQLite or PostgreSQL, a clock that stands still, small builders."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+
+from finops_core.adapters.file_store import FolderFileStore
+from finops_core.catalog.tables import TABLES
+from finops_core.kernel.actor import Actor, Via, system_actor
+from finops_core.kernel.clock import ManualClock
+from finops_core.kernel.job import Event, Listener
+from finops_core.kernel.operation import Operation
+from finops_core.kernel.permissions import Permission
+from finops_core.platform import guards
+from finops_core.platform.crypto import Vault
+from finops_core.platform.db import open_database, open_owner_engine
+from finops_core.platform.ports import Ports
+from finops_core.platform.settings import Settings
+from finops_core.platform.work import UnitFactory
+
+START = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
+TEST_KEY = bytes(range(32))
+
+
+def settings_for(folder: Path, url: str = "", **overrides: object) -> Settings:
+    """Settings that read no environment file and cost little: few bcrypt rounds, short leases."""
+    values: dict[str, object] = {
+        "data_dir": folder,
+        "DATABASE_URL": url,
+        "DATABASE_OWNER_URL": "",
+        "master_key": TEST_KEY.hex(),
+        "bcrypt_rounds": 4,
+        "job_lease_s": 0.5,
+        "scheduler_lease_s": 0.5,
+        **overrides,
+    }
+    return Settings(_env_file=None, **values)  # type: ignore[arg-type,call-arg]
+
+
+def ports_for(settings: Settings, clock: ManualClock, operations: Mapping[str, Operation] | None = None) -> Ports:
+    """Ports without any outside provider."""
+
+    def no_provider(_credentials: object) -> object:
+        raise AssertionError("this test has no provider")
+
+    return Ports(
+        clock=clock,
+        settings=settings,
+        vault=Vault(TEST_KEY),
+        file_store=FolderFileStore(settings.data_dir / "files"),
+        provider=no_provider,  # type: ignore[arg-type]
+        operations=operations or {},
+    )
+
+
+def make_schema(settings: Settings) -> None:
+    """Tables and guards straight from the models."""
+    engine = open_owner_engine(settings)
+    with engine.begin() as connection:
+        TABLES.create_all(connection)
+        guards.ensure(connection, TABLES)
+    engine.dispose()
+
+
+@dataclass
+class AreaDesk:
+    """Units over a fresh database for tests of one area: every actor holds every permission unless told otherwise."""
+
+    settings: Settings
+    clock: ManualClock
+    units: UnitFactory
+    permissions: dict[str, frozenset[Permission]] = field(default_factory=dict)
+
+    def work(self, actor: Actor):
+        return self.units.work(actor)
+
+    def read(self, actor: Actor, orgs: frozenset[str] = frozenset()):
+        return self.units.read(actor, orgs)
+
+    def org(self, slug: str = "harbour") -> str:
+        from finops_core import reference
+
+        with self.units.work(system_actor()) as work, work.across_orgs("a test makes its organisation"):
+            return reference.add_organisation(
+                work, slug=slug, name=slug.title(), base_currency="USD", country="US", zone="UTC", locale="en_US"
+            )
+
+
+def area_desk(
+    folder: Path,
+    url: str = "",
+    listeners: Mapping[type[Event], Sequence[Listener]] | None = None,
+    operations: Mapping[str, Operation] | None = None,
+    **overrides: object,
+) -> AreaDesk:
+    """A fresh desk in a folder (SQLite), or in the database at ``url`` (PostgreSQL, empty)."""
+    settings = settings_for(folder, url, **overrides)
+    make_schema(settings)
+    clock = ManualClock(START)
+    permissions: dict[str, frozenset[Permission]] = {}
+    everything = frozenset(Permission)
+    units = UnitFactory(
+        open_database(settings),
+        ports_for(settings, clock, operations),
+        listeners or {},
+        lambda reading: permissions.get(reading.actor.id, everything),
+    )
+    return AreaDesk(settings, clock, units, permissions)
+
+
+def person_actor(person_id: str, org_id: str) -> Actor:
+    """Somebody at a page."""
+    return Actor(id=person_id, org_id=org_id, via=Via.PAGE)
+
+
+__all__ = ["START", "AreaDesk", "area_desk", "make_schema", "person_actor", "settings_for"]

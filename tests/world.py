@@ -1,0 +1,139 @@
+"""The whole desk with its demo company, for walks: real database, real files, the real sandbox, and a worker.
+
+``work_off`` does the worker's part inside this process, without children: quick, and faults can be raised in it. Tests
+that are about processes start the real worker (``tests/processes.py``).
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from finops_core import approvals, operations, reference, security
+from finops_core.desk import Desk, open_desk
+from finops_core.kernel.actor import Actor, system_actor, worker_actor
+from finops_core.kernel.clock import Clock
+from finops_core.kernel.errors import Conflict
+from finops_core.operations import engine
+from finops_core.operations.runner import Line, Message, Outcome, Progress, Run, carry_out
+from finops_core.operations.service import PLAN_JOB, RUN_JOB
+from finops_core.platform import queue
+from finops_core.start import prepare
+from tests.desks import person_actor, settings_for
+from tests.sandbox import RunningSandbox, start_sandbox
+
+ROOT = Path(__file__).parents[1]
+COMPANY = ROOT / "data" / "demo" / "company.json"
+
+
+@dataclass
+class World:
+    """A prepared desk and short words for what people do in it."""
+
+    desk: Desk
+    sandbox: RunningSandbox
+    orgs: dict[str, str]
+    people: dict[str, str]
+    messages: list[Message] = field(default_factory=list)
+
+    def actor(self, username: str, org: str = "harbour") -> Actor:
+        return person_actor(self.people[username], self.orgs[org])
+
+    def draft(self, csv: str, *, who: str = "ana", org: str = "harbour", **more: Any):
+        upload = operations.Upload("currencies.csv", csv.encode())
+        operation_id = more.pop("operation", "payouts.stripe_balance")
+        with self.desk.work(self.actor(who, org)) as work:
+            return operations.draft(work, operation_id, more.pop("params", {}), upload, **more)
+
+    def planned(self, csv: str, **more: Any) -> operations.ExecutionView:
+        drafted = self.draft(csv, **more)
+        assert isinstance(drafted, operations.Drafted), drafted
+        self.work_off()
+        return self.execution(drafted.execution_id, org=more.get("org", "harbour"))
+
+    def submitted(self, csv: str, *, who: str = "ana", org: str = "harbour", **more: Any) -> operations.ExecutionView:
+        seen = self.planned(csv, who=who, org=org, **more)
+        with self.desk.work(self.actor(who, org)) as work:
+            return operations.submit(work, seen.id, seen.plan_hash)
+
+    def decide(
+        self, seen: operations.ExecutionView, decision: str = "approved", *, who: str = "ben", org: str = "harbour"
+    ) -> None:
+        with self.desk.work(self.actor(who, org)) as work:
+            request = approvals.of_subject(work, "execution", seen.id)[0]
+            approvals.decide(work, request.id, approvals.Decision(decision), "as agreed", request.content_hash)
+
+    def approved(self, csv: str, **more: Any) -> operations.ExecutionView:
+        seen = self.submitted(csv, **more)
+        org = more.get("org", "harbour")
+        self.decide(seen, who="ben" if org == "harbour" else "carla", org=org)
+        return self.execution(seen.id, org=org)
+
+    def execution(self, execution_id: str, org: str = "harbour") -> operations.ExecutionView:
+        with self.desk.read(worker_actor(self.orgs[org])) as reading:
+            return operations.execution(reading, execution_id)
+
+    def work_off(self, limit: int = 50) -> int:
+        """Carry out every job that is due, in this process; gives how many."""
+        for count in range(limit):
+            with self.desk.work(worker_actor("")) as work:
+                claim = queue.claim(work, "inline", 30)
+            if claim is None:
+                return count
+            self.carry(claim)
+        raise AssertionError("the queue never empties")
+
+    def carry(self, claim: queue.Claim, stop: Callable[[], bool] = lambda: False) -> None:
+        """One execution job, as the supervisor and its child would do it together."""
+        assert claim.kind in {PLAN_JOB, RUN_JOB}, claim.kind
+        begin = engine.begin_plan if claim.kind == PLAN_JOB else engine.begin_run
+        actor = worker_actor(claim.org_id)
+        with self.desk.work(actor) as work:
+            begun = begin(work, claim)
+        if begun is None:
+            return
+        told: list[Message] = []
+        outcome = carry_out(Run(self.desk, begun, told.append, stop))
+        self.messages += told
+        lines = [message.entry for message in told if isinstance(message, Line)]
+        steps = [(m.done, m.total, m.message) for m in told if isinstance(m, Progress)]
+        with self.desk.work(actor) as work:
+            engine.note(work, begun, lines, steps[-1] if steps else None)
+            self._conclude(work, begun, outcome)
+
+    @staticmethod
+    def _conclude(work: Any, begun: engine.Begun, outcome: Outcome) -> None:
+        if outcome.error is not None:
+            _kind, code, message, hint = outcome.error
+            engine.fail(work, begun, Conflict(code, message, hint=hint))
+        elif begun.dry:
+            assert outcome.plan is not None
+            engine.keep_plan(work, begun, outcome.plan)
+        else:
+            assert outcome.result is not None
+            engine.finish(work, begun, outcome.result)
+
+
+@contextmanager
+def running_world(folder: Path, url: str = "", clock: Clock | None = None, **overrides: object) -> Iterator[World]:
+    """A world in a folder, on SQLite there or on the PostgreSQL at ``url``; ends with the block."""
+    sandbox = start_sandbox(folder)
+    settings = settings_for(
+        folder, url, demo=True, demo_file=COMPANY, stripe_sandbox_url=sandbox.url, **{"job_lease_s": 30, **overrides}
+    )
+    prepare(settings).close()
+    with open_desk(settings, clock=clock) as desk:
+        with desk.read(system_actor()) as reading:
+            orgs = reference.ids_by_slug(reading)
+        people: dict[str, str] = {}
+        for org_id in orgs.values():
+            with desk.read(system_actor(org_id)) as reading:
+                people |= {person.username: person.id for person in security.people(reading)}
+        yield World(desk, sandbox, orgs, people)
+    sandbox.stop()
+
+
+def company() -> dict[str, Any]:
+    return json.loads(COMPANY.read_text())

@@ -1,0 +1,1 @@
+"""Streamlit only: the shell, sessions, formatting and drawing that pages share. No rule and no SQL lives here."""

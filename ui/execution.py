@@ -1,0 +1,182 @@
+"""One execution: where it stands, what can be done with it, and its progress, live while it moves."""
+
+import streamlit as st
+
+from finops_core import operations, payouts
+from finops_core.kernel.errors import FinOpsError, NotAllowed
+from finops_core.kernel.permissions import Permission
+from finops_core.operations import FINAL, ExecutionView, LogView, State
+from ui import html, navigation, outcome, runs, widgets
+from ui.format import Format, words
+from ui.html import Cell, Column, Markup
+from ui.plan import OWN_ACCOUNT
+from ui.session import Here
+
+PROGRESS, PLAN, RESULT, TRAIL = "Progress", "Plan", "Result & files", "Approvals"
+LOG_LINES = 500
+LEVEL_TONES = {"warn": "amber", "error": "red", "info": "blue"}
+PAYOUT_TONES = {
+    "approved": "gray",
+    "submitting": "blue",
+    "created": "blue",
+    "in_transit": "blue",
+    "paid": "green",
+    "failed": "red",
+    "rejected": "red",
+    "in_doubt": "amber",
+    "needs_review": "amber",
+}
+PAYOUT_COLUMNS = (
+    Column("Row", number=True),
+    Column("Account"),
+    Column("Amount", number=True),
+    Column("To bank account"),
+    Column("State"),
+    Column("Provider id", wide=True),
+    Column("Expected"),
+)
+REPLANNABLE = frozenset({State.AWAITING_APPROVAL, State.SUPERSEDED, State.EXPIRED})
+
+
+def detail(here: Here, number: str) -> None:
+    """The page of one execution; ``EXECUTION_UNKNOWN`` for one that this person may not see."""
+    with here.read() as reading:
+        run = operations.execution(reading, number)
+        now = reading.now
+    html.draw(html.line(html.link("← All executions", "executions")))
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.title(f"{run.title} {run.number}", anchor=False, width="content")
+        _actions(here, run)
+    html.draw(runs.run_line(run, here.shown, now))
+    _told(run)
+    view = st.segmented_control(
+        "Show",
+        [PROGRESS, PLAN, RESULT, TRAIL],
+        default=PROGRESS,
+        required=True,
+        key="view",
+        bind="query-params",
+        label_visibility="collapsed",
+    )
+    {PROGRESS: _progress, PLAN: outcome.plan, RESULT: outcome.result, TRAIL: outcome.trail}[view or PROGRESS](here, run)
+
+
+def _actions(here: Here, run: ExecutionView) -> None:
+    own = run.requested_by == here.actor.id
+    with st.container(horizontal=True, width="content"):
+        if own and runs.needs_plan(run):
+            if st.button("Go on", type="primary", icon=":material/arrow_forward:"):
+                navigation.go("run", execution=run.number)
+        elif own and run.state in REPLANNABLE and st.button("New plan", icon=":material/refresh:"):
+            _new_plan(here, run)
+        stoppable = run.state not in FINAL and not run.stop_requested
+        if stoppable and (own or here.may(Permission.EXECUTIONS_CANCEL_ANY)):
+            label = "Stop" if run.state is State.RUNNING else "Cancel"
+            if st.button(label, icon=":material/cancel:"):
+                st.dialog(f"{label} {run.number}?")(_confirm_cancel)(here, run)
+
+
+def _new_plan(here: Here, run: ExecutionView) -> None:
+    with here.work() as work:
+        operations.replan(work, run.id)
+    navigation.go("run", execution=run.number)
+
+
+def _confirm_cancel(here: Here, run: ExecutionView) -> None:
+    running = run.state is State.RUNNING
+    st.markdown(
+        "No further payment is started. What was already sent stays sent."
+        if running
+        else "It will not run. Its trail stays."
+    )
+    reason = st.text_input("Reason", max_chars=200)
+    if st.button("Stop it" if running else "Cancel it", type="primary", key="tall_confirm"):
+        try:
+            with here.work() as work:
+                operations.cancel(work, run.id, reason.strip())
+        except FinOpsError as error:
+            widgets.refusal(error)
+            return
+        st.rerun()
+
+
+def _told(run: ExecutionView) -> None:
+    """What came of it, in its own words."""
+    if run.public is operations.PublicState.FAILED or run.state in {State.SUPERSEDED, State.EXPIRED}:
+        st.error(
+            f"**{run.message or words(run.state.value)}**" + (f"  \n{run.hint}" if run.hint else ""),
+            icon=":material/error:",
+        )
+    elif run.state in FINAL and run.message:
+        st.success(run.message, icon=":material/check_circle:")
+
+
+def _progress(here: Here, run: ExecutionView) -> None:
+    with here.read() as reading:
+        every = runs.poll_s(run, reading.now)
+    st.fragment(_live, run_every=every)(here, run.id, run.state, every)
+
+
+def _live(here: Here, execution_id: str, was: State, every: int | None) -> None:
+    """Progress, a row per payout and the log; draws the whole page anew when the state or the pace has changed."""
+    seen = _last_seen(execution_id)
+    try:
+        with here.read() as reading:
+            run = operations.execution(reading, execution_id)
+            rows = payouts.rows(reading, execution_id)
+            fresh = operations.log(reading, execution_id, seen, LOG_LINES)
+            now = reading.now
+    except NotAllowed:
+        # The session has ended: the shell shows the sign-in page.
+        st.rerun()
+    if run.state is not was or runs.poll_s(run, now) != every:
+        st.rerun()
+    if run.state is State.RUNNING or run.state is State.PLANNING:
+        total = max(run.progress_total, 1)
+        st.progress(
+            min(run.progress_done / total, 1.0), text=run.message or f"{run.progress_done} of {run.progress_total}"
+        )
+    elif run.state is State.AWAITING_APPROVAL:
+        st.info("Waits for somebody else's approval. This page follows by itself.", icon=":material/hourglass_top:")
+    if rows:
+        drawn = [_payout(row, here.shown) for row in rows]
+        html.draw(html.table(PAYOUT_COLUMNS, drawn, "Payouts, row by row"))
+    st.markdown("**Log**")
+    html.draw(_log(_kept(execution_id, fresh), here.shown))
+
+
+def _last_seen(execution_id: str) -> int:
+    kept: list[LogView] = st.session_state.get(f"log_{execution_id}", [])
+    return kept[-1].seq if kept else 0
+
+
+def _kept(execution_id: str, fresh: tuple[LogView, ...]) -> list[LogView]:
+    """Lines seen before and the fresh ones: a poll reads only what is new."""
+    kept = [*st.session_state.get(f"log_{execution_id}", []), *fresh][-LOG_LINES:]
+    st.session_state[f"log_{execution_id}"] = kept
+    return kept
+
+
+def _log(lines: list[LogView], shown: Format) -> Markup:
+    if not lines:
+        return html.faint("Nothing was logged yet.")
+    drawn = "".join(
+        f'<div><span class="at">{shown.clock(line.at)}</span>'
+        f'<span class="lv to-{LEVEL_TONES.get(line.level.value, "gray")}">{line.level.value}</span>'
+        f"<span>{html.text(line.message)}</span></div>"
+        for line in lines
+    )
+    return Markup(f'<div class="to-log" role="log" tabindex="0">{drawn}</div>')
+
+
+def _payout(row: payouts.PayoutView, shown: Format) -> tuple[Cell, ...]:
+    state = html.badge(words(row.state.value), PAYOUT_TONES.get(row.state.value, "gray"))
+    return (
+        row.row_no,
+        row.account or html.faint(OWN_ACCOUNT, small=False),
+        html.strong(shown.amount(row.amount_minor, row.currency)),
+        row.bank,
+        html.lines(state, html.faint(row.error_message) if row.error_message else ""),
+        row.provider_id,
+        row.arrival_on,
+    )

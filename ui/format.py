@@ -1,0 +1,156 @@
+"""How figures and instants read on a screen, in an organisation's zone and locale. Formats only; computes no money."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from babel import Locale
+from babel.core import UnknownLocaleError
+from babel.dates import format_datetime
+from babel.numbers import NumberPattern
+
+from finops_core.kernel import currencies
+from finops_core.kernel.errors import FinOpsError
+from finops_core.kernel.money import Money
+
+NOTHING = "\N{EN DASH}"
+MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86400
+SECOND_MS, MINUTE_MS = 1000, 60_000
+DAYS_SHOWN_IN_HOURS = 2
+KIBI = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """Formats for one organisation: ``zone`` is an IANA name, ``locale`` a CLDR one such as ``en_US``."""
+
+    zone: str = "UTC"
+    locale: str = "en_US"
+
+    def amount(self, minor: int, currency: str) -> str:
+        """``184,220.15 USD``; negatives in parentheses, as accountants write them. Exact: integers and Decimal only."""
+        digits = self._digits(abs(minor), currency)
+        return f"({digits}) {currency}" if minor < 0 else f"{digits} {currency}"
+
+    def plain(self, text: object, currency: str) -> str:
+        """An amount kept as plain text (``1234.50``) as ``amount`` shows it; any other text stays as it is."""
+        if text in (None, ""):
+            return NOTHING
+        try:
+            return self.amount(Money.parse(str(text), currency).minor, currency)
+        except FinOpsError:
+            return str(text)
+
+    def amounts(self, totals: Mapping[str, int]) -> str:
+        """Several currencies in one line, never added up: ``1,200.00 EUR · 3,000.00 USD``."""
+        return " · ".join(self.amount(minor, currency) for currency, minor in sorted(totals.items()))
+
+    def count(self, number: int) -> str:
+        """A whole number with the locale's grouping."""
+        return str(_decimal_pattern(self.locale).apply(Decimal(number), _locale(self.locale), force_frac=(0, 0)))
+
+    def instant(self, at: datetime | None, *, seconds: bool = False) -> str:
+        """``2026-11-20 09:15`` in the organisation's zone, for tables and logs."""
+        if at is None:
+            return NOTHING
+        return at.astimezone(_zone(self.zone)).strftime("%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M")
+
+    def clock(self, at: datetime) -> str:
+        """``09:15:07`` in the organisation's zone, for the lines of a log."""
+        return at.astimezone(_zone(self.zone)).strftime("%H:%M:%S")
+
+    def as_of(self, at: datetime) -> str:
+        """``20 Nov 2026 09:15 UTC``: the sentence form, with its zone."""
+        return format_datetime(at, "d MMM yyyy HH:mm zzz", tzinfo=_zone(self.zone), locale=_locale(self.locale))
+
+    def start_of(self, day: date) -> datetime:
+        """The instant a day begins in the organisation's zone, in UTC."""
+        return datetime(day.year, day.month, day.day, tzinfo=_zone(self.zone)).astimezone(UTC)
+
+    def end_of(self, day: date) -> datetime:
+        """The instant the next day begins: a day's end, not included."""
+        return self.start_of(day + timedelta(days=1))
+
+    def day(self, at: datetime) -> date:
+        """The date an instant falls on in the organisation's zone."""
+        return at.astimezone(_zone(self.zone)).date()
+
+    def _digits(self, minor: int, currency: str) -> str:
+        decimals = currencies.exponent(currency)
+        value = Decimal(minor).scaleb(-decimals)
+        return str(_decimal_pattern(self.locale).apply(value, _locale(self.locale), force_frac=(decimals, decimals)))
+
+
+def ago(at: datetime, now: datetime) -> str:
+    """``just now``, ``12 min ago``, ``3 h ago``, ``4 days ago``."""
+    passed = max(0, int((now - at).total_seconds()))
+    return "just now" if passed < MINUTE_S else f"{_span(passed)} ago"
+
+
+def until(at: datetime | None, now: datetime) -> str:
+    """``expires in 5 h``, or ``expired``; empty when it never does."""
+    if at is None:
+        return ""
+    left = int((at - now).total_seconds())
+    return f"expires in {_span(max(left, MINUTE_S))}" if left > 0 else "expired"
+
+
+def duration(ms: int | None) -> str:
+    """``820 ms``, ``3.4 s``, ``2 min 10 s``."""
+    if ms is None:
+        return NOTHING
+    if ms < SECOND_MS:
+        return f"{ms} ms"
+    if ms < MINUTE_MS:
+        return f"{ms // SECOND_MS}.{ms % SECOND_MS // 100} s"
+    minutes, rest = divmod(ms // SECOND_MS, MINUTE_S)
+    return f"{minutes} min {rest} s"
+
+
+def size(count: int) -> str:
+    """``812 B``, ``14 KiB``, ``3 MiB``, rounded up."""
+    for unit in ("B", "KiB", "MiB"):
+        if count < KIBI:
+            return f"{count} {unit}"
+        count = -(-count // KIBI)
+    return f"{count} GiB"
+
+
+def plural(number: int, one: str, many: str = "") -> str:
+    """``1 row``, ``12 rows``."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def words(value: str) -> str:
+    """``needs_review`` as ``Needs review``."""
+    return value.replace("_", " ").capitalize()
+
+
+def _span(seconds: int) -> str:
+    if seconds < HOUR_S:
+        return f"{seconds // MINUTE_S} min"
+    if seconds < DAYS_SHOWN_IN_HOURS * DAY_S:
+        return f"{seconds // HOUR_S} h"
+    return f"{seconds // DAY_S} days"
+
+
+@lru_cache(maxsize=64)
+def _locale(name: str) -> Locale:
+    try:
+        return Locale.parse(name, sep="-" if "-" in name else "_")
+    except (UnknownLocaleError, ValueError):
+        return Locale("en", "US")
+
+
+@lru_cache(maxsize=64)
+def _decimal_pattern(name: str) -> NumberPattern:
+    pattern: NumberPattern = _locale(name).decimal_formats[None]
+    return pattern
+
+
+@lru_cache(maxsize=64)
+def _zone(name: str) -> ZoneInfo:
+    return ZoneInfo(name)

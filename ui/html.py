@@ -1,0 +1,147 @@
+"""Small pieces of HTML, escaped: badges, links, tables that turn into cards where they are narrow.
+
+Real text instead of a canvas: it can be read aloud, searched, selected and tested. Everything that comes from a file,
+a person or a provider passes through ``text``; only ``Markup`` is trusted.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from html import escape
+from pathlib import Path
+from urllib.parse import urlencode
+
+import streamlit as st
+
+HERE = Path(__file__).parent
+TONES = frozenset({"green", "red", "amber", "blue", "gray"})
+
+
+class Markup(str):
+    """HTML that was made here and is safe to show."""
+
+    __slots__ = ()
+
+
+Cell = str | int | Markup | None
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table: ``number`` columns are right-aligned, ``wide`` ones may break anywhere."""
+
+    title: str
+    number: bool = False
+    wide: bool = False
+
+
+def text(value: Cell) -> Markup:
+    """A value as safe HTML; markup passes unchanged."""
+    if isinstance(value, Markup):
+        return value
+    return Markup("" if value is None else escape(str(value)))
+
+
+def join(*parts: Cell, by: str = " ") -> Markup:
+    """Pieces side by side, empty ones left out."""
+    return Markup(by.join(piece for piece in map(text, parts) if piece))
+
+
+def badge(label: str, tone: str = "gray") -> Markup:
+    """A word on a tinted ground."""
+    return Markup(f'<span class="to-badge to-{_tone(tone)}">{escape(label)}</span>')
+
+
+def icon(name: str, tone: str = "") -> Markup:
+    """A Material symbol; decoration only, so it is hidden from readers."""
+    tint = f" to-{_tone(tone)}" if tone else ""
+    return Markup(f'<span class="to-icon{tint}" aria-hidden="true">{escape(name)}</span>')
+
+
+def faint(value: Cell, *, small: bool = True) -> Markup:
+    """Less important words."""
+    return Markup(f'<span class="to-faint{" to-small" if small else ""}">{text(value)}</span>')
+
+
+def strong(value: Cell) -> Markup:
+    """The important one of several."""
+    return Markup(f"<strong>{text(value)}</strong>")
+
+
+def lines(*parts: Cell) -> Markup:
+    """Pieces below each other, empty ones left out."""
+    return join(*parts, by="<br>")
+
+
+def href(page: str, query: Mapping[str, str] | None = None) -> str:
+    """The address of a page inside the desk; "" is the home page."""
+    base = (st.get_option("server.baseUrlPath") or "").strip("/")
+    path = "/".join(["", *filter(None, (base, page))])
+    return f"{path or '/'}?{urlencode(query)}" if query else (path or "/")
+
+
+def link(label: Cell, page: str, query: Mapping[str, str] | None = None, css: str = "") -> Markup:
+    """A link inside the desk that does not load the page anew."""
+    style = f' class="{escape(css)}"' if css else ""
+    return Markup(f'<a href="{escape(href(page, query))}" target="_self" data-inside="1"{style}>{text(label)}</a>')
+
+
+def table(
+    columns: Sequence[Column], rows: Iterable[Sequence[Cell]], label: str, footer: Sequence[Cell] | None = None
+) -> Markup:
+    """A table named ``label`` for readers; each row has one cell a column."""
+    head = "".join(
+        f'<th scope="col"{" class=n" if column.number else ""}>{text(column.title)}</th>' for column in columns
+    )
+    body = "".join(_row(columns, row) for row in rows)
+    foot = f"<tfoot>{_row(columns, footer)}</tfoot>" if footer else ""
+    return Markup(
+        f'<div class="to-wrap"><div class="to-frame"><table class="to-table"><caption>{escape(label)}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>{foot}</table></div></div>"
+    )
+
+
+def facts(pairs: Iterable[tuple[str, Cell]]) -> Markup:
+    """Labels with their values; pairs without a value are left out."""
+    items = "".join(f"<div><dt>{escape(name)}</dt><dd>{text(value)}</dd></div>" for name, value in pairs if value)
+    return Markup(f'<dl class="to-facts">{items}</dl>')
+
+
+def line(*parts: Cell) -> Markup:
+    """Badges and facts in one line that may wrap."""
+    spans = "".join(f"<span>{piece}</span>" for piece in map(text, parts) if piece)
+    return Markup(f'<div class="to-line">{spans}</div>')
+
+
+def draw(markup: Markup) -> None:
+    """Put it on the page."""
+    st.html(markup)
+
+
+def draw_once() -> None:
+    """The style sheet and the link script; the shell calls it in every run.
+
+    Drawers hang outside Streamlit's own root, which alone knows the theme: the colour scheme is said to the whole page.
+    """
+    scheme = st.context.theme.type or "light"
+    st.html(f"<style>:root{{color-scheme:{scheme}}}{_asset('tieout.css')}</style>")
+    st.html(f"<script>{_asset('links.js')}</script>", unsafe_allow_javascript=True)
+
+
+def _row(columns: Sequence[Column], row: Sequence[Cell]) -> str:
+    return f"<tr>{''.join(_cell(column, cell) for column, cell in zip(columns, row, strict=True))}</tr>"
+
+
+def _cell(column: Column, cell: Cell) -> str:
+    shown = text(cell)
+    css = " ".join(name for name, on in (("n", column.number), ("w", column.wide), ("void", not shown)) if on)
+    return f'<td class="{css}" data-label="{escape(column.title)}">{shown}</td>'
+
+
+def _tone(name: str) -> str:
+    return name if name in TONES else "gray"
+
+
+@lru_cache(maxsize=8)
+def _asset(name: str) -> str:
+    return (HERE / name).read_text(encoding="utf-8")

@@ -1,0 +1,14 @@
+// Links inside Tieout are real links (they can be copied, or opened in a tab). A plain click need not load the page
+// anew: it moves the address the way the browser's own back and forward do, which Streamlit listens for.
+(() => {
+  if (window.tieoutLinks) return;
+  window.tieoutLinks = true;
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest && event.target.closest("a[data-inside]");
+    if (!link || event.defaultPrevented || event.button) return;
+    if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+    event.preventDefault();
+    history.pushState({}, "", link.href);
+    window.dispatchEvent(new PopStateEvent("popstate"));
+  });
+})();

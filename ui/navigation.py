@@ -1,0 +1,97 @@
+"""The pages and the menu a role sees. Hiding a page is a courtesy: the page and every verb ask for themselves."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import streamlit as st
+
+from finops_core.kernel.permissions import Permission
+
+PAGES_FOLDER = Path(__file__).parents[1] / "pages"
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """One page: ``any_of`` lists permissions of which one puts it into the menu; ``path`` is its address."""
+
+    file: str
+    title: str
+    icon: str
+    section: str
+    path: str
+    any_of: tuple[Permission, ...]
+    help: str
+
+
+ROOMS: tuple[Room, ...] = (
+    Room("home.py", "Home", "home", "", "", (Permission.HOME_VIEW,), "Five figures and what needs you."),
+    Room(
+        "run.py",
+        "Upload & run",
+        "upload_file",
+        "Work",
+        "run",
+        (Permission.OPERATIONS_RUN,),
+        "Choose an operation, give it a file, see its plan before anything happens.",
+    ),
+    Room(
+        "executions.py",
+        "Executions",
+        "play_circle",
+        "Work",
+        "executions",
+        (Permission.EXECUTIONS_VIEW_OWN, Permission.EXECUTIONS_VIEW_ALL, Permission.APPROVALS_VIEW),
+        "What ran, what runs, what came of it.",
+    ),
+    Room(
+        "approvals.py",
+        "Approvals",
+        "task_alt",
+        "Decide",
+        "approvals",
+        (Permission.APPROVALS_VIEW,),
+        "Requests that wait for a second person.",
+    ),
+    Room(
+        "audit.py",
+        "Audit",
+        "policy",
+        "Control",
+        "audit",
+        (Permission.AUDIT_VIEW,),
+        "Who did what, when, and its proof.",
+    ),
+)
+
+
+def all_pages() -> list[st.Page]:
+    """Every page, for a visitor who is not signed in: registered so that the address is kept, none of them run."""
+    return [_page(room, seen=True) for room in ROOMS]
+
+
+def menu(held: frozenset[Permission]) -> Mapping[str, Sequence[st.Page]]:
+    """The menu by sections. Pages outside the role stay reachable by address and say so themselves."""
+    sections: dict[str, list[st.Page]] = {}
+    for room in ROOMS:
+        sections.setdefault(room.section, []).append(_page(room, seen=any(p in held for p in room.any_of)))
+    return sections
+
+
+def go(path: str, **query: str) -> NoReturn:
+    """Leave this page for another one of the desk."""
+    room = next(room for room in ROOMS if room.path == path)
+    st.switch_page(PAGES_FOLDER / room.file, query_params=query)
+
+
+def _page(room: Room, *, seen: bool) -> st.Page:
+    return st.Page(
+        PAGES_FOLDER / room.file,
+        title=room.title,
+        icon=f":material/{room.icon}:",
+        url_path=room.path or None,
+        default=not room.path,
+        visibility="visible" if seen else "hidden",
+        help=room.help,
+    )

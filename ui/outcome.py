@@ -1,0 +1,134 @@
+"""What an execution was given and what it left behind: plan, result, files, approvals."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from finops_core import approvals, files, operations, security
+from finops_core.kernel.permissions import Permission
+from finops_core.operations import ExecutionView, PlanView, State
+from ui import html, requests, widgets
+from ui.format import Format, duration, plural, size, words
+from ui.html import Cell, Markup
+from ui.plan import plan_view
+from ui.session import Here
+
+
+def plan(here: Here, run: ExecutionView) -> None:
+    """What was given and what was planned."""
+    with here.read() as reading:
+        made = operations.plan(reading, run.id)
+    _given(here, run, made)
+    if made is None:
+        st.caption(
+            "This operation runs without a plan." if run.state is not State.PLANNING else "The plan is being made."
+        )
+        return
+    if made.faults:
+        widgets.faults_table(made.faults, run.input_name or run.number, "nothing was paid")
+    plan_view(made, here.shown)
+
+
+def _given(here: Here, run: ExecutionView, plan: PlanView | None) -> None:
+    settings: list[tuple[str, Cell]] = [(words(name), _plain(value)) for name, value in run.params.items()]
+    html.draw(
+        html.facts(
+            [
+                ("File", run.input_name),
+                *settings,
+                ("Reason", run.reason),
+                ("Version", run.operation_version),
+                ("Plan made", here.shown.instant(plan.created_at) if plan else ""),
+                ("Plan's fingerprint", Markup(f"<code>{plan.hash[:12]}</code>") if plan else ""),
+            ]
+        )
+    )
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, bool):
+        return "Yes" if value else "No"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value or "")
+
+
+def result(here: Here, run: ExecutionView) -> None:
+    """Figures, table and files of the last attempt."""
+    with here.read() as reading:
+        made = operations.result(reading, run.id)
+        stored = files.of(reading, "execution", run.id)
+    if made is None:
+        st.caption("There is no result yet.")
+    else:
+        html.draw(html.facts(_figures(made.metrics, run, here.shown)))
+        for warning in made.warnings:
+            st.warning(warning, icon=":material/warning:")
+        for problem in made.errors:
+            st.error(problem, icon=":material/error:")
+        _viewer(made.table, run.number)
+    _files(here, stored)
+
+
+def _figures(metrics: Mapping[str, Any], run: ExecutionView, shown: Format) -> list[tuple[str, Cell]]:
+    names = (("records_processed", "Records"), ("records_successful", "Good"), ("records_failed", "Failed"))
+    counts: list[tuple[str, Cell]] = [(title, shown.count(int(metrics.get(name, 0)))) for name, title in names]
+    totals = html.lines(*_totals(metrics.get("total_minor", {}), shown))
+    return [*counts, ("Total", totals), ("Took", duration(run.duration_ms))]
+
+
+def _viewer(table: Mapping[str, tuple[Any, ...]], number: str) -> None:
+    if not table:
+        return
+    count = len(next(iter(table.values()), ()))
+    st.caption(f"{plural(count, 'row')}; search and sort in the table, or download all of it below.")
+    st.dataframe({header: list(cells) for header, cells in table.items()}, hide_index=True, alt=f"Result of {number}")
+
+
+def _totals(sums: dict[str, str], shown: Format) -> list[str]:
+    return [shown.amount(int(minor), currency) for currency, minor in sorted(sums.items())]
+
+
+def _files(here: Here, stored: tuple[files.FileView, ...]) -> None:
+    if not stored:
+        return
+    st.markdown("**Files**")
+    for file in stored:
+        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+            kind = "given" if file.role == "input" else "made"
+            fingerprint = html.faint(f"{kind} · {size(file.size)} · SHA-256 {file.sha256[:12]}…")
+            html.draw(Markup(f"{html.strong(file.name)}<br>{fingerprint}"))
+            st.download_button(
+                "Download",
+                lambda reference_id=file.id: _bytes(here, reference_id),
+                file_name=file.name,
+                mime=file.mime,
+                icon=":material/download:",
+                key=f"tall_file_{file.id}",
+                on_click="ignore",
+            )
+
+
+def _bytes(here: Here, reference_id: str) -> bytes:
+    """The file's bytes, fetched when somebody presses the button: each download is recorded."""
+    with here.work() as work:
+        return files.download(work, reference_id).content
+
+
+def trail(here: Here, run: ExecutionView) -> None:
+    """Who was asked, and what they said."""
+    with here.read() as reading:
+        asked = approvals.of_subject(reading, "execution", run.id)
+        people = {said.person_id for request in asked for said in request.decisions}
+        names = security.names(reading, [*people, *(request.requested_by for request in asked)])
+        now = reading.now
+    if not asked:
+        st.caption("Nobody was asked to approve it." if run.approval_required else "This operation needs no approval.")
+    for request in asked:
+        with st.container(border=True):
+            html.draw(requests.facts(request, names, run, now))
+            html.draw(requests.said(request, names, here.shown))
+            if here.may(Permission.APPROVALS_VIEW):
+                html.draw(html.line(html.link("Open the request", "approvals", {"request": request.number})))
+    if here.may(Permission.AUDIT_VIEW):
+        trail = html.link("Everything recorded about it", "audit", {"object": f"execution:{run.id}"})
+        html.draw(html.line(trail))

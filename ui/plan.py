@@ -1,0 +1,80 @@
+"""The plan of an execution as preparer and approver see it: the same drawing in both places."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from finops_core.operations import PlanRowView, PlanView
+from ui import html
+from ui.format import Format, plural, words
+from ui.html import Cell, Column, Markup
+
+PAYOUT_COLUMNS = (
+    Column("Account"),
+    Column("Currency"),
+    Column("Available", number=True),
+    Column("To pay", number=True),
+    Column("Left", number=True),
+    Column("Why"),
+    Column("To bank account"),
+    Column("Expected"),
+)
+OWN_ACCOUNT = "Own account"
+
+
+def plan_view(plan: PlanView, shown: Format) -> None:
+    """Totals, what the dry run warns of, and every row with what happens to it and why."""
+    html.draw(totals(plan.totals, plan.rows, shown))
+    for warning in plan.warnings:
+        st.warning(warning, icon=":material/warning:")
+    if plan.rows and "available" in plan.rows[0].body:
+        rows = [_payout_row(row, shown) for row in plan.rows]
+        html.draw(html.table(PAYOUT_COLUMNS, rows, "What will be paid, row by row"))
+    elif plan.rows:
+        html.draw(_plain_table(plan.rows, shown))
+
+
+def totals(sums: Mapping[str, int], rows: Sequence[PlanRowView], shown: Format) -> Markup:
+    """The sum of each currency in large figures, and how many payments make it."""
+    payments = sum(1 for row in rows if row.amount_minor)
+    quiet = len(rows) - payments
+    facts = [plural(payments, "payment")] + ([f"{plural(quiet, 'row')} without one"] if quiet else [])
+    figures = "".join(
+        f'<span class="to-big">{html.text(shown.amount(minor, currency))}</span>'
+        for currency, minor in sorted(sums.items())
+    )
+    nothing = '<span class="to-big">Nothing to pay</span>'
+    return Markup(f'<div class="to-totals">{figures or nothing}<span>{html.faint(" · ".join(facts))}</span></div>')
+
+
+def _payout_row(row: PlanRowView, shown: Format) -> tuple[Cell, ...]:
+    body, currency = row.body, row.currency
+    to_pay = shown.amount(row.amount_minor, currency)
+    why = html.lines(html.text(_sentence(body.get("why_left"))), html.faint(_sentence(body.get("rule"))))
+    return (
+        html.text(row.account) if row.account else html.faint(OWN_ACCOUNT, small=False),
+        currency,
+        shown.plain(body.get("available"), currency),
+        html.strong(to_pay) if row.amount_minor else html.faint(to_pay, small=False),
+        shown.plain(body.get("left"), currency),
+        why,
+        html.lines(html.text(str(body.get("bank", ""))), html.faint(str(body.get("descriptor", "")))),
+        str(body.get("arrival_on", "")) if row.amount_minor else "",
+    )
+
+
+def _plain_table(rows: Sequence[PlanRowView], shown: Format) -> Markup:
+    keys = tuple(dict.fromkeys(key for row in rows for key in row.body))
+    columns = (Column("Row", number=True), Column("Amount", number=True), *(Column(words(key)) for key in keys))
+    drawn = [(row.row_no, shown.amount(row.amount_minor, row.currency), *_values(row.body, keys)) for row in rows]
+    return html.table(columns, drawn, "The plan, row by row")
+
+
+def _values(body: Mapping[str, Any], keys: Sequence[str]) -> list[Cell]:
+    return [str(body.get(key, "")) for key in keys]
+
+
+def _sentence(value: object) -> str:
+    told = str(value or "")
+    return told[:1].upper() + told[1:]

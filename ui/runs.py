@@ -1,0 +1,67 @@
+"""Executions in lists and as a head: the drawing that home, the history and the detail share."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from finops_core.operations import FINAL, ExecutionView, State
+from ui import html, widgets
+from ui.format import Format, ago, duration
+from ui.html import Cell, Column, Markup
+
+COLUMNS = (
+    Column("Number"),
+    Column("Operation"),
+    Column("State"),
+    Column("Amount", number=True),
+    Column("By"),
+    Column("Created"),
+    Column("Took", number=True),
+)
+QUICK_S, SLOW_S, SLOWEST_S, WAITING_S = 1, 3, 10, 5
+QUICK_FOR_S, SLOW_FOR_S = 60, 600
+
+
+def runs_table(runs: Sequence[ExecutionView], shown: Format) -> Markup:
+    """Executions as rows; the number opens one."""
+    return html.table(COLUMNS, [_row(run, shown) for run in runs], "Executions")
+
+
+def run_line(run: ExecutionView, shown: Format, now: datetime) -> Markup:
+    """State, risk and the bare facts of one execution in a line."""
+    again = html.faint(f"attempt {run.attempt}", small=False) if run.attempt > 1 else ""
+    return html.line(
+        widgets.state_badge(run),
+        widgets.risk_badge(run.risk),
+        html.text(run.requested_by_name),
+        html.text(f"{shown.instant(run.created_at)} ({ago(run.created_at, now)})"),
+        html.text(run.input_name),
+        again,
+    )
+
+
+def needs_plan(run: ExecutionView) -> bool:
+    """Whether its preparer has something to do before it can run."""
+    return run.state in {State.PLANNING, State.READY}
+
+
+def poll_s(run: ExecutionView, now: datetime) -> int | None:
+    """How often to look again, in seconds: quickly at first, then slower; None once nothing more will come."""
+    if run.state in FINAL:
+        return None
+    if run.state is State.AWAITING_APPROVAL:
+        return WAITING_S
+    age = (now - (run.started_at or run.submitted_at or run.created_at)).total_seconds()
+    return QUICK_S if age < QUICK_FOR_S else SLOW_S if age < SLOW_FOR_S else SLOWEST_S
+
+
+def _row(run: ExecutionView, shown: Format) -> tuple[Cell, ...]:
+    amounts = html.lines(*(shown.amount(minor, currency) for currency, minor in sorted(run.totals.items())))
+    return (
+        html.link(run.number, "executions", {"execution": run.number}),
+        html.lines(run.title, html.faint(run.input_name)),
+        widgets.state_badge(run),
+        amounts,
+        run.requested_by_name,
+        Markup(f'<span class="to-num">{shown.instant(run.created_at)}</span>'),
+        duration(run.duration_ms) if run.duration_ms is not None else "",
+    )

@@ -1,0 +1,204 @@
+"""Who is at the page. The second of three locks: ``open_page`` gives a page nothing unless the shell signed it in.
+
+A session is a row in the database; the browser holds a random secret in an HttpOnly cookie that ``finops_core.api``
+sets in exchange for a single-use ticket. streamlit-authenticator's cookie and login are not used: its token holds only
+a name and an end, so a copy of it works after sign-out, after a new password and after a lost role. A row can be ended.
+"""
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import NoReturn
+
+import streamlit as st
+
+from finops_core import connections, reference, security
+from finops_core.api.session import COOKIE
+from finops_core.desk import Desk, open_desk
+from finops_core.kernel.actor import Actor
+from finops_core.kernel.errors import FinOpsError
+from finops_core.kernel.permissions import Permission
+from finops_core.platform.work import Reading, Work
+from finops_core.security import SessionView
+from ui.format import Format
+
+SESSION, TICKET, HERE, LEFT = "tieout_session_id", "tieout_ticket", "tieout_here", "tieout_left"
+SURROUNDINGS_S = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What every page of an organisation shows: its name, how it writes figures, which money its provider moves.
+
+    ``mode``: test, live, or "" without a provider. ``sandbox``: the provider is the one on this machine.
+    """
+
+    name: str
+    zone: str
+    locale: str
+    mode: str
+    sandbox: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """A signed-in person on a page: what the page needs to read, act and format."""
+
+    desk: Desk
+    actor: Actor
+    session: SessionView
+    around: Surroundings
+    shown: Format
+
+    def read(self) -> AbstractContextManager[Reading]:
+        """One look at the database."""
+        return self.desk.read(self.actor)
+
+    def work(self) -> AbstractContextManager[Work]:
+        """One transaction."""
+        return self.desk.work(self.actor)
+
+    def may(self, *any_of: Permission) -> bool:
+        """Whether one of these is held. A courtesy for drawing: every verb asks again."""
+        return any(permission in self.session.permissions for permission in any_of)
+
+
+@st.cache_resource(show_spinner=False)
+def the_desk() -> Desk:
+    """The desk, opened once per process."""
+    return open_desk()
+
+
+def arrive() -> Here | None:
+    """The signed-in person of this run, looked up anew, or None; a live one counts as active."""
+    desk = the_desk()
+    session = _look_up(desk)
+    if session is None:
+        for key in (SESSION, TICKET, HERE):
+            st.session_state.pop(key, None)
+        return None
+    st.session_state[SESSION] = session.id
+    actor = session.actor()
+    if session.touch_due:
+        with desk.work(actor) as work:
+            security.touch(work, session.id, activity=True)
+    around = _surroundings(session.org_id, desk, actor)
+    here = Here(desk, actor, session, around, Format(around.zone, around.locale))
+    st.session_state[HERE] = here
+    return here
+
+
+def open_page(*any_of: Permission) -> Here:
+    """Every page's first call: gives the signed-in person, or stops the page.
+
+    The shell leaves its pass for exactly one page a run, so a page that is run without the shell finds none.
+    """
+    here: Here | None = st.session_state.pop(HERE, None)
+    if here is None:
+        st.stop()
+    if not here.may(*any_of):
+        _not_for_you()
+    return here
+
+
+def sign_in(username: str, password: str) -> security.SignInRefused | None:
+    """Try a name and password; on success the next run is signed in and the cookie is on its way."""
+    desk = the_desk()
+    with desk.read(security.visitor()) as reading:
+        proof = security.prove(reading, username, password, st.context.ip_address or "")
+    with desk.work(security.visitor()) as work:
+        outcome = security.sign_in(work, proof)
+    if isinstance(outcome, security.SignInRefused):
+        return outcome
+    st.session_state[SESSION], st.session_state[TICKET] = outcome.session_id, outcome.ticket
+    return None
+
+
+def link_of(token: str) -> security.LinkView | None:
+    """What a one-time link is for; None when it is not valid any more."""
+    with the_desk().read(security.visitor()) as reading:
+        return security.link_of(reading, token)
+
+
+def accept_setup(token: str, username: str, name: str, password: str) -> None:
+    """Make the first administrator; raises what ``security`` refuses."""
+    with the_desk().work(security.visitor()) as work:
+        security.accept_link(work, token, username, name, password)
+
+
+def accept_reset(token: str, password: str) -> None:
+    """Set a new password by a link; raises what ``security`` refuses."""
+    with the_desk().work(security.visitor()) as work:
+        security.accept_reset(work, token, password)
+
+
+def hand_over_cookie() -> None:
+    """Swap the single-use ticket of a fresh sign-in for the cookie, in the browser."""
+    ticket = st.session_state.pop(TICKET, None)
+    if ticket:
+        _post("/session/begin", ticket)
+
+
+def sign_out(here: Here) -> None:
+    """End the session; the next run clears the cookie and shows the sign-in page."""
+    with here.work() as work:
+        security.sign_out(work, session_id=here.session.id)
+    st.session_state.clear()
+    st.session_state[LEFT] = True
+
+
+def clear_cookie_if_left() -> None:
+    """After a sign-out: have the server forget the cookie and load the page afresh."""
+    if st.session_state.get(LEFT):
+        _post("/session/end", "", then="location.assign(location.pathname)")
+        st.stop()
+
+
+def switch_organisation(here: Here, org_id: str) -> None:
+    """Look at another of the person's organisations from the next run on."""
+    with here.work() as work:
+        security.switch_organisation(work, here.session.id, org_id)
+
+
+def still_here(here: Here) -> bool:
+    """Whether the session lives; asking is no activity."""
+    with here.desk.read(security.visitor()) as reading:
+        return security.session_of(reading, session_id=here.session.id) is not None
+
+
+def _look_up(desk: Desk) -> SessionView | None:
+    session_id, secret = st.session_state.get(SESSION, ""), st.context.cookies.get(COOKIE, "")
+    if not session_id and not secret:
+        return None
+    with desk.read(security.visitor()) as reading:
+        if session_id:
+            return security.session_of(reading, session_id=session_id)
+        return security.session_of(reading, secret=secret)
+
+
+@st.cache_data(ttl=SURROUNDINGS_S, show_spinner=False)
+def _surroundings(org_id: str, _desk: Desk, _actor: Actor) -> Surroundings:
+    with _desk.read(_actor) as reading:
+        own = reference.organisation(reading, org_id)
+        mode, sandbox = _provider(reading)
+    return Surroundings(own.name, own.zone, own.locale, mode, sandbox)
+
+
+def _provider(reading: Reading) -> tuple[str, bool]:
+    try:
+        connection = connections.active(reading, "stripe")
+    except FinOpsError:
+        return "", False
+    return connection.mode, connection.base_url == reading.ports.settings.stripe_sandbox_url
+
+
+def _post(path: str, body: str, then: str = "0") -> None:
+    base = (st.get_option("server.baseUrlPath") or "").strip("/")
+    address = f"/{base}{path}" if base else path
+    call = f"fetch({address!r},{{method:'POST',body:{body!r},credentials:'same-origin'}}).finally(()=>{then})"
+    st.html(f"<script>{call}</script>", unsafe_allow_javascript=True)
+
+
+def _not_for_you() -> NoReturn:
+    st.title("Not part of your role", anchor=False)
+    st.caption("Ask an administrator for a role that includes this page.")
+    st.stop()

@@ -1,0 +1,61 @@
+"""The script Streamlit runs for every page: sign-in, frame and menu around the page's own file.
+
+There is no ``pages`` folder beside this file, and there must never be one: in a fresh process Streamlit would serve
+its files without this script, and so without the sign-in. ``st.navigation`` comes before the form for the same reason,
+and so that the address somebody came for is kept.
+"""
+
+import streamlit as st
+
+from finops_core.kernel.errors import FinOpsError
+from ui import html, navigation, session, sign_in, widgets
+from ui.session import Here
+
+STILL_HERE_S = 60
+
+
+def frame(here: Here) -> None:
+    """The sidebar below the menu: organisation and person."""
+    with st.sidebar:
+        names = {choice.id: choice.name for choice in here.session.organisations}
+        if len(names) > 1:
+            orgs = list(names)
+            chosen = st.selectbox("Organisation", orgs, index=orgs.index(here.session.org_id), format_func=names.get)
+            if chosen and chosen != here.session.org_id:
+                session.switch_organisation(here, chosen)
+                st.query_params.clear()
+                st.rerun()
+        else:
+            st.caption(here.around.name)
+        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+            html.draw(widgets.person_chip(here.session))
+            if st.button("Sign out", icon=":material/logout:", type="tertiary"):
+                session.sign_out(here)
+                st.rerun()
+
+
+@st.fragment(run_every=STILL_HERE_S)
+def watch(here: Here) -> None:
+    """Take an idle screen away once its session has ended."""
+    if not session.still_here(here):
+        st.rerun()
+
+
+st.set_page_config(page_title="Tieout", page_icon=str(widgets.mark()), layout="wide")
+html.draw_once()
+session.clear_cookie_if_left()
+arrived = session.arrive()
+if arrived is None:
+    st.navigation(navigation.all_pages(), position="hidden")
+    sign_in.page()
+    st.stop()
+session.hand_over_cookie()
+st.logo(widgets.logo(), size="large", icon_image=widgets.mark())
+page = st.navigation(navigation.menu(arrived.session.permissions))
+frame(arrived)
+watch(arrived)
+widgets.mode_strip(arrived.around)
+try:
+    page.run()
+except FinOpsError as error:
+    widgets.refusal(error)

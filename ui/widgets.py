@@ -1,0 +1,129 @@
+"""What several pages draw: headings, empty states, refusals, badges, pages of a list, the strip of test mode."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import streamlit as st
+
+from finops_core.kernel.errors import FinOpsError
+from finops_core.kernel.faults import Fault
+from finops_core.operations import ExecutionView, State
+from finops_core.security import SessionView
+from ui import html
+from ui.format import plural, words
+from ui.html import Column, Markup
+from ui.session import Surroundings
+
+STATIC = Path(__file__).parent / "static"
+PAGE_SIZE = 25
+FAULTS_SHOWN = 50
+
+STATE_TONES = {
+    State.PLANNING: "gray",
+    State.READY: "blue",
+    State.AWAITING_APPROVAL: "amber",
+    State.QUEUED: "blue",
+    State.RUNNING: "blue",
+    State.COMPLETED: "green",
+    State.FAILED: "red",
+    State.TIMED_OUT: "red",
+    State.INTERRUPTED: "red",
+    State.REJECTED: "red",
+}
+STATE_WORDS = {State.PLANNING: "Making the plan", State.READY: "Ready to submit"}
+RISK_TONES = {"low": "green", "medium": "amber", "high": "red", "critical": "red"}
+
+
+def logo() -> Path:
+    """The name with its mark, in the theme's ink."""
+    return STATIC / f"tieout-{st.context.theme.type or 'light'}.svg"
+
+
+def mark() -> Path:
+    """The mark alone, for a closed sidebar."""
+    return STATIC / "mark.svg"
+
+
+def head(title: str, facts: str = "") -> None:
+    """A page's title and one grey line with the facts."""
+    st.title(title, anchor=False)
+    if facts:
+        st.caption(facts)
+
+
+def mode_strip(around: Surroundings) -> None:
+    """The permanent strip while no real money can move."""
+    if around.mode == "test":
+        where = "sandbox money; nothing leaves a bank" if around.sandbox else "the provider's test mode; no real money"
+        sentence = Markup(f"<span>{html.strong('TEST')} \N{EN DASH} {where}</span>")
+        html.draw(Markup(f'<div class="to-test" role="status">{html.icon("science")}{sentence}</div>'))
+
+
+def person_chip(session: SessionView) -> Markup:
+    """The signed-in person with their roles."""
+    roles = [", ".join(choice.roles) for choice in session.organisations if choice.id == session.org_id]
+    return Markup(f"{html.strong(session.person.display_name)}<br>{html.faint(' '.join(roles))}")
+
+
+def empty(icon: str, sentence: str, hint: str = "") -> None:
+    """A list without rows: one sentence and what to do next. Put the next action right after it."""
+    with st.container(border=True, horizontal_alignment="center", gap="xsmall"):
+        st.markdown(f":material/{icon}: **{sentence}**", text_alignment="center")
+        if hint:
+            st.caption(hint, text_alignment="center")
+
+
+def refusal(error: FinOpsError) -> None:
+    """Something the desk refuses, in its own words."""
+    icon = ":material/block:" if error.kind == "not_allowed" else ":material/error:"
+    st.error(f"**{error.message}**" + (f"  \n{error.hint}" if error.hint else ""), icon=icon)
+
+
+def state_badge(view: ExecutionView) -> Markup:
+    """Where an execution stands."""
+    label = STATE_WORDS.get(view.state, words(view.state))
+    if view.stop_requested and view.state is State.RUNNING:
+        label = "Stopping"
+    return html.badge(label, STATE_TONES.get(view.state, "gray"))
+
+
+def risk_badge(risk: str) -> Markup:
+    """How much harm a wrong run can do."""
+    return html.badge(f"{words(risk)} risk", RISK_TONES.get(risk, "gray"))
+
+
+def faults_table(faults: Sequence[Fault], name: str, outcome: str) -> None:
+    """Every fault of a file or form, by row and column; ``outcome`` says what was not done because of them."""
+    st.error(
+        f"**{plural(len(faults), 'thing')} to mend in {name}; {outcome}.**",
+        icon=":material/rule:",
+    )
+    columns = (
+        Column("Row", number=True),
+        Column("Column"),
+        Column("Value", wide=True),
+        Column("What is wrong", wide=True),
+    )
+    rows = [(fault.row or "", fault.column or "", fault.value, fault.message) for fault in faults[:FAULTS_SHOWN]]
+    html.draw(html.table(columns, rows, f"What is wrong in {name}"))
+    if len(faults) > FAULTS_SHOWN:
+        st.caption(f"The first {FAULTS_SHOWN} are shown; the file below has all {len(faults):,}.")
+
+
+def page_wanted(key: str) -> int:
+    """Which page of a list the address or the pager asks for, before the list is read; 1 when it is no number."""
+    raw = str(st.session_state.get(key) or st.query_params.get(key, "1"))
+    return max(1, int(raw)) if raw.isascii() and raw.isdigit() else 1
+
+
+def first_page(key: str) -> None:
+    """For the filters' ``on_change``: another question starts at its first page."""
+    st.session_state[key] = 1
+
+
+def pager(total: int, key: str, size: int = PAGE_SIZE) -> None:
+    """The pages of a list, kept in the address."""
+    pages = max(1, -(-total // size))
+    if pages > 1:
+        with st.container(horizontal_alignment="center"):
+            st.pagination(pages, key=key, bind="query-params")
