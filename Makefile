@@ -12,7 +12,7 @@ PYTEST := $(PY) -m pytest -n 2 --dist loadgroup
 TYPED := finops_core $(wildcard app.py) $(sort $(dir $(wildcard ui/*.py pages/*.py)))
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev test test-fast test-deep bench lint pins environment tools browser clean
+.PHONY: help run dev test test-fast test-deep bench lint migration pins environment tools browser clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -45,6 +45,10 @@ lint: tools
 
 pins: tools
 	$(PY) -m tests.tools.pins $(if $(UPGRADE),--upgrade)
+
+# A new migration from what the models and the newest migration differ in: make migration NAME="what changes"
+migration: tools
+	$(PY) -m tests.tools.migration $(NAME)
 
 environment:
 	@$(PYTHON) tests/tools/environment.py run

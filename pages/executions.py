@@ -1,17 +1,18 @@
 """Executions: the history with its filters, and one execution in full."""
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from finops_core import operations, payouts
 from finops_core.kernel.permissions import Permission
 from finops_core.operations import ExecutionFilter, ExecutionView, PublicState
-from ui import execution, html, runs, widgets
+from ui import execution, filters, html, runs, widgets
 from ui.format import plural, words
 from ui.session import open_page
 
 here = open_page(Permission.EXECUTIONS_VIEW_OWN, Permission.EXECUTIONS_VIEW_ALL, Permission.APPROVALS_VIEW)
 PAGE, IN_DOUBT = "executions_page", "in_doubt"
-EVERY_STATE, EVERY_OPERATION = "Any state", "Any operation"
 
 
 def fresh() -> None:
@@ -19,37 +20,20 @@ def fresh() -> None:
     widgets.first_page(PAGE)
 
 
-def filters(titles: dict[str, str]) -> ExecutionFilter:
+def wanted_rows(titles: dict[str, str]) -> ExecutionFilter:
     """The filters, kept in the address."""
+    states = {"": "Any state", **{state.value: words(state.value) for state in PublicState}}
     with st.container(horizontal=True, vertical_alignment="bottom", key="filters"):
-        text = st.text_input(
-            "Search", key="text", bind="query-params", placeholder="Number, title or file", width=220, on_change=fresh
-        )
-        states = {"": EVERY_STATE, **{state.value: words(state.value) for state in PublicState}}
-        state = st.selectbox(
-            "State", list(states), key="state", bind="query-params", format_func=states.get, width=150, on_change=fresh
-        )
-        offered = {"": EVERY_OPERATION, **titles}
-        operation_id = st.selectbox(
-            "Operation",
-            list(offered),
-            key="operation",
-            bind="query-params",
-            format_func=offered.get,
-            width=210,
-            on_change=fresh,
-        )
-        since = st.date_input(
-            "From", None, key="since", bind="query-params", format="YYYY-MM-DD", width=140, on_change=fresh
-        )
-        until = st.date_input(
-            "To", None, key="until", bind="query-params", format="YYYY-MM-DD", width=140, on_change=fresh
-        )
+        text = filters.search("text", "Number, title or file", fresh)
+        state = filters.choice("State", states, "state", fresh, width=150)
+        operation_id = filters.choice("Operation", {"": "Any operation", **titles}, "operation", fresh, width=210)
+        since = filters.day("From", "since", fresh)
+        until = filters.day("To", "until", fresh)
         mine = st.toggle("Only mine", key="mine", bind="query-params", on_change=fresh)
     return ExecutionFilter(
-        text=text.strip(),
+        text=text,
         public=PublicState(state) if state else None,
-        operation_id=operation_id or "",
+        operation_id=operation_id,
         mine=mine,
         since=here.shown.start_of(since) if since else None,
         until=here.shown.end_of(until) if until else None,
@@ -61,7 +45,7 @@ def history() -> None:
     title = st.empty()
     with here.read() as reading:
         titles = {view.id: view.title for view in operations.catalogue(reading)}
-    wanted = filters(titles)
+    wanted = wanted_rows(titles)
     offset = (widgets.page_wanted(PAGE) - 1) * widgets.PAGE_SIZE
     with here.read() as reading:
         found = operations.executions(reading, wanted, widgets.PAGE_SIZE, offset)
@@ -81,7 +65,7 @@ def doubtful() -> None:
     listed(rows, len(ids), filtered=True)
 
 
-def listed(rows: list[ExecutionView] | tuple[ExecutionView, ...], total: int, *, filtered: bool) -> None:
+def listed(rows: Sequence[ExecutionView], total: int, *, filtered: bool) -> None:
     """The table, or what to do when it is empty."""
     if rows:
         html.draw(runs.runs_table(rows, here.shown))

@@ -5,7 +5,7 @@ import streamlit as st
 from finops_core import approvals, operations
 from finops_core.kernel.errors import FinOpsError
 from finops_core.kernel.permissions import Permission
-from finops_core.operations import ExecutionView, OperationView, PlanView, Refused, State, Upload
+from finops_core.operations import Drafted, ExecutionView, OperationView, PlanView, Refused, State, Upload
 from ui import catalogue, html, navigation, runs, widgets
 from ui.plan import plan_view
 from ui.session import open_page
@@ -48,16 +48,16 @@ def prepare(operation_id: str) -> None:
 def draft(chosen: OperationView, given: catalogue.Given) -> None:
     """Hand form and file to the core; straight on to the run when no plan and no approval is needed."""
     upload = Upload(given.file_name, given.content) if given.content is not None else None
+    plain = chosen.operation.dry_run is None
     with st.spinner("Checking every row …"), here.work() as work:
         outcome = operations.draft(work, chosen.id, given.values, upload, reason=given.reason)
-        straight_on = not isinstance(outcome, Refused) and chosen.operation.dry_run is None
-        if straight_on and not chosen.approval_required:
+        if plain and isinstance(outcome, Drafted):
             operations.submit(work, outcome.execution_id)
     if isinstance(outcome, Refused):
         st.session_state[REFUSED] = catalogue.LastTry(chosen.id, given.file_name or chosen.title, outcome.faults)
         st.rerun()
     st.session_state.pop(REFUSED, None)
-    navigation.go("executions" if straight_on else "run", execution=outcome.number)
+    navigation.go("executions" if plain else "run", execution=outcome.number)
 
 
 @st.fragment(run_every=PLANNING_POLL_S)

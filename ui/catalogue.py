@@ -1,7 +1,5 @@
 """The catalogue of operations, the form of one, and what a refused try left to mend."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,13 +8,13 @@ import streamlit as st
 from finops_core.kernel.faults import Fault
 from finops_core.kernel.operation import FileSpec
 from finops_core.operations import ExecutionView, OperationView, PlanView
+from finops_core.operations.spreadsheets import csv_bytes
 from ui import forms, html, widgets
 from ui.format import words
 from ui.html import Column, Markup
 
 ALREADY_RAN = "ALREADY_RAN"
 MIB = 1024 * 1024
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,18 +110,16 @@ def outcome(seen: ExecutionView, plan: PlanView | None) -> None:
     html.draw(html.line(html.link(f"Open {seen.number}", "executions", {"execution": seen.number}), again))
 
 
-def faults_csv(faults: Sequence[Fault]) -> str:
-    """Every fault as CSV; a cell a spreadsheet would take for a formula gets an apostrophe."""
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(["row", "column", "value", "what is wrong"])
-    for fault in faults:
-        writer.writerow([fault.row or "", *map(_inert, (fault.column or "", fault.value, fault.message))])
-    return out.getvalue()
-
-
-def _inert(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(FORMULA_STARTS) else cell
+def faults_csv(faults: Sequence[Fault]) -> bytes:
+    """Every fault as CSV."""
+    return csv_bytes(
+        {
+            "Row": [fault.row for fault in faults],
+            "Column": [fault.column for fault in faults],
+            "Value": [fault.value for fault in faults],
+            "What is wrong": [fault.message for fault in faults],
+        }
+    )
 
 
 def _card(view: OperationView) -> Markup:

@@ -1,6 +1,7 @@
 """What an execution was given and what it left behind: plan, result, files, approvals."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -94,17 +95,19 @@ def _files(here: Here, stored: tuple[files.FileView, ...]) -> None:
     st.markdown("**Files**")
     for file in stored:
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-            kind = "given" if file.role == "input" else "made"
-            fingerprint = html.faint(f"{kind} · {size(file.size)} · SHA-256 {file.sha256[:12]}…")
+            kind = "given" if file.role == files.INPUT else "made"
+            version = f"version {file.version} · " if file.version > 1 else ""
+            fingerprint = html.faint(f"{kind} · {version}{size(file.size_bytes)} · SHA-256 {file.sha256[:12]}…")
             html.draw(Markup(f"{html.strong(file.name)}<br>{fingerprint}"))
             st.download_button(
                 "Download",
-                lambda reference_id=file.id: _bytes(here, reference_id),
+                partial(_bytes, here, file.id),
                 file_name=file.name,
                 mime=file.mime,
                 icon=":material/download:",
                 key=f"tall_file_{file.id}",
                 on_click="ignore",
+                disabled=not file.available,
             )
 
 

@@ -106,7 +106,7 @@ def sign_in(username: str, password: str) -> security.SignInRefused | None:
     with desk.read(security.visitor()) as reading:
         proof = security.prove(reading, username, password, st.context.ip_address or "")
     with desk.work(security.visitor()) as work:
-        outcome = security.sign_in(work, proof)
+        outcome = security.admit(work, proof)
     if isinstance(outcome, security.SignInRefused):
         return outcome
     st.session_state[SESSION], st.session_state[TICKET] = outcome.session_id, outcome.ticket
@@ -175,7 +175,7 @@ def _look_up(desk: Desk) -> SessionView | None:
         return security.session_of(reading, secret=secret)
 
 
-@st.cache_data(ttl=SURROUNDINGS_S, show_spinner=False)
+@st.cache_resource(ttl=SURROUNDINGS_S, show_spinner=False)
 def _surroundings(org_id: str, _desk: Desk, _actor: Actor) -> Surroundings:
     with _desk.read(_actor) as reading:
         own = reference.organisation(reading, org_id)

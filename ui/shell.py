@@ -20,7 +20,9 @@ def frame(here: Here) -> None:
         names = {choice.id: choice.name for choice in here.session.organisations}
         if len(names) > 1:
             orgs = list(names)
-            chosen = st.selectbox("Organisation", orgs, index=orgs.index(here.session.org_id), format_func=names.get)
+            chosen = st.selectbox(
+                "Organisation", orgs, index=orgs.index(here.session.org_id), format_func=names.__getitem__
+            )
             if chosen and chosen != here.session.org_id:
                 session.switch_organisation(here, chosen)
                 st.query_params.clear()

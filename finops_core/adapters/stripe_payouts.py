@@ -28,6 +28,8 @@ from finops_core.kernel.provider import (
     OurFault,
     PayoutOrder,
     ProviderPayout,
+    Rejected,
+    Scope,
     Unknown,
 )
 from finops_core.platform.ports import ProviderCredentials
@@ -38,6 +40,8 @@ DESCRIPTOR_MAX = 22
 PAGE_SIZE = 100
 PAGES_MAX = 1_000
 _KEY = re.compile(r"(?:sk|rk)_(test|live)_[A-Za-z0-9_]{1,240}", re.ASCII)
+_PAYOUT_ID = re.compile(r"po_[A-Za-z0-9_]{1,200}", re.ASCII)
+_ACCOUNT_ID = re.compile(r"acct_[A-Za-z0-9_]{1,200}", re.ASCII)
 _T = TypeVar("_T")
 _P = ParamSpec("_P")
 
@@ -125,7 +129,10 @@ class StripePayouts:
             asked = stripe_answers.wanted(body)
         except ValueError:
             return OurFault("The stored request cannot be read; nothing was sent.")
-        options = {**self._options(account), "idempotency_key": key}
+        try:
+            options = {**self._options(account), "idempotency_key": key}
+        except Invalid as error:
+            return Rejected("account_invalid", error.message, Scope.ROW)
         with self._wire.watched(body) as exchange:
             try:
                 document = self._ask("post", "/v1/payouts", asked.params, options)
@@ -161,7 +168,9 @@ class StripePayouts:
 
     def get(self, account: str, payout_id: str) -> ProviderPayout:
         """One payout as it stands now; ``PROVIDER_NOT_FOUND`` when there is none."""
-        document = self._read(f"/v1/payouts/{quote(payout_id, safe='')}", self._options(account))
+        if not _PAYOUT_ID.fullmatch(payout_id):
+            raise _not_found(payout_id=payout_id[:100])
+        document = self._read(f"/v1/payouts/{payout_id}", self._options(account))
         return _readable(stripe_answers.payout_of, document)
 
     def facts(self, account: str) -> AccountFacts:
@@ -200,7 +209,15 @@ class StripePayouts:
         return document
 
     def _options(self, account: str) -> dict[str, str]:
-        return {"stripe_account": account} if account not in ("", self._own_account) else {}
+        if account in ("", self._own_account):
+            return {}
+        if not _ACCOUNT_ID.fullmatch(account):
+            raise Invalid(
+                "STRIPE_ACCOUNT_BAD",
+                f"{account[:40]!r} is not a Stripe account.",
+                hint="An account id starts with acct_; leave it empty for the connection's own account.",
+            )
+        return {"stripe_account": account}
 
 
 def _failure(error: stripe.StripeError, exchange: Exchange) -> Answer:
@@ -236,14 +253,18 @@ def _read_error(error: stripe.StripeError) -> FinOpsError:
         hint = "An administrator must check the connection's key and its permissions in Stripe."
         return NotAllowed("PROVIDER_KEY_REFUSED", message, hint=hint, **context)
     if status == 404:  # noqa: PLR2004 - the usual meaning
-        hint = "Check the id, and that it belongs to this account."
-        return NotFound("PROVIDER_NOT_FOUND", "Stripe does not know that.", hint=hint, **context)
+        return _not_found(**context)
     if status == stripe_answers.BAD_REQUEST:
         hint = "The log has Stripe's own words; an administrator must look."
         return Invalid("PROVIDER_REFUSED", "Stripe did not accept the question.", hint=hint, **context)
     return Unavailable(
         "PROVIDER_UNAVAILABLE", "Stripe gave no usable answer.", hint="Nothing was changed; try again later.", **context
     )
+
+
+def _not_found(**context: object) -> NotFound:
+    hint = "Check the id, and that it belongs to this account."
+    return NotFound("PROVIDER_NOT_FOUND", "Stripe does not know that.", hint=hint, **context)
 
 
 def _readable(read: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:

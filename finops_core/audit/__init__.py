@@ -1,5 +1,35 @@
 """The log: who did what to which thing, provably unchanged."""
 
-from finops_core.audit.service import record
+from finops_core.audit.outside import Finding
+from finops_core.audit.queries import (
+    AuditFacets,
+    AuditFilter,
+    AuditView,
+    Page,
+    ProofRow,
+    facets,
+    proof_rows,
+    records,
+    trail,
+)
+from finops_core.audit.sealing import seal
+from finops_core.audit.service import export_rows, record
+from finops_core.audit.verification import Verification, verify
 
-__all__ = ["record"]
+__all__ = [
+    "AuditFacets",
+    "AuditFilter",
+    "AuditView",
+    "Finding",
+    "Page",
+    "ProofRow",
+    "Verification",
+    "export_rows",
+    "facets",
+    "proof_rows",
+    "record",
+    "records",
+    "seal",
+    "trail",
+    "verify",
+]

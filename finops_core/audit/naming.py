@@ -24,6 +24,7 @@ class Difference:
 
     Attributes:
         record_id: known already for a record that has lost its leaf row.
+        in_leaf_row: whether the leaf row at the position still names the record.
         last: the last of several positions in a row that moved by the same distance.
         sealed_at: where a moved record was sealed.
     """
@@ -31,6 +32,7 @@ class Difference:
     position: int
     kind: Kind
     record_id: str = ""
+    in_leaf_row: bool = True
     last: int = 0
     sealed_at: int = 0
 
@@ -95,8 +97,9 @@ def _at(
     is_lost = truth not in have and truth not in waiting
     is_foreign = stands not in {NOTHING, truth} and stands not in wanted
     if is_lost:
-        yield Difference(position, Kind.EDITED if is_foreign else Kind.DELETED)
-    elif truth in waiting:
+        kind = Kind.EDITED if is_foreign else Kind.DELETED
+        yield Difference(position, kind, in_leaf_row=is_foreign or stands == NOTHING)
+    elif truth not in have:
         yield Difference(position, Kind.UNPLACED, waiting[truth])
     if is_foreign and not is_lost:
         yield Difference(position, Kind.INSERTED)
@@ -128,4 +131,5 @@ def told(difference: Difference, record_id: str) -> Finding:
         what = f"The record was sealed at position {sealed_at} and moved here."
         if several:
             what = f"The records at positions {first} to {difference.last} were moved; sealed from {sealed_at} on."
-    return Finding(difference.position, difference.record_id or record_id, what)
+    known = difference.record_id or (record_id if difference.in_leaf_row else "")
+    return Finding(difference.position, known, what)

@@ -5,7 +5,7 @@ Roots decide between them: whichever leaves give the root that a line (or the da
 Hashes are held as one run of 32 bytes per position, so a million positions are 32 MB per witness.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from finops_core.audit.rules import Frontier
 
 WIDTH = 32
 NOTHING = bytes(WIDTH)
+DOUBTFUL_LINES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +38,12 @@ class Inside:
 
     Attributes:
         size: leaves under its last head.
-        places: how far leaf rows go; ``size`` in a sound log.
         heads: size -> (root, at) of every head.
         rows: the hash in each leaf row; ``NOTHING`` where there is no row.
         records: the hash of each record's bytes; ``NOTHING`` where there is no record.
     """
 
     size: int
-    places: int
     heads: Mapping[int, tuple[str, str]]
     rows: bytearray
     records: bytearray
@@ -55,137 +54,163 @@ class Judgement:
     """What was sealed, and what contradicts it.
 
     Attributes:
-        tree: the tree over ``sealed``.
+        tree: the tree over what was believed so far.
         sealed: the true leaf of each position the database's last head covers.
         ahead: leaves the outside record has beyond it.
         roots: size -> root, wherever a batch ended.
-        proven: False from the first batch on whose root nothing gives.
+        doubtful: numbered lines that give no known root; a later line tells whether only they are wrong.
+        proven: False from the first positions on that no root confirms.
     """
 
     tree: Frontier = field(default_factory=Frontier)
     sealed: bytearray = field(default_factory=bytearray)
     ahead: list[bytes] = field(default_factory=list)
     roots: dict[int, str] = field(default_factory=dict)
+    doubtful: list[tuple[int, HeadLine]] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     proven: bool = True
+
+    def find(self, position: int | None, what: str) -> None:
+        """Note a finding that concerns no single record."""
+        self.findings.append(Finding(position, "", what))
 
 
 def judge(inside: Inside, heads_dir: Path) -> Judgement:
     """Walk the outside record against the database, then whatever only the database has."""
     found = Judgement()
     path = heads_dir / FILE_NAME
-    if not path.exists() and inside.size:
-        found.findings.append(Finding(None, "", "The outside record, heads.jsonl, is missing."))
+    if inside.size and not path.exists():
+        found.find(None, "The outside record, heads.jsonl, is missing.")
     for number, line in enumerate(read_all(path), start=1):
         if line is None:
-            found.findings.append(Finding(None, "", f"Line {number} of heads.jsonl was edited: it cannot be read."))
-        elif line.first < found.tree.size or (line.first > found.tree.size and line.size > inside.size):
+            found.find(None, f"Line {number} of heads.jsonl was edited: it cannot be read.")
+            continue
+        if line.size > inside.size:
+            _take_rest(found, inside, outside=path.exists())
+        if line.first < found.tree.size or line.first > inside.size:
             what = f"Line {number} of heads.jsonl does not follow the line before: lines were cut, added or edited."
-            found.findings.append(Finding(found.tree.size, "", what))
-        elif line.size <= inside.size:
-            _take_line(found, inside, number, line)
+            found.find(found.tree.size, what)
+        elif line.size > inside.size:
+            _take_ahead(found, number, line)
         else:
-            _take_ahead(found, inside, number, line)
-    _take_rest(found, inside, heads_exist=path.exists())
+            _take_line(found, inside, number, line)
+    _take_rest(found, inside, outside=path.exists())
+    _compare_unknown(found, inside, outside=path.exists())
     return found
 
 
 def _take_line(found: Judgement, inside: Inside, number: int, line: HeadLine) -> None:
     """A line the database should have too."""
     start = found.tree.size
-    if line.first > start:
-        what = f"heads.jsonl has no line for positions {start} to {line.first - 1}: it was cut or edited."
-        found.findings.append(Finding(start, "", what))
-    gap = bytes(inside.rows[start * WIDTH : line.first * WIDTH])
-    told = gap + b"".join(bytes.fromhex(leaf) for leaf in line.leaves)
+    told = _told(found, inside, line)
     root, _ = inside.heads.get(line.size, ("", ""))
     sealed = _believe(found, inside, line.size, told, (line.root, root))
+    if sealed is None:
+        found.doubtful.append((number, line))
+        if len(found.doubtful) > DOUBTFUL_LINES:
+            _give_up(found, inside)
+        return
+    _clear_doubts(found, start, line.first)
     if sealed != told:
-        what = f"Line {number} of heads.jsonl was edited: its leaves do not give the root."
-        found.findings.append(Finding(line.first, "", what))
+        found.find(line.first, f"Line {number} of heads.jsonl was edited: its leaves do not give the root.")
     if found.proven:
         _compare_heads(found, inside, number, line)
 
 
-def _believe(found: Judgement, inside: Inside, size: int, told: bytes, roots: tuple[str, ...]) -> bytes:
-    """The leaves up to ``size`` that give one of the roots: as told outside, else by leaf rows, else by records."""
+def _told(found: Judgement, inside: Inside, line: HeadLine) -> bytes:
+    """What the line says of the positions since the last believed one; where it says nothing, the leaf rows."""
+    gap = bytes(inside.rows[found.tree.size * WIDTH : line.first * WIDTH])
+    return gap + b"".join(bytes.fromhex(leaf) for leaf in line.leaves)
+
+
+def _believe(found: Judgement, inside: Inside, size: int, told: bytes, roots: tuple[str, ...]) -> bytes | None:
+    """Take the leaves up to ``size`` that give one of the roots: as told, else by leaf rows, else by records."""
     cut = slice(found.tree.size * WIDTH, size * WIDTH)
-    start = found.tree.size
     for leaves in dict.fromkeys((told, bytes(inside.rows[cut]), bytes(inside.records[cut]))):
-        tree = found.tree.copy()
-        for leaf in _each(leaves):
-            tree.push(leaf)
+        tree = _grown(found.tree, leaves)
         if not found.proven or tree.root().hex() in roots:
-            return _settle(found, tree, leaves)
-    found.proven = False
-    what = (
-        f"Positions {start} to {size - 1} and all after them cannot be proven: "
-        "neither the records nor the outside record give the root."
-    )
-    found.findings.append(Finding(start, "", what))
-    tree = found.tree.copy()
-    for leaf in _each(told):
-        tree.push(leaf)
-    return _settle(found, tree, told)
+            _settle(found, tree, leaves)
+            return leaves
+    return None
 
 
-def _settle(found: Judgement, tree: Frontier, leaves: bytes) -> bytes:
+def _settle(found: Judgement, tree: Frontier, leaves: bytes) -> None:
     found.tree = tree
     found.sealed += leaves
     found.roots[tree.size] = tree.root().hex()
-    return leaves
+
+
+def _clear_doubts(found: Judgement, start: int, first: int) -> None:
+    """A line after the doubtful ones is confirmed by its root, so what lies between is, and only they are wrong."""
+    for number, line in found.doubtful:
+        found.find(line.first, f"Line {number} of heads.jsonl was edited: it gives no root of this log.")
+    if first > start and not found.doubtful:
+        found.find(start, f"heads.jsonl has no line for positions {start} to {first - 1}: it was cut or edited.")
+    found.doubtful.clear()
+
+
+def _give_up(found: Judgement, inside: Inside) -> None:
+    """No root confirms anything any more: from here on leaves are compared one by one, as told outside."""
+    what = "From here on nothing can be proven: neither the records nor the outside record give the roots."
+    found.find(found.tree.size, what)
+    found.proven = False
+    for _, line in found.doubtful:
+        if line.first >= found.tree.size:
+            told = _told(found, inside, line)
+            _settle(found, _grown(found.tree, told), told)
+    found.doubtful.clear()
 
 
 def _compare_heads(found: Judgement, inside: Inside, number: int, line: HeadLine) -> None:
     true_root = found.roots[line.size]
-    if line.root != true_root:
-        found.findings.append(Finding(line.first, "", f"Line {number} of heads.jsonl was edited: its root is wrong."))
     root, at = inside.heads.get(line.size, ("", ""))
+    if line.root != true_root:
+        found.find(line.first, f"Line {number} of heads.jsonl was edited: its root is wrong.")
     if not root:
-        what = f"The head of {line.size} records is gone from the database."
-        found.findings.append(Finding(line.first, "", what))
+        found.find(line.first, f"The head of {line.size} records is gone from the database.")
     elif root != true_root:
-        what = f"The database's head of {line.size} records was edited: its root is wrong."
-        found.findings.append(Finding(line.first, "", what))
+        found.find(line.first, f"The database's head of {line.size} records was edited: its root is wrong.")
     elif at != line.at:
         what = f"The head of {line.size} records has another instant in the database than in heads.jsonl."
-        found.findings.append(Finding(line.first, "", what))
+        found.find(line.first, what)
 
 
-def _take_ahead(found: Judgement, inside: Inside, number: int, line: HeadLine) -> None:
+def _take_ahead(found: Judgement, number: int, line: HeadLine) -> None:
     """A line that a crash kept out of the database, or whose rows were cut from it: the unsealed records will tell."""
     leaves = [bytes.fromhex(leaf) for leaf in line.leaves]
-    tree = found.tree.copy()
-    for leaf in leaves:
-        tree.push(leaf)
-    if found.proven and tree.root().hex() != line.root:
-        what = f"Line {number} of heads.jsonl was edited: its leaves do not give the root."
-        found.findings.append(Finding(line.first, "", what))
-    covered = inside.size - found.tree.size  # more than 0 when the database's head lies within the line
-    found.sealed += b"".join(leaves[:covered])
-    found.ahead += leaves[covered:]
-    found.tree = tree
+    found.tree = _grown(found.tree, b"".join(leaves))
+    found.ahead += leaves
+    if found.proven and found.tree.root().hex() != line.root:
+        found.find(line.first, f"Line {number} of heads.jsonl was edited: its leaves do not give the root.")
 
 
-def _take_rest(found: Judgement, inside: Inside, *, heads_exist: bool) -> None:
-    """What the database has sealed past the end of the file, and heads the file does not know."""
+def _take_rest(found: Judgement, inside: Inside, *, outside: bool) -> None:
+    """What the database has sealed and no line confirmed: its own heads must do."""
     start = found.tree.size
-    if start < inside.size:
-        if heads_exist:
-            what = (
-                f"heads.jsonl ends at {start} records, the database says {inside.size}: "
-                "the file was cut, or these records were put in past the sealer."
-            )
-            found.findings.append(Finding(start, "", what))
-        for size in sorted(size for size in inside.heads if size > start):
+    if start >= inside.size:
+        return
+    if outside and not found.doubtful:
+        what = f"heads.jsonl has no line for positions {start} to {inside.size - 1}: "
+        found.find(start, what + "it was cut or edited, or these records were put in past the sealer.")
+    # With doubtful lines only the last head can help: it covers them all.
+    sizes = [inside.size] if found.doubtful else sorted(size for size in inside.heads if size > start)
+    for size in sizes:
+        told = bytes(inside.rows[found.tree.size * WIDTH : size * WIDTH])
+        if _believe(found, inside, size, told, (inside.heads[size][0],)) is None:
+            _give_up(found, inside)
             told = bytes(inside.rows[found.tree.size * WIDTH : size * WIDTH])
-            _believe(found, inside, size, told, (inside.heads[size][0],))
+            _settle(found, _grown(found.tree, told), told)
+    _clear_doubts(found, start, start)
+
+
+def _compare_unknown(found: Judgement, inside: Inside, *, outside: bool) -> None:
     unknown = sorted(set(inside.heads) - set(found.roots))
-    if unknown and heads_exist:
-        what = f"The database has a head of {unknown[0]} records that heads.jsonl does not know."
-        found.findings.append(Finding(None, "", what))
+    if unknown and outside and found.proven:
+        found.find(None, f"The database has a head of {unknown[0]} records that heads.jsonl does not know.")
 
 
-def _each(leaves: bytes) -> Iterator[bytes]:
+def _grown(tree: Frontier, leaves: bytes) -> Frontier:
+    tree = tree.copy()
     for start in range(0, len(leaves), WIDTH):
-        yield leaves[start : start + WIDTH]
+        tree.push(leaves[start : start + WIDTH])
+    return tree

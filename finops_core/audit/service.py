@@ -1,15 +1,21 @@
 """Writing the log: records enter in the unit that does the thing, so neither exists without the other."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import insert
 
 from finops_core.audit.models import audit_record
+from finops_core.audit.queries import AuditFilter, AuditView, every_match
 from finops_core.audit.rules import record_body
+from finops_core.kernel.errors import Invalid
 from finops_core.kernel.ids import new_id
+from finops_core.kernel.permissions import Permission
 from finops_core.platform.work import Work
 
+EXPORT_MOST = 200_000
 _ADD = insert(audit_record)
 
 
@@ -50,3 +56,21 @@ def record(
     )
     work.execute(_ADD, {"id": record_id, "body": body.decode()})
     return record_id
+
+
+def export_rows(work: Work, wanted: AuditFilter) -> tuple[AuditView, ...]:
+    """Every matching record, oldest first, and a record that they were exported. Needs ``AUDIT_EXPORT``.
+
+    ``AUDIT_EXPORT_TOO_LARGE`` when more than 200,000 match: they are held in memory at once.
+    """
+    work.require(Permission.AUDIT_EXPORT)
+    found = tuple(islice(every_match(work, wanted), EXPORT_MOST + 1))
+    if len(found) > EXPORT_MOST:
+        raise Invalid(
+            "AUDIT_EXPORT_TOO_LARGE",
+            f"More than {EXPORT_MOST:,} audit records match; so many cannot be exported at once.",
+            hint="Choose a shorter period or a narrower filter.",
+        )
+    detail = {"count": len(found), **{name: value for name, value in asdict(wanted).items() if value}}
+    record(work, "audit.exported", f"organisation:{work.org_id}", detail=detail)
+    return found

@@ -12,10 +12,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Row, and_, func, or_, select
+from sqlalchemy import ColumnElement, Row, and_, func, or_, select
 
 from finops_core.audit.models import audit_head, audit_leaf, audit_record
-from finops_core.audit.naming import Difference, Kind, differences, differing, hash_at, told
+from finops_core.audit.naming import Difference, differences, differing, hash_at, told
 from finops_core.audit.outside import NOTHING, WIDTH, Finding, Inside, Judgement, judge
 from finops_core.audit.rules import Frontier, instant_text, leaf_hash
 from finops_core.audit.sealing import horizon, not_sealed_in
@@ -57,15 +57,18 @@ class _Pass:
     """What one verification has gathered so far.
 
     Attributes:
-        strays: leaf rows no head covers: the record's hash (``NOTHING`` without one) -> (position, record id).
+        strays: leaf rows no head covers: (position, record id, hash of the record or ``NOTHING``).
         waiting: unsealed records that were looked for: leaf hash -> record id.
+        sealed: records that have a leaf row under the last head.
+        unsealed: records that have none.
         sealed_at: when the last batch was sealed.
         frontier_root: the root that the last head's frontier gives; "" when it cannot be read.
     """
 
     findings: list[Finding]
-    strays: dict[bytes, tuple[int, str]]
+    strays: list[tuple[int, str, bytes]]
     waiting: dict[bytes, str]
+    sealed: int = 0
     unsealed: int = 0
     sealed_at: datetime | None = None
     frontier_root: str = ""
@@ -80,15 +83,17 @@ def verify(reading: Reading, heads_dir: Path, *, noted: tuple[int, str] | None =
         noted: (size, root) of an earlier verification, kept elsewhere: shows a log rewritten as a whole.
     """
     reading.require(Permission.AUDIT_VERIFY)
-    seen = _Pass([], {}, {})
+    seen = _Pass([], [], {})
     inside = _read_inside(reading, seen)
     judged = judge(inside, heads_dir)
     positions = differing(inside, judged.sealed)
-    _read_unsealed(reading, inside.size, seen, {hash_at(judged.sealed, p) for p in positions} | set(judged.ahead))
-    found = differences(inside, judged.sealed, positions, seen.waiting, seen.strays)
+    lost = {hash_at(judged.sealed, position) for position in positions}
+    _read_unsealed(reading, inside.size, seen, lost.union(judged.ahead))
+    strayed = {leaf for _, _, leaf in seen.strays}
+    found = differences(inside, judged.sealed, positions, seen.waiting, strayed)
     seen.findings += judged.findings
     seen.findings += _named(reading, found)
-    seen.findings += _strayed(seen, {hash_at(judged.sealed, position) for position in positions})
+    seen.findings += _strays(seen, lost)
     seen.findings += _cut(judged, inside.size, seen)
     seen.findings += _heads(judged, inside, seen, noted)
     seen.findings.sort(key=lambda finding: (finding.position is None, finding.position or 0))
@@ -96,7 +101,7 @@ def verify(reading: Reading, heads_dir: Path, *, noted: tuple[int, str] | None =
         ok=not seen.findings,
         size=inside.size,
         root=judged.roots.get(inside.size, Frontier().root().hex()),
-        records=seen.unsealed + sum(1 for p in range(inside.size) if hash_at(inside.records, p) != NOTHING),
+        records=seen.sealed + seen.unsealed,
         unsealed=seen.unsealed,
         findings=tuple(seen.findings[:FINDINGS_SHOWN]),
         more=max(0, len(seen.findings) - FINDINGS_SHOWN),
@@ -104,8 +109,123 @@ def verify(reading: Reading, heads_dir: Path, *, noted: tuple[int, str] | None =
 
 
 def _read_inside(reading: Reading, seen: _Pass) -> Inside:
-    # One statement, so that the head and the leaf rows are of one moment on PostgreSQL too.
-    count, last = reading.rows(select(func.count(), func.max(audit_leaf.c.position)).select_from(audit_leaf))[0]
-    inside = Inside(0, {}, bytearray(), bytearray())
-    inside.heads = _read_heads(reading, inside, seen, count)
+    leaf = audit_leaf.c.position
+    # One statement, so that head and leaf rows are of one moment on PostgreSQL too.
+    newest = select(func.max(audit_head.c.size)).scalar_subquery()
+    counts = select(newest.label("top"), func.count(leaf).label("rows"), func.max(leaf).label("last"))
+    found = reading.rows(counts)[0]
+    top, rows, last = found.top, found.rows, found.last
+    heads = _read_heads(reading, top or 0, rows, seen)
+    size = max(heads, default=0)
+    inside = Inside(size, heads, bytearray(size * WIDTH), bytearray(size * WIDTH))
+    for row in _places(reading, and_(leaf >= 0, leaf < size)):
+        at = slice(row.position * WIDTH, (row.position + 1) * WIDTH)
+        inside.rows[at] = _hash_of(row.leaf_hash)
+        if row.body is not None:
+            inside.records[at] = leaf_hash(row.body.encode())
+            seen.sealed += 1
+            seen.findings += _columns(row, row.position)
+    for row in _places(reading, or_(leaf < 0, and_(leaf >= size, leaf <= (last or 0)))):
+        seen.strays.append((row.position, row.record_id, leaf_hash(row.body.encode()) if row.body else NOTHING))
+        if len(seen.strays) == _STRAYS_READ:
+            break
     return inside
+
+
+def _read_heads(reading: Reading, top: int, leaf_rows: int, seen: _Pass) -> dict[int, tuple[str, str]]:
+    """Size -> (root, at) of every head; a head far past the leaf rows is named, not believed."""
+    bound = 2 * leaf_rows + _STRAYS_READ
+    if top > bound:
+        what = f"A head of {top} records was put in; there are {leaf_rows} leaf rows."
+        seen.findings.append(Finding(None, "", what))
+    heads: dict[int, tuple[str, str]] = {}
+    wanted = select(audit_head).where(audit_head.c.size > 0, audit_head.c.size <= min(top, bound))
+    for row in reading.rows(wanted.order_by(audit_head.c.size)):
+        heads[row.size] = (row.root, instant_text(row.at))
+        seen.sealed_at, seen.frontier_root = row.at, row.frontier
+    seen.frontier_root = _root_of(max(heads, default=0), seen.frontier_root)
+    return heads
+
+
+def _root_of(size: int, frontier: str) -> str:
+    try:
+        return Frontier(size, [bytes.fromhex(peak) for peak in json.loads(frontier or "[]")]).root().hex()
+    except (ValueError, TypeError):
+        return ""
+
+
+def _places(reading: Reading, which: ColumnElement[bool]) -> Iterator[Row[Any]]:
+    """Leaf rows with their records, by position, a chunk at a time."""
+    joined = audit_leaf.outerjoin(audit_record, audit_record.c.id == audit_leaf.c.record_id)
+    wanted = select(*audit_leaf.c, *_RECORD).select_from(joined).where(which).order_by(audit_leaf.c.position)
+    chunk = reading.rows(wanted.limit(CHUNK))
+    while chunk:
+        yield from chunk
+        chunk = reading.rows(wanted.where(audit_leaf.c.position > chunk[-1].position).limit(CHUNK))
+
+
+def _read_unsealed(reading: Reading, size: int, seen: _Pass, looked_for: Collection[bytes]) -> None:
+    """Count the records without a place, keep those looked for, name those that came too late to be honest."""
+    earliest = horizon(seen.sealed_at, reading.now) if seen.sealed_at else ""
+    wanted = not_sealed_in(size).order_by(audit_record.c.id).limit(CHUNK)
+    chunk = reading.rows(wanted)
+    while chunk:
+        for row in chunk:
+            seen.unsealed += 1
+            seen.findings += _columns(row, None)
+            leaf = leaf_hash(row.body.encode())
+            if leaf in looked_for:
+                seen.waiting[leaf] = row.id
+            elif row.at < earliest:
+                what = f"The record was inserted: dated {row.at}, it came after the log was sealed past that."
+                seen.findings.append(Finding(None, row.id, what))
+        chunk = reading.rows(wanted.where(audit_record.c.id > chunk[-1].id))
+
+
+def _columns(row: Row[Any], position: int | None) -> Iterator[Finding]:
+    """A record whose columns do not say what its bytes say."""
+    try:
+        body = json.loads(row.body)
+    except ValueError:
+        body = {}
+    if any(body.get(name) != getattr(row, name) for name in _GENERATED):
+        yield Finding(position, row.id, "A column of the record was edited: it does not say what the record says.")
+
+
+def _named(reading: Reading, found: list[Difference]) -> Iterator[Finding]:
+    """The findings, the first hundred with their record ids."""
+    positions = [difference.position for difference in found[:FINDINGS_SHOWN]]
+    rows = reading.rows(select(audit_leaf).where(audit_leaf.c.position.in_(positions)))
+    ids = {row.position: row.record_id for row in rows}
+    return (told(difference, ids.get(difference.position, "")) for difference in found)
+
+
+def _strays(seen: _Pass, lost: Collection[bytes]) -> Iterator[Finding]:
+    for position, record_id, leaf in seen.strays:
+        how = "moved here" if leaf in lost else "inserted"
+        yield Finding(position, record_id, f"The record was {how}: its leaf row lies outside every head.")
+
+
+def _cut(judged: Judgement, size: int, seen: _Pass) -> Iterator[Finding]:
+    """Leaves sealed outside past the database's end: their records must be waiting to be sealed again."""
+    gone = [size + index for index, leaf in enumerate(judged.ahead) if leaf not in seen.waiting]
+    if gone:
+        where = f"position {gone[0]}" if len(gone) == 1 else f"positions {gone[0]} to {gone[-1]}"
+        yield Finding(gone[0], "", f"The end of the log was cut: {len(gone)} sealed at {where}, now gone.")
+
+
+def _heads(judged: Judgement, inside: Inside, seen: _Pass, noted: tuple[int, str] | None) -> Iterator[Finding]:
+    """The last head's own consistency, and the head somebody noted."""
+    if inside.size and seen.frontier_root != inside.heads[inside.size][0]:
+        yield Finding(None, "", "The last head was edited: its frontier does not give its root.")
+    if noted is not None and judged.roots.get(noted[0]) != noted[1] and noted != (0, Frontier().root().hex()):
+        yield Finding(None, "", f"The log is not the one that was noted: at {noted[0]} records its root differs.")
+
+
+def _hash_of(text: str) -> bytes:
+    # A leaf row may hold anything after tampering; whatever is no hash must only differ from every hash.
+    try:
+        leaf = bytes.fromhex(text)
+    except ValueError:
+        leaf = b""
+    return leaf if len(leaf) == WIDTH else b"\xff" * WIDTH

@@ -81,11 +81,11 @@ def home(reading: Reading) -> HomeView:
 
 def _waiting(reading: Reading) -> Figure:
     if reading.may(Permission.APPROVALS_DECIDE):
-        waiting = [request for request in approvals.waiting(reading) if request.may_decide]
+        waiting = [request for request in approvals.waiting(reading) if request.refusal is None]
         amounts: dict[str, int] = {}
         for request in waiting:
-            for currency, minor in request.amounts.items():
-                amounts[currency] = amounts.get(currency, 0) + minor
+            for amount in request.amounts:
+                amounts[amount.currency] = amounts.get(amount.currency, 0) + amount.minor
         tone = Tone.WAITING if waiting else Tone.NEUTRAL
         return Figure("waiting", "Waiting for me", len(waiting), "approvals", {}, tone, amounts)
     mine = operations.executions(reading, ExecutionFilter(public=PublicState.PENDING, mine=True), limit=0).total

@@ -1,4 +1,4 @@
-"""Collecting what is wrong with an uploaded file: bounded, in file order, harmless to show. Not for deciding what is."""
+"""Collecting what is wrong with an uploaded file: bounded, in file order, harmless to show."""
 
 from finops_core.kernel.faults import Fault
 
@@ -15,9 +15,7 @@ class Faults:
         self.count = 0
         self._kept: list[Fault] = []
 
-    def add(
-        self, code: str, message: str, row: int | None = None, column: str | None = None, value: str = ""
-    ) -> None:
+    def add(self, code: str, message: str, row: int | None = None, column: str | None = None, value: str = "") -> None:
         """Note one fault; control characters in its texts are made visible, the value is cut to 80 characters."""
         self.count += 1
         if len(self._kept) < MAX_FAULTS:

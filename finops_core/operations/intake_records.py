@@ -5,12 +5,15 @@ import io
 from collections.abc import Iterator
 
 from finops_core.kernel.operation import FileSpec
-from finops_core.operations.intake_faults import Faults
+from finops_core.operations.intake_faults import Faults, shown
 
 DELIMITERS = (",", ";", "\t", "|")
 MAX_CELL_CHARACTERS = 4_096
 MAX_ROW_CHARACTERS = 1_000_000
 """Bounds what one row can take in memory: a file of nothing but delimiters is one row of millions of cells."""
+
+MAX_BLANK_ROWS = 1_048_576
+"""As many as a spreadsheet has rows; without a bound a file of line breaks would keep the reader busy for long."""
 
 
 class RowTooLong(Exception):
@@ -73,7 +76,9 @@ def names_of(*headers: str) -> tuple[str, ...]:
 def records(lines: Lines, delimiter: str, faults: Faults) -> Iterator[tuple[int, list[str]]]:
     """Each row that is not blank, with the line it starts on; rows that cannot be read become faults."""
     reader = csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=True)
-    while True:
+    headers: list[str] = []
+    blank = 0
+    while blank <= MAX_BLANK_ROWS:
         row = lines.number + 1
         lines.row_characters = 0
         try:
@@ -87,10 +92,13 @@ def records(lines: Lines, delimiter: str, faults: Faults) -> Iterator[tuple[int,
             _add_unreadable(error, lines, row, faults)
             continue
         if not cells or (not cells[0].strip() and not any(cell.strip() for cell in cells)):
+            blank += 1
             continue
-        if lines.row_characters > MAX_CELL_CHARACTERS and not _cells_fit(cells, row, faults):
+        if lines.row_characters > MAX_CELL_CHARACTERS and not _cells_fit(cells, row, headers, faults):
             continue
+        headers = headers or cells
         yield row, cells
+    faults.add("ROWS_MANY", f"The file has more than {MAX_BLANK_ROWS:,} blank rows; take them out.", row)
 
 
 def _add_unreadable(error: csv.Error, lines: Lines, row: int, faults: Faults) -> None:
@@ -107,13 +115,10 @@ def _add_unreadable(error: csv.Error, lines: Lines, row: int, faults: Faults) ->
         )
 
 
-def _cells_fit(cells: list[str], row: int, faults: Faults) -> bool:
-    long = [(number, cell) for number, cell in enumerate(cells, 1) if len(cell) > MAX_CELL_CHARACTERS]
-    for number, cell in long:
-        faults.add(
-            "CELL_TOO_LONG",
-            f"Cell {number} of this row has {len(cell):,} characters; at most {MAX_CELL_CHARACTERS:,} are accepted.",
-            row,
-            value=cell,
-        )
+def _cells_fit(cells: list[str], row: int, headers: list[str], faults: Faults) -> bool:
+    long = [(place, cell) for place, cell in enumerate(cells) if len(cell) > MAX_CELL_CHARACTERS]
+    for place, cell in long:
+        column = shown(headers[place].strip()) if place < len(headers) else None
+        message = f"This cell has {len(cell):,} characters; at most {MAX_CELL_CHARACTERS:,} are accepted."
+        faults.add("CELL_TOO_LONG", message, row, column, cell)
     return not long

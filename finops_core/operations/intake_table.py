@@ -1,7 +1,8 @@
 """Rows of cells become columns of values, by a ``FileSpec``. Not for bytes, quotes or delimiters."""
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from finops_core.kernel.operation import Column, FileSpec, Sheet
@@ -19,10 +20,10 @@ _UNREAD: Final = object()
 def read_table(records: Iterator[tuple[int, list[str]]], spec: FileSpec, faults: Faults) -> Sheet | None:
     """The sheet, or None when there is any fault: they are all in ``faults`` then."""
     row, headers = next(records, (1, []))
+    if not headers and not faults.count:
+        faults.add("FILE_EMPTY", "The file is empty. Its first row must hold the headers.")
     places = _read_header(headers, row, spec, faults) if headers else {}
     if not places:
-        if not faults.count:
-            faults.add("FILE_EMPTY", "The file has no rows. Its first row must hold the headers.")
         return None
     table = _Table(spec, places, len(headers), faults)
     for number, (row, cells) in enumerate(records, 1):
@@ -41,42 +42,40 @@ def _read_header(headers: Sequence[str], row: int, spec: FileSpec, faults: Fault
     if len(headers) > MAX_COLUMNS:
         faults.add("COLUMNS_MANY", f"The file has {len(headers):,} columns; at most {MAX_COLUMNS:,} are read.", row)
         return {}
-    known = {name: each for each in spec.columns for name in names_of(each.name, *each.aliases)}
+    known = {name: each.name for each in spec.columns for name in names_of(each.name, *each.aliases)}
     places: dict[str, int] = {}
-    unknown: dict[str, int] = {}
     for place, (header, name) in enumerate(zip(headers, names_of(*headers), strict=True)):
-        column = known.get(name)
-        if column is not None and column.name in places:
-            _add_twice(header, row, places[column.name], place, faults)
-        elif column is not None:
-            places[column.name] = place
-        elif not spec.extra_columns and name in unknown:
-            _add_twice(header, row, unknown[name], place, faults)
-        elif not spec.extra_columns:
-            unknown.setdefault(name, place) if name else None
-            _add_unknown(header, place, row, spec, faults)
-    for column in spec.columns:
-        if column.required and column.name not in places:
-            wanted = ", ".join(each.name for each in spec.columns)
-            message = f"The column “{column.name}” is missing. The first row must hold the headers; known are: {wanted}."
-            faults.add("COLUMN_MISSING", message, row, column.name)
-    return places
+        if name not in known and spec.extra_columns:
+            continue
+        first = places.setdefault(known.get(name, f"unknown:{name}"), place)
+        if not name:
+            faults.add("HEADER_BLANK", f"Column {place + 1} has no header; name it or take it out.", row)
+        elif first != place:
+            message = f"The header “{shown(header)}” stands twice, in columns {first + 1} and {place + 1}; keep one."
+            faults.add("COLUMN_TWICE", message, row, shown(header), header)
+        elif name not in known:
+            _add_unknown(header.strip(), row, spec, faults)
+    found = {each.name: places[each.name] for each in spec.columns if each.name in places}
+    _check_complete(found, row, spec, faults)
+    return found
 
 
-def _add_twice(header: str, row: int, first: int, second: int, faults: Faults) -> None:
-    message = f"The header “{shown(header)}” stands twice, in columns {first + 1} and {second + 1}; keep one."
-    faults.add("COLUMN_TWICE", message, row, shown(header), header)
-
-
-def _add_unknown(header: str, place: int, row: int, spec: FileSpec, faults: Faults) -> None:
-    if not header.strip():
-        faults.add("HEADER_BLANK", f"Column {place + 1} has no header; name it or take the column out.", row)
-        return
-    text = header.strip()
+def _add_unknown(header: str, row: int, spec: FileSpec, faults: Faults) -> None:
     names = [column.name for column in spec.columns]
-    near = difflib.get_close_matches(text.casefold(), names, n=1) if len(text) <= _LONGEST_GUESSED else []
+    near = difflib.get_close_matches(header.casefold(), names, n=1) if len(header) <= _LONGEST_GUESSED else []
     advice = f"did you mean “{near[0]}”?" if near else f"known are: {', '.join(names)}."
-    faults.add("COLUMN_UNKNOWN", f"The column “{shown(text)}” is not known; {advice}", row, shown(text), text)
+    faults.add("COLUMN_UNKNOWN", f"The column “{shown(header)}” is not known; {advice}", row, shown(header), header)
+
+
+def _check_complete(found: Mapping[str, int], row: int, spec: FileSpec, faults: Faults) -> None:
+    names = ", ".join(column.name for column in spec.columns)
+    for column in spec.columns:
+        if column.required and column.name not in found:
+            message = f"The column “{column.name}” is missing. The first row must hold the headers; known are: {names}."
+            faults.add("COLUMN_MISSING", message, row, column.name)
+    if not found and not faults.count:
+        message = f"None of the known columns is there. The first row must hold the headers; known are: {names}."
+        faults.add("COLUMN_MISSING", message, row)
 
 
 class _Table:
@@ -133,8 +132,16 @@ class _Table:
             message = f"This row has {cells}, the header has {self._width:,}; add the missing delimiters."
             self._faults.add("ROW_SHORT", message, row)
             return
-        message = f"This row has {cells}, the header has {self._width:,}; a value with the delimiter in it needs quotes."
+        message = (
+            f"This row has {cells}, the header has {self._width:,}; a value with the delimiter in it needs quotes."
+        )
         self._faults.add("ROW_WIDE", message, row)
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    code: str
+    message: str
 
 
 class _CellReader:
@@ -144,19 +151,25 @@ class _CellReader:
         self.name = column.name
         self.place = place
         self._column = column
-        self._values: dict[str, Any] = {}
-        self._refusals: dict[str, tuple[str, str]] = {}
+        self._outcomes: dict[str, Any] = {}
 
-    def read(self, cell: str, row: int, faults: Faults) -> Any:  # noqa: ANN401 - each column has its own type
-        """The value of a cell; None for an empty one and for one that was refused."""
-        value = self._values.get(cell, _UNREAD)
-        if value is not _UNREAD:
-            return value
-        refusal = self._refusals.get(cell)
-        if refusal is None:
-            refusal = self._read_anew(cell)
-            if refusal is None:
-                return self._last
-        code, message = refusal
-        faults.add(code, message, row, self.name, cell.strip())
-        return None
+    def read(self, cell: str, row: int, faults: Faults) -> Any:
+        """The value of a cell; None for an empty one, and for one that was refused."""
+        outcome = self._outcomes.get(cell, _UNREAD)
+        if outcome is _UNREAD:
+            outcome = self._outcome(cell.strip())
+            if len(self._outcomes) < CACHED_VALUES:
+                self._outcomes[cell] = outcome
+        if type(outcome) is _Refusal:
+            faults.add(outcome.code, outcome.message, row, self.name, cell.strip())
+            return None
+        return outcome
+
+    def _outcome(self, text: str) -> Any:
+        if not text:
+            required = self._column.required
+            return _Refusal("CELL_EMPTY", f"“{self.name}” must not be empty.") if required else None
+        try:
+            return self._column.read(text)
+        except ValueError as error:
+            return _Refusal("CELL_BAD", str(error) or f"“{shown(text)}” cannot be read.")

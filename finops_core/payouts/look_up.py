@@ -5,6 +5,7 @@ from datetime import timedelta
 from finops_core import connections, reference
 from finops_core.kernel.actor import worker_actor
 from finops_core.kernel.errors import FinOpsError
+from finops_core.kernel.provider import ProviderPayout
 from finops_core.operations.rules import FINAL
 from finops_core.operations.runner import Units
 from finops_core.payouts import queries, rules, service
@@ -42,7 +43,7 @@ def _look_up(units: Units, org_id: str, row: Unsettled) -> None:
         _conclude(work, row, found, provider)
 
 
-def _conclude(work: Work, row: Unsettled, found: list[service.ProviderPayout], provider: PayoutProvider) -> None:
+def _conclude(work: Work, row: Unsettled, found: list[ProviderPayout], provider: PayoutProvider) -> None:
     verdict = rules.judge(
         found,
         amount_minor=row.amount_minor,

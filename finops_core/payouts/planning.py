@@ -8,7 +8,7 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict, Field
 
 from finops_core.kernel.business_days import add_business_days
-from finops_core.kernel.errors import FinOpsError, NotFound
+from finops_core.kernel.errors import FinOpsError, NotAllowed, NotFound
 from finops_core.kernel.faults import Fault
 from finops_core.kernel.money import Money
 from finops_core.kernel.operation import Plan, PlanRow, RunContext
@@ -117,8 +117,11 @@ def _plan_row(
     try:
         if want.account not in facts:
             facts[want.account] = provider.facts(want.account)
-    except NotFound as error:
-        return Fault("ACCOUNT_UNKNOWN", error.message, want.row, "account", want.account)
+    except (NotFound, NotAllowed):
+        if not want.account:
+            raise  # the connection itself is refused: no row can be planned
+        told = "The connection's key cannot see this account; check its id, or leave the column empty for your own."
+        return Fault("ACCOUNT_UNKNOWN", told, want.row, "account", want.account)
     account = facts[want.account]
     if not account.payouts_enabled:
         return Fault("PAYOUTS_OFF", "The provider has switched payouts off for this account.", want.row, "account")

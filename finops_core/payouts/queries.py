@@ -85,8 +85,8 @@ class Paid:
 
 def counts(reading: Reading) -> Mapping[PayoutState, int]:
     """How many payouts stand in each state, of executions this person may see."""
-    per_state = select(payout.c.state, func.count()).where(*_seen(reading)).group_by(payout.c.state)
-    return {PayoutState(state): int(count) for state, count in reading.rows(per_state)}
+    per_state = select(payout.c.state, func.count().label("many")).where(*_seen(reading)).group_by(payout.c.state)
+    return {PayoutState(row.state): int(row.many) for row in reading.rows(per_state)}
 
 
 def doubtful_executions(reading: Reading, limit: int = 200) -> tuple[str, ...]:
@@ -99,9 +99,11 @@ def doubtful_executions(reading: Reading, limit: int = 200) -> tuple[str, ...]:
 def paid_since(reading: Reading, since: datetime) -> Paid:
     """What was paid out since an instant: everything sent since then that exists at the provider."""
     live = payout.c.state.in_(sorted(LIVE)), payout.c.first_sent_at >= since
-    sums = select(payout.c.currency, func.count(), func.sum(payout.c.amount_minor)).where(*_seen(reading), *live)
+    sums = select(
+        payout.c.currency, func.count().label("many"), func.sum(payout.c.amount_minor).label("minor")
+    ).where(*_seen(reading), *live)
     found = reading.rows(sums.group_by(payout.c.currency).order_by(payout.c.currency))
-    return Paid(sum(int(count) for _, count, _ in found), {currency: int(minor) for currency, _, minor in found})
+    return Paid(sum(int(row.many) for row in found), {row.currency: int(row.minor) for row in found})
 
 
 def _seen(reading: Reading) -> tuple[ColumnElement[bool], ...]:

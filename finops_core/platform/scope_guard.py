@@ -2,24 +2,70 @@
 
 ORM-level criteria alone leak (a plain Core select passes them by), so the guard sits on the engine and looks at
 every statement: each business table in it must be tied, by AND-ed equality on ``org_id``, to organisations of the
-unit. An OR, a forgotten join condition or a text statement is refused, not repaired.
+unit. An OR, a forgotten join condition, a text statement or anything it does not know is refused, not repaired.
+It guards against mistakes of our own code, not against code that means harm.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Alias, BindParameter, FromClause, Insert, Join, Select, Table, TextClause
+from sqlalchemy import BindParameter, Delete, FromClause, Insert, Select, Table, Update
 from sqlalchemy.sql import operators
-from sqlalchemy.sql.dml import UpdateBase
-from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList, ClauseElement, ColumnElement, Grouping
-from sqlalchemy.sql.schema import Column
-from sqlalchemy.sql.selectable import CompoundSelect, SelectBase
-from sqlalchemy.sql.visitors import iterate
+from sqlalchemy.sql.elements import (
+    AbstractTextClause,
+    BinaryExpression,
+    ClauseElement,
+    ColumnClause,
+    ElementList,
+    ReleaseSavepointClause,
+    RollbackToSavepointClause,
+    SavepointClause,
+)
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.sql.selectable import (
+    CTE,
+    CompoundSelect,
+    FromClauseAlias,
+    Lateral,
+    ScalarValues,
+    SelectStatementGrouping,
+    Subquery,
+    TableValuedAlias,
+    Values,
+)
+from sqlalchemy.sql.visitors import HasTraverseInternals, iterate
 
+from finops_core.platform.scope_sources import (
+    NONE,
+    OUTSIDE,
+    Condition,
+    Enclosing,
+    Leaves,
+    borrowed,
+    conjuncts,
+    from_objects,
+    join_conditions,
+    leaves_of,
+    sources_of,
+)
 from finops_core.platform.tables import FACTS, Scope, TableFacts
 
 ORG = "org_id"
 Params = Sequence[Mapping[str, Any]]
+
+_SAVEPOINTS = (SavepointClause, RollbackToSavepointClause, ReleaseSavepointClause)
+_PLAIN_TEXT = re.compile(r"\*|[0-9]+|NULL")
+_PLAIN_OPERATOR = re.compile(r"(?!.*(--|/\*))[-+*/<>=~!@#%^&|?]+")
+_FROM_PARTS = (
+    "_from_obj",
+    "_correlate",
+    "_correlate_except",
+    "_setup_joins",
+    "_for_update_arg",
+    "table",
+    "_extra_froms",
+)
 
 
 class ScopeBreach(AssertionError):
@@ -28,188 +74,270 @@ class ScopeBreach(AssertionError):
 
 def check_statement(statement: object, params: Params, orgs: frozenset[str]) -> None:
     """Raise ``ScopeBreach`` unless every business table in the statement is tied to ``orgs``."""
-    if isinstance(statement, TextClause):
-        raise ScopeBreach("text statements cannot be checked")
-    if isinstance(statement, Insert):
-        _check_insert(statement, params, orgs)
-    elif isinstance(statement, UpdateBase):
-        _check_change(statement, params, orgs)
-    elif isinstance(statement, SelectBase):
-        _check_select(statement, params, orgs, frozenset())
-
-
-def _check_insert(statement: Insert, params: Params, orgs: frozenset[str]) -> None:
-    if statement.select is not None:
-        _check_select(statement.select, params, orgs, frozenset())
-    if not _is_business(statement.table):
-        return
-    if statement.select is not None:
-        raise ScopeBreach(f"insert from select into {statement.table} cannot be checked")
-    for org_id in _inserted_orgs(statement, params):
-        if org_id not in orgs:
-            raise ScopeBreach(f"insert into {statement.table} for another organisation")
-
-
-def _inserted_orgs(statement: Insert, params: Params) -> Iterator[object]:
-    fixed = {_key(name): value for name, value in (statement._values or {}).items()}  # noqa: SLF001
-    several = [row for group in statement._multi_values for row in group]  # noqa: SLF001
-    if several:
-        for row in several:
-            named = {_key(name): value for name, value in dict(row).items()}
-            yield _plain(named.get(ORG), {})
-    elif ORG in fixed:
-        yield from (_plain(fixed[ORG], row) for row in params or [{}])
-    else:
-        yield from (row.get(ORG) for row in params or [{}])
-
-
-def _key(name: object) -> str:
-    return name.key if isinstance(name, Column) else str(name)
-
-
-def _plain(value: object, row: Mapping[str, Any]) -> object:
-    return _bound(value, [row])[0] if isinstance(value, BindParameter) else value
-
-
-def _check_change(statement: Any, params: Params, orgs: frozenset[str]) -> None:
-    conditions = list(_conjuncts(statement.whereclause))
-    tied = _tied(conditions, params, orgs, frozenset())
-    _require(statement.table, tied)
-    values = {_key(name): value for name, value in (getattr(statement, "_values", None) or {}).items()}
-    if ORG in values and _is_business(statement.table):
-        raise ScopeBreach("a row never moves to another organisation")
-    for nested in _nested([*conditions, *(v for v in values.values() if isinstance(v, ClauseElement))]):
-        _check_select(nested, params, orgs, tied)
-
-
-def _check_select(statement: SelectBase, params: Params, orgs: frozenset[str], outer: frozenset[FromClause]) -> None:
-    if isinstance(statement, CompoundSelect):
-        for part in statement.selects:
-            _check_select(_select_in(part), params, orgs, outer)
-        return
-    if not isinstance(statement, Select):
-        for inner in _nested([statement]):
-            _check_select(inner, params, orgs, outer)
-        return
-    # Not ``get_final_froms``: it compiles the whole statement. What these parts name is what the FROM will hold,
-    # and in a correlated select also tables of the outer one, which are tied there.
-    parts: list[Any] = [*statement._raw_columns, *statement._where_criteria]  # noqa: SLF001
-    froms = [*statement._from_obj, *(source for part in parts for source in part._from_objects)]  # noqa: SLF001
-    joined = statement._setup_joins  # noqa: SLF001 - what .join() recorded: (target, condition, …)
-    froms += [join[0] for join in joined]
-    sources = [leaf for source in froms for leaf in _leaves(source)]
-    conditions = [*_conjuncts(statement.whereclause), *_join_conditions(froms)]
-    conditions += [condition for join in joined for condition in _conjuncts(join[1])]
-    tied = _tied(conditions, params, orgs, outer)
-    for source in sources:
-        _require(source, tied)
-    for nested in _nested([*statement.get_children(), *(join[1] for join in joined if join[1] is not None)]):
-        _check_select(nested, params, orgs, tied)
-
-
-def _select_in(part: object) -> SelectBase:
-    inner = getattr(part, "element", part)
-    if not isinstance(inner, SelectBase):
-        raise ScopeBreach("a part of the statement cannot be checked")
-    return inner
-
-
-def _require(source: FromClause, tied: frozenset[FromClause]) -> None:
-    if _is_business(source) and source not in tied:
-        raise ScopeBreach(f"no organisation named for {getattr(source, 'name', source)}")
-
-
-def _is_business(source: FromClause) -> bool:
-    table = source.element if isinstance(source, Alias) else source
-    if not isinstance(table, Table):
-        return False
-    facts = table.info.get(FACTS)
-    return isinstance(facts, TableFacts) and facts.scope is Scope.ORGANISATION
-
-
-def _leaves(source: FromClause) -> Iterator[FromClause]:
-    if isinstance(source, Join):
-        yield from _leaves(source.left)
-        yield from _leaves(source.right)
-    else:
-        yield source
-
-
-def _join_conditions(sources: Iterable[FromClause]) -> Iterator[ColumnElement[Any]]:
-    for source in sources:
-        if isinstance(source, Join):
-            if source.onclause is not None:
-                yield from _conjuncts(source.onclause)
-            yield from _join_conditions([source.left, source.right])
-
-
-def _conjuncts(condition: object) -> Iterator[ColumnElement[Any]]:
-    if isinstance(condition, Grouping):
-        yield from _conjuncts(condition.element)
-    elif isinstance(condition, BooleanClauseList) and condition.operator is operators.and_:
-        for part in condition.clauses:
-            yield from _conjuncts(part)
-    elif isinstance(condition, ColumnElement):
-        yield condition
-
-
-def _tied(
-    conditions: Iterable[ColumnElement[Any]], params: Params, orgs: frozenset[str], outer: frozenset[FromClause]
-) -> frozenset[FromClause]:
-    tied = set(outer)
-    pairs: list[tuple[FromClause, FromClause]] = []
-    for condition in conditions:
-        if not isinstance(condition, BinaryExpression) or not _is_org(condition.left):
-            continue
-        left = condition.left.table
-        if condition.operator is operators.eq and _is_org(condition.right):
-            pairs.append((left, condition.right.table))
-        elif condition.operator in {operators.eq, operators.in_op} and isinstance(condition.right, BindParameter):
-            named = _bound(condition.right, params)
-            if named and all(org_id in orgs for org_id in named):
-                tied.add(left)
-    grown = True
-    while grown:
-        before = len(tied)
-        for one, other in pairs:
-            if one in tied or other in tied:
-                tied |= {one, other}
-        grown = len(tied) > before
-    return frozenset(tied)
-
-
-def _is_org(part: object) -> bool:
-    return isinstance(part, ColumnElement) and getattr(part, "key", None) == ORG and hasattr(part, "table")
-
-
-def _bound(parameter: BindParameter[Any], params: Params) -> list[object]:
-    values: list[object] = []
-    for row in params or [{}]:
-        value = row.get(parameter.key, parameter.effective_value)
-        values.extend(value if isinstance(value, list | tuple | set | frozenset) else [value])
-    return values
-
-
-def _nested(parts: Iterable[ClauseElement]) -> Iterator[SelectBase]:
-    for part in parts:
-        if isinstance(part, SelectBase):
-            yield part
-        else:
-            yield from _first_selects(part)
-
-
-def _first_selects(part: ClauseElement) -> Iterator[SelectBase]:
-    # ``iterate`` is breadth first and would also give selects inside selects; checking those twice is harmless
-    # only when they are tied themselves, so the walk stops at the first one on each path.
-    if isinstance(part, Table):
-        return
-    for child in part.get_children():
-        if isinstance(child, SelectBase):
-            yield child
-        elif isinstance(child, ClauseElement):
-            yield from _first_selects(child)
+    check = _Check(params, orgs)
+    check.statement(statement, OUTSIDE)
+    check.parameter_names(statement)
 
 
 def tables_in(statement: ClauseElement) -> set[Table]:
     """Every table a statement touches; for tests."""
     return {element for element in iterate(statement) if isinstance(element, Table)}
+
+
+class _Check:
+    """One look at one statement with the parameters it will run with."""
+
+    def __init__(self, params: Params, orgs: frozenset[str]) -> None:
+        self._params = params
+        self._orgs = orgs
+        self._named: set[str] = set()  # keys of bindparam() met on the way
+        self._seen: set[int] = set()  # selects in FROM: they see nothing around them, so once is enough
+
+    def statement(self, statement: object, outer: Enclosing) -> None:
+        """Any statement, also one inside another."""
+        if isinstance(statement, Select):
+            self._select(statement, outer)
+        elif isinstance(statement, CompoundSelect):
+            for part in statement.selects:
+                self.statement(part, outer)
+            self._expressions(_children(statement, "selects"), outer)
+        elif isinstance(statement, SelectStatementGrouping):
+            self.statement(statement.element, outer)
+        elif isinstance(statement, Insert):
+            self._insert(statement)
+        elif isinstance(statement, Update | Delete):
+            self._change(statement)
+        elif not isinstance(statement, _SAVEPOINTS):
+            raise ScopeBreach(f"a {type(statement).__name__} cannot be checked")
+
+    def parameter_names(self, statement: object) -> None:
+        """Every parameter given at execution must be one that was looked at.
+
+        SQLAlchemy also takes the name it made up for a value (``org_id_1``), which would swap the value afterwards.
+        """
+        given = {_key(name) for row in self._params for name in row}
+        columns: set[str] = set()
+        if isinstance(statement, Insert | Update) and isinstance(statement.table, Table):
+            columns = set(statement.table.c.keys())
+        if isinstance(statement, Update) and _is_business(statement.table):
+            columns.discard(ORG)
+        unknown = given - self._named - columns
+        if unknown:
+            raise ScopeBreach(f"parameters that the statement does not name: {sorted(unknown)}")
+
+    def _select(self, statement: Select[Any], outer: Enclosing) -> None:
+        _refuse_raw(statement)
+        sources = sources_of(statement)
+        elsewhere = borrowed(statement, sources, outer)
+        conditions = [*sources.conditions, *map(Condition, conjuncts(statement.whereclause))]
+        tied = self._tied(conditions, elsewhere & outer.tied)
+        own = sources.leaves - elsewhere
+        here = Enclosing(own, outer.far | own, outer.tied | tied)
+        for leaf in own:
+            self._source(leaf, tied, here)
+        self._expressions([*_children(statement), *sources.on], here)
+
+    def _change(self, statement: Update | Delete) -> None:
+        _refuse_raw(statement)
+        values = dict(getattr(statement, "_values", None) or {})
+        if _is_business(statement.table) and any(_key(name) == ORG for name in values):
+            raise ScopeBreach("a row never moves to another organisation")
+        named = [statement.table, *getattr(statement, "_extra_froms", ())]
+        everything = [*named, *from_objects(statement._where_criteria)]  # noqa: SLF001
+        everything += from_objects(value for value in values.values() if isinstance(value, ClauseElement))
+        leaves = frozenset(leaf for source in everything for leaf in leaves_of(source))
+        conditions = [condition for source in everything for condition in join_conditions(source)]
+        conditions += map(Condition, conjuncts(statement.whereclause))
+        tied = self._tied(conditions, NONE)
+        here = Enclosing(leaves, leaves, tied)
+        for leaf in leaves:
+            self._source(leaf, tied, here)
+        self._expressions(_children(statement), here)
+
+    def _insert(self, statement: Insert) -> None:
+        _refuse_raw(statement)
+        self._table(statement.table, tied=True)
+        if _is_business(statement.table):
+            if statement.select is not None:
+                raise ScopeBreach(f"insert from select into {statement.table} cannot be checked")
+            for org_id in self._inserted_orgs(statement):
+                if org_id not in self._orgs:
+                    raise ScopeBreach(f"insert into {statement.table} for another organisation")
+            for clause in _conflict_clauses(statement):
+                _refuse_stray_upsert(clause)
+        if statement.select is not None:
+            self.statement(statement.select, OUTSIDE)
+        rows = [value for row in _multi_rows(statement) for value in row.values()]
+        upserts = [part for clause in _conflict_clauses(statement) for part in _upsert_parts(clause)]
+        parts = [*_children(statement, "select", "_post_values_clause"), *rows, *upserts]
+        self._expressions((part for part in parts if isinstance(part, ClauseElement)), OUTSIDE)
+
+    def _inserted_orgs(self, statement: Insert) -> Iterator[object]:
+        several = list(_multi_rows(statement))
+        if several and self._params:
+            raise ScopeBreach("rows in the statement and parameters beside them cannot be checked")
+        if several:
+            for row in several:
+                yield from self._values_of(row.get(ORG))
+            return
+        fixed = {_key(name): value for name, value in (statement._values or {}).items()}  # noqa: SLF001
+        if ORG in fixed:
+            yield from self._values_of(fixed[ORG])
+        # A parameter of the column's name wins over the value in the statement.
+        rows: Params = self._params or [{}]
+        for row in rows:
+            given = {_key(name): value for name, value in row.items()}
+            if ORG in given or ORG not in fixed:
+                yield given.get(ORG)
+
+    def _source(self, leaf: FromClause, tied: Leaves, here: Enclosing) -> None:
+        base = leaf
+        while isinstance(base, FromClauseAlias):
+            self._expressions(_children(base, "element"), here)
+            base = base.element
+        if isinstance(base, Table):
+            self._table(base, tied=leaf in tied)
+        elif isinstance(base, Subquery | CTE):
+            _refuse_raw(base)
+            if id(base.element) not in self._seen:
+                self._seen.add(id(base.element))
+                self.statement(base.element, OUTSIDE)
+        elif isinstance(base, Lateral):
+            self.statement(base.element, here)
+        elif isinstance(base, TableValuedAlias | FunctionElement | Values):
+            self._expressions([base] if isinstance(base, Values) else _children(base), here)
+        else:
+            raise ScopeBreach(f"reading from a {type(base).__name__} cannot be checked")
+
+    def _table(self, table: object, *, tied: bool) -> None:
+        if not isinstance(table, Table) or not isinstance(table.info.get(FACTS), TableFacts):
+            raise ScopeBreach(f"{table} is no declared table")
+        if _is_business(table) and not tied:
+            raise ScopeBreach(f"no organisation named for {table}")
+
+    def _expressions(self, parts: Iterable[Any], here: Enclosing) -> None:
+        """Look through columns, conditions and values for what could hide a read: selects, text, other sources."""
+        waiting = list(parts)
+        while waiting:
+            part = waiting.pop()
+            if isinstance(part, Select | CompoundSelect | SelectStatementGrouping):
+                self.statement(part, here)
+                continue
+            if isinstance(part, AbstractTextClause):
+                raise ScopeBreach("text cannot be checked")
+            if isinstance(part, ColumnClause):
+                if part.is_literal and not _PLAIN_TEXT.fullmatch(part.name):
+                    raise ScopeBreach("literal text cannot be checked")
+                continue
+            if isinstance(part, FromClause) and not isinstance(part, FunctionElement | Values):
+                if part not in here.far:
+                    self._source(part, here.tied, here)
+                continue
+            _refuse_odd_operator(part)
+            if isinstance(part, BindParameter) and not part.unique:
+                self._named.add(part.key)
+            if isinstance(part, Values | ScalarValues):
+                cells = (cell for group in part._data for row in group for cell in row)  # noqa: SLF001
+                waiting.extend(cell for cell in cells if isinstance(cell, ClauseElement))
+            waiting.extend(part.get_children())
+
+    def _tied(self, conditions: Iterable[Condition], known: Leaves) -> Leaves:
+        """The sources whose every row belongs to one of the unit's organisations, ``known`` ones included."""
+        tied = set(known)
+        follows: list[tuple[FromClause, FromClause]] = []
+        for condition in conditions:
+            element, binds = condition.element, condition.binds
+            if not isinstance(element, BinaryExpression) or not _is_org(element.left):
+                continue
+            left = element.left.table
+            if element.operator is operators.eq and _is_org(element.right):
+                right = element.right.table
+                follows += [(a, b) for a, b in ((left, right), (right, left)) if binds is None or b in binds]
+            elif (binds is None or left in binds) and self._names_ours(element):
+                tied.add(left)
+        grown = True
+        while grown:
+            before = len(tied)
+            tied |= {b for a, b in follows if a in tied}
+            grown = len(tied) > before
+        return frozenset(tied)
+
+    def _names_ours(self, element: BinaryExpression[Any]) -> bool:
+        if element.operator not in {operators.eq, operators.in_op} or not isinstance(element.right, BindParameter):
+            return False
+        named = self._values_of(element.right)
+        return bool(named) and all(org_id in self._orgs for org_id in named)
+
+    def _values_of(self, value: object) -> list[object]:
+        """What a value will be at execution; something never an organisation when that cannot be known now."""
+        if not isinstance(value, BindParameter):
+            return [None if isinstance(value, ClauseElement) else value]
+        if value.callable is not None:
+            return [None]
+        given = [row[value.key] if not value.unique and value.key in row else value.value for row in self._params]
+        plain: list[object] = []
+        for one in given or [value.value]:
+            plain.extend(one if isinstance(one, list | tuple | set | frozenset) else [one])
+        return plain
+
+
+def _children(element: HasTraverseInternals, *without: str) -> Iterable[Any]:
+    # Not ``element.get_children``: a Select's own one cannot leave out its FROM, which was looked at before.
+    return HasTraverseInternals.get_children(element, omit_attrs=(*_FROM_PARTS, *without))
+
+
+def _refuse_raw(statement: Any) -> None:
+    for part in ("_prefixes", "_suffixes", "_statement_hints", "_memoized_select_entities"):
+        if getattr(statement, part, ()):
+            raise ScopeBreach("text around a statement, or a changed select list, cannot be checked")
+
+
+def _refuse_odd_operator(part: object) -> None:
+    for role in ("operator", "modifier"):
+        operator = getattr(part, role, None)
+        if isinstance(operator, operators.custom_op) and not _PLAIN_OPERATOR.fullmatch(operator.opstring):
+            raise ScopeBreach("an operator of one's own cannot be checked")
+
+
+def _refuse_stray_upsert(clause: Any) -> None:
+    changed = getattr(clause, "update_values_to_set", None)
+    if not changed:
+        return
+    if any(_key(name) == ORG for name in changed):
+        raise ScopeBreach("a row never moves to another organisation")
+    # The row that stands in the way is ours only when the organisation is part of what collides.
+    if ORG not in {_key(name) for name in clause.inferred_target_elements or ()}:
+        raise ScopeBreach("an upsert must name the organisation among the columns that collide")
+
+
+def _conflict_clauses(statement: Insert) -> list[Any]:
+    clause = statement._post_values_clause  # noqa: SLF001
+    return list(clause.clauses) if isinstance(clause, ElementList) else [] if clause is None else [clause]
+
+
+def _upsert_parts(clause: Any) -> list[Any]:
+    changed = getattr(clause, "update_values_to_set", None) or {}
+    where = getattr(clause, "update_whereclause", None)
+    return [*changed.values(), where, getattr(clause, "inferred_target_whereclause", None)]
+
+
+def _multi_rows(statement: Insert) -> Iterator[Mapping[str, Any]]:
+    for group in statement._multi_values:  # noqa: SLF001
+        for row in group:
+            pairs = row.items() if isinstance(row, Mapping) else zip(statement.table.c.keys(), row, strict=False)
+            yield {_key(name): value for name, value in pairs}
+
+
+def _is_business(table: object) -> bool:
+    while isinstance(table, FromClauseAlias):
+        table = table.element
+    facts = table.info.get(FACTS) if isinstance(table, Table) else None
+    return isinstance(facts, TableFacts) and facts.scope is Scope.ORGANISATION
+
+
+def _is_org(part: object) -> bool:
+    return isinstance(part, ColumnClause) and part.key == ORG and part.table is not None
+
+
+def _key(name: object) -> str:
+    return name.key if isinstance(name, ColumnClause) else str(name)

@@ -87,15 +87,16 @@ def accept_link(work: Work, token: str, username: str, display_name: str, passwo
     ``LINK_NOT_VALID``, ``ADMINISTRATOR_EXISTS``, ``ORGANISATION_NEEDED`` when there is none, or what ``add_person``
     refuses; the link then stays good.
     """
-    link = _use(work, token, LinkKind.SETUP)
-    orgs = _concerned(work, link.org_id)
-    if not orgs:
-        raise Invalid("ORGANISATION_NEEDED", "There is no organisation yet.", hint="Make the organisation first.")
-    _require_no_administrator(work, orgs)
-    person_id = register(work, username, display_name, email, password)
-    with work.across_orgs("the first administrator belongs to no organisation yet"):
-        for org_id in orgs:
-            give_role(work, person_id, ADMINISTRATOR, org_id)
+    with work.savepoint():
+        link = _use(work, token, LinkKind.SETUP)
+        orgs = _concerned(work, link.org_id)
+        if not orgs:
+            raise Invalid("ORGANISATION_NEEDED", "There is no organisation yet.", hint="Make the organisation first.")
+        _require_no_administrator(work, orgs)
+        person_id = register(work, username, display_name, email, password)
+        with work.across_orgs("the first administrator belongs to no organisation yet"):
+            for org_id in orgs:
+                give_role(work, person_id, ADMINISTRATOR, org_id)
     audit.record(work, "link.used", f"link:{link.id}", detail={"person": person_id}, org_id=link.org_id or "")
     return person_id
 
@@ -105,9 +106,10 @@ def accept_reset(work: Work, token: str, password: str) -> str:
 
     Refuses with ``LINK_NOT_VALID``, ``PASSWORD_WEAK`` or ``PASSWORD_TOO_LONG``; after the latter two it stays good.
     """
-    link = _use(work, token, LinkKind.RESET)
-    username = work.scalar(select(person.c.username).where(person.c.id == link.person_id))
-    hashed = password_hash(work, password, username)
+    with work.savepoint():
+        link = _use(work, token, LinkKind.RESET)
+        username = work.scalar(select(person.c.username).where(person.c.id == link.person_id))
+        hashed = password_hash(work, password, username)
     work.execute(update(person).where(person.c.id == link.person_id).values(password_hash=hashed))
     end_sessions(work, link.person_id, "new password")
     audit.record(work, "password.set", f"person:{link.person_id}", detail={"link": link.id}, org_id=link.org_id or "")

@@ -229,15 +229,16 @@ def _keeping_administrators(work: Work, orgs: Iterable[str]) -> Iterator[None]:
     wanted = sorted(orgs)
     _lock_administrators(work, wanted)
     before = administered(work, wanted)
-    yield
-    bare = before - administered(work, wanted)
-    if bare:
-        raise Conflict(
-            "LAST_ADMINISTRATOR",
-            "This is the organisation's last administrator.",
-            hint="Make somebody else administrator first.",
-            orgs=sorted(bare),
-        )
+    with work.savepoint():  # a caller that goes on after the refusal keeps nothing of what was tried
+        yield
+        bare = before - administered(work, wanted)
+        if bare:
+            raise Conflict(
+                "LAST_ADMINISTRATOR",
+                "This is the organisation's last administrator.",
+                hint="Make somebody else administrator first.",
+                orgs=sorted(bare),
+            )
 
 
 def _lock_administrators(work: Work, orgs: Iterable[str]) -> None:

@@ -16,6 +16,7 @@ from finops_core.operations.engine import Begun, LogEntry
 from finops_core.operations.rules import State
 from finops_core.operations.runner import Line, Outcome, Progress
 from finops_core.platform import queue
+from finops_core.platform.work import Work
 from finops_core.worker import child
 
 FLUSH_S = 0.25
@@ -129,7 +130,7 @@ class Supervision:
             else:
                 engine.finish(work, self.begun, self.outcome.result or Result(success=False, message="No result."))
 
-    def _without_outcome(self, work: engine.Work, *, late: bool, exit_code: int | None) -> None:
+    def _without_outcome(self, work: Work, *, late: bool, exit_code: int | None) -> None:
         if late:
             error = Unavailable(
                 "RUN_TIMED_OUT",

@@ -271,11 +271,24 @@ def test_a_payout_is_read_as_it_stands_now(sandbox, provider):
     )
 
 
-def test_a_payout_that_does_not_exist_is_not_found(provider):
+@pytest.mark.parametrize("payout_id", ["po_sbx_nope", "", "..", "../balance", "po_1?x=1", "po_\n"])
+def test_a_payout_that_does_not_exist_is_not_found(provider, payout_id):
     with pytest.raises(NotFound) as caught:
-        provider.get("", "po_sbx_nope")
+        provider.get("", payout_id)
 
     assert caught.value.code == "PROVIDER_NOT_FOUND"
+
+
+@pytest.mark.parametrize("account", ["shop 1", "acct_1\r\nX-Evil: 1", "acct_", "ä"])
+def test_a_text_that_is_no_account_is_refused_before_anything_is_sent(sandbox, provider, account):
+    answer = provider.submit(account, provider.request_body(order()), "fod-1")
+
+    assert isinstance(answer, Rejected)
+    assert (answer.code, answer.scope) == ("account_invalid", Scope.ROW)
+    with pytest.raises(Invalid) as caught:
+        provider.facts(account)
+    assert caught.value.code == "STRIPE_ACCOUNT_BAD"
+    assert sandbox.control.calls() == []
 
 
 def test_the_facts_of_an_account_hold_balances_bank_accounts_mode_and_schedule(sandbox, provider):

@@ -13,7 +13,7 @@ from finops_core.payouts import rules
 from finops_core.payouts.rules import LookUp, PayoutState
 
 EVERY_CENT = CurrencyRule("USD", 1, 1)
-WHOLE_FORINT = CurrencyRule("HUF", 10_000, 10_000, "HUF payouts must be multiples of 100 forint.")
+WHOLE_FORINT = CurrencyRule("HUF", 100, 100, "HUF is paid out in whole forint.")
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 
 
@@ -55,13 +55,13 @@ def test_the_file_can_cap_a_payout_and_keep_money_back(available, maximum, keep,
 
 def test_a_payout_is_rounded_down_to_the_currencys_step_and_says_so():
     sizing = rules.size(Balance("HUF", 91_234_550, 0), WHOLE_FORINT, None, None)
-    assert sizing.amount_minor == 91_230_000
-    assert sizing.left_minor == 4_550
+    assert sizing.amount_minor == 91_234_500
+    assert sizing.left_minor == 50
     assert sizing.why_left == WHOLE_FORINT.reason
 
 
 def test_less_than_one_step_pays_nothing_and_says_why():
-    sizing = rules.size(Balance("HUF", 9_999, 0), WHOLE_FORINT, None, None)
+    sizing = rules.size(Balance("HUF", 99, 0), WHOLE_FORINT, None, None)
     assert sizing.amount_minor == 0
     assert sizing.why_left == WHOLE_FORINT.reason
 

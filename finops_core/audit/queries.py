@@ -1,0 +1,201 @@
+"""Reads of the log. The table is one for the installation, so every read here starts from ``own_records``."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import ColumnElement, Row, Select, and_, case, func, or_, select
+
+from finops_core.audit.models import audit_leaf, audit_record
+from finops_core.audit.rules import instant_of, instant_text
+from finops_core.kernel.permissions import Permission
+from finops_core.platform.json_text import JsonText
+from finops_core.platform.work import Reading
+
+PAGE_MOST = 1_000
+CHUNK = 5_000
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """Some rows of many, and how many there are."""
+
+    rows: tuple[T, ...]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """Which records are wanted; an empty field wants all.
+
+    Attributes:
+        text: part of verb, object, actor, id or detail, upper or lower case.
+        verb: a whole verb, or an area with its dot (``approval.``).
+        since: from this instant on.
+        until: before this instant.
+    """
+
+    text: str = ""
+    verb: str = ""
+    actor: str = ""
+    object: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditView:
+    """One record as screens and exports show it.
+
+    Attributes:
+        position: its place in the sealed log; None until it is sealed, about a second.
+        body: the record's exact bytes as text, whose hash is in the log.
+    """
+
+    id: str
+    at: datetime
+    org_id: str
+    actor: str
+    on_behalf_of: str | None
+    via: str
+    verb: str
+    object: str
+    before: str
+    after: str
+    detail: Mapping[str, Any]
+    position: int | None
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFacets:
+    """What can be filtered by: (value, how many records), by name."""
+
+    verbs: tuple[tuple[str, int], ...]
+    actors: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ProofRow:
+    """One place of the whole log: another organisation's record is there by its leaf hash only (decision 11)."""
+
+    position: int
+    leaf_hash: str
+    body: str
+
+
+def own_records(reading: Reading) -> ColumnElement[bool]:
+    """The condition every read carries: records of the organisations this reading may name."""
+    return audit_record.c.org.in_(sorted(reading.orgs))
+
+
+def records(
+    reading: Reading,
+    wanted: AuditFilter = AuditFilter(),
+    *,
+    limit: int = 50,
+    offset: int = 0,
+    newest_first: bool = True,
+) -> Page[AuditView]:
+    """A page of records (at most 1,000) and how many match; needs ``AUDIT_VIEW``."""
+    reading.require(Permission.AUDIT_VIEW)
+    matching = matches(reading, wanted)
+    total = reading.scalar(select(func.count()).select_from(audit_record).where(matching))
+    found = _views(matching, newest_first=newest_first).limit(min(limit, PAGE_MOST)).offset(offset)
+    return Page(tuple(_view(row) for row in reading.rows(found)), int(total))
+
+
+def trail(reading: Reading, object_: str) -> tuple[AuditView, ...]:
+    """Everything done to one thing (``execution:ex_…``), oldest first; at most 1,000. Needs ``AUDIT_VIEW``."""
+    return records(reading, AuditFilter(object=object_), limit=PAGE_MOST, newest_first=False).rows
+
+
+def facets(reading: Reading) -> AuditFacets:
+    """The verbs and actors that occur, with counts; needs ``AUDIT_VIEW``."""
+    reading.require(Permission.AUDIT_VIEW)
+    return AuditFacets(_counted(reading, audit_record.c.verb), _counted(reading, audit_record.c.actor))
+
+
+def every_match(reading: Reading, wanted: AuditFilter) -> Iterator[AuditView]:
+    """All matching records, oldest first, a chunk at a time; ``service.export_rows`` guards and records it."""
+    found = _views(matches(reading, wanted), newest_first=False).limit(CHUNK)
+    chunk = reading.rows(found)
+    while chunk:
+        yield from (_view(row) for row in chunk)
+        last = chunk[-1]
+        after = or_(audit_record.c.at > last.at, and_(audit_record.c.at == last.at, audit_record.c.id > last.id))
+        chunk = reading.rows(found.where(after))
+
+
+def proof_rows(reading: Reading) -> Iterator[ProofRow]:
+    """The whole log by position: own records in full, of the others the leaf hash. Needs ``AUDIT_EXPORT``."""
+    reading.require(Permission.AUDIT_EXPORT)
+    own_body = case((own_records(reading), audit_record.c.body), else_="").label("body")
+    joined = audit_leaf.outerjoin(audit_record, audit_record.c.id == audit_leaf.c.record_id)
+    found = select(audit_leaf.c.position, audit_leaf.c.leaf_hash, own_body).select_from(joined)
+    found = found.order_by(audit_leaf.c.position).limit(CHUNK)
+    chunk = reading.rows(found)
+    while chunk:
+        yield from (ProofRow(row.position, row.leaf_hash, row.body) for row in chunk)
+        chunk = reading.rows(found.where(audit_leaf.c.position > chunk[-1].position))
+
+
+def matches(reading: Reading, wanted: AuditFilter) -> ColumnElement[bool]:
+    """The filter as a condition, the reading's organisations included."""
+    table = audit_record.c
+    parts = [own_records(reading)]
+    if wanted.verb:
+        is_area = wanted.verb.endswith(".")
+        parts.append(table.verb.startswith(wanted.verb, autoescape=True) if is_area else table.verb == wanted.verb)
+    if wanted.actor:
+        parts.append(table.actor == wanted.actor)
+    if wanted.object:
+        parts.append(table.object == wanted.object)
+    if wanted.since:
+        parts.append(table.at >= instant_text(wanted.since))
+    if wanted.until:
+        parts.append(table.at < instant_text(wanted.until))
+    if wanted.text:
+        detail = JsonText(table.body, "detail")
+        places = (table.verb, table.object, table.actor, table.id, detail)
+        parts.append(or_(*(func.lower(place).contains(wanted.text.lower(), autoescape=True) for place in places)))
+    return and_(*parts)
+
+
+def _views(matching: ColumnElement[bool], *, newest_first: bool) -> Select[Any]:
+    joined = audit_record.outerjoin(audit_leaf, audit_leaf.c.record_id == audit_record.c.id)
+    found = select(audit_record.c.id, audit_record.c.at, audit_record.c.body, audit_leaf.c.position)
+    order = (audit_record.c.at, audit_record.c.id)
+    return (
+        found.select_from(joined)
+        .where(matching)
+        .order_by(*(column.desc() if newest_first else column for column in order))
+    )
+
+
+def _view(row: Row[Any]) -> AuditView:
+    body = json.loads(row.body)
+    return AuditView(
+        id=row.id,
+        at=instant_of(body["at"]),
+        org_id=body["org"],
+        actor=body["actor"],
+        on_behalf_of=body["on_behalf_of"],
+        via=body["via"],
+        verb=body["verb"],
+        object=body["object"],
+        before=body["before"],
+        after=body["after"],
+        detail=body["detail"],
+        position=row.position,
+        body=row.body,
+    )
+
+
+def _counted(reading: Reading, column: ColumnElement[str]) -> tuple[tuple[str, int], ...]:
+    found = select(column.label("value"), func.count().label("times")).where(own_records(reading))
+    rows = reading.rows(found.group_by(column).order_by(column))
+    return tuple((row.value, row.times) for row in rows)

@@ -1,0 +1,20 @@
+"""Stored files: sealed, content-addressed per organisation, with versions and owners."""
+
+from finops_core.files.queries import FileView, content, mine, of
+from finops_core.files.rules import INPUT, OUTPUT, content_hash_of
+from finops_core.files.service import Download, download, expire, store, sweep
+
+__all__ = [
+    "INPUT",
+    "OUTPUT",
+    "Download",
+    "FileView",
+    "content",
+    "content_hash_of",
+    "download",
+    "expire",
+    "mine",
+    "of",
+    "store",
+    "sweep",
+]

@@ -1,0 +1,123 @@
+"""Reads of files: what somebody may see, and content with its hash checked."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, and_, false, select
+
+from finops_core.files.models import file_reference, stored_file
+from finops_core.files.rules import content_hash_of
+from finops_core.kernel.errors import NotFound, Unavailable
+from finops_core.kernel.permissions import Permission
+from finops_core.platform.crypto import open_chunks
+from finops_core.platform.work import Reading
+
+
+@dataclass(frozen=True, slots=True)
+class FileView:
+    """A file where it is used. ``id`` is the reference's; ``available`` is false once its content was shredded."""
+
+    id: str
+    name: str
+    mime: str
+    role: str
+    version: int
+    size_bytes: int
+    sha256: str
+    owner_kind: str
+    owner_id: str
+    uploaded_by: str
+    created_at: datetime
+    available: bool
+
+
+def of(reading: Reading, owner_kind: str, owner_id: str) -> tuple[FileView, ...]:
+    """The files of a thing this person may see, inputs first, then by name. The caller has checked the thing itself."""
+    table = file_reference
+    wanted = table.c.owner_kind == owner_kind, table.c.owner_id == owner_id
+    rows = reading.rows(_both(reading).where(*wanted).order_by(table.c.role, table.c.name, table.c.version))
+    return tuple(view(row) for row in rows)
+
+
+def mine(reading: Reading, limit: int = 50, offset: int = 0) -> tuple[FileView, ...]:
+    """The files this person uploaded or may see as their own, newest first."""
+    table = file_reference
+    newest = table.c.created_at.desc(), table.c.id.desc()
+    wanted = _both(reading).where(table.c.visible_to == reading.actor.id)
+    return tuple(view(row) for row in reading.rows(wanted.order_by(*newest).limit(limit).offset(offset)))
+
+
+def content(reading: Reading, reference_id: str) -> bytes:
+    """The bytes, opened and compared with their hash; ``FILE_UNKNOWN``, ``FILE_SHREDDED``, ``FILE_CHANGED``."""
+    return opened(reading, reference(reading, reference_id))
+
+
+def reference(reading: Reading, reference_id: str) -> Row[Any]:
+    """The joined row of a reference this person may see."""
+    row = reading.first(_both(reading).where(visible(reading), file_reference.c.id == reference_id))
+    if row is None:
+        raise NotFound("FILE_UNKNOWN", "There is no such file among those you may see.", hint="Ask its owner.")
+    return row
+
+
+def opened(reading: Reading, row: Row[Any]) -> bytes:
+    """The content of a joined row."""
+    if row.data_key is None:
+        raise NotFound(
+            "FILE_SHREDDED", f"{row.name} was removed after its time.", hint="Its hash and history are kept in the audit."
+        )
+    vault, store = reading.ports.vault, reading.ports.file_store
+    key = vault.open(row.data_key, key_place(row.file_id))
+    found = b"".join(open_chunks(key, store.get(row.stored_name), row.stored_name))
+    if content_hash_of(found) != row.sha256:
+        raise Unavailable(
+            "FILE_CHANGED", f"{row.name} is not what was stored.", hint="An administrator must restore it from a backup."
+        )
+    return found
+
+
+def visible(reading: Reading) -> ColumnElement[bool]:
+    """The condition that keeps a person to the files they may see (A13, A15)."""
+    table = file_reference
+    if reading.may(Permission.FILES_VIEW_ALL) or reading.may(Permission.WORKER_ACT):
+        return table.c.org_id == reading.org_id
+    if not reading.may(Permission.FILES_VIEW_OWN):
+        return false()
+    return table.c.visible_to == reading.actor.id
+
+
+def view(row: Row[Any]) -> FileView:
+    """A joined row as a view."""
+    return FileView(
+        row.id,
+        row.name,
+        row.mime,
+        row.role,
+        row.version,
+        row.size_bytes,
+        row.sha256,
+        row.owner_kind,
+        row.owner_id,
+        row.uploaded_by,
+        row.created_at,
+        row.data_key is not None,
+    )
+
+
+def key_place(file_id: str) -> str:
+    """What a file's data key is bound to."""
+    return f"stored_file|data_key|{file_id}"
+
+
+def known_names(reading: Reading) -> Iterable[str]:
+    """Stored names of every organisation; inside ``across_orgs``."""
+    return [row.stored_name for row in reading.rows(select(stored_file.c.stored_name))]
+
+
+def _both(reading: Reading) -> Select[Any]:
+    joined = and_(stored_file.c.org_id == file_reference.c.org_id, stored_file.c.id == file_reference.c.file_id)
+    kept = (stored_file.c.sha256, stored_file.c.size_bytes, stored_file.c.stored_name, stored_file.c.data_key)
+    chosen = select(file_reference, *kept).join_from(file_reference, stored_file, joined)
+    return chosen.where(file_reference.c.org_id == reading.org_id, visible(reading))

@@ -1,0 +1,124 @@
+"""Nobody of one organisation sees or touches people, memberships or sessions of another one."""
+
+import pytest
+
+from finops_core import security
+from finops_core.kernel.errors import FinOpsError
+from finops_core.kernel.permissions import Permission
+from finops_core.platform.scope_guard import ScopeBreach
+from finops_core.security.models import membership
+from tests.security.town import PASSWORD, Town
+
+
+@pytest.fixture
+def split(here: Town) -> Town:
+    """Olga administers the harbour; Eva belongs to Norrland; Both works for the two of them."""
+    here.person("olga", harbour="administrator")
+    here.person("ana", harbour="preparer")
+    here.person("eva", norrland="preparer administrator")
+    here.person("both", harbour="preparer", norrland="approver")
+    return here
+
+
+def code_of(call, *args: object, **named: object) -> str:
+    with pytest.raises(FinOpsError) as refused:
+        call(*args, **named)
+    return refused.value.code
+
+
+def test_lists_hold_people_of_ones_own_organisation_only(split: Town):
+    with split.read(split.actor("olga")) as reading:
+        people = {person.username for person in security.people(reading)}
+        members = {member.person.username for member in security.members(reading)}
+        names = security.names(reading, split.people.values())
+        approvers = security.people_with(reading, Permission.APPROVALS_DECIDE)
+        both = next(member for member in security.members(reading) if member.person.username == "both")
+
+    assert people == members == {"olga", "ana", "both"}
+    assert sorted(names.values()) == ["Ana", "Both", "Olga"]
+    assert approvers == ()
+    assert [role.role_id for role in both.roles] == ["preparer"], "roles elsewhere are not told"
+
+
+def test_an_id_of_the_other_organisation_opens_nothing(split: Town):
+    eva, harbour, norrland = split.people["eva"], split.orgs["harbour"], split.orgs["norrland"]
+
+    with split.work(split.actor("olga")) as work:
+        codes = [
+            code_of(security.person, work, eva),
+            code_of(security.sessions_of, work, eva),
+            code_of(security.sign_out_everywhere, work, eva),
+            code_of(security.set_active, work, eva, active=False),
+            code_of(security.grant_role, work, eva, "preparer", harbour),
+            code_of(security.end_role, work, eva, "preparer", harbour),
+            code_of(security.reset_link, work, eva),
+            code_of(security.end_role, work, eva, "preparer", norrland),
+            code_of(security.grant_role, work, split.people["ana"], "administrator", norrland),
+            code_of(security.set_active, work, split.people["both"], active=False),
+        ]
+        assert not security.is_active(work, eva)
+
+    assert codes == [
+        "PERSON_UNKNOWN",
+        "PERSON_UNKNOWN",
+        "PERSON_UNKNOWN",
+        "PERSON_UNKNOWN",
+        "PERSON_UNKNOWN",
+        "ROLE_NOT_HELD",
+        "PERSON_UNKNOWN",
+        "ORGANISATION_NOT_ALLOWED",
+        "ORGANISATION_NOT_ALLOWED",
+        "PERSON_SHARED",
+    ]
+    assert "preparer" in {role.role_id for role in _roles(split, "eva", "norrland")}
+
+
+def test_an_actor_of_no_organisation_lists_nobody(split: Town):
+    with split.read(security.visitor()) as reading:
+        assert security.people(reading) == ()
+        assert security.names(reading, split.people.values()) == {}
+        assert code_of(security.person, reading, split.people["ana"]) == "PERSON_UNKNOWN"
+        assert code_of(security.members, reading) == "NOT_ALLOWED"
+
+
+def test_a_name_stays_known_after_the_role_has_ended(split: Town):
+    ana = split.people["ana"]
+    with split.work(split.actor("olga")) as work:
+        security.end_role(work, ana, "preparer", split.orgs["harbour"])
+
+    with split.read(split.actor("olga")) as reading:
+        assert security.person(reading, ana).display_name == "Ana"
+    with split.read(split.actor("eva", "norrland")) as reading:
+        assert code_of(security.person, reading, ana) == "PERSON_UNKNOWN"
+
+
+def test_somebody_new_without_roles_can_be_taken_on(split: Town):
+    with split.work(split.actor("olga")) as work:
+        new = security.add_person(work, "new", "New", "", PASSWORD)
+        security.grant_role(work, new, "preparer", split.orgs["harbour"])
+
+    with split.work(split.actor("eva", "norrland")) as work:
+        assert code_of(security.grant_role, work, new, "preparer", split.orgs["norrland"]) == "PERSON_UNKNOWN"
+
+
+def test_an_administrator_of_both_may_take_a_person_along(split: Town):
+    with split.work(split.system("harbour")) as work:
+        security.grant_role(work, split.people["eva"], "administrator", split.orgs["harbour"])
+
+    with split.work(split.actor("eva", "norrland")) as work:
+        security.grant_role(work, split.people["ana"], "preparer", split.orgs["norrland"])
+
+    assert {role.role_id for role in _roles(split, "ana", "norrland")} == {"preparer"}
+
+
+def test_the_engine_refuses_a_statement_on_memberships_without_an_organisation(split: Town):
+    with split.read(split.actor("olga")) as reading:
+        with pytest.raises(ScopeBreach):
+            reading.rows(membership.select())
+        with pytest.raises(ScopeBreach):
+            reading.rows(membership.select().where(membership.c.org_id == split.orgs["norrland"]))
+
+
+def _roles(split: Town, username: str, org: str) -> tuple[security.RoleHeld, ...]:
+    with split.read(split.system(org)) as reading:
+        return next(m.roles for m in security.members(reading) if m.person.username == username)

@@ -1,0 +1,273 @@
+"""Sessions: given by a ticket, kept by activity, ended by time, by the person or by an administrator."""
+
+import threading
+
+import pytest
+from sqlalchemy import select
+
+from finops_core import security
+from finops_core.kernel.actor import system_actor, worker_actor
+from finops_core.kernel.errors import NotAllowed, NotFound
+from finops_core.security.models import session, sign_in_attempt, sign_in_ticket
+from tests.security.town import Town, bytes_at_rest
+
+
+def redeem(here: Town, ticket: str) -> str | None:
+    with here.work(security.visitor()) as work:
+        return security.redeem(work, ticket)
+
+
+def by_secret(here: Town, secret: str) -> security.SessionView | None:
+    with here.read(security.visitor()) as reading:
+        return security.session_of(reading, secret=secret)
+
+
+def test_a_ticket_gives_the_cookies_secret_once(here: Town):
+    here.person("ana", harbour="preparer")
+    signed = here.signed_in("ana")
+
+    secret = redeem(here, signed.ticket)
+
+    assert secret is not None
+    assert len(secret) >= 43, "256 bits"
+    assert redeem(here, signed.ticket) is None
+    found = by_secret(here, secret)
+    assert found is not None
+    assert found.id == signed.session_id
+
+
+def test_a_ticket_lasts_a_minute_and_only_while_its_session_lives(here: Town):
+    here.person("ana", harbour="preparer")
+    late, ended = here.signed_in("ana"), here.signed_in("ana")
+    with here.work(here.actor("ana")) as work:
+        assert security.sign_out(work, ended.session_id)
+
+    assert redeem(here, ended.ticket) is None
+    here.wait(seconds=here.settings.ticket_s)
+    assert redeem(here, late.ticket) is None
+    assert redeem(here, "") is None
+    assert redeem(here, "\udc80 no ticket \0") is None
+
+
+def test_a_ticket_sent_twice_at_once_gives_one_secret(here: Town):
+    here.person("ana", harbour="preparer")
+    ticket = here.signed_in("ana").ticket
+    start = threading.Barrier(4)
+    got: list[str | None] = []
+
+    def fetch() -> None:
+        start.wait(10)
+        got.append(redeem(here, ticket))
+
+    threads = [threading.Thread(target=fetch) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+
+    assert sorted(secret is None for secret in got) == [False, True, True, True]
+
+
+def test_a_session_says_who_where_and_what(here: Town):
+    ana = here.person("ana", harbour="preparer approver", norrland="auditor")
+    signed = here.signed_in("ana")
+
+    found = here.session(signed.session_id)
+
+    assert found is not None
+    assert found.person == security.PersonView(ana, "ana", "Ana")
+    assert (found.person_id, found.display_name) == (ana, "Ana")
+    assert found.org_id == here.orgs["harbour"]
+    assert [(choice.name, choice.roles) for choice in found.organisations] == [
+        ("Harbour", ("Approver", "Preparer")),
+        ("Norrland", ("Auditor",)),
+    ]
+    assert found.roles == ("Approver", "Preparer")
+    assert found.orgs == frozenset(here.orgs.values())
+    assert found.permissions == here.permissions(here.actor("ana"))
+    assert (found.expires_at - here.clock.now()).total_seconds() == here.settings.session_absolute_s
+    assert here.permissions(found.actor()) == found.permissions
+
+
+def test_looking_keeps_nobody_signed_in_and_neither_do_live_parts(here: Town):
+    here.person("ana", harbour="preparer")
+    session_id = here.signed_in("ana").session_id
+    here.wait(minutes=29)
+    assert here.session(session_id) is not None
+    with here.work(here.actor("ana")) as work:
+        assert not security.touch(work, session_id, activity=False)
+    here.wait(minutes=1)
+
+    assert here.session(session_id) is None
+    with here.work(here.actor("ana")) as work:
+        assert not security.touch(work, session_id), "what has ended is not revived"
+
+
+def test_activity_is_noted_at_most_once_a_minute(here: Town):
+    here.person("ana", harbour="preparer")
+    session_id = here.signed_in("ana").session_id
+    noted = []
+    for _ in range(6):
+        here.wait(seconds=20)
+        found = here.session(session_id)
+        assert found is not None
+        with here.work(found.actor()) as work:
+            assert found.touch_due is security.touch(work, session_id)
+        noted.append(found.touch_due)
+
+    assert noted == [False, False, True, False, False, True]
+
+
+def test_nobody_keeps_or_ends_the_session_of_another_by_its_id(here: Town):
+    here.person("ana", harbour="preparer")
+    here.person("eve", harbour="preparer", norrland="preparer")
+    session_id = here.signed_in("ana").session_id
+    here.wait(minutes=2)
+
+    with here.work(here.actor("eve")) as work:
+        assert not security.touch(work, session_id)
+        assert not security.sign_out(work, session_id)
+        with pytest.raises(NotAllowed):
+            security.switch_organisation(work, session_id, here.orgs["norrland"])
+
+    assert here.session(session_id) is not None
+
+
+def test_signing_out_by_the_cookie_ends_its_session_alone(here: Town):
+    here.person("ana", harbour="preparer")
+    one, two = here.signed_in("ana"), here.signed_in("ana")
+    secret = redeem(here, one.ticket)
+    assert secret
+
+    with here.work(security.visitor()) as work:
+        assert security.sign_out(work, secret=secret)
+        assert not security.sign_out(work, secret=secret)
+        assert not security.sign_out(work, secret="")
+        assert not security.sign_out(work)
+
+    assert by_secret(here, secret) is None
+    assert here.session(one.session_id) is None
+    assert here.session(two.session_id) is not None
+    assert len(here.log("session.ended")) == 1
+
+
+def test_signing_out_everywhere_ends_them_all(here: Town):
+    here.person("ana", harbour="preparer")
+    here.person("olga", harbour="administrator")
+    olga = here.signed_in("olga").session_id
+    mine = [here.signed_in("ana").session_id for _ in range(3)]
+
+    with here.work(here.actor("olga")) as work:
+        ended = security.sign_out_everywhere(work, here.people["ana"])
+
+    assert ended == 3
+    assert [here.session(session_id) for session_id in mine] == [None] * 3
+    assert here.session(olga) is not None
+
+
+def test_switching_the_organisation_needs_a_role_there(here: Town):
+    here.person("ana", harbour="preparer", norrland="auditor")
+    here.person("ben", harbour="preparer")
+    ana, ben = (here.signed_in(name).session_id for name in ("ana", "ben"))
+
+    with here.work(here.actor("ana", session_id=ana)) as work:
+        security.switch_organisation(work, ana, here.orgs["norrland"])
+    with here.work(here.actor("ben", session_id=ben)) as work, pytest.raises(NotAllowed) as refused:
+        security.switch_organisation(work, ben, here.orgs["norrland"])
+    with here.work(here.actor("ana", session_id=ana)) as work, pytest.raises(NotAllowed) as nowhere:
+        security.switch_organisation(work, ana, "org_none")
+
+    found = here.session(ana)
+    assert found is not None
+    assert found.org_id == here.orgs["norrland"]
+    assert found.permissions == here.permissions(here.actor("ana", "norrland"))
+    assert {refused.value.code, nowhere.value.code} == {"ORGANISATION_NOT_ALLOWED"}
+    assert len(here.log("session.switched")) == 1
+
+
+def test_a_role_lost_in_the_present_organisation_leads_to_another_or_out(here: Town):
+    ana = here.person("ana", harbour="preparer", norrland="auditor")
+    session_id = here.signed_in("ana").session_id
+
+    with here.work(here.system("harbour")) as work:
+        security.end_role(work, ana, "preparer", here.orgs["harbour"])
+    elsewhere = here.session(session_id)
+    with here.work(here.system("norrland")) as work:
+        security.end_role(work, ana, "auditor", here.orgs["norrland"])
+
+    assert elsewhere is not None
+    assert elsewhere.org_id == here.orgs["norrland"]
+    assert here.session(session_id) is None
+
+
+def test_a_session_is_no_proof_without_its_secret_or_id(here: Town):
+    here.person("ana", harbour="preparer")
+    here.signed_in("ana")
+
+    with here.read(security.visitor()) as reading:
+        found = [
+            security.session_of(reading),
+            security.session_of(reading, secret="", session_id=""),
+            security.session_of(reading, secret="guess", session_id=here.signed_in("ana").session_id),
+        ]
+
+    assert found == [None] * 3
+
+
+def test_only_hashes_of_secrets_are_at_rest(embedded: Town):
+    embedded.person("ana", harbour="preparer")
+    signed = embedded.signed_in("ana")
+    secret = redeem(embedded, signed.ticket)
+    assert secret
+    with embedded.work(embedded.system("harbour")) as work:
+        link = security.reset_link(work, embedded.people["ana"])
+
+    stored = bytes_at_rest(embedded.settings.data_dir)
+
+    assert any(signed.session_id.encode() in content for content in stored.values()), "the files are the right ones"
+    for planted in (signed.ticket, secret, link, "correct horse battery", "\\x" + signed.ticket.encode().hex()):
+        assert [name for name, content in stored.items() if planted.encode() in content] == []
+
+
+def test_old_rows_of_signing_in_are_thrown_away_by_the_worker_only(here: Town):
+    here.person("ana", harbour="preparer")
+    here.signed_in("ana")
+    here.refused("ana", "wrong")
+    with here.work(here.system("harbour")) as work:
+        security.reset_link(work, here.people["ana"])
+    here.wait(days=29)
+    with here.work(worker_actor("")) as work:
+        assert security.tidy(work) == 0
+    here.wait(days=3)
+    fresh = here.signed_in("ana").session_id
+    with here.work(here.actor("ana")) as work, pytest.raises(NotAllowed):
+        security.tidy(work)
+
+    with here.work(worker_actor("")) as work:
+        gone = security.tidy(work)
+
+    assert gone == 5
+    with here.read(system_actor()) as reading:
+        left = [len(reading.rows(select(table))) for table in (session, sign_in_ticket, sign_in_attempt)]
+    assert left == [1, 1, 1]
+    assert here.session(fresh) is not None
+
+
+def test_an_administrator_sees_sessions_of_colleagues_in_this_organisation_only(here: Town):
+    here.person("olga", harbour="administrator")
+    ana = here.person("ana", harbour="preparer", norrland="preparer")
+    eva = here.person("eva", norrland="preparer")
+    first, second = here.signed_in("ana").session_id, here.signed_in("ana").session_id
+    here.signed_in("eva")
+    with here.work(here.actor("ana", session_id=second)) as work:
+        security.switch_organisation(work, second, here.orgs["norrland"])
+
+    with here.read(here.actor("olga")) as reading:
+        seen = [entry.id for entry in security.sessions_of(reading, ana)]
+        with pytest.raises(NotFound):
+            security.sessions_of(reading, eva)
+    with here.read(here.actor("ana")) as reading:
+        own = {entry.id for entry in security.sessions_of(reading, ana)}
+
+    assert seen == [first]
+    assert own == {first, second}
