@@ -69,6 +69,7 @@ with right, st.container(border=True, height="stretch"):
     st.subheader("Needs you", anchor=False)
     needs = [asked(request) for request in requests if request.refusal is None][:NEEDS_SHOWN]
     needs += [unsubmitted(run) for run in drafts.rows if runs.needs_plan(run)]
-    html.draw(Markup(f'<div class="to-needs">{"".join(needs)}</div>'))
-    if not needs:
+    if needs:
+        html.draw(Markup(f'<div class="to-needs">{"".join(needs)}</div>'))
+    else:
         st.caption("Nothing waits for you.")

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-
 from finops_core.adapters.file_store import FolderFileStore
 from finops_core.catalog.tables import TABLES
 from finops_core.kernel.actor import Actor, Via, system_actor

@@ -1,4 +1,4 @@
-"""The real app for browser tests: `streamlit run app.py` in a process, with its worker and sandbox, in a folder of its own."""
+"""The real app for browser tests: `streamlit run app.py` in a process, with worker and sandbox, in its own folder."""
 
 import socket
 import subprocess
@@ -98,7 +98,7 @@ def _await_health(url: str, process: subprocess.Popen[bytes], log: Path) -> None
     end = time.monotonic() + START_S
     while True:
         try:
-            with urllib.request.urlopen(f"{url}/healthz", timeout=2) as answer:
+            with urllib.request.urlopen(f"{url}/healthz", timeout=2) as answer:  # noqa: S310 - our own loopback address
                 if answer.status == 200:
                     return
         except OSError:
@@ -106,5 +106,3 @@ def _await_health(url: str, process: subprocess.Popen[bytes], log: Path) -> None
         if process.poll() is not None or time.monotonic() > end:
             raise AssertionError(f"the app did not come up:\n{log.read_text(errors='replace')[-4000:]}")
         time.sleep(0.1)
-
-

@@ -11,7 +11,7 @@ from finops_core.operations import ExecutionView, OperationView, PlanView
 from finops_core.operations.spreadsheets import csv_bytes
 from ui import forms, html, widgets
 from ui.format import words
-from ui.html import Column, Markup
+from ui.html import Markup
 
 ALREADY_RAN = "ALREADY_RAN"
 MIB = 1024 * 1024
@@ -59,12 +59,9 @@ class LastTry:
 
 def cards(offered: Sequence[OperationView]) -> None:
     """Every operation as a card, by category; the ones this person may run are links."""
-    categories = tuple(dict.fromkeys(view.category for view in offered))
-    for category in categories:
-        st.subheader(words(category), anchor=False)
-        drawn = "".join(_card(view) for view in offered if view.category == category)
-        html.draw(Markup(f'<div class="to-grid to-cards">{drawn}</div>'))
-    if not categories:
+    if offered:
+        html.draw(Markup(f'<div class="to-grid to-cards">{"".join(map(_card, offered))}</div>'))
+    else:
         widgets.empty("inventory_2", "No operation is installed.", "An administrator adds them to the catalogue.")
 
 
@@ -125,9 +122,10 @@ def faults_csv(faults: Sequence[Fault]) -> bytes:
 def _card(view: OperationView) -> Markup:
     needs = html.badge("Needs approval", "blue") if view.approval_required else html.badge("No approval", "gray")
     why = "" if view.runnable else html.faint("Switched off" if not view.active else "Not part of your role")
+    badges = html.join(widgets.risk_badge(view.risk), needs, why)
     body = Markup(
-        f'<span class="k">{html.strong(view.title)}</span><span class="t">{html.text(view.description)}</span>'
-        f'<span class="b">{html.join(widgets.risk_badge(view.risk), needs, why)}</span>'
+        f'<span class="o">{html.text(words(view.category))}</span><span class="k">{html.strong(view.title)}</span>'
+        f'<span class="t">{html.text(view.description)}</span><span class="b">{badges}</span>'
     )
     if view.runnable:
         return html.link(body, "run", {"operation": view.id}, css="to-figure")
@@ -147,9 +145,8 @@ def _beside(chosen: OperationView, spec: FileSpec | None) -> None:
                 type="tertiary",
                 on_click="ignore",
             )
-        columns = (Column("Column"), Column("What it holds"))
-        rows = [(_header(each.name, required=each.required), each.description) for each in spec.columns]
-        html.draw(html.table(columns, rows, "Columns of the file"))
+        pairs = [(_header(each.name, required=each.required), each.description) for each in spec.columns]
+        html.draw(html.definitions(pairs))
         if spec.extra_columns:
             st.caption("Other columns may be there; they are not read.")
     if chosen.procedure:

@@ -10,6 +10,7 @@ from functools import lru_cache
 from html import escape
 from pathlib import Path
 from urllib.parse import urlencode
+from zlib import crc32
 
 import streamlit as st
 
@@ -107,6 +108,12 @@ def facts(pairs: Iterable[tuple[str, Cell]]) -> Markup:
     return Markup(f'<dl class="to-facts">{items}</dl>')
 
 
+def definitions(pairs: Iterable[tuple[Cell, Cell]]) -> Markup:
+    """Names with what they mean, one below the other."""
+    items = "".join(f"<dt>{text(name)}</dt><dd>{text(value)}</dd>" for name, value in pairs)
+    return Markup(f'<dl class="to-defs">{items}</dl>')
+
+
 def line(*parts: Cell) -> Markup:
     """Badges and facts in one line that may wrap."""
     spans = "".join(f"<span>{piece}</span>" for piece in map(text, parts) if piece)
@@ -114,18 +121,25 @@ def line(*parts: Cell) -> Markup:
 
 
 def draw(markup: Markup) -> None:
-    """Put it on the page."""
-    st.html(markup)
+    """Put it on the page; nothing for nothing."""
+    if markup:
+        st.html(markup)
 
 
-def draw_once() -> None:
+def draw_style() -> None:
     """The style sheet and the link script; the shell calls it in every run.
 
     Drawers hang outside Streamlit's own root, which alone knows the theme: the colour scheme is said to the whole page.
     """
     scheme = st.context.theme.type or "light"
     st.html(f"<style>:root{{color-scheme:{scheme}}}{_asset('tieout.css')}</style>")
-    st.html(f"<script>{_asset('links.js')}</script>", unsafe_allow_javascript=True)
+    run_script(_asset("links.js"))
+
+
+def run_script(script: str) -> None:
+    """Run our own script in the browser; takes no room on the page."""
+    with st.container(key=f"unseen_{crc32(script.encode())}"):
+        st.html(f"<script>{script}</script>", unsafe_allow_javascript=True)
 
 
 def _row(columns: Sequence[Column], row: Sequence[Cell]) -> str:
@@ -135,7 +149,7 @@ def _row(columns: Sequence[Column], row: Sequence[Cell]) -> str:
 def _cell(column: Column, cell: Cell) -> str:
     shown = text(cell)
     css = " ".join(name for name, on in (("n", column.number), ("w", column.wide), ("void", not shown)) if on)
-    return f'<td class="{css}" data-label="{escape(column.title)}">{shown}</td>'
+    return f'<td class="{css}" data-label="{escape(column.title)}"><div>{shown}</div></td>'
 
 
 def _tone(name: str) -> str:

@@ -19,6 +19,7 @@ from finops_core.kernel.errors import FinOpsError
 from finops_core.kernel.permissions import Permission
 from finops_core.platform.work import Reading, Work
 from finops_core.security import SessionView
+from ui import html
 from ui.format import Format
 
 SESSION, TICKET, HERE, LEFT = "tieout_session_id", "tieout_ticket", "tieout_here", "tieout_left"
@@ -194,8 +195,7 @@ def _provider(reading: Reading) -> tuple[str, bool]:
 def _post(path: str, body: str, then: str = "0") -> None:
     base = (st.get_option("server.baseUrlPath") or "").strip("/")
     address = f"/{base}{path}" if base else path
-    call = f"fetch({address!r},{{method:'POST',body:{body!r},credentials:'same-origin'}}).finally(()=>{then})"
-    st.html(f"<script>{call}</script>", unsafe_allow_javascript=True)
+    html.run_script(f"fetch({address!r},{{method:'POST',body:{body!r},credentials:'same-origin'}}).finally(()=>{then})")
 
 
 def _not_for_you() -> NoReturn:

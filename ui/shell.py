@@ -44,7 +44,7 @@ def watch(here: Here) -> None:
 
 
 st.set_page_config(page_title="Tieout", page_icon=str(widgets.mark()), layout="wide")
-html.draw_once()
+html.draw_style()
 session.clear_cookie_if_left()
 arrived = session.arrive()
 if arrived is None:
@@ -55,7 +55,8 @@ session.hand_over_cookie()
 st.logo(widgets.logo(), size="large", icon_image=widgets.mark())
 page = st.navigation(navigation.menu(arrived.session.permissions))
 frame(arrived)
-watch(arrived)
+with st.container(key="unseen_watch"):
+    watch(arrived)
 widgets.mode_strip(arrived.around)
 try:
     page.run()

@@ -87,7 +87,7 @@ def judge(inside: Inside, heads_dir: Path) -> Judgement:
             continue
         if line.size > inside.size:
             _take_rest(found, inside, outside=path.exists())
-        if line.first < found.tree.size or line.first > inside.size:
+        if line.first < found.tree.size or (line.size > inside.size and line.first > found.tree.size):
             what = f"Line {number} of heads.jsonl does not follow the line before: lines were cut, added or edited."
             found.find(found.tree.size, what)
         elif line.size > inside.size:

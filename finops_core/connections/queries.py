@@ -67,7 +67,9 @@ def listed(reading: Reading) -> tuple[ConnectionView, ...]:
     """Every connection of the organisation, retired ones too, newest first; needs CONNECTIONS_ADMINISTER."""
     reading.require(Permission.CONNECTIONS_ADMINISTER)
     mine = select(connection).where(connection.c.org_id == reading.org_id)
-    return tuple(view_of(row) for row in reading.rows(mine.order_by(connection.c.created_at.desc(), connection.c.id)))
+    return tuple(
+        view_of(row) for row in reading.rows(mine.order_by(connection.c.created_at.desc(), connection.c.id.desc()))
+    )
 
 
 def credentials(reading: Reading, connection_id: str) -> ProviderCredentials:

@@ -66,14 +66,18 @@ def opened(reading: Reading, row: Row[Any]) -> bytes:
     """The content of a joined row."""
     if row.data_key is None:
         raise NotFound(
-            "FILE_SHREDDED", f"{row.name} was removed after its time.", hint="Its hash and history are kept in the audit."
+            "FILE_SHREDDED",
+            f"{row.name} was removed after its time.",
+            hint="Its hash and history are kept in the audit.",
         )
     vault, store = reading.ports.vault, reading.ports.file_store
     key = vault.open(row.data_key, key_place(row.file_id))
     found = b"".join(open_chunks(key, store.get(row.stored_name), row.stored_name))
     if content_hash_of(found) != row.sha256:
         raise Unavailable(
-            "FILE_CHANGED", f"{row.name} is not what was stored.", hint="An administrator must restore it from a backup."
+            "FILE_CHANGED",
+            f"{row.name} is not what was stored.",
+            hint="An administrator must restore it from a backup.",
         )
     return found
 

@@ -14,7 +14,6 @@ from finops_core.kernel.ids import new_id
 from finops_core.platform.crypto import seal_chunks
 from finops_core.platform.work import Work
 
-
 ORPHAN_AFTER = timedelta(days=1)
 
 

@@ -10,6 +10,7 @@ from finops_core.kernel.operation import (
     Category,
     Column,
     FileSpec,
+    LogLevel,
     Metrics,
     Operation,
     Plan,
@@ -51,6 +52,8 @@ def run(context: RunContext) -> Result:
         _check_funds(context, provider)
     batch = Batch(context, provider)
     batch.settle(rows)
+    waited_ms = round(batch.provider_s * 1000)
+    context.log(LogLevel.INFO, f"Waited {waited_ms} ms for the provider.", provider_ms=waited_ms)
     with context.unit() as work:
         views = queries.rows(work, context.execution_id)
     return _result([view for view in views if view.attempt == context.attempt])

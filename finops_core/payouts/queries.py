@@ -99,9 +99,9 @@ def doubtful_executions(reading: Reading, limit: int = 200) -> tuple[str, ...]:
 def paid_since(reading: Reading, since: datetime) -> Paid:
     """What was paid out since an instant: everything sent since then that exists at the provider."""
     live = payout.c.state.in_(sorted(LIVE)), payout.c.first_sent_at >= since
-    sums = select(
-        payout.c.currency, func.count().label("many"), func.sum(payout.c.amount_minor).label("minor")
-    ).where(*_seen(reading), *live)
+    sums = select(payout.c.currency, func.count().label("many"), func.sum(payout.c.amount_minor).label("minor")).where(
+        *_seen(reading), *live
+    )
     found = reading.rows(sums.group_by(payout.c.currency).order_by(payout.c.currency))
     return Paid(sum(int(row.many) for row in found), {row.currency: int(row.minor) for row in found})
 

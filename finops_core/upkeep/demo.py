@@ -1,4 +1,4 @@
-"""The demo company: two organisations, six people, a funded sandbox. Only in demo mode; seeding twice changes nothing."""
+"""The demo company: two organisations, six people, a funded sandbox. Seeding twice changes nothing."""
 
 import json
 from dataclasses import dataclass
@@ -8,7 +8,8 @@ from typing import Any
 from finops_core import approvals, connections, reference, security
 from finops_core.adapters.stripe_currencies import to_api
 from finops_core.adapters.stripe_sandbox.accounts import Bank, NewAccount
-from finops_core.adapters.stripe_sandbox.seeding import Funding, seed as seed_sandbox
+from finops_core.adapters.stripe_sandbox.seeding import Funding
+from finops_core.adapters.stripe_sandbox.seeding import seed as seed_sandbox
 from finops_core.kernel.actor import system_actor
 from finops_core.kernel.errors import Unavailable
 from finops_core.operations.runner import Units

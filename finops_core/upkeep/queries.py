@@ -64,7 +64,9 @@ UNREACHABLE = Health(database=False)
 def schema_standing(engine: Engine, metadata: MetaData) -> Schema:
     """The schema as this engine sees it; reads the catalogue only, no row of anybody's."""
     with engine.connect() as plain:
-        connection = plain.execution_options(**{UNIT: UnitScope(frozenset())})
+        connection = plain.execution_options(
+            **{UNIT: UnitScope(frozenset(), across="the catalogue, no row of anybody")}
+        )
         return Schema(schema.current(connection), schema.newest(), tuple(guards.missing(connection, metadata)))
 
 

@@ -22,7 +22,9 @@ def amounts(faulty: bool = False) -> bytes:
         if faulty:
             code, amount = "XXQ", f"{row},5"
             amount = f'"{amount}"'
-        lines.append(f"{code},{amount},INV-{row:09d},Customer number {row % 5000:06d},a note of ordinary length here {row}")
+        lines.append(
+            f"{code},{amount},INV-{row:09d},Customer number {row % 5000:06d},a note of ordinary length here {row}"
+        )
     return "\n".join(lines).encode()
 
 

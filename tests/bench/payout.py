@@ -5,6 +5,8 @@ import time
 from pathlib import Path
 
 from finops_core import operations
+from finops_core.kernel.actor import worker_actor
+from finops_core.platform import queue
 from tests.bench.report import Figure, fsync_s, median
 from tests.processes import running_worker, until
 from tests.world import World, running_world
@@ -36,20 +38,17 @@ def _one(world: World) -> tuple[float, float]:
     with running_worker(world.desk.settings):
         until(lambda: _idle(world), what="the worker is up")
         time.sleep(1.5)  # the forkserver warms up once per worker, not per run
-        calls = len(world.sandbox.control.calls())
         started = time.perf_counter()
         world.decide(seen)
         until(lambda: len(world.sandbox.control.payouts(HARBOUR)) == 10, what="ten payouts")
         until(lambda: world.execution(seen.id).state in operations.FINAL, what="the end")
         seconds = time.perf_counter() - started
-    made = world.sandbox.control.calls()[calls:]
-    return seconds, sum(float(call.get("duration_s", 0) or 0) for call in made if call["path"].startswith("/v1/"))
+    with world.desk.read(worker_actor(world.orgs["harbour"])) as reading:
+        waited = [line.data["provider_ms"] for line in operations.log(reading, seen.id) if "provider_ms" in line.data]
+    return seconds, sum(waited) / 1000
 
 
 def _idle(world: World) -> bool:
-    from finops_core.kernel.actor import worker_actor
-    from finops_core.platform import queue
-
     with world.desk.read(worker_actor("")) as reading:
         age = queue.lease_age_s(reading, "worker")
     return age is not None and age < 0

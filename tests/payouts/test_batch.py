@@ -4,8 +4,8 @@ import pytest
 
 from finops_core import operations, payouts
 from finops_core.adapters.stripe_sandbox.faults import Fault, FaultKind
-from finops_core.kernel.errors import Conflict, NotAllowed
 from finops_core.kernel.actor import worker_actor
+from finops_core.kernel.errors import Conflict, NotAllowed
 from finops_core.payouts import PayoutState
 from tests.world import World
 
@@ -44,7 +44,10 @@ def test_a_ten_currency_plan_is_paid_exactly_once_and_to_the_last_minor_unit(bot
 
 
 def test_a_plan_says_what_stays_and_why_and_where_the_money_goes(world):
-    seen = world.planned("currency,maximum,minimum_to_leave\nUSD,,500.00\nEUR,100.00,\nNOK,,\n", params={"unpayable": "leave the row out"})
+    seen = world.planned(
+        "currency,maximum,minimum_to_leave\nUSD,,500.00\nEUR,100.00,\nNOK,,\n",
+        params={"unpayable": "leave the row out"},
+    )
     with world.desk.read(world.actor("ana")) as reading:
         plan = operations.plan(reading, seen.id)
     assert plan is not None

@@ -1,0 +1,190 @@
+"""Reading the log: filters, pages, exports, and never another organisation's records."""
+
+import hashlib
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from finops_core import audit
+from finops_core.audit import AuditFilter
+from finops_core.audit.service import EXPORT_MOST
+from finops_core.kernel.actor import worker_actor
+from finops_core.kernel.errors import Invalid, NotAllowed
+from finops_core.kernel.permissions import Permission
+from tests.desks import START, AreaDesk, area_desk, person_actor
+
+
+@pytest.fixture
+def desk(tmp_path: Path, database_url: str) -> AreaDesk:
+    return area_desk(tmp_path, database_url)
+
+
+@pytest.fixture
+def orgs(desk: AreaDesk) -> tuple[str, str]:
+    """Two organisations; in each, records a minute apart."""
+    mine, other = desk.org("harbour"), desk.org("lake")
+    for number in range(5):
+        _write(desk, mine, "person_ada", "payout.sent", f"payout:po_{number}", {"amount": f"{number}.00"})
+        _write(desk, other, "person_eve", "payout.sent", f"payout:po_{number}", {"secret": "other"})
+    _write(desk, mine, "person_ben", "approval.approved", "approval:ap_1", {"note": "50%_off"})
+    return mine, other
+
+
+def test_records_come_newest_first_in_pages_with_their_total(desk: AreaDesk, orgs: tuple[str, str]):
+    with desk.read(person_actor("person_ada", orgs[0])) as reading:
+        first = audit.records(reading, limit=2)
+        second = audit.records(reading, limit=2, offset=2)
+        oldest = audit.records(reading, limit=1, newest_first=False)
+
+    assert first.total == second.total == 6
+    assert [view.object for view in (*first.rows, *second.rows)] == [
+        "approval:ap_1",
+        "payout:po_4",
+        "payout:po_3",
+        "payout:po_2",
+    ]
+    assert oldest.rows[0].object == "payout:po_0"
+    assert oldest.rows[0].at == START + timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "objects"),
+    [
+        (AuditFilter(verb="approval.approved"), ["approval:ap_1"]),
+        (AuditFilter(verb="approval."), ["approval:ap_1"]),
+        (AuditFilter(actor="person_ben"), ["approval:ap_1"]),
+        (AuditFilter(object="payout:po_2"), ["payout:po_2"]),
+        (AuditFilter(text="PO_3"), ["payout:po_3"]),
+        (AuditFilter(text="4.00"), ["payout:po_4"]),
+        (AuditFilter(text="0%_O"), ["approval:ap_1"]),
+        (AuditFilter(text="%"), ["approval:ap_1"]),
+        (AuditFilter(text="on_behalf_of"), []),
+        (AuditFilter(text="other"), []),
+        (AuditFilter(since=START + timedelta(minutes=9)), ["approval:ap_1", "payout:po_4"]),
+        (AuditFilter(until=START + timedelta(minutes=3)), ["payout:po_0"]),
+        (AuditFilter(verb="payout.sent", actor="person_ben"), []),
+    ],
+)
+def test_records_are_filtered(desk: AreaDesk, orgs: tuple[str, str], wanted: AuditFilter, objects: list[str]):
+    with desk.read(person_actor("person_ada", orgs[0])) as reading:
+        page = audit.records(reading, wanted)
+
+    assert [view.object for view in page.rows] == objects
+    assert page.total == len(objects)
+
+
+def test_no_read_shows_another_organisations_records(desk: AreaDesk, orgs: tuple[str, str]):
+    mine, other = orgs
+    with desk.read(person_actor("person_ada", mine)) as reading:
+        seen = {
+            *(view.org_id for view in audit.records(reading).rows),
+            *(view.org_id for view in audit.trail(reading, "payout:po_1")),
+        }
+        actors = [name for name, _ in audit.facets(reading).actors]
+        bodies = "".join(row.body for row in audit.proof_rows(reading))
+    with desk.work(person_actor("person_ada", mine)) as work:
+        seen |= {view.org_id for view in audit.export_rows(work, AuditFilter())}
+
+    assert seen == {mine}
+    assert actors == ["person_ada", "person_ben"]
+    assert other not in bodies
+
+
+def test_a_reading_over_two_organisations_shows_both(desk: AreaDesk, orgs: tuple[str, str]):
+    with desk.read(person_actor("person_ada", orgs[0]), frozenset(orgs)) as reading:
+        page = audit.records(reading)
+
+    assert page.total == 11
+
+
+def test_the_trail_of_one_thing_is_in_order(desk: AreaDesk, orgs: tuple[str, str]):
+    _write(desk, orgs[0], "person_ben", "payout.paid", "payout:po_1", {})
+
+    with desk.read(person_actor("person_ada", orgs[0])) as reading:
+        verbs = [view.verb for view in audit.trail(reading, "payout:po_1")]
+
+    assert verbs == ["payout.sent", "payout.paid"]
+
+
+def test_facets_count_what_occurs(desk: AreaDesk, orgs: tuple[str, str]):
+    with desk.read(person_actor("person_ada", orgs[0])) as reading:
+        found = audit.facets(reading)
+
+    assert found.verbs == (("approval.approved", 1), ("payout.sent", 5))
+    assert found.actors == (("person_ada", 5), ("person_ben", 1))
+
+
+def test_an_export_is_complete_and_is_itself_recorded(
+    desk: AreaDesk, orgs: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("finops_core.audit.queries.CHUNK", 2)
+
+    with desk.work(person_actor("person_ada", orgs[0])) as work:
+        rows = audit.export_rows(work, AuditFilter(verb="payout.sent"))
+    with desk.read(person_actor("person_ada", orgs[0])) as reading:
+        last = audit.records(reading, limit=1).rows[0]
+
+    assert [row.object for row in rows] == [f"payout:po_{number}" for number in range(5)]
+    assert (last.verb, last.detail) == ("audit.exported", {"count": 5, "verb": "payout.sent"})
+
+
+def test_an_export_too_large_is_refused(desk: AreaDesk, orgs: tuple[str, str], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("finops_core.audit.service.EXPORT_MOST", 3)
+
+    with pytest.raises(Invalid) as refused, desk.work(person_actor("person_ada", orgs[0])) as work:
+        audit.export_rows(work, AuditFilter())
+
+    assert refused.value.code == "AUDIT_EXPORT_TOO_LARGE"
+    assert EXPORT_MOST > 3
+
+
+def test_a_proof_holds_own_records_in_full_and_of_others_the_leaf_only(
+    desk: AreaDesk, orgs: tuple[str, str], tmp_path: Path
+):
+    with desk.work(worker_actor(orgs[0])) as work:
+        audit.seal(work, tmp_path / "heads")
+
+    with desk.read(person_actor("person_ada", orgs[0])) as reading:
+        rows = list(audit.proof_rows(reading))
+
+    own = [row for row in rows if row.body]
+    assert [row.position for row in rows] == list(range(11))
+    assert len(own) == 6
+    assert all(hashlib.sha256(b"\x00" + row.body.encode()).hexdigest() == row.leaf_hash for row in own)
+
+
+def test_the_position_is_shown_once_a_record_is_sealed(desk: AreaDesk, orgs: tuple[str, str], tmp_path: Path):
+    with desk.read(person_actor("person_ada", orgs[0])) as reading:
+        before = audit.records(reading, newest_first=False).rows[0]
+    with desk.work(worker_actor(orgs[0])) as work:
+        audit.seal(work, tmp_path / "heads")
+    with desk.read(person_actor("person_ada", orgs[0])) as reading:
+        after = audit.records(reading, newest_first=False).rows[0]
+
+    assert (before.position, after.position) == (None, 0)
+
+
+@pytest.mark.parametrize(
+    ("permission", "read"),
+    [
+        (Permission.AUDIT_VIEW, lambda work, _: audit.records(work)),
+        (Permission.AUDIT_VIEW, lambda work, _: audit.trail(work, "x:1")),
+        (Permission.AUDIT_VIEW, lambda work, _: audit.facets(work)),
+        (Permission.AUDIT_EXPORT, lambda work, _: audit.export_rows(work, AuditFilter())),
+        (Permission.AUDIT_EXPORT, lambda work, _: list(audit.proof_rows(work))),
+        (Permission.AUDIT_VERIFY, lambda work, folder: audit.verify(work, folder)),
+    ],
+)
+def test_each_read_needs_its_permission(desk: AreaDesk, tmp_path: Path, permission: Permission, read):
+    org = desk.org()
+    desk.permissions["person_ada"] = frozenset(Permission) - {permission}
+
+    with pytest.raises(NotAllowed), desk.work(person_actor("person_ada", org)) as work:
+        read(work, tmp_path)
+
+
+def _write(desk: AreaDesk, org: str, person: str, verb: str, object_: str, detail: dict[str, str]) -> None:
+    desk.clock.advance(timedelta(minutes=1))
+    with desk.work(person_actor(person, org)) as work:
+        audit.record(work, verb, object_, detail=detail)
