@@ -44,6 +44,7 @@ def decide(request: RequestView) -> None:
     """Comment and the two buttons."""
     with st.form("decide", border=False):
         comment = st.text_area("Comment", placeholder="Needed to reject", height=80, max_chars=2000)
+        wrong = st.container()
         with st.container(horizontal=True, key="tall_decide"):
             yes = st.form_submit_button("Approve", type="primary", icon=":material/check:", width="stretch")
             no = st.form_submit_button("Reject", icon=":material/close:", width="stretch")
@@ -54,7 +55,8 @@ def decide(request: RequestView) -> None:
         with here.work() as work:
             approvals.decide(work, request.id, decision, comment.strip(), request.content_hash)
     except FinOpsError as error:
-        widgets.refusal(error)
+        with wrong:
+            widgets.refusal(error)
         return
     st.toast(f"{request.number} {decision.value}", icon=":material/check:")
     close()

@@ -5,7 +5,7 @@ import streamlit as st
 from finops_core import operations, payouts
 from finops_core.kernel.errors import FinOpsError, NotAllowed
 from finops_core.kernel.permissions import Permission
-from finops_core.operations import FINAL, ExecutionView, LogView, State
+from finops_core.operations import FINAL, ExecutionView, LogView, PublicState, State
 from ui import html, navigation, outcome, runs, widgets
 from ui.format import Format, words
 from ui.html import Cell, Column, Markup
@@ -69,6 +69,8 @@ def _actions(here: Here, run: ExecutionView) -> None:
                 navigation.go("run", execution=run.number)
         elif own and run.state in REPLANNABLE and st.button("New plan", icon=":material/refresh:"):
             _new_plan(here, run)
+        elif own and run.public is PublicState.FAILED and st.button("Start again", icon=":material/restart_alt:"):
+            navigation.go("run", operation=run.operation_id)
         stoppable = run.state not in FINAL and not run.stop_requested
         if stoppable and (own or here.may(Permission.EXECUTIONS_CANCEL_ANY)):
             label = "Stop" if run.state is State.RUNNING else "Cancel"
@@ -102,7 +104,7 @@ def _confirm_cancel(here: Here, run: ExecutionView) -> None:
 
 def _told(run: ExecutionView) -> None:
     """What came of it, in its own words."""
-    if run.public is operations.PublicState.FAILED or run.state in {State.SUPERSEDED, State.EXPIRED}:
+    if run.public is PublicState.FAILED or run.state in {State.SUPERSEDED, State.EXPIRED}:
         st.error(
             f"**{run.message or words(run.state.value)}**" + (f"  \n{run.hint}" if run.hint else ""),
             icon=":material/error:",
@@ -137,7 +139,9 @@ def _live(here: Here, execution_id: str, was: State, every: int | None) -> None:
             min(run.progress_done / total, 1.0), text=run.message or f"{run.progress_done} of {run.progress_total}"
         )
     elif run.state is State.AWAITING_APPROVAL:
-        st.info("Waits for somebody else's approval. This page follows by itself.", icon=":material/hourglass_top:")
+        html.draw(
+            html.line(html.icon("hourglass_top", "amber"), "Waits for somebody else's approval; follows by itself.")
+        )
     if rows:
         drawn = [_payout(row, here.shown) for row in rows]
         html.draw(html.table(PAYOUT_COLUMNS, drawn, "Payouts, row by row"))

@@ -15,6 +15,8 @@ from zlib import crc32
 import streamlit as st
 
 HERE = Path(__file__).parent
+MANY_COLUMNS = 6
+CARDS_BELOW = {"slim": 560, "wide": 840}
 TONES = frozenset({"green", "red", "amber", "blue", "gray"})
 
 
@@ -29,11 +31,12 @@ Cell = str | int | Markup | None
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table: ``number`` columns are right-aligned, ``wide`` ones may break anywhere."""
+    """A column of a table: ``number`` ones are right-aligned, ``wide`` break anywhere, ``fixed`` never."""
 
     title: str
     number: bool = False
     wide: bool = False
+    fixed: bool = False
 
 
 def text(value: Cell) -> Markup:
@@ -69,6 +72,12 @@ def strong(value: Cell) -> Markup:
     return Markup(f"<strong>{text(value)}</strong>")
 
 
+def fixed_tail(value: str) -> Markup:
+    """Words whose last two stay together: ``Harbour Bank •••• 6789``."""
+    head, *tail = value.rsplit(" ", 2)
+    return join(head, Markup(f'<span class="to-fix">{escape(" ".join(tail))}</span>') if tail else "")
+
+
 def lines(*parts: Cell) -> Markup:
     """Pieces below each other, empty ones left out."""
     return join(*parts, by="<br>")
@@ -87,18 +96,14 @@ def link(label: Cell, page: str, query: Mapping[str, str] | None = None, css: st
     return Markup(f'<a href="{escape(href(page, query))}" target="_self" data-inside="1"{style}>{text(label)}</a>')
 
 
-def table(
-    columns: Sequence[Column], rows: Iterable[Sequence[Cell]], label: str, footer: Sequence[Cell] | None = None
-) -> Markup:
+def table(columns: Sequence[Column], rows: Iterable[Sequence[Cell]], label: str) -> Markup:
     """A table named ``label`` for readers; each row has one cell a column."""
-    head = "".join(
-        f'<th scope="col"{" class=n" if column.number else ""}>{text(column.title)}</th>' for column in columns
-    )
+    wide = " wide" if len(columns) >= MANY_COLUMNS else ""
+    head = "".join(_header(column) for column in columns)
     body = "".join(_row(columns, row) for row in rows)
-    foot = f"<tfoot>{_row(columns, footer)}</tfoot>" if footer else ""
     return Markup(
-        f'<div class="to-wrap"><div class="to-frame"><table class="to-table"><caption>{escape(label)}</caption>'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>{foot}</table></div></div>"
+        f'<div class="to-wrap{wide}"><div class="to-frame"><table class="to-table"><caption>{escape(label)}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div></div>"
     )
 
 
@@ -132,7 +137,7 @@ def draw_style() -> None:
     Drawers hang outside Streamlit's own root, which alone knows the theme: the colour scheme is said to the whole page.
     """
     scheme = st.context.theme.type or "light"
-    st.html(f"<style>:root{{color-scheme:{scheme}}}{_asset('tieout.css')}</style>")
+    st.html(f"<style>:root{{color-scheme:{scheme}}}{_style()}</style>")
     run_script(_asset("links.js"))
 
 
@@ -142,18 +147,31 @@ def run_script(script: str) -> None:
         st.html(f"<script>{script}</script>", unsafe_allow_javascript=True)
 
 
+def _header(column: Column) -> str:
+    css = ' class="n"' if column.number else ""
+    return f'<th scope="col"{css}>{text(column.title)}</th>'
+
+
 def _row(columns: Sequence[Column], row: Sequence[Cell]) -> str:
     return f"<tr>{''.join(_cell(column, cell) for column, cell in zip(columns, row, strict=True))}</tr>"
 
 
 def _cell(column: Column, cell: Cell) -> str:
     shown = text(cell)
-    css = " ".join(name for name, on in (("n", column.number), ("w", column.wide), ("void", not shown)) if on)
+    flags = (("n", column.number), ("w", column.wide), ("f", column.fixed), ("void", not shown))
+    css = " ".join(name for name, on in flags if on)
     return f'<td class="{css}" data-label="{escape(column.title)}"><div>{shown}</div></td>'
 
 
 def _tone(name: str) -> str:
     return name if name in TONES else "gray"
+
+
+@lru_cache(maxsize=1)
+def _style() -> str:
+    cards = _asset("cards.css")
+    narrow = (f"@container {name} (max-width: {width}px) {{{cards}}}" for name, width in CARDS_BELOW.items())
+    return _asset("tieout.css") + "".join(narrow)
 
 
 @lru_cache(maxsize=8)

@@ -11,16 +11,16 @@ from ui.format import Format, plural, words
 from ui.html import Cell, Column, Markup
 
 PAYOUT_COLUMNS = (
-    Column("Account"),
     Column("Currency"),
     Column("Available", number=True),
     Column("To pay", number=True),
     Column("Left", number=True),
-    Column("Why"),
+    Column("Why, and the rule", wide=True),
     Column("To bank account"),
-    Column("Expected"),
+    Column("Expected", fixed=True),
 )
 OWN_ACCOUNT = "Own account"
+FEW_CURRENCIES = 4
 
 
 def plan_view(plan: PlanView, shown: Format) -> None:
@@ -40,8 +40,9 @@ def totals(sums: Mapping[str, int], rows: Sequence[PlanRowView], shown: Format) 
     payments = sum(1 for row in rows if row.amount_minor)
     quiet = len(rows) - payments
     facts = [plural(payments, "payment")] + ([f"{plural(quiet, 'row')} without one"] if quiet else [])
+    size = "to-big" if len(sums) <= FEW_CURRENCIES else "to-mid"
     figures = "".join(
-        f'<span class="to-big">{html.text(shown.amount(minor, currency))}</span>'
+        f'<span class="{size}">{html.text(shown.amount(minor, currency))}</span>'
         for currency, minor in sorted(sums.items())
     )
     nothing = '<span class="to-big">Nothing to pay</span>'
@@ -51,15 +52,14 @@ def totals(sums: Mapping[str, int], rows: Sequence[PlanRowView], shown: Format) 
 def _payout_row(row: PlanRowView, shown: Format) -> tuple[Cell, ...]:
     body, currency = row.body, row.currency
     to_pay = shown.amount(row.amount_minor, currency)
-    why = html.lines(html.text(_sentence(body.get("why_left"))), html.faint(_sentence(body.get("rule"))))
+    why, rule = _sentence(body.get("why_left")), _sentence(body.get("rule"))
     return (
-        html.text(row.account) if row.account else html.faint(OWN_ACCOUNT, small=False),
-        currency,
+        html.lines(html.strong(currency), html.faint(row.account or OWN_ACCOUNT)),
         shown.plain(body.get("available"), currency),
         html.strong(to_pay) if row.amount_minor else html.faint(to_pay, small=False),
         shown.plain(body.get("left"), currency),
-        why,
-        html.lines(html.text(str(body.get("bank", ""))), html.faint(str(body.get("descriptor", "")))),
+        html.lines(why, html.faint(rule) if rule != why else ""),
+        html.lines(html.fixed_tail(str(body.get("bank", ""))), html.faint(str(body.get("descriptor", "")))),
         str(body.get("arrival_on", "")) if row.amount_minor else "",
     )
 

@@ -9,7 +9,7 @@ from ui.format import Format, ago, duration
 from ui.html import Cell, Column, Markup
 
 COLUMNS = (
-    Column("Number"),
+    Column("Number", fixed=True),
     Column("Operation"),
     Column("State"),
     Column("Amount", number=True),

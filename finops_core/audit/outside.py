@@ -7,10 +7,11 @@ Hashes are held as one run of 32 bytes per position, so a million positions are 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from finops_core.audit.heads import FILE_NAME, HeadLine, read_all
-from finops_core.audit.rules import Frontier
+from finops_core.audit.rules import LATE, Frontier, instant_text
 
 WIDTH = 32
 NOTHING = bytes(WIDTH)
@@ -75,8 +76,16 @@ class Judgement:
         self.findings.append(Finding(position, "", what))
 
 
-def judge(inside: Inside, heads_dir: Path) -> Judgement:
-    """Walk the outside record against the database, then whatever only the database has."""
+def judge(inside: Inside, heads_dir: Path, now: datetime) -> Judgement:
+    """Walk the outside record against the database, then whatever only the database has.
+
+    Args:
+        inside: read in a transaction that began at ``now``.
+        heads_dir: the folder of the outside record.
+        now: lines ahead of the database that were written since are left alone, for the transaction may not see
+            the records they seal; but an instant in the future, more than ten minutes off, excuses no line.
+    """
+    newer = (instant_text(now), instant_text(now + LATE))
     found = Judgement()
     path = heads_dir / FILE_NAME
     if inside.size and not path.exists():
@@ -85,6 +94,8 @@ def judge(inside: Inside, heads_dir: Path) -> Judgement:
         if line is None:
             found.find(None, f"Line {number} of heads.jsonl was edited: it cannot be read.")
             continue
+        if line.size > inside.size and newer[0] < line.at <= newer[1]:
+            break
         if line.size > inside.size:
             _take_rest(found, inside, outside=path.exists())
         if line.first < found.tree.size or (line.size > inside.size and line.first > found.tree.size):

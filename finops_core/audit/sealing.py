@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 
 from sqlalchemy import Select, func, insert, select
+from sqlalchemy.exc import IntegrityError
 
 from finops_core.audit.heads import FILE_NAME, HeadLine, Tail, append, read_tail
 from finops_core.audit.models import audit_head, audit_leaf, audit_record
@@ -143,11 +144,14 @@ def _insert(work: Work, tree: Frontier, leaves: Sequence[str], record_ids: Seque
         {"position": tree.size + index, "record_id": record_id, "leaf_hash": leaf}
         for index, (leaf, record_id) in enumerate(zip(leaves, record_ids, strict=True))
     ]
-    work.execute(insert(audit_leaf), rows)
     for leaf in leaves:
         tree.push(bytes.fromhex(leaf))
     frontier = json.dumps([peak.hex() for peak in tree.peaks])
-    work.execute(insert(audit_head).values(size=tree.size, root=tree.root().hex(), frontier=frontier, at=at))
+    try:
+        work.execute(insert(audit_leaf), rows)
+        work.execute(insert(audit_head).values(size=tree.size, root=tree.root().hex(), frontier=frontier, at=at))
+    except IntegrityError as error:
+        raise _broken("rows lie where the next positions belong", tree.size) from error
 
 
 def _broken(reason: str, size: int | None = None) -> Conflict:

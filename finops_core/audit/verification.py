@@ -9,6 +9,7 @@ import json
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter, itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ CHUNK = 10_000
 FINDINGS_SHOWN = 100
 _STRAYS_READ = 1_000
 _GENERATED = ("id", "at", "org", "actor", "verb", "object", "via")
+_IN_BODY, _IN_ROW = itemgetter(*_GENERATED), attrgetter(*_GENERATED)
 _RECORD = [audit_record.c[name] for name in ("body", *_GENERATED)]
 
 
@@ -85,7 +87,7 @@ def verify(reading: Reading, heads_dir: Path, *, noted: tuple[int, str] | None =
     reading.require(Permission.AUDIT_VERIFY)
     seen = _Pass([], [], {})
     inside = _read_inside(reading, seen)
-    judged = judge(inside, heads_dir)
+    judged = judge(inside, heads_dir, reading.now)
     positions = differing(inside, judged.sealed)
     lost = {hash_at(judged.sealed, position) for position in positions}
     _read_unsealed(reading, inside.size, seen, lost.union(judged.ahead))
@@ -185,10 +187,10 @@ def _read_unsealed(reading: Reading, size: int, seen: _Pass, looked_for: Collect
 def _columns(row: Row[Any], position: int | None) -> Iterator[Finding]:
     """A record whose columns do not say what its bytes say."""
     try:
-        body = json.loads(row.body)
-    except ValueError:
-        body = {}
-    if any(body.get(name) != getattr(row, name) for name in _GENERATED):
+        agrees = _IN_BODY(json.loads(row.body)) == _IN_ROW(row)
+    except (ValueError, KeyError, TypeError):
+        agrees = False
+    if not agrees:
         yield Finding(position, row.id, "A column of the record was edited: it does not say what the record says.")
 
 
@@ -223,9 +225,9 @@ def _heads(judged: Judgement, inside: Inside, seen: _Pass, noted: tuple[int, str
 
 
 def _hash_of(text: str) -> bytes:
-    # A leaf row may hold anything after tampering; whatever is no hash must only differ from every hash.
     try:
         leaf = bytes.fromhex(text)
     except ValueError:
         leaf = b""
+    # A leaf row may hold anything after tampering; whatever is no hash must only differ from every hash.
     return leaf if len(leaf) == WIDTH else b"\xff" * WIDTH

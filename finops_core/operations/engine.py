@@ -55,7 +55,11 @@ def begin_plan(work: Work, claim: Claim) -> Begun | None:
     if seen.state is not State.PLANNING or seen.attempt != claim.payload["attempt"]:
         queue.complete(work, claim)
         return None
-    return Begun(claim, seen, None, dry=True)
+    begun = Begun(claim, seen, None, dry=True)
+    if seen.operation_id not in work.ports.operations:
+        fail(work, begun, _changed(seen))
+        return None
+    return begun
 
 
 def begin_run(work: Work, claim: Claim) -> Begun | None:
@@ -67,14 +71,14 @@ def begin_run(work: Work, claim: Claim) -> Begun | None:
     queue.hold(work, claim)
     seen = queries.execution(work, str(claim.payload["execution_id"]))
     op = work.ports.operations.get(seen.operation_id)
-    if seen.attempt != claim.payload["attempt"] or seen.state not in {State.QUEUED, State.RUNNING} or op is None:
+    if seen.attempt != claim.payload["attempt"] or seen.state not in {State.QUEUED, State.RUNNING}:
         queue.complete(work, claim)
         return None
-    plan = queries.plan(work, seen.id) if op.dry_run else None
+    plan = queries.plan(work, seen.id) if op and op.dry_run else None
     if seen.state is State.RUNNING:
         return _resume(work, claim, op, seen, plan)
     refusal = _refusal(work, op, seen, plan)
-    if refusal is not None:
+    if refusal is not None or op is None:
         close(work, seen, State.SUPERSEDED, refusal)
         queue.complete(work, claim)
         return None
@@ -118,10 +122,10 @@ def finish(work: Work, begun: Begun, result: Result) -> None:
     seen = queries.execution(work, begun.execution.id)
     _store_result(work, seen, result)
     _store_files(work, seen, result)
-    new = State.COMPLETED if result.success else State.FAILED
-    if seen.stop_requested:
-        new = State.CANCELLED
-    close(work, seen, new, None, message=result.message, stopped=seen.stop_requested)
+    # A stop that came after the last row has changed nothing: what was all done is told as done.
+    stopped = seen.stop_requested and not result.success
+    new = State.CANCELLED if stopped else State.COMPLETED if result.success else State.FAILED
+    close(work, seen, new, None, message=result.message, stopped=stopped)
     queue.complete(work, begun.claim)
 
 
@@ -137,12 +141,38 @@ def fail(work: Work, begun: Begun, error: FinOpsError, state: State = State.FAIL
 def after_crash(work: Work, begun: Begun, why: str, max_attempts: int) -> None:
     """A child died without a word: resume by queueing again where that is proven safe, else mark interrupted."""
     queue.hold(work, begun.claim)
-    op = work.ports.operations[begun.execution.operation_id]
-    may_again = begun.dry or op.recovery is Recovery.RESUME
-    if may_again and begun.claim.attempts < max_attempts:
+    if may_resume(work, begun) and begun.claim.attempts < max_attempts:
         queue.put_back(work, begun.claim, delay_s=BUSY_PAUSE_S, error=why)
         return
     fail(work, begun, interrupted(begun.execution, why), State.INTERRUPTED)
+
+
+def hand_over(work: Work, begun: Begun, why: str) -> None:
+    """The worker leaves: another one goes on where that is proven safe; it does not count as a crash."""
+    queue.hold(work, begun.claim)
+    if may_resume(work, begun):
+        queue.put_back(work, begun.claim, delay_s=0, error=why, uncounted=True)
+        return
+    fail(work, begun, interrupted(begun.execution, why), State.INTERRUPTED)
+
+
+def may_resume(work: Work, begun: Begun) -> bool:
+    """Whether it may be begun again after its process ended: a dry run always, a run when its operation says so."""
+    return begun.dry or work.ports.operations[begun.execution.operation_id].recovery is Recovery.RESUME
+
+
+def abandon(work: Work, claim: Claim, error: str) -> None:
+    """A job that could not be begun or concluded however often it was tried: its execution ends with it."""
+    queue.hold(work, claim)
+    seen = queries.execution(work, str(claim.payload["execution_id"]))
+    if seen.attempt != claim.payload["attempt"]:
+        queue.give_up(work, claim, error)
+    elif seen.state is State.QUEUED:
+        close(work, seen, State.FAILED, interrupted(seen, error))
+        queue.give_up(work, claim, error)
+    else:
+        begun = Begun(claim, seen, None, dry=seen.state is State.PLANNING)
+        fail(work, begun, interrupted(seen, error), State.INTERRUPTED)
 
 
 def interrupted(seen: ExecutionView, why: str) -> FinOpsError:
@@ -223,30 +253,59 @@ def hash_of(seen: ExecutionView, plan: Plan, file_hash: str) -> str:
 
 
 def _resume(
-    work: Work, claim: Claim, op: Operation, seen: ExecutionView, plan: queries.PlanView | None
+    work: Work, claim: Claim, op: Operation | None, seen: ExecutionView, plan: queries.PlanView | None
 ) -> Begun | None:
     begun = Begun(claim, seen, plan.as_plan() if plan else None, dry=False)
-    if op.recovery is Recovery.RESUME:
-        _note(work, seen, "execution.resumed", before=seen.plan_hash, claim=claim.attempts)
-        return begun
-    fail(work, begun, interrupted(seen, "the worker died"), State.INTERRUPTED)
-    return None
+    if op is None or op.recovery is not Recovery.RESUME:
+        fail(work, begun, interrupted(seen, "the worker died"), State.INTERRUPTED)
+        return None
+    if _tampered(work, op, seen, plan):
+        fail(work, begun, _plan_changed(seen))
+        return None
+    _note(work, seen, "execution.resumed", before=seen.plan_hash, claim=claim.attempts)
+    return begun
 
 
-def _refusal(work: Work, op: Operation, seen: ExecutionView, plan: queries.PlanView | None) -> FinOpsError | None:
-    again = "Make a new plan and submit it again."
-    if not queries.is_active(work, op.id) or op.version != seen.operation_version:
-        return Conflict("OPERATION_CHANGED", f"“{seen.title}” was changed or switched off.", hint=again)
+def _refusal(
+    work: Work, op: Operation | None, seen: ExecutionView, plan: queries.PlanView | None
+) -> FinOpsError | None:
+    if op is None or not queries.is_active(work, op.id) or op.version != seen.operation_version:
+        return _changed(seen)
     if not security.is_active(work, seen.requested_by):
-        return Conflict("PREPARER_LEFT", f"{seen.requested_by_name} is no longer active.", hint=again)
-    if plan is not None and hash_of(seen, plan.as_plan(), _input_hash(work, seen)) != seen.plan_hash:
-        return Conflict("PLAN_CHANGED", f"The plan of {seen.number} has changed.", hint=again)
-    if seen.approval_required and not approvals.is_approved(work, SUBJECT, seen.id, seen.plan_hash):
-        return Conflict("APPROVAL_VOID", f"The approval of {seen.number} does not hold any more.", hint=again)
+        return Conflict("PREPARER_LEFT", f"{seen.requested_by_name} is no longer active.", hint=_AGAIN)
+    if _tampered(work, op, seen, plan):
+        return _plan_changed(seen)
+    if not seen.approval_required:
+        return None
+    approvers = approvals.approved_by(work, SUBJECT, seen.id, seen.plan_hash)
+    if not approvers:
+        return Conflict("APPROVAL_VOID", f"The approval of {seen.number} does not hold any more.", hint=_AGAIN)
+    if not all(security.is_active(work, person_id) for person_id in approvers):
+        return Conflict("APPROVER_LEFT", f"Who approved {seen.number} is no longer active.", hint=_AGAIN)
     return None
+
+
+_AGAIN = "Make a new plan and submit it again."
+
+
+def _changed(seen: ExecutionView) -> FinOpsError:
+    return Conflict("OPERATION_CHANGED", f"“{seen.title}” was changed or switched off.", hint=_AGAIN)
+
+
+def _plan_changed(seen: ExecutionView) -> FinOpsError:
+    return Conflict("PLAN_CHANGED", f"The plan of {seen.number} has changed.", hint=_AGAIN)
+
+
+def _tampered(work: Work, op: Operation, seen: ExecutionView, plan: queries.PlanView | None) -> bool:
+    """Whether the stored plan, read row by row, is not the one whose hash was agreed to."""
+    if op.dry_run is None:
+        return False
+    return plan is None or hash_of(seen, plan.as_plan(), _input_hash(work, seen)) != seen.plan_hash
 
 
 def _running(work: Work, op: Operation) -> int:
+    # Two workers that count at the same moment would each not see the other's: the registry's row queues them.
+    work.scalar(select(models.operation.c.id).where(models.operation.c.id == op.id).with_for_update())
     table = models.execution
     running = table.c.org_id == work.org_id, table.c.operation_id == op.id, table.c.state == State.RUNNING
     return int(work.scalar(select(func.count()).select_from(table).where(*running)) or 0)

@@ -11,6 +11,8 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, Protocol
 
+from sqlalchemy.exc import OperationalError
+
 from finops_core import files
 from finops_core.kernel.actor import Actor, worker_actor
 from finops_core.kernel.errors import FinOpsError, Invalid
@@ -153,7 +155,10 @@ class Run:
 
 
 def carry_out(run: Run) -> Outcome:
-    """Do the dry run or the run. Errors become an outcome; nothing escapes but the end of the process."""
+    """Do the dry run or the run. Errors become an outcome, but for a database that fails: that ends the process.
+
+    What was done by then can only be told by the database, so the run is resumed or interrupted like a crashed one.
+    """
     operation = run.operation
     try:
         if run.begun.dry:
@@ -167,6 +172,9 @@ def carry_out(run: Run) -> Outcome:
     except FinOpsError as error:
         run.log(LogLevel.ERROR, error.message, code=error.code)
         return Outcome(error=(error.kind, error.code, error.message, error.hint))
+    except OperationalError as error:
+        run.log(LogLevel.ERROR, "The database did not answer.", where=_where(error))
+        raise
     except Exception as error:  # noqa: BLE001 - an operation may raise anything; the person gets a sentence and an id
         run.log(LogLevel.ERROR, f"{type(error).__name__} in the operation.", where=_where(error))
         return Outcome(error=("error", "OPERATION_BROKE", "The operation broke off.", _TELL))

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, or_, select, update
 
 from finops_core import approvals, audit, files, reference
 from finops_core.kernel.errors import Conflict, FinOpsError, Invalid, NotAllowed
@@ -72,16 +72,19 @@ def draft(
 def submit(work: Work, execution_id: str, plan_hash: str = "") -> ExecutionView:
     """Ask for approval of the plan that was seen, or queue the run when none is required.
 
-    ``PLAN_CHANGED`` when ``plan_hash`` is not the present plan's, ``NOTHING_TO_DO`` when the plan pays nothing.
+    ``EXECUTION_MOVED_ON`` unless it is ready, ``PLAN_CHANGED`` when ``plan_hash`` is not the present plan's,
+    ``NOTHING_TO_DO`` when the plan pays nothing, ``ALREADY_RAN`` when the same was submitted since the draft.
     """
     seen = _own(work, execution_id)
     op = _runnable(work, seen.operation_id)
+    rules.move(seen.number, seen.state, State.AWAITING_APPROVAL if seen.approval_required else State.QUEUED)
     if seen.approval_required and plan_hash != seen.plan_hash:
         raise Conflict(
             "PLAN_CHANGED", f"The plan of {seen.number} has changed.", hint="Look at the new plan, then submit again."
         )
     if op.dry_run is not None and not seen.totals:
         raise Invalid("NOTHING_TO_DO", f"{seen.number} would do nothing.", hint="Start over with another file.")
+    _require_first(work, seen)
     if not seen.approval_required:
         _move(work, seen, State.QUEUED, submitted_at=work.now)
         _record(work, seen, "execution.submitted", after=seen.plan_hash, approval="not required: low risk")
@@ -271,22 +274,37 @@ def _read_file(work: Work, op: Operation, upload: Upload | None) -> list[Fault]:
 
 
 def _already_ran(work: Work, op: Operation, values: BaseModel, upload: Upload | None) -> list[Fault]:
-    table = models.execution
-    since = work.now - timedelta(seconds=work.ports.settings.rerun_window_s)
-    number = work.scalar(
-        select(table.c.number)
-        .where(
-            table.c.org_id == work.org_id,
-            table.c.content_key == _content_key(op, values, upload),
-            table.c.created_at >= since,
-            table.c.submitted_at.is_not(None),
-            table.c.state.not_in((State.CANCELLED, State.REJECTED, State.EXPIRED)),
-        )
-        .order_by(table.c.created_at.desc())
-    )
+    number = _ran_as(work, _content_key(op, values, upload))
     if number is None:
         return []
     return [Fault("ALREADY_RAN", f"The same file and settings already ran as {number}. Give a reason to run it again.")]
+
+
+def _require_first(work: Work, seen: ExecutionView) -> None:
+    # Two drafts of one file can both be ready: neither had been submitted when the other was taken.
+    mine = models.execution.c.org_id == work.org_id, models.execution.c.id == seen.id
+    key = work.scalar(select(models.execution.c.content_key).where(*mine))
+    number = None if seen.reason else _ran_as(work, key)
+    if number is not None:
+        raise Conflict(
+            "ALREADY_RAN",
+            f"The same file and settings already ran as {number}.",
+            hint="To run them again, upload the file once more and give a reason.",
+        )
+
+
+def _ran_as(work: Work, content_key: str) -> str | None:
+    """The newest execution of the same content in the window that ran, runs or is about to; None when there is none.
+
+    One that ended before it began does not count; one that was stopped on the way does.
+    """
+    table = models.execution
+    since = work.now - timedelta(seconds=work.ports.settings.rerun_window_s)
+    never = (State.CANCELLED, State.REJECTED, State.EXPIRED, State.SUPERSEDED)
+    same = table.c.org_id == work.org_id, table.c.content_key == content_key, table.c.created_at >= since
+    counts = table.c.submitted_at.is_not(None), or_(table.c.started_at.is_not(None), table.c.state.not_in(never))
+    found: str | None = work.scalar(select(table.c.number).where(*same, *counts).order_by(table.c.created_at.desc()))
+    return found
 
 
 def _content_key(op: Operation, values: BaseModel, upload: Upload | None) -> str:

@@ -2,7 +2,8 @@
 
 SQLite: WAL, synchronous=FULL (a payout's intent must survive a power cut), foreign keys, recursive triggers (else
 INSERT OR REPLACE rewrites append-only rows), BEGIN IMMEDIATE for writers (a read-then-write upgrade fails at once
-with "locked") and plain BEGIN for readers, which then never wait. PostgreSQL: READ COMMITTED, readers read only.
+with "locked") and plain BEGIN for readers, which then never wait. PostgreSQL: READ COMMITTED for writers; readers are
+REPEATABLE READ and read only.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,7 @@ from finops_core.platform.settings import Settings
 
 UNIT = "tieout_unit"
 BUSY_TIMEOUT_MS = 20_000
+_BEGINS = ("BEGIN", "BEGIN IMMEDIATE")
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
@@ -69,6 +71,7 @@ def open_database(settings: Settings) -> Database:
         writer, reader = _postgres(url, read_only=False), _postgres(url, read_only=True)
     for engine in (writer, reader):
         event.listen(engine, "before_execute", _guard)
+        event.listen(engine, "before_cursor_execute", _guard_text)
     return Database(writer, reader, dialect)
 
 
@@ -94,14 +97,18 @@ def _sqlite(url: str, *, read_only: bool) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+        connection.exec_driver_sql(_BEGINS[0] if read_only else _BEGINS[1])
 
     return engine
 
 
 def _postgres(url: str, *, read_only: bool) -> Engine:
-    engine = create_engine(url, pool_size=8, max_overflow=24, pool_pre_ping=True)
-    return engine.execution_options(postgresql_readonly=True) if read_only else engine
+    if not read_only:
+        return create_engine(url, pool_size=8, max_overflow=24, pool_pre_ping=True)
+    # One snapshot for all statements of a reading, as SQLite's readers have; a transaction that only reads never
+    # fails for it.
+    engine = create_engine(url, pool_size=8, max_overflow=24, pool_pre_ping=True, isolation_level="REPEATABLE READ")
+    return engine.execution_options(postgresql_readonly=True)
 
 
 def _guard(
@@ -117,6 +124,17 @@ def _guard(
         raise ScopeBreach("a statement outside any unit of work")
     if not unit.across:
         check_statement(statement, list(multiparams) or ([params] if params else []), unit.orgs)
+
+
+def _guard_text(
+    connection: Connection, _cursor: object, statement: str, _parameters: object, context: Any, _many: object
+) -> None:
+    # SQL handed straight to the driver passes ``before_execute`` by.
+    if context.compiled is not None or statement in _BEGINS:
+        return
+    unit = connection.get_execution_options().get(UNIT)
+    if not isinstance(unit, UnitScope) or not unit.across:
+        raise ScopeBreach("text statements cannot be checked")
 
 
 class now_ms(FunctionElement[int]):  # noqa: N801 - reads as a SQL function

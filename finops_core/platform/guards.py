@@ -13,6 +13,7 @@ from sqlalchemy import Connection, MetaData, Table
 from finops_core.platform.tables import facts_of
 
 _PG_FUNCTION = "tieout_refuse_change"
+_PG_BODY = " BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME; END "
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,34 +33,31 @@ def expected(metadata: MetaData, dialect: str) -> tuple[Trigger, ...]:
 
 
 def ensure(connection: Connection, metadata: MetaData) -> None:
-    """Make every guard that is absent or differs; part of each migration run."""
-    if connection.dialect.name == "postgresql":
+    """Make every guard that is absent, switched off or different; part of each migration run."""
+    postgres = connection.dialect.name == "postgresql"
+    if postgres:
+        body = _PG_BODY.replace("%", "%%")  # the driver reads a single one as a place for a parameter
         connection.exec_driver_sql(
-            f"CREATE OR REPLACE FUNCTION {_PG_FUNCTION}() RETURNS trigger LANGUAGE plpgsql AS "
-            "$$ BEGIN RAISE EXCEPTION '%% is append-only', TG_TABLE_NAME; END $$"
+            f"CREATE OR REPLACE FUNCTION {_PG_FUNCTION}() RETURNS trigger LANGUAGE plpgsql AS $${body}$$"
         )
     standing = _standing(connection)
     for trigger in expected(metadata, connection.dialect.name):
-        if standing.get(trigger.name) == trigger.sql or (
-            connection.dialect.name == "postgresql" and trigger.name in standing
-        ):
+        if standing.get(trigger.name) == trigger.sql:
             continue
-        if trigger.name in standing:
-            connection.exec_driver_sql(f"DROP TRIGGER {trigger.name}")
+        where = f' ON "{trigger.table}"' if postgres else ""
+        connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS {trigger.name}{where}")
         connection.exec_driver_sql(trigger.sql)
-    if connection.dialect.name == "postgresql":
+    if postgres:
         _revoke(connection, metadata.tables.values())
 
 
 def missing(connection: Connection, metadata: MetaData) -> list[str]:
-    """Names of guards that do not stand (or, on SQLite, say something else); for the health check."""
+    """Names of guards that do not stand, are switched off or say something else; for the health check."""
     standing = _standing(connection)
-    return [
-        trigger.name
-        for trigger in expected(metadata, connection.dialect.name)
-        if trigger.name not in standing
-        or (connection.dialect.name == "sqlite" and standing[trigger.name] != trigger.sql)
-    ]
+    wrong = [t.name for t in expected(metadata, connection.dialect.name) if standing.get(t.name) != t.sql]
+    if connection.dialect.name == "postgresql" and not _refuses(connection):
+        wrong.append(_PG_FUNCTION)
+    return wrong
 
 
 def _for_sqlite(table: Table) -> Iterator[Trigger]:
@@ -78,9 +76,10 @@ def _for_sqlite(table: Table) -> Iterator[Trigger]:
 
 
 def _for_postgres(table: Table) -> Iterator[Trigger]:
+    # Written word for word as PostgreSQL gives it back, so that what stands can be compared.
     for name, what in (
-        ("change", f'BEFORE UPDATE OR DELETE ON "{table.name}" FOR EACH ROW'),
-        ("truncate", f'BEFORE TRUNCATE ON "{table.name}" FOR EACH STATEMENT'),
+        ("change", f"BEFORE DELETE OR UPDATE ON {table.name} FOR EACH ROW"),
+        ("truncate", f"BEFORE TRUNCATE ON {table.name} FOR EACH STATEMENT"),
     ):
         trigger = f"ao_{table.name}_{name}"
         yield Trigger(trigger, table.name, f"CREATE TRIGGER {trigger} {what} EXECUTE FUNCTION {_PG_FUNCTION}()")
@@ -90,11 +89,17 @@ def _standing(connection: Connection) -> dict[str, str]:
     if connection.dialect.name == "sqlite":
         found = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
     else:
-        # A disabled trigger does not stand.
+        # One that is disabled, or fires in replicas only, does not stand.
         found = connection.exec_driver_sql(
-            "SELECT tgname, '' FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D'"
+            "SELECT tgname, pg_get_triggerdef(oid, true) FROM pg_trigger "
+            "WHERE NOT tgisinternal AND tgenabled IN ('O', 'A')"
         )
     return {str(row[0]): str(row[1]) for row in found}
+
+
+def _refuses(connection: Connection) -> bool:
+    found = connection.exec_driver_sql(f"SELECT prosrc FROM pg_proc WHERE proname = '{_PG_FUNCTION}'")
+    return [str(row[0]) for row in found] == [_PG_BODY]
 
 
 def _revoke(connection: Connection, tables: Iterable[Table]) -> None:

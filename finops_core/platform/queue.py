@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Index, and_, insert, or_, select, text, update
+from sqlalchemy import Index, Table, and_, or_, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, SQLModel
 
 from finops_core.kernel.errors import Conflict
@@ -101,10 +102,8 @@ def enqueue(
     """
     job_id = new_id("job")
     key = key or job_id
-    if work.scalar(select(job.c.id).where(job.c.key == key, job.c.state.in_(("queued", "leased")))):
-        return None
-    work.execute(
-        insert(job).values(
+    added = work.execute(
+        _insert_new(work, job).values(
             id=job_id,
             org_id=work.org_id if org_id is None else org_id,
             kind=kind,
@@ -120,7 +119,7 @@ def enqueue(
             created_at=work.now,
         )
     )
-    return job_id
+    return job_id if added.rowcount == 1 else None
 
 
 def claim(work: Work, owner: str, lease_s: float, kinds: tuple[str, ...] = ()) -> Claim | None:
@@ -200,8 +199,8 @@ def acquire_lease(work: Work, name: str, owner: str, lease_s: float) -> int | No
     row = work.first(select(lease).where(lease.c.name == name).with_for_update())
     until = now_ms() + int(lease_s * 1000)
     if row is None:
-        work.execute(insert(lease).values(name=name, owner=owner, until_ms=until, fence=1))
-        return 1
+        added = work.execute(_insert_new(work, lease).values(name=name, owner=owner, until_ms=until, fence=1))
+        return 1 if added.rowcount == 1 else None
     if row.owner == owner:
         work.execute(update(lease).where(lease.c.name == name).values(until_ms=until))
         return int(row.fence)
@@ -222,6 +221,14 @@ def lease_age_s(reading: Reading, name: str) -> float | None:
     """Seconds since the role's lease ran out (negative while it is held); None when nobody ever had it."""
     until = reading.scalar(select(now_ms() - lease.c.until_ms).where(lease.c.name == name))
     return None if until is None else until / 1000
+
+
+def _insert_new(work: Work, table: Table) -> sqlite.Insert | postgresql.Insert:
+    # Not "look, then insert": on PostgreSQL two units can both look before either inserts, and the second would fail
+    # with everything else it did.
+    if work.dialect == "sqlite":
+        return sqlite.insert(table).on_conflict_do_nothing()
+    return postgresql.insert(table).on_conflict_do_nothing()
 
 
 def _mine(held: Claim) -> tuple[Any, ...]:

@@ -86,11 +86,11 @@ class Reading:
         """Let statements pass unchecked, for work that concerns every organisation; the reason is for the reader."""
         if not reason:
             raise ValueError("say why")
-        self._scope.across = reason
+        before, self._scope.across = self._scope.across, reason
         try:
             yield
         finally:
-            self._scope.across = ""
+            self._scope.across = before
 
 
 class Work(Reading):

@@ -1,0 +1,1 @@
+"""Housekeeping: health, clean-up, the demo company."""

@@ -5,21 +5,28 @@ whose parent is gone ends itself at once: the next claim of the job must not fin
 """
 
 import os
+import signal
 import threading
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
-from finops_core.desk import open_desk
+from finops_core.desk import Desk, open_desk
 from finops_core.operations.engine import Begun
 from finops_core.operations.runner import Message, Outcome, Run, carry_out
 from finops_core.platform.settings import Settings
 
 PRELOAD = ["finops_core.worker.child", "finops_core.adapters.stripe_payouts"]
 STOP = b"stop"
+Opener = Callable[[Settings], Desk]
 
 
-def main(pipe: Connection, settings: Settings, begun: Begun) -> None:
-    """Entry of the child process. Sends ``Line``, ``Progress`` and one last ``Outcome`` through the pipe."""
+def main(pipe: Connection, settings: Settings, begun: Begun, opener: Opener = open_desk) -> None:
+    """Entry of the child process. Sends ``Line``, ``Progress`` and one last ``Outcome`` through the pipe.
+
+    ``opener`` is a module's function by name, for it is pickled: what opens the child's own desk.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the worker decides what it means
     stop = threading.Event()
     sending = threading.Lock()
 
@@ -28,7 +35,7 @@ def main(pipe: Connection, settings: Settings, begun: Begun) -> None:
             pipe.send(message)
 
     threading.Thread(target=_listen, args=(pipe, stop), daemon=True).start()
-    with open_desk(settings) as desk:
+    with opener(settings) as desk:
         outcome: Outcome = carry_out(Run(desk, begun, send, stop.is_set))
     send(outcome)
     pipe.close()

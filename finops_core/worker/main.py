@@ -18,13 +18,14 @@ from sqlalchemy.exc import OperationalError
 
 from finops_core import audit
 from finops_core.catalog.jobs import JOBS
-from finops_core.desk import Desk
+from finops_core.desk import Desk, open_desk
 from finops_core.kernel.actor import worker_actor
 from finops_core.kernel.errors import FinOpsError
 from finops_core.operations import engine
 from finops_core.operations.service import PLAN_JOB, RUN_JOB
 from finops_core.platform import queue
 from finops_core.platform.queue import Claim
+from finops_core.worker.child import Opener
 from finops_core.worker.supervisor import Supervision, forkserver
 
 LOG = logging.getLogger("tieout.worker")
@@ -32,6 +33,7 @@ ROLE = "worker"
 SEAL_EVERY_S = 0.5
 PARENT_CHECK_S = 1.0
 RETRY_S = 5.0
+RETRIES = 20
 
 
 @dataclass
@@ -41,6 +43,7 @@ class Worker:
     desk: Desk
     name: str = field(default_factory=lambda: f"{os.getpid()}-{secrets.token_hex(4)}")
     leaving: threading.Event = field(default_factory=threading.Event)
+    opener: Opener = open_desk
 
     def run(self, parent_pid: int | None = None) -> None:
         """Work until told to leave."""
@@ -99,7 +102,7 @@ class Worker:
             with self.desk.work(worker_actor(claim.org_id)) as work:
                 begun = begin(work, claim)
             if begun is not None:
-                Supervision(self.desk, begun, self._forkserver, self.leaving.is_set).watch()
+                Supervision(self.desk, begun, self._forkserver, self.leaving.is_set, self.opener).watch()
             return
         JOBS[claim.kind].run(self.desk, claim)
         with self.desk.work(worker_actor(claim.org_id)) as work:
@@ -108,13 +111,15 @@ class Worker:
     def _try_later(self, claim: Claim, error: str) -> None:
         # Executions end through the engine; what comes here is a job that could not even be begun or concluded.
         job = JOBS.get(claim.kind)
-        retries = job.retries if job else 20
+        retries = job.retries if job else RETRIES
         try:
             with self.desk.work(worker_actor(claim.org_id)) as work:
-                if claim.attempts > retries:
-                    queue.give_up(work, claim, error)
-                else:
+                if claim.attempts <= retries:
                     queue.put_back(work, claim, delay_s=min(RETRY_S * claim.attempts, 60), error=error)
+                elif claim.kind in {PLAN_JOB, RUN_JOB}:
+                    engine.abandon(work, claim, error)
+                else:
+                    queue.give_up(work, claim, error)
         except (OperationalError, FinOpsError):
             LOG.warning("job %s waits for its lease to end", claim.id, exc_info=True)
 

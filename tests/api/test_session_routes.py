@@ -2,8 +2,6 @@
 
 from http.cookies import SimpleCookie
 
-import pytest
-
 from finops_core.api.session import COOKIE
 from tests.api.conftest import Site
 
@@ -35,31 +33,30 @@ def test_a_ticket_works_once_and_only_a_ticket_does(site: Site):
     assert codes == [204, 403, 403, 403, 403]
 
 
-@pytest.mark.parametrize(
-    "origin",
-    [
-        None,
-        "null",
-        "",
-        "http://evil.example",
-        "http://127.0.0.1.evil.example",
-        "http://127.0.0.1:1",
-        "https://127.0.0.1",
-        "ftp://127.0.0.1",
-        "127.0.0.1",
-        "http://[::1",
-        "http://127.0.0.1:x",
-    ],
+FOREIGN_ORIGINS = (
+    None,
+    "null",
+    "",
+    "http://evil.example",
+    "http://127.0.0.1.evil.example",
+    "http://127.0.0.1:1",
+    "https://127.0.0.1",
+    "ftp://127.0.0.1",
+    "127.0.0.1",
+    "http://[::1",
+    "http://127.0.0.1:x",
 )
-def test_pages_of_other_sites_are_refused_and_use_nothing_up(site: Site, origin: str | None):
+
+
+def test_pages_of_other_sites_are_refused_and_use_nothing_up(site: Site):
     ticket = site.ticket()
 
-    refused = site.post("/session/begin", ticket, Origin=origin)
+    refused = [site.post("/session/begin", ticket, Origin=origin) for origin in FOREIGN_ORIGINS]
 
-    assert refused.status_code == 403
-    assert "set-cookie" not in refused.headers
+    assert {answer.status_code for answer in refused} == {403}
+    assert not any("set-cookie" in answer.headers for answer in refused)
     assert site.post("/session/begin", ticket).status_code == 204
-    assert site.post("/session/end", Origin=origin).status_code == 403
+    assert {site.post("/session/end", Origin=origin).status_code for origin in FOREIGN_ORIGINS} == {403}
     assert site.session(site.browser.cookies[COOKIE]) is not None
 
 

@@ -173,7 +173,7 @@ def test_the_position_is_shown_once_a_record_is_sealed(desk: AreaDesk, orgs: tup
         (Permission.AUDIT_VIEW, lambda work, _: audit.facets(work)),
         (Permission.AUDIT_EXPORT, lambda work, _: audit.export_rows(work, AuditFilter())),
         (Permission.AUDIT_EXPORT, lambda work, _: list(audit.proof_rows(work))),
-        (Permission.AUDIT_VERIFY, lambda work, folder: audit.verify(work, folder)),
+        (Permission.AUDIT_VERIFY, audit.verify),
     ],
 )
 def test_each_read_needs_its_permission(desk: AreaDesk, tmp_path: Path, permission: Permission, read):

@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from finops_core.audit.heads import parse, read_tail
 from finops_core.audit.models import audit_leaf
 from finops_core.audit.rules import Frontier
 from finops_core.kernel.actor import system_actor
+from finops_core.kernel.clock import SystemClock
 from finops_core.kernel.errors import Conflict, NotAllowed, Unavailable
 from finops_core.kernel.permissions import Permission
 from tests.audit.logs import Log, log_with, plain_root
@@ -106,9 +108,7 @@ def test_many_records_are_sealed_in_batches_and_by_turns(log: Log, monkeypatch: 
 
 def test_a_sealing_that_is_rolled_back_after_its_line_was_written_is_made_good(log: Log):
     ids = log.write(3)
-    with pytest.raises(RuntimeError), log.desk.work(system_actor(log.org_id)) as work:
-        audit.seal(work, log.heads_dir)
-        raise RuntimeError
+    _leave_a_line_ahead(log)
 
     between = log.verify()
     late = _write_dated_before(log, timedelta(seconds=5))
@@ -126,7 +126,7 @@ def test_a_sealer_killed_between_its_line_and_the_commit_loses_nothing(log: Log,
     log.write(4)
 
     script = [sys.executable, "-c", CRASH, str(tmp_path), database_url, log.org_id]
-    crashed = subprocess.run(script, check=False, timeout=60, env={**os.environ, "PYTHONPATH": os.getcwd()})  # noqa: PTH109
+    crashed = subprocess.run(script, check=False, timeout=60, env={**os.environ, "PYTHONPATH": str(Path.cwd())})
     between = log.verify()
 
     assert crashed.returncode == -signal.SIGKILL
@@ -175,8 +175,11 @@ def test_two_sealers_at_once_seal_each_record_once(log: Log):
 
 
 def test_records_written_while_the_log_is_verified_raise_no_alarm(log: Log):
+    log.seal()
+    log.desk.units = replace(log.desk.units, ports=replace(log.desk.units.ports, clock=SystemClock()))
+
     def write_and_seal():
-        for _ in range(10):
+        for _ in range(20):
             log.write(3)
             log.seal()
 
@@ -207,19 +210,27 @@ def test_a_lost_outside_record_stops_sealing_and_says_so(log: Log):
         "UPDATE audit_head SET root = 'x'",
         "UPDATE audit_head SET frontier = 'x'",
         "DELETE FROM audit_record",
+        "INSERT INTO audit_leaf (position, record_id, leaf_hash) VALUES (3, 'au_x', 'x')",
     ],
 )
 def test_a_contradiction_stops_sealing_and_says_so(log: Log, change: str):
     log.write(1)
-    with pytest.raises(RuntimeError), log.desk.work(system_actor(log.org_id)) as work:
-        audit.seal(work, log.heads_dir)
-        raise RuntimeError  # leaves a line ahead of the database, which every change then contradicts
-    log.tamper("DELETE FROM audit_leaf", change) if "audit_head SET" not in change else log.tamper(change)
+    _leave_a_line_ahead(log)
+    log.tamper(change)
 
     with pytest.raises(Conflict) as refused:
         log.seal()
 
     assert refused.value.code == "AUDIT_LOG_BROKEN"
+
+
+def test_a_log_whose_seals_alone_were_lost_is_sealed_again_from_the_outside_record(log: Log):
+    before = log.verify()
+
+    log.tamper("DELETE FROM audit_leaf", "DELETE FROM audit_head")
+    log.seal()
+
+    assert log.verify() == before
 
 
 def test_a_damaged_last_line_stops_sealing(log: Log):
@@ -262,6 +273,13 @@ def test_the_tail_of_a_long_file_is_found_beyond_the_first_look(tmp_path: Path, 
 def _places(log: Log) -> list[tuple[int, str]]:
     with log.desk.read(system_actor(log.org_id)) as reading:
         return [(row.position, row.record_id) for row in reading.rows(select(audit_leaf).order_by("position"))]
+
+
+def _leave_a_line_ahead(log: Log) -> None:
+    """Seal, but let the unit fail before it commits."""
+    with suppress(RuntimeError), log.desk.work(system_actor(log.org_id)) as work:
+        audit.seal(work, log.heads_dir)
+        raise RuntimeError
 
 
 def _write_dated_before(log: Log, step: timedelta) -> str:

@@ -219,6 +219,24 @@ def test_a_log_emptied_altogether_is_named(log_and_ids):
     assert log.found() == [(0, "")]
 
 
+def test_a_cut_is_not_hidden_by_dating_its_line_in_the_future(log_and_ids):
+    log, _ = log_and_ids
+    last = log.write(1)[0]
+    log.seal()
+
+    log.tamper(
+        "DELETE FROM audit_record WHERE id = :id",
+        "DELETE FROM audit_leaf WHERE record_id = :id",
+        "DELETE FROM audit_head WHERE size = 11",
+        id=last,
+    )
+    lines = _lines(log)
+    lines[-1] = HeadLine("2099-01-01T00:00:00.000000Z", 11, lines[-1].root, lines[-1].leaves)
+    log.heads.write_bytes(b"".join(line.to_bytes() for line in lines))
+
+    assert log.found() == [(10, "")]
+
+
 def test_an_edited_leaf_row_is_named(log_and_ids):
     log, ids = log_and_ids
 

@@ -282,7 +282,7 @@ def test_values_that_may_stand_only_once_are_compared_as_read():
 
 
 def test_what_a_file_says_cannot_write_a_second_line_into_a_message():
-    text = 'currency,amount,"x\n2026 ERROR paid\x1b[2J"\n"E\r\nUR",1,\n\u202eEUR,"1\n",\nEUR,1\x85,\n'
+    text = 'currency,amount,"x\n2026 ERROR paid\x1b[2J"\n"E\r\nUR",1,\n\u202eEUR,"1\n",\nEUR,1\x07,\n'
 
     faults = faults_of(text)
 
@@ -301,12 +301,12 @@ def test_a_long_value_is_cut_to_80_characters():
 # Properties
 
 PIECES = st.sampled_from(
-    ["currency", "amount", "EUR", "1.5", ",", ";", "\t", "|", '"', '""', "\n", "\r", "\r\n", " ", "\0", "\x1f", "\ufeff",
-     "é", "\u2028", "\U0001f4b6", "-", "9" * 50, "x" * 4200]
+    ["currency", "amount", "EUR", "1.5", ",", ";", "\t", "|", '"', '""', "\n", "\r", "\r\n", " ", "\0", "\x1f",
+     "\ufeff", "é", "\u2028", "\U0001f4b6", "-", "9" * 50, "x" * 4200]
 )  # fmt: skip
 PREFIXES = st.sampled_from(
-    [b"", b"\xef\xbb\xbf", b"\xff\xfe", b"PK\x03\x04", b"%PDF", b"\x89PNG\r\n\x1a\n", b"\x1f\x8b\x08", b"GIF89a", b"RIFF",
-     b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"ID3", b"\x00\x00\x00\x18ftyp", b"\xff\xd8\xff", b"MZ", b"BM"]
+    [b"", b"\xef\xbb\xbf", b"\xff\xfe", b"PK\x03\x04", b"%PDF", b"\x89PNG\r\n\x1a\n", b"\x1f\x8b\x08", b"GIF89a",
+     b"RIFF", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"ID3", b"\x00\x00\x00\x18ftyp", b"\xff\xd8\xff", b"MZ", b"BM"]
 )  # fmt: skip
 FILES = st.one_of(
     st.builds(lambda prefix, rest: prefix + rest, PREFIXES, st.binary(max_size=400)),

@@ -1,0 +1,1 @@
+"""Programs against finops_core; each runs as a test."""

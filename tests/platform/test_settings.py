@@ -1,0 +1,86 @@
+"""Settings come from the environment and a file, with defaults that run at once."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from finops_core.platform.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch):
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"TIEOUT_{name.upper()}", raising=False)
+    for name in ("DATABASE_URL", "DATABASE_OWNER_URL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def settings(**values: object) -> Settings:
+    return Settings(_env_file=None, **values)  # type: ignore[arg-type,call-arg]
+
+
+def test_without_any_setting_an_embedded_database_under_the_data_folder_is_used():
+    plain = settings()
+
+    assert plain.url == f"sqlite:///{Path('data/var/tieout.sqlite')}"
+    assert plain.owner_url == plain.url
+    assert plain.heads_dir == Path("data/var/audit-heads")
+
+
+def test_the_embedded_database_moves_with_the_data_folder(tmp_path: Path):
+    moved = settings(data_dir=tmp_path)
+
+    assert moved.url == f"sqlite:///{tmp_path / 'tieout.sqlite'}"
+    assert moved.heads_dir == tmp_path / "audit-heads"
+
+
+def test_the_environment_names_another_database_and_its_owner(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("DATABASE_URL", "postgresql+psycopg://app@db/tieout")
+    monkeypatch.setenv("DATABASE_OWNER_URL", "postgresql+psycopg://owner@db/tieout")
+
+    assert settings().url == "postgresql+psycopg://app@db/tieout"
+    assert settings().owner_url == "postgresql+psycopg://owner@db/tieout"
+
+
+def test_the_owner_is_the_application_unless_named(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("DATABASE_URL", "postgresql+psycopg://app@db/tieout")
+
+    assert settings().owner_url == "postgresql+psycopg://app@db/tieout"
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    file = tmp_path / ".env"
+    file.write_text("TIEOUT_SESSION_IDLE_S=60\nTIEOUT_WORKER=off\nSOMETHING_ELSE=1\n", encoding="utf-8")
+    monkeypatch.setenv("TIEOUT_SESSION_IDLE_S", "120")
+
+    read = Settings(_env_file=file)  # type: ignore[call-arg]
+
+    assert (read.session_idle_s, read.worker) == (120, "off")
+
+
+def test_a_value_that_means_nothing_is_refused(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TIEOUT_WORKER", "sometimes")
+
+    with pytest.raises(ValidationError):
+        settings()
+
+
+def test_settings_do_not_change_and_do_not_show_the_master_key():
+    held = settings(master_key="ab" * 32)
+
+    with pytest.raises(ValidationError):
+        held.demo = False
+    assert "abab" not in repr(held)
+    assert held.master_key.get_secret_value() == "ab" * 32
+
+
+def test_the_file_to_copy_names_only_settings_that_exist():
+    known = {f"TIEOUT_{name.upper()}" for name in Settings.model_fields} | {"DATABASE_URL", "DATABASE_OWNER_URL"}
+    lines = (ROOT / ".env.example").read_text(encoding="utf-8").splitlines()
+
+    named = {line.lstrip("# ").split("=")[0] for line in lines if "=" in line and line.lstrip("# ")[:1].isupper()}
+
+    assert named - known == set()
