@@ -1,5 +1,6 @@
 """Starts Tieout: ``streamlit run app.py`` serves screens, cookie routes and health check, and starts the worker."""
 
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -20,6 +21,8 @@ async def lifespan(_app: st.App) -> AsyncIterator[None]:
     desk = await run_in_threadpool(start.prepare, settings)
     desk.close()
     with start.children(settings):
+        sys.stdout.write(start.welcome(settings))
+        sys.stdout.flush()
         yield
 
 

@@ -22,9 +22,14 @@ def migrate() -> None:
 
 
 @app.command()
-def setup() -> None:
-    """Make the one-time link for the first administrator (outside demo mode)."""
-    from finops_core import security
+def setup(
+    organisation: Annotated[str, typer.Option(help="Name of the first organisation.")] = "My company",
+    currency: Annotated[str, typer.Option(help="Its base currency, ISO 4217.")] = "USD",
+    country: Annotated[str, typer.Option(help="Its country, ISO 3166; its holidays count.")] = "US",
+    zone: Annotated[str, typer.Option(help="Its time zone, such as Europe/Berlin.")] = "UTC",
+) -> None:
+    """Make the first organisation and the one-time link for its first administrator (outside demo mode)."""
+    from finops_core import reference, security
     from finops_core.desk import open_desk
     from finops_core.kernel.actor import system_actor
     from finops_core.platform.crypto import load_master_key
@@ -34,6 +39,9 @@ def setup() -> None:
     load_master_key(settings.master_key.get_secret_value(), settings.data_dir, may_create=True)
     prepare(settings).close()
     with open_desk(settings) as desk, desk.work(system_actor()) as work:
+        if not reference.all_ids(work):
+            facts = {"base_currency": currency, "country": country, "zone": zone, "locale": "en_US"}
+            reference.add_organisation(work, slug="main", name=organisation, **facts)
         token = security.first_administrator_link(work)
     typer.echo("Open this address within 24 hours to become the first administrator:")
     typer.echo(f"  http://localhost:8501/?setup={token}")

@@ -29,6 +29,15 @@ def prepare(settings: Settings) -> Desk:
     return desk
 
 
+def welcome(settings: Settings) -> str:
+    """What a newcomer reads in the terminal: who can sign in (demo mode only)."""
+    people = demo.people(settings)
+    if not people:
+        return "Tieout is ready.\n"
+    rows = "".join(f"    {person.username:<8}{person.name:<14}{person.does}\n" for person in people)
+    return f"\n  Tieout is ready. Sign in with the password {people[0].password} as one of:\n\n{rows}\n"
+
+
 @contextmanager
 def children(settings: Settings) -> Iterator[None]:
     """The worker, and in demo mode the Stripe sandbox; they leave with this block or when this process is gone."""

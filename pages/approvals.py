@@ -101,7 +101,8 @@ with here.read() as reading:
     now = reading.now
 mine = [request for request in waiting if request.refusal is None]
 with title.container():
-    widgets.head("Approvals", f"{plural(len(waiting), 'request')} waiting · {len(mine)} for you")
+    facts = f"{plural(len(waiting), 'request')} waiting · {len(mine)} for you" if waiting else "Nothing waits"
+    widgets.head("Approvals", facts)
 
 for request in shown:
     if requests.card(request, names.get(request.requested_by, ""), here.shown, now):

@@ -24,14 +24,14 @@ def fresh() -> None:
 
 def wanted_rows(facets: AuditFacets, names: Mapping[str, str]) -> AuditFilter:
     """The filters, kept in the address."""
-    verbs = {"": "Any act", **{verb: f"{log.verb_words(verb)} ({count:,})" for verb, count in facets.verbs}}
+    verbs = {"": "Any act", **{verb: log.verb_words(verb) for verb, _ in facets.verbs}}
     people = {"": "Anybody", **{actor: log.actor_name(actor, names) for actor, _ in facets.actors}}
-    with st.container(horizontal=True, vertical_alignment="bottom", key="filters"):
-        text = filters.search("find", "Number, id or detail", fresh)
-        verb = filters.choice("Act", verbs, "verb", fresh, width=220)
+    with filters.bar():
+        text = filters.search("find", "Number, id or detail", fresh, width=170)
+        verb = filters.choice("Act", verbs, "verb", fresh, width=190)
         actor = filters.choice("Person", people, "actor", fresh)
         thing = st.text_input(
-            "Object", key="object", bind="query-params", placeholder="execution:ex_…", width=190, on_change=fresh
+            "Object", key="object", bind="query-params", placeholder="execution:ex_…", width=150, on_change=fresh
         )
         since = filters.day("From", "audit_since", fresh)
         until = filters.day("To", "audit_until", fresh)

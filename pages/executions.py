@@ -1,14 +1,14 @@
 """Executions: the history with its filters, and one execution in full."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import streamlit as st
 
 from finops_core import operations, payouts
 from finops_core.kernel.permissions import Permission
-from finops_core.operations import ExecutionFilter, ExecutionView, PublicState
+from finops_core.operations import ExecutionFilter, ExecutionView, OperationView, PublicState
 from ui import execution, filters, html, runs, widgets
-from ui.format import plural, words
+from ui.format import plural
 from ui.session import open_page
 
 here = open_page(Permission.EXECUTIONS_VIEW_OWN, Permission.EXECUTIONS_VIEW_ALL, Permission.APPROVALS_VIEW)
@@ -20,13 +20,12 @@ def fresh() -> None:
     widgets.first_page(PAGE)
 
 
-def wanted_rows(titles: dict[str, str]) -> ExecutionFilter:
+def wanted_rows(offered: Iterable[OperationView]) -> ExecutionFilter:
     """The filters, kept in the address."""
-    states = {"": "Any state", **{state.value: words(state.value) for state in PublicState}}
-    with st.container(horizontal=True, vertical_alignment="bottom", key="filters"):
+    with filters.bar():
         text = filters.search("text", "Number, title or file", fresh)
-        state = filters.choice("State", states, "state", fresh, width=150)
-        operation_id = filters.choice("Operation", {"": "Any operation", **titles}, "operation", fresh, width=210)
+        state = filters.choice("State", filters.states(), "state", fresh, width=140)
+        operation_id = filters.choice("Operation", filters.operations(offered), "operation", fresh, width=190)
         since = filters.day("From", "since", fresh)
         until = filters.day("To", "until", fresh)
         mine = st.toggle("Only mine", key="mine", bind="query-params", on_change=fresh)
@@ -44,8 +43,9 @@ def history() -> None:
     """Every execution the person may see, a page at a time."""
     title = st.empty()
     with here.read() as reading:
-        titles = {view.id: view.title for view in operations.catalogue(reading)}
-    wanted = wanted_rows(titles)
+        offered = operations.catalogue(reading)
+    filters.speak(offered)
+    wanted = wanted_rows(offered)
     offset = (widgets.page_wanted(PAGE) - 1) * widgets.PAGE_SIZE
     with here.read() as reading:
         found = operations.executions(reading, wanted, widgets.PAGE_SIZE, offset)

@@ -7,7 +7,7 @@ from finops_core.approvals import RequestView
 from finops_core.insight import Figure
 from finops_core.kernel.permissions import Permission
 from finops_core.operations import ExecutionFilter, ExecutionView, PublicState
-from ui import html, runs, widgets
+from ui import filters, html, runs, widgets
 from ui.format import ago
 from ui.html import Markup
 from ui.session import open_page
@@ -20,12 +20,12 @@ NEEDS_SHOWN, RECENT_SHOWN = 5, 6
 def figure_card(figure: Figure) -> Markup:
     """A figure that is a link to its rows."""
     tone = f" to-{TONES[figure.tone]}" if figure.value and figure.tone in TONES else ""
-    amounts = html.lines(*(here.shown.amount(minor, code) for code, minor in sorted(figure.amounts.items())))
+    amounts = html.lines(*here.shown.first_amounts(figure.amounts, 2))
     body = (
         f'<span class="k">{html.text(figure.label)}</span><span class="v">{here.shown.count(figure.value)}</span>'
         f'<span class="d">{amounts}</span>'
     )
-    return html.link(Markup(body), figure.page, figure.query, css=f"to-figure{tone}")
+    return html.link(Markup(body), figure.page, filters.spoken(figure.query, offered), css=f"to-figure{tone}")
 
 
 def asked(request: RequestView) -> Markup:
@@ -48,6 +48,7 @@ with here.read() as reading:
     may_decide = reading.may(Permission.APPROVALS_DECIDE)
     requests = approvals.waiting(reading, limit=50) if may_decide else ()
     drafts = operations.executions(reading, ExecutionFilter(public=PublicState.PENDING, mine=True), limit=NEEDS_SHOWN)
+    offered = operations.catalogue(reading)
     recent = operations.executions(reading, ExecutionFilter(), limit=RECENT_SHOWN)
 as_of = view.as_of
 
@@ -58,7 +59,7 @@ left, right = st.columns([2, 1])
 with left, st.container(border=True, height="stretch"):
     st.subheader("Latest executions", anchor=False)
     if recent.rows:
-        html.draw(runs.runs_table(recent.rows, here.shown))
+        html.draw(runs.brief_table(recent.rows, here.shown))
     elif here.may(Permission.OPERATIONS_RUN):
         st.caption("Nothing has run yet.")
         upload = f"{html.icon('upload_file', 'green')}<strong>Upload your first file</strong>"

@@ -76,16 +76,17 @@ def follow(number: str) -> None:
     with here.read() as reading:
         seen = operations.execution(reading, number)
         plan = operations.plan(reading, seen.id) if seen.state is not State.PLANNING else None
-        item_type = reading.ports.operations[seen.operation_id].item_type
-        people = approvals.eligible(reading, item_type, seen.totals, [seen.requested_by]) if item_type else ()
+        op = reading.ports.operations.get(seen.operation_id)
+        asks = op is not None and op.approval_required
+        people = approvals.eligible(reading, op.item_type, seen.totals, [seen.requested_by]) if op and asks else ()
     html.draw(html.line(html.link("← All operations", "run")))
-    widgets.head(f"{seen.title} {seen.number}")
+    widgets.head(seen.title)
     html.draw(runs.run_line(seen, here.shown, reading.now))
     if seen.state is State.PLANNING:
         planning(seen.number)
     elif seen.state is State.READY and plan is not None:
         plan_view(plan, here.shown)
-        if seen.approval_required:
+        if asks:
             catalogue.approvers([person.display_name for person in people])
         submit(seen, plan)
     else:

@@ -45,7 +45,7 @@ def detail(here: Here, number: str) -> None:
         now = reading.now
     html.draw(html.line(html.link("← All executions", "executions")))
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.title(f"{run.title} {run.number}", anchor=False, width="content")
+        st.title(run.title, anchor=False, width="content")
         _actions(here, run)
     html.draw(runs.run_line(run, here.shown, now))
     _told(run)

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from babel import Locale
 from babel.core import UnknownLocaleError
 from babel.dates import format_datetime
-from babel.numbers import NumberPattern
+from babel.numbers import NumberPattern, parse_pattern
 
 from finops_core.kernel import currencies
 from finops_core.kernel.errors import FinOpsError
@@ -48,9 +48,15 @@ class Format:
         """Several currencies in one line, never added up: ``1,200.00 EUR · 3,000.00 USD``."""
         return " · ".join(self.amount(minor, currency) for currency, minor in sorted(totals.items()))
 
+    def first_amounts(self, totals: Mapping[str, int], most: int = 3) -> list[str]:
+        """The first few currencies, one text each, and how many more there are: for a place without room for all."""
+        each = [self.amount(minor, currency) for currency, minor in sorted(totals.items())]
+        more = len(each) - most
+        return each if more <= 0 else [*each[:most], f"and {more} more"]
+
     def count(self, number: int) -> str:
         """A whole number with the locale's grouping."""
-        return str(_decimal_pattern(self.locale).apply(Decimal(number), _locale(self.locale), force_frac=(0, 0)))
+        return str(_pattern(self.locale, 0).apply(Decimal(number), _locale(self.locale)))
 
     def instant(self, at: datetime | None, *, seconds: bool = False) -> str:
         """``2026-11-20 09:15`` in the organisation's zone, for tables and logs."""
@@ -81,7 +87,7 @@ class Format:
     def _digits(self, minor: int, currency: str) -> str:
         decimals = currencies.exponent(currency)
         value = Decimal(minor).scaleb(-decimals)
-        return str(_decimal_pattern(self.locale).apply(value, _locale(self.locale), force_frac=(decimals, decimals)))
+        return str(_pattern(self.locale, decimals).apply(value, _locale(self.locale)))
 
 
 def ago(at: datetime, now: datetime) -> str:
@@ -146,9 +152,10 @@ def _locale(name: str) -> Locale:
 
 
 @lru_cache(maxsize=64)
-def _decimal_pattern(name: str) -> NumberPattern:
-    pattern: NumberPattern = _locale(name).decimal_formats[None]
-    return pattern
+def _pattern(name: str, decimals: int) -> NumberPattern:
+    """The locale's grouping with exactly so many decimals; CLDR's own decimals differ from ISO 4217 for some."""
+    whole = str(_locale(name).decimal_formats[None].pattern).partition(".")[0]
+    return parse_pattern(f"{whole}.{'0' * decimals}" if decimals else whole)
 
 
 @lru_cache(maxsize=64)

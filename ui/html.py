@@ -79,8 +79,8 @@ def fixed_tail(value: str) -> Markup:
 
 
 def lines(*parts: Cell) -> Markup:
-    """Pieces below each other, empty ones left out."""
-    return join(*parts, by="<br>")
+    """Pieces below each other, empty ones left out; in a card's head they stand side by side."""
+    return Markup("<br>".join(f"<span>{piece}</span>" for piece in map(text, parts) if piece))
 
 
 def href(page: str, query: Mapping[str, str] | None = None) -> str:

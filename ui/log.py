@@ -1,5 +1,6 @@
 """The audit log on screen: a table of records, the trail of one thing, exports and the verdict of a verification."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -19,6 +20,7 @@ FOUND = "audit_verified"
 FACETS_S = 60
 DETAIL_CHARS = 160
 ID_TAIL = 6
+_ID = re.compile(r"\b([a-z]+)_[0-9a-f]{26}([0-9a-f]{6})\b")
 MIMES = {"csv": "text/csv", "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
 SERVICES = {SYSTEM_ID: "The installation", WORKER_ID: "The worker", "service:visitor": "A visitor"}
 COLUMNS = (
@@ -120,7 +122,7 @@ def _row(record: AuditView, names: Mapping[str, str], shown: Format) -> tuple[Ce
         html.lines(actor_name(record.actor, names), html.faint(f"for {behalf}") if behalf else ""),
         verb_words(record.verb),
         html.link(_object(record), "audit", {"object": record.object}),
-        html.faint(_detail(record.detail)),
+        html.faint(_detail(record.detail, names)),
         html.faint("not sealed yet") if record.position is None else shown.count(record.position),
     )
 
@@ -131,14 +133,16 @@ def _object(record: AuditView) -> str:
     return str(number) if number and kind != "payout" else f"{words(kind)} …{id_[-ID_TAIL:]}"
 
 
-def _detail(detail: Mapping[str, Any]) -> str:
-    told = " · ".join(
-        f"{key.replace('_', ' ')}: {_plain(value)}" for key, value in detail.items() if value not in ("", {})
-    )
+def _detail(detail: Mapping[str, Any], names: Mapping[str, str]) -> str:
+    facts = ((key.replace("_", " "), _plain(value, names)) for key, value in detail.items())
+    told = " · ".join(f"{key}: {value}" for key, value in facts if value)
     return told if len(told) <= DETAIL_CHARS else f"{told[:DETAIL_CHARS]}…"
 
 
-def _plain(value: object) -> str:
+def _plain(value: object, names: Mapping[str, str]) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(f"{each} {key}" for key, each in value.items())
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        return ", ".join(f"{_plain(each, names)} {key}" for key, each in value.items())
+    if isinstance(value, list):
+        return ", ".join(_plain(each, names) for each in value)
+    told = names.get(str(value)) or str(value)
+    return _ID.sub(lambda found: f"{found[1]} …{found[2]}", told)

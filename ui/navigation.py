@@ -71,11 +71,17 @@ def all_pages() -> list[st.Page]:
     return [_page(room, seen=True) for room in ROOMS]
 
 
+def rooms_for(held: frozenset[Permission]) -> tuple[Room, ...]:
+    """The pages somebody with these permissions finds in the menu."""
+    return tuple(room for room in ROOMS if any(permission in held for permission in room.any_of))
+
+
 def menu(held: frozenset[Permission]) -> Mapping[str, Sequence[st.Page]]:
     """The menu by sections. Pages outside the role stay reachable by address and say so themselves."""
+    seen = rooms_for(held)
     sections: dict[str, list[st.Page]] = {}
     for room in ROOMS:
-        sections.setdefault(room.section, []).append(_page(room, seen=any(p in held for p in room.any_of)))
+        sections.setdefault(room.section, []).append(_page(room, seen=room in seen))
     return sections
 
 

@@ -1,6 +1,7 @@
 """What an execution was given and what it left behind: plan, result, files, approvals."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,12 +16,17 @@ from ui.html import Cell, Markup
 from ui.plan import plan_view
 from ui.session import Here
 
+_AMOUNT = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+
 
 def plan(here: Here, run: ExecutionView) -> None:
     """What was given and what was planned."""
     with here.read() as reading:
         made = operations.plan(reading, run.id)
-    _given(here, run, made)
+        operation = reading.ports.operations.get(run.operation_id)
+    fields = operation.parameters.model_fields if operation else {}
+    titles = {name: field.title or words(name) for name, field in fields.items()}
+    _given(here, run, made, titles)
     if made is None:
         st.caption(
             "This operation runs without a plan." if run.state is not State.PLANNING else "The plan is being made."
@@ -31,8 +37,10 @@ def plan(here: Here, run: ExecutionView) -> None:
     plan_view(made, here.shown)
 
 
-def _given(here: Here, run: ExecutionView, plan: PlanView | None) -> None:
-    settings: list[tuple[str, Cell]] = [(words(name), _plain(value)) for name, value in run.params.items()]
+def _given(here: Here, run: ExecutionView, plan: PlanView | None, titles: Mapping[str, str]) -> None:
+    settings: list[tuple[str, Cell]] = [
+        (titles.get(name, words(name)), _plain(value)) for name, value in run.params.items()
+    ]
     html.draw(
         html.facts(
             [
@@ -62,6 +70,7 @@ def result(here: Here, run: ExecutionView) -> None:
         st.caption("There is no result yet.")
     else:
         html.draw(html.facts(_figures(made.metrics, run, here.shown)))
+        html.draw(_totals(made.metrics.get("total_minor", {}), here.shown))
         for warning in made.warnings:
             st.warning(warning, icon=":material/warning:")
         for problem in made.errors:
@@ -73,8 +82,7 @@ def result(here: Here, run: ExecutionView) -> None:
 def _figures(metrics: Mapping[str, Any], run: ExecutionView, shown: Format) -> list[tuple[str, Cell]]:
     names = (("records_processed", "Records"), ("records_successful", "Good"), ("records_failed", "Failed"))
     counts: list[tuple[str, Cell]] = [(title, shown.count(int(metrics.get(name, 0)))) for name, title in names]
-    totals = html.lines(*_totals(metrics.get("total_minor", {}), shown))
-    return [*counts, ("Total", totals), ("Took", duration(run.duration_ms))]
+    return [*counts, ("Took", duration(run.duration_ms))]
 
 
 def _viewer(table: Mapping[str, tuple[Any, ...]], number: str) -> None:
@@ -82,11 +90,26 @@ def _viewer(table: Mapping[str, tuple[Any, ...]], number: str) -> None:
         return
     count = len(next(iter(table.values()), ()))
     st.caption(f"{plural(count, 'row')}; search and sort in the table, or download all of it below.")
-    st.dataframe({header: list(cells) for header, cells in table.items()}, hide_index=True, alt=f"Result of {number}")
+    st.dataframe(
+        {header: list(cells) for header, cells in table.items()},
+        column_config={
+            header: st.column_config.TextColumn(alignment="right") for header, cells in table.items() if _amounts(cells)
+        },
+        hide_index=True,
+        alt=f"Result of {number}",
+    )
 
 
-def _totals(sums: dict[str, str], shown: Format) -> list[str]:
-    return [shown.amount(int(minor), currency) for currency, minor in sorted(sums.items())]
+def _amounts(cells: Sequence[Any]) -> bool:
+    """Whether a column of text holds nothing but plain amounts, which belong to the right."""
+    texts = [cell for cell in cells if cell not in (None, "")]
+    return bool(texts) and all(isinstance(cell, str) and _AMOUNT.fullmatch(cell) for cell in texts)
+
+
+def _totals(sums: Mapping[str, str], shown: Format) -> Markup:
+    figures = [shown.amount(int(minor), currency) for currency, minor in sorted(sums.items())]
+    spans = "".join(f'<span class="to-mid">{html.text(figure)}</span>' for figure in figures)
+    return Markup(f'<div class="to-totals">{spans}</div>') if spans else Markup()
 
 
 def _files(here: Here, stored: tuple[files.FileView, ...]) -> None:

@@ -11,7 +11,7 @@ from ui.format import Format, plural, words
 from ui.html import Cell, Column, Markup
 
 PAYOUT_COLUMNS = (
-    Column("Currency"),
+    Column("Currency", fixed=True),
     Column("Available", number=True),
     Column("To pay", number=True),
     Column("Left", number=True),

@@ -8,10 +8,9 @@ import streamlit as st
 from finops_core.approvals import RequestView, State
 from finops_core.operations import ExecutionView, PlanView
 from ui import html, widgets
-from ui.format import Format, ago, plural, until, words
+from ui.format import Format, ago, until, words
 from ui.html import Markup
 
-AMOUNTS_SHOWN = 3
 STATE_TONES = {State.PENDING: "amber", State.APPROVED: "green", State.REJECTED: "red"}
 OUTSIDE_AUTHORITY = frozenset({"APPROVAL_NO_AUTHORITY", "APPROVAL_OVER_LIMIT", "APPROVAL_NOT_PERMITTED"})
 
@@ -34,10 +33,8 @@ def card(request: RequestView, asked_by: str, shown: Format, now: datetime) -> b
 
 def amounts(request: RequestView, shown: Format) -> Markup:
     """What it is about, one line a currency; the first few when there are many."""
-    each = [html.strong(shown.amount(money.minor, money.currency)) for money in request.amounts[:AMOUNTS_SHOWN]]
-    more = len(request.amounts) - len(each)
-    if more:
-        each.append(html.faint(f"and {plural(more, 'more currency', 'more currencies')}"))
+    sums = {money.currency: money.minor for money in request.amounts}
+    each = [html.strong(told) for told in shown.first_amounts(sums)]
     return Markup(f'<div class="to-sum">{html.lines(*each) if each else html.faint("No amount", small=False)}</div>')
 
 

@@ -17,6 +17,7 @@ COLUMNS = (
     Column("Created"),
     Column("Took", number=True),
 )
+BRIEF_COLUMNS = (Column("Operation"), Column("State"), Column("Amount", number=True), Column("Created", fixed=True))
 QUICK_S, SLOW_S, SLOWEST_S, WAITING_S = 1, 3, 10, 5
 QUICK_FOR_S, SLOW_FOR_S = 60, 600
 
@@ -26,10 +27,25 @@ def runs_table(runs: Sequence[ExecutionView], shown: Format) -> Markup:
     return html.table(COLUMNS, [_row(run, shown) for run in runs], "Executions")
 
 
+def brief_table(runs: Sequence[ExecutionView], shown: Format) -> Markup:
+    """Executions in a few columns, for a place beside others."""
+    rows = [
+        (
+            html.lines(html.link(run.number, "executions", {"execution": run.number}), html.text(run.title)),
+            widgets.state_badge(run),
+            html.lines(*shown.first_amounts(run.totals, 1)),
+            shown.instant(run.created_at),
+        )
+        for run in runs
+    ]
+    return html.table(BRIEF_COLUMNS, rows, "Latest executions")
+
+
 def run_line(run: ExecutionView, shown: Format, now: datetime) -> Markup:
     """State, risk and the bare facts of one execution in a line."""
     again = html.faint(f"attempt {run.attempt}", small=False) if run.attempt > 1 else ""
     return html.line(
+        html.strong(run.number),
         widgets.state_badge(run),
         widgets.risk_badge(run.risk),
         html.text(run.requested_by_name),
@@ -55,12 +71,11 @@ def poll_s(run: ExecutionView, now: datetime) -> int | None:
 
 
 def _row(run: ExecutionView, shown: Format) -> tuple[Cell, ...]:
-    amounts = html.lines(*(shown.amount(minor, currency) for currency, minor in sorted(run.totals.items())))
     return (
         html.link(run.number, "executions", {"execution": run.number}),
         html.lines(run.title, html.faint(run.input_name)),
         widgets.state_badge(run),
-        amounts,
+        html.lines(*shown.first_amounts(run.totals)),
         run.requested_by_name,
         Markup(f'<span class="to-num">{shown.instant(run.created_at)}</span>'),
         duration(run.duration_ms) if run.duration_ms is not None else "",

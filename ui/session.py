@@ -103,9 +103,9 @@ def open_page(*any_of: Permission) -> Here:
 
 def sign_in(username: str, password: str) -> security.SignInRefused | None:
     """Try a name and password; on success the next run is signed in and the cookie is on its way."""
-    desk = the_desk()
+    desk, address = the_desk(), st.context.ip_address or ""
     with desk.read(security.visitor()) as reading:
-        proof = security.prove(reading, username, password, st.context.ip_address or "")
+        proof = security.prove(reading, username, password, address)
     with desk.work(security.visitor()) as work:
         outcome = security.admit(work, proof)
     if isinstance(outcome, security.SignInRefused):
@@ -167,7 +167,8 @@ def still_here(here: Here) -> bool:
 
 
 def _look_up(desk: Desk) -> SessionView | None:
-    session_id, secret = st.session_state.get(SESSION, ""), st.context.cookies.get(COOKIE, "")
+    session_id, given = st.session_state.get(SESSION, ""), st.context.cookies.get(COOKIE)
+    secret = given if isinstance(given, str) else ""
     if not session_id and not secret:
         return None
     with desk.read(security.visitor()) as reading:

@@ -25,8 +25,7 @@ def frame(here: Here) -> None:
             )
             if chosen and chosen != here.session.org_id:
                 session.switch_organisation(here, chosen)
-                st.query_params.clear()
-                st.rerun()
+                navigation.go("")
         else:
             st.caption(here.around.name)
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):

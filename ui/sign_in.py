@@ -56,6 +56,7 @@ def _demo() -> None:
                     person.username,
                     key=f"demo_{person.username}",
                     icon=":material/person:",
+                    width=110,
                     on_click=_fill,
                     args=(person.username, person.password),
                     help=f"Fill in {person.name}'s name and password",

@@ -1,6 +1,6 @@
 """Stored files: sealed, content-addressed per organisation, with versions and owners."""
 
-from finops_core.files.queries import FileView, content, mine, of
+from finops_core.files.queries import FileView, check, content, mine, of
 from finops_core.files.rules import INPUT, OUTPUT, content_hash_of
 from finops_core.files.service import Download, download, expire, store, sweep
 
@@ -9,6 +9,7 @@ __all__ = [
     "OUTPUT",
     "Download",
     "FileView",
+    "check",
     "content",
     "content_hash_of",
     "download",

@@ -4,17 +4,21 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import Insert, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from finops_core import audit
 from finops_core.files import queries, rules
 from finops_core.files.models import file_reference, stored_file
 from finops_core.files.queries import FileView
+from finops_core.kernel.errors import Conflict
 from finops_core.kernel.ids import new_id
+from finops_core.kernel.permissions import Permission
 from finops_core.platform.crypto import seal_chunks
 from finops_core.platform.work import Work
 
 ORPHAN_AFTER = timedelta(days=1)
+VERSION_TRIES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,30 +44,25 @@ def store(
     """Keep content as a file of something; the caller has checked that the actor may.
 
     The same bytes twice are stored once; the same uploader's same name with another use is the next version.
-    ``FILE_STORE_FAILED`` when the bytes cannot be written; then nothing is kept.
+    ``FILE_STORE_FAILED`` when the bytes cannot be written; then nothing is kept. ``FILE_VERSION_BUSY`` when other
+    units keep taking the next version.
     """
-    file_id = _stored(work, content)
-    name = rules.shown_name(filename)
-    table = file_reference
-    same_name = table.c.org_id == work.org_id, table.c.uploaded_by == work.actor.id, table.c.name == name
-    version = int(work.scalar(select(func.max(table.c.version)).where(*same_name)) or 0) + 1
-    reference_id = new_id("fr")
+    sha256 = rules.content_hash_of(content)
+    file_id = _stored(work, content, sha256)
     facts: dict[str, Any] = {
-        "id": reference_id,
+        "id": new_id("fr"),
         "owner_kind": owner_kind,
         "owner_id": owner_id,
         "role": role,
-        "name": name,
+        "name": rules.shown_name(filename),
         "mime": mime,
-        "version": version,
         "uploaded_by": work.actor.id,
         "created_at": work.now,
     }
-    work.execute(insert(table).values(org_id=work.org_id, file_id=file_id, visible_to=visible_to, **facts))
-    sha256 = rules.content_hash_of(content)
+    version = _add_reference(work, {**facts, "file_id": file_id, "visible_to": visible_to})
     detail = {"owner": f"{owner_kind}:{owner_id}", "role": role, "version": version, "bytes": len(content)}
-    audit.record(work, "file.stored", f"file:{reference_id}", after=sha256, detail=detail)
-    return FileView(**facts, size_bytes=len(content), sha256=sha256, available=True)
+    audit.record(work, "file.stored", f"file:{facts['id']}", after=sha256, detail=detail)
+    return FileView(**facts, version=version, size_bytes=len(content), sha256=sha256, available=True)
 
 
 def download(work: Work, reference_id: str) -> Download:
@@ -75,24 +74,34 @@ def download(work: Work, reference_id: str) -> Download:
 
 
 def expire(work: Work, older_than_days: int) -> int:
-    """Destroy the data keys of content stored before then: how many. Rows, hashes and audit stay (D07, L18)."""
+    """Destroy the data keys of content nobody has stored again since then: how many. Needs ``WORKER_ACT``.
+
+    Without its key content cannot be read by anyone (crypto-shredding). Rows, hashes and audit stay (D07). The
+    sealed bytes go with the next ``sweep``, not here: should this unit not commit, they must still be there.
+    """
+    work.require(Permission.WORKER_ACT)
     before = work.now - timedelta(days=older_than_days)
     table = stored_file
     due = table.c.org_id == work.org_id, table.c.created_at < before, table.c.data_key.is_not(None)
-    rows = work.rows(select(table.c.id, table.c.stored_name, table.c.sha256).where(*due))
-    for row in rows:
+    # Locked first, then asked for references: whoever stores the same bytes meanwhile waits here or is seen below.
+    locked = work.rows(select(table.c.id, table.c.sha256).where(*due).order_by(table.c.id).with_for_update())
+    in_use = file_reference.c.org_id == work.org_id, file_reference.c.created_at >= before
+    used = {row.file_id for row in work.rows(select(file_reference.c.file_id).where(*in_use).distinct())}
+    expired = [row for row in locked if row.id not in used]
+    for row in expired:
         one = table.c.org_id == work.org_id, table.c.id == row.id
         work.execute(update(table).where(*one).values(data_key=None, shredded_at=work.now))
         audit.record(work, "file.shredded", f"stored_file:{row.id}", before=row.sha256)
-        work.ports.file_store.delete(row.stored_name)
-    return len(rows)
+    return len(expired)
 
 
 def sweep(work: Work) -> int:
-    """Remove stored bytes no row knows, left by units that never committed: how many. Inside ``across_orgs``.
+    """Remove stored bytes no row can open: how many. Inside ``across_orgs``. Needs ``WORKER_ACT``.
 
-    Bytes are put before their rows commit, so only those sealed more than a day ago are taken for orphans.
+    They were left by units that never committed, or their key was destroyed. Bytes are put before their rows
+    commit, so only those sealed more than a day ago are taken for orphans.
     """
+    work.require(Permission.WORKER_ACT)
     known = set(queries.known_names(work))
     before = work.now - ORPHAN_AFTER
     orphans = [
@@ -105,22 +114,59 @@ def sweep(work: Work) -> int:
     return len(orphans)
 
 
-def _stored(work: Work, content: bytes) -> str:
-    sha256 = rules.content_hash_of(content)
+def _stored(work: Work, content: bytes, sha256: str) -> str:
+    """The id of the stored file with this content; its bytes are sealed and written unless they are there."""
     table = stored_file
     same = table.c.org_id == work.org_id, table.c.sha256 == sha256
-    there = work.first(select(table.c.id, table.c.data_key).where(*same))
-    if there is not None and there.data_key is not None:
-        return str(there.id)
-    file_id = str(there.id) if there is not None else new_id("file")
+    found = select(table.c.id, table.c.data_key, table.c.stored_name).where(*same).with_for_update()
+    there = work.first(found)
+    if there is None:
+        file_id = new_id("file")
+        row = {"org_id": work.org_id, "id": file_id, "sha256": sha256, "size_bytes": len(content)}
+        sealed = _sealed(work, content, sha256, file_id)
+        if _inserted(work, insert(table).values(**row, **sealed, created_at=work.now)):
+            return file_id
+        # Another unit has just stored the same bytes; the ones written here are left to ``sweep``.
+        there = work.rows(found)[0]
+    if there.data_key is None or not work.ports.file_store.exists(there.stored_name):
+        work.execute(update(table).where(*same).values(**_sealed(work, content, sha256, str(there.id))))
+    return str(there.id)
+
+
+def _sealed(work: Work, content: bytes, sha256: str, file_id: str) -> dict[str, Any]:
+    """Seal and write; the columns that tell how to open it again."""
     # A name of its own for each sealing: another unit's bytes, sealed with another key, are never overwritten.
     name = rules.stored_name(work.org_id, sha256, new_id(rules.SEALING))
     key, sealed_key = work.ports.vault.new_data_key(queries.key_place(file_id))
     work.ports.file_store.put(name, seal_chunks(key, iter([content]), name))
-    if there is not None:
-        one = table.c.org_id == work.org_id, table.c.id == file_id
-        work.execute(update(table).where(*one).values(stored_name=name, data_key=sealed_key, shredded_at=None))
-        return file_id
-    values = {"org_id": work.org_id, "id": file_id, "sha256": sha256, "size_bytes": len(content), "stored_name": name}
-    work.execute(insert(table).values(**values, data_key=sealed_key, created_at=work.now, shredded_at=None))
-    return file_id
+    return {"stored_name": name, "data_key": sealed_key, "shredded_at": None}
+
+
+def _add_reference(work: Work, facts: dict[str, Any]) -> int:
+    """Insert the reference as the uploader's next version of that name; the version."""
+    table = file_reference
+    same_name = (
+        table.c.org_id == work.org_id,
+        table.c.uploaded_by == facts["uploaded_by"],
+        table.c.name == facts["name"],
+    )
+    newest = select(func.max(table.c.version)).where(*same_name)
+    for _ in range(VERSION_TRIES):
+        version = int(work.scalar(newest) or 0) + 1
+        if _inserted(work, insert(table).values(org_id=work.org_id, version=version, **facts)):
+            return version
+    raise Conflict(
+        "FILE_VERSION_BUSY",
+        f"{facts['name']} is being stored many times at once.",
+        hint="Try again in a moment, or give the file another name.",
+    )
+
+
+def _inserted(work: Work, statement: Insert) -> bool:
+    """Insert, unless another unit was there first with the same unique values."""
+    try:
+        with work.savepoint():
+            work.execute(statement)
+    except IntegrityError:
+        return False
+    return True

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from zoneinfo import ZoneInfo
 
-from finops_core import approvals, operations, payouts
+from finops_core import approvals, operations, payouts, reference
 from finops_core.kernel.permissions import Permission
 from finops_core.operations import ExecutionFilter, PublicState
-from finops_core.payouts import PayoutState
 from finops_core.platform.work import Reading
 
 WEEK = timedelta(days=7)
@@ -50,15 +50,19 @@ class HomeView:
 
 
 def home(reading: Reading) -> HomeView:
-    """Waiting for me, running, paid this week, failed this week, in doubt; each counts only what the person may see."""
+    """Waiting for me, running, paid this week, failed this week, in doubt; each counts only what the person may see.
+
+    Every figure is that of the rows its link leads to. So a week begins with the organisation's day seven days ago,
+    and an execution belongs to the day it was made, as in the list's filters.
+    """
     reading.require(Permission.HOME_VIEW)
-    week_ago = reading.now - WEEK
+    since = _week_ago(reading)
+    day = {"since": since.date().isoformat()}
     running = operations.executions(reading, ExecutionFilter(public=PublicState.RUNNING), limit=0).total
-    failed = ExecutionFilter(public=PublicState.FAILED, submitted=True, ended_since=week_ago)
+    failed = ExecutionFilter(public=PublicState.FAILED, since=since)
     failures = operations.executions(reading, failed, limit=0).total
-    counts = payouts.counts(reading)
-    doubtful = counts.get(PayoutState.IN_DOUBT, 0) + counts.get(PayoutState.NEEDS_REVIEW, 0)
-    paid = payouts.paid_since(reading, week_ago)
+    doubtful = payouts.doubtful(reading)
+    paid = payouts.paid_since(reading, since)
     return HomeView(
         reading.now,
         (
@@ -69,11 +73,11 @@ def home(reading: Reading) -> HomeView:
                 "Paid in 7 days",
                 paid.count,
                 "executions",
-                {"operation": "payouts.stripe_balance", "state": "completed"},
+                {"operation": "payouts.stripe_balance", **day},
                 Tone.GOOD,
                 paid.amounts,
             ),
-            Figure("failed", "Failed in 7 days", failures, "executions", {"state": "failed"}, _bad(failures)),
+            Figure("failed", "Failed in 7 days", failures, "executions", {"state": "failed", **day}, _bad(failures)),
             Figure("in_doubt", "In doubt", doubtful, "executions", {"payouts": "in_doubt"}, _bad(doubtful)),
         ),
     )
@@ -91,6 +95,12 @@ def _waiting(reading: Reading) -> Figure:
     mine = operations.executions(reading, ExecutionFilter(public=PublicState.PENDING, mine=True), limit=0).total
     tone = Tone.WAITING if mine else Tone.NEUTRAL
     return Figure("waiting", "Mine, pending", mine, "executions", {"state": "pending", "mine": "true"}, tone)
+
+
+def _week_ago(reading: Reading) -> datetime:
+    zone = ZoneInfo(reference.organisation(reading).zone)
+    day = (reading.now.astimezone(zone) - WEEK).date()
+    return datetime(day.year, day.month, day.day, tzinfo=zone)
 
 
 def _bad(count: int) -> Tone:

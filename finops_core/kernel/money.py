@@ -11,7 +11,7 @@ MAX_MINOR = 2**53 - 1
 """The largest amount either side of zero: what a JSON number holds exactly (RFC 8785 refuses more)."""
 
 MAX_DECIMAL_TEXT = 40
-_PLAIN_DECIMAL = re.compile(r"(-?)([0-9]+)(?:\.([0-9]+))?", re.ASCII)
+_PLAIN_DECIMAL = re.compile(r"(-?)([0-9]+)(?:\.([0-9]+))?")
 
 
 @dataclass(frozen=True, slots=True)

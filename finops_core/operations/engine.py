@@ -275,8 +275,10 @@ def _refusal(
         return Conflict("PREPARER_LEFT", f"{seen.requested_by_name} is no longer active.", hint=_AGAIN)
     if _tampered(work, op, seen, plan):
         return _plan_changed(seen)
-    if not seen.approval_required:
-        return None
+    return _approval_refusal(work, seen) if seen.approval_required else None
+
+
+def _approval_refusal(work: Work, seen: ExecutionView) -> FinOpsError | None:
     approvers = approvals.approved_by(work, SUBJECT, seen.id, seen.plan_hash)
     if not approvers:
         return Conflict("APPROVAL_VOID", f"The approval of {seen.number} does not hold any more.", hint=_AGAIN)

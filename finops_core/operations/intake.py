@@ -127,7 +127,7 @@ def _check_text(content: bytes, faults: Faults) -> None:
         )
         return
     position = _first_bad_byte(content)
-    if position is not None:
+    if position >= 0:
         faults.add(
             "FILE_NOT_UTF8",
             f"Byte {position + 1:,} (hexadecimal {content[position]:02X}) is not UTF-8. Choose “CSV UTF-8” when you "
@@ -136,8 +136,8 @@ def _check_text(content: bytes, faults: Faults) -> None:
         )
 
 
-def _first_bad_byte(content: bytes) -> int | None:
-    """Where strict UTF-8 ends, counted from 0. In pieces: one emoji makes the text of a file four times its size."""
+def _first_bad_byte(content: bytes) -> int:
+    """Where strict UTF-8 ends, or -1. In pieces: one emoji makes the text of a file four times its size."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     for start in range(0, len(content), _PIECE_BYTES):
         kept, _ = decoder.getstate()
@@ -146,7 +146,7 @@ def _first_bad_byte(content: bytes) -> int | None:
             decoder.decode(content[start:end], final=end >= len(content))
         except UnicodeDecodeError as error:
             return start - len(kept) + error.start
-    return None
+    return -1
 
 
 def _line_of(content: bytes, position: int) -> int:

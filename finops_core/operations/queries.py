@@ -93,10 +93,8 @@ class ExecutionFilter:
     public: PublicState | None = None
     operation_id: str = ""
     mine: bool = False
-    submitted: bool = False
     since: datetime | None = None
     until: datetime | None = None
-    ended_since: datetime | None = None
     ids: tuple[str, ...] | None = None
 
 
@@ -258,25 +256,21 @@ def _conditions(reading: Reading, wanted: ExecutionFilter) -> list[ColumnElement
     table = models.execution
     conditions: list[ColumnElement[bool]] = []
     if wanted.text:
-        like = f"%{wanted.text.lower()}%"
         fields = (table.c.number, table.c.title, table.c.input_name)
-        conditions.append(or_(*(func.lower(field).like(like) for field in fields)))
+        text = wanted.text.lower()
+        conditions.append(or_(*(func.lower(field).contains(text, autoescape=True) for field in fields)))
     if wanted.public:
         conditions.append(table.c.public_state == wanted.public)
     if wanted.operation_id:
         conditions.append(table.c.operation_id == wanted.operation_id)
     if wanted.mine:
         conditions.append(table.c.requested_by == reading.actor.id)
-    if wanted.submitted:
-        conditions.append(table.c.submitted_at.is_not(None))
     if wanted.since:
         conditions.append(table.c.created_at >= wanted.since)
     if wanted.until:
         conditions.append(table.c.created_at < wanted.until)
     if wanted.ids is not None:
         conditions.append(table.c.id.in_(wanted.ids))
-    if wanted.ended_since:
-        conditions.append(table.c.ended_at >= wanted.ended_since)
     return conditions
 
 

@@ -54,11 +54,11 @@ PUBLIC: Mapping[State, PublicState] = {
 }
 
 _NEXT: Mapping[State, frozenset[State]] = {
-    _S.PLANNING: frozenset({_S.READY, _S.FAILED, _S.CANCELLED, _S.PLANNING}),
+    _S.PLANNING: frozenset({_S.READY, _S.FAILED, _S.CANCELLED}),
     _S.READY: frozenset({_S.AWAITING_APPROVAL, _S.QUEUED, _S.CANCELLED, _S.PLANNING}),
     _S.AWAITING_APPROVAL: frozenset({_S.QUEUED, _S.REJECTED, _S.CANCELLED, _S.EXPIRED, _S.PLANNING}),
-    _S.QUEUED: frozenset({_S.RUNNING, _S.CANCELLED, _S.SUPERSEDED, _S.FAILED, _S.EXPIRED}),
-    _S.RUNNING: frozenset({_S.COMPLETED, _S.FAILED, _S.CANCELLED, _S.TIMED_OUT, _S.INTERRUPTED, _S.RUNNING}),
+    _S.QUEUED: frozenset({_S.RUNNING, _S.CANCELLED, _S.SUPERSEDED, _S.FAILED}),
+    _S.RUNNING: frozenset({_S.COMPLETED, _S.FAILED, _S.CANCELLED, _S.TIMED_OUT, _S.INTERRUPTED}),
     _S.SUPERSEDED: frozenset({_S.PLANNING}),
     _S.EXPIRED: frozenset({_S.PLANNING}),
 }

@@ -12,7 +12,7 @@ from finops_core import approvals, audit, files, reference
 from finops_core.kernel.errors import Conflict, FinOpsError, Invalid, NotAllowed
 from finops_core.kernel.faults import Fault
 from finops_core.kernel.ids import new_id
-from finops_core.kernel.operation import Operation
+from finops_core.kernel.operation import NoParameters, Operation
 from finops_core.kernel.permissions import Permission
 from finops_core.operations import models, queries, rules
 from finops_core.operations.intake import read_sheet
@@ -254,13 +254,20 @@ def _read_params(op: Operation, params: Mapping[str, object]) -> tuple[BaseModel
         faults = [
             Fault(
                 "PARAMETER_BAD",
-                f"{item['msg']}.",
+                _told(op, item),
                 column=".".join(str(part) for part in item["loc"]) or None,
                 value=str(item.get("input", ""))[:_VALUE_CHARS],
             )
             for item in error.errors(include_url=False)
         ]
-        return BaseModel.model_construct(), faults
+        return NoParameters(), faults
+
+
+def _told(op: Operation, item: Mapping[str, Any]) -> str:
+    # A pattern is no sentence; what the form says beside the field is.
+    field = op.parameters.model_fields.get(str(next(iter(item["loc"]), "")))
+    described = field.description if field and item["type"] == "string_pattern_mismatch" else None
+    return described or f"{item['msg']}."
 
 
 def _read_file(work: Work, op: Operation, upload: Upload | None) -> list[Fault]:

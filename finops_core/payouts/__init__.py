@@ -1,6 +1,6 @@
 """Paying out a provider's balance, crash-safe: planned, approved, sent once, looked up when in doubt."""
 
-from finops_core.payouts.queries import Paid, PayoutView, counts, doubtful_executions, paid_since, rows
+from finops_core.payouts.queries import Paid, PayoutView, doubtful, doubtful_executions, paid_since, rows
 from finops_core.payouts.rules import PayoutState
 
-__all__ = ["Paid", "PayoutState", "PayoutView", "counts", "doubtful_executions", "paid_since", "rows"]
+__all__ = ["Paid", "PayoutState", "PayoutView", "doubtful", "doubtful_executions", "paid_since", "rows"]

@@ -51,6 +51,8 @@ class Batch:
                 level = LogLevel.INFO if state is PayoutState.CREATED else LogLevel.WARN
                 self.context.log(level, f"Row {row.row_no}: {state.value.replace('_', ' ')}.", row=row.row_no)
             self.context.progress(index, total, f"{index} of {total} rows")
+        waited_ms = round(self.provider_s * 1000)
+        self.context.log(LogLevel.INFO, f"Waited {waited_ms:,} ms for the provider.", provider_ms=waited_ms)
 
     def _settle_row(self, row: Unsettled) -> PayoutState:
         if row.state in rules.UNSETTLED:

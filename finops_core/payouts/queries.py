@@ -1,15 +1,16 @@
 """Reads of payouts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, func, select
+from sqlalchemy import ColumnElement, Row, and_, func, or_, select
 
 from finops_core import operations
 from finops_core.operations.models import execution
 from finops_core.operations.queries import visible
+from finops_core.operations.rules import FINAL
 from finops_core.payouts.models import payout
 from finops_core.payouts.rules import LIVE, UNSETTLED, PayoutState
 from finops_core.platform.work import Reading
@@ -67,11 +68,12 @@ def batch(reading: Reading, execution_id: str, attempt: int) -> tuple[Unsettled,
     return tuple(_unsettled(row) for row in reading.rows(select(payout).where(*mine).order_by(payout.c.row_no)))
 
 
-def unsettled(reading: Reading, ended: Sequence[str], limit: int = 100) -> tuple[Unsettled, ...]:
-    """Payouts whose call had no clear answer, oldest first, of executions in one of the ``ended`` states."""
-    over = select(execution.c.id).where(execution.c.org_id == reading.org_id, execution.c.state.in_(ended))
-    mine = payout.c.org_id == reading.org_id, payout.c.state.in_(sorted(UNSETTLED)), payout.c.execution_id.in_(over)
-    found = reading.rows(select(payout).where(*mine).order_by(payout.c.first_sent_at).limit(limit))
+def left_over(reading: Reading, limit: int = 1_000) -> tuple[Unsettled, ...]:
+    """Payouts of executions that have ended: sent without a clear answer, or never sent. Oldest first."""
+    over = select(execution.c.id).where(execution.c.org_id == reading.org_id, execution.c.state.in_(sorted(FINAL)))
+    states = payout.c.state.in_(sorted(UNSETTLED | {PayoutState.APPROVED}))
+    mine = payout.c.org_id == reading.org_id, states, payout.c.execution_id.in_(over)
+    found = reading.rows(select(payout).where(*mine).order_by(payout.c.created_at, payout.c.id).limit(limit))
     return tuple(_unsettled(row) for row in found)
 
 
@@ -83,31 +85,36 @@ class Paid:
     amounts: Mapping[str, int]
 
 
-def counts(reading: Reading) -> Mapping[PayoutState, int]:
-    """How many payouts stand in each state, of executions this person may see."""
-    per_state = select(payout.c.state, func.count().label("many")).where(*_seen(reading)).group_by(payout.c.state)
-    return {PayoutState(row.state): int(row.many) for row in reading.rows(per_state)}
+def doubtful(reading: Reading) -> int:
+    """How many payouts nobody can be sure of, of executions this person may see."""
+    return int(reading.scalar(select(func.count()).select_from(payout).where(*_doubtful(reading))) or 0)
 
 
 def doubtful_executions(reading: Reading, limit: int = 200) -> tuple[str, ...]:
-    """Ids of executions with payouts nobody can be sure of, newest first."""
-    states = payout.c.state.in_((PayoutState.IN_DOUBT, PayoutState.NEEDS_REVIEW, PayoutState.SUBMITTING))
-    ids = select(payout.c.execution_id).where(*_seen(reading), states).group_by(payout.c.execution_id)
+    """Ids of the executions those payouts belong to, newest first."""
+    ids = select(payout.c.execution_id).where(*_doubtful(reading)).group_by(payout.c.execution_id)
     return tuple(row.execution_id for row in reading.rows(ids.order_by(payout.c.execution_id.desc()).limit(limit)))
 
 
 def paid_since(reading: Reading, since: datetime) -> Paid:
-    """What was paid out since an instant: everything sent since then that exists at the provider."""
-    live = payout.c.state.in_(sorted(LIVE)), payout.c.first_sent_at >= since
+    """What exists at the provider of executions made since an instant, of those this person may see."""
+    live = payout.c.state.in_(sorted(LIVE))
     sums = select(payout.c.currency, func.count().label("many"), func.sum(payout.c.amount_minor).label("minor")).where(
-        *_seen(reading), *live
+        *_seen(reading, execution.c.created_at >= since), live
     )
     found = reading.rows(sums.group_by(payout.c.currency).order_by(payout.c.currency))
     return Paid(sum(int(row.many) for row in found), {row.currency: int(row.minor) for row in found})
 
 
-def _seen(reading: Reading) -> tuple[ColumnElement[bool], ...]:
-    mine = select(execution.c.id).where(execution.c.org_id == reading.org_id, visible(reading))
+def _doubtful(reading: Reading) -> tuple[ColumnElement[bool], ...]:
+    over = select(execution.c.id).where(execution.c.org_id == reading.org_id, execution.c.state.in_(sorted(FINAL)))
+    open_end = payout.c.state == PayoutState.SUBMITTING, payout.c.execution_id.in_(over)
+    states = payout.c.state.in_((PayoutState.IN_DOUBT, PayoutState.NEEDS_REVIEW))
+    return (*_seen(reading), or_(states, and_(*open_end)))
+
+
+def _seen(reading: Reading, *more: ColumnElement[bool]) -> tuple[ColumnElement[bool], ...]:
+    mine = select(execution.c.id).where(execution.c.org_id == reading.org_id, visible(reading), *more)
     return payout.c.org_id == reading.org_id, payout.c.execution_id.in_(mine)
 
 

@@ -119,20 +119,28 @@ def load_master_key(text: str, data_dir: Path, *, may_create: bool) -> bytes:
             )
         data_dir.mkdir(parents=True, exist_ok=True)
         _write_once(path, secrets.token_bytes(KEY_BYTES).hex())
-    return _from_hex(path.read_text(encoding="ascii").strip())
+    return _from_hex(path.read_text(encoding="ascii", errors="replace").strip())
 
 
 def _write_once(path: Path, text: str) -> None:
-    # Two processes may start at once: the first link wins and both read the same file afterwards.
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.touch(mode=0o600)
-    draft.write_text(text, encoding="ascii")
+    # Two may start at once: the first link wins and both read the same file afterwards. On the disk before its first
+    # use, since a key lost in a power cut takes everything sealed with it along.
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:  # noqa: PTH123
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
     try:
         os.link(draft, path)
     except FileExistsError:
         pass
     finally:
         draft.unlink()
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def _from_hex(text: str) -> bytes:

@@ -85,7 +85,7 @@ def open_owner_engine(settings: Settings) -> Engine:
 
 
 def _sqlite(url: str, *, read_only: bool) -> Engine:
-    engine = create_engine(url, pool_size=8, max_overflow=24, pool_reset_on_return="rollback")
+    engine = create_engine(url, pool_size=8, max_overflow=24, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _record: ConnectionPoolEntry) -> None:
@@ -104,7 +104,7 @@ def _sqlite(url: str, *, read_only: bool) -> Engine:
 
 def _postgres(url: str, *, read_only: bool) -> Engine:
     if not read_only:
-        return create_engine(url, pool_size=8, max_overflow=24, pool_pre_ping=True)
+        return create_engine(url, pool_size=8, max_overflow=24, pool_pre_ping=True, hide_parameters=True)
     # One snapshot for all statements of a reading, as SQLite's readers have; a transaction that only reads never
     # fails for it.
     engine = create_engine(url, pool_size=8, max_overflow=24, pool_pre_ping=True, isolation_level="REPEATABLE READ")

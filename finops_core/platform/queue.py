@@ -102,24 +102,23 @@ def enqueue(
     """
     job_id = new_id("job")
     key = key or job_id
-    added = work.execute(
-        _insert_new(work, job).values(
-            id=job_id,
-            org_id=work.org_id if org_id is None else org_id,
-            kind=kind,
-            key=key,
-            payload=json.dumps(payload, sort_keys=True),
-            state=JobState.QUEUED,
-            run_at_ms=now_ms() + int(delay_s * 1000),
-            lease_owner="",
-            lease_until_ms=0,
-            fence=0,
-            attempts=0,
-            last_error="",
-            created_at=work.now,
-        )
-    )
-    return job_id if added.rowcount == 1 else None
+    row = {
+        "id": job_id,
+        "org_id": work.org_id if org_id is None else org_id,
+        "kind": kind,
+        "key": key,
+        "payload": json.dumps(payload, sort_keys=True),
+        "state": JobState.QUEUED,
+        "run_at_ms": now_ms() + int(delay_s * 1000),
+        "lease_owner": "",
+        "lease_until_ms": 0,
+        "fence": 0,
+        "attempts": 0,
+        "last_error": "",
+        "created_at": work.now,
+    }
+    added = _insert_unless_there(work, job, row)
+    return job_id if added else None
 
 
 def claim(work: Work, owner: str, lease_s: float, kinds: tuple[str, ...] = ()) -> Claim | None:
@@ -199,8 +198,8 @@ def acquire_lease(work: Work, name: str, owner: str, lease_s: float) -> int | No
     row = work.first(select(lease).where(lease.c.name == name).with_for_update())
     until = now_ms() + int(lease_s * 1000)
     if row is None:
-        added = work.execute(_insert_new(work, lease).values(name=name, owner=owner, until_ms=until, fence=1))
-        return 1 if added.rowcount == 1 else None
+        added = _insert_unless_there(work, lease, {"name": name, "owner": owner, "until_ms": until, "fence": 1})
+        return 1 if added else None
     if row.owner == owner:
         work.execute(update(lease).where(lease.c.name == name).values(until_ms=until))
         return int(row.fence)
@@ -223,12 +222,12 @@ def lease_age_s(reading: Reading, name: str) -> float | None:
     return None if until is None else until / 1000
 
 
-def _insert_new(work: Work, table: Table) -> sqlite.Insert | postgresql.Insert:
+def _insert_unless_there(work: Work, table: Table, row: Mapping[str, Any]) -> bool:
     # Not "look, then insert": on PostgreSQL two units can both look before either inserts, and the second would fail
     # with everything else it did.
-    if work.dialect == "sqlite":
-        return sqlite.insert(table).on_conflict_do_nothing()
-    return postgresql.insert(table).on_conflict_do_nothing()
+    dialect = sqlite if work.dialect == "sqlite" else postgresql
+    added = dialect.insert(table).values(**row).on_conflict_do_nothing().returning(*table.primary_key.columns)
+    return work.execute(added).first() is not None
 
 
 def _mine(held: Claim) -> tuple[Any, ...]:

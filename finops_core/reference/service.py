@@ -1,9 +1,12 @@
 """Verbs on organisations and number series."""
 
-from zoneinfo import ZoneInfo
+from zoneinfo import available_timezones
 
 from sqlalchemy import insert, select, update
 
+from finops_core.kernel.business_days import add_business_days
+from finops_core.kernel.currencies import exponent
+from finops_core.kernel.errors import Invalid
 from finops_core.kernel.ids import new_id
 from finops_core.platform.work import Work
 from finops_core.reference.models import number_series, organisation
@@ -12,8 +15,14 @@ from finops_core.reference.models import number_series, organisation
 def add_organisation(
     work: Work, *, slug: str, name: str, base_currency: str, country: str, zone: str, locale: str
 ) -> str:
-    """A new organisation's id. Only set-up and seeding call this, as the installation itself."""
-    ZoneInfo(zone)  # an unknown zone must fail here, not on a page
+    """A new organisation's id. Only set-up and seeding call this, as the installation itself.
+
+    ``CURRENCY_UNKNOWN``, ``CALENDAR_UNKNOWN``, ``ZONE_UNKNOWN``: they must fail here, not on a page.
+    """
+    exponent(base_currency)
+    add_business_days(work.now.date(), 1, country)
+    if zone not in available_timezones():
+        raise Invalid("ZONE_UNKNOWN", f"There is no time zone {zone[:60]}.", hint="Write it like Europe/Berlin.")
     org_id = new_id("org")
     work.execute(
         insert(organisation).values(

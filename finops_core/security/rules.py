@@ -99,8 +99,8 @@ def plain_address(address: str) -> str:
 def locked_until(failures: Sequence[datetime], allowed: int, window: timedelta) -> datetime | None:
     """Until when attempts are refused, given the failures inside the window, newest first; None when they are not.
 
-    The lock ends when the failure that filled it leaves the window. Attempts made while locked are no failures, so
-    nobody can be kept out for ever by somebody who keeps trying.
+    A sliding window: the lock ends when the oldest of the failures that made it leaves the window. Attempts made while
+    locked are no failures, so nobody can be kept out for ever by somebody who keeps trying.
     """
     return failures[allowed - 1] + window if len(failures) >= allowed else None
 

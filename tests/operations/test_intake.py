@@ -1,5 +1,7 @@
 """Intake: a good file becomes a sheet, a wrong one every fault by row and column, and no bytes make it raise."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -219,7 +221,7 @@ def test_more_rows_than_allowed_are_one_fault():
 def test_a_cell_at_the_limit_is_read_and_one_past_it_is_not():
     spec = spec_of(columns=(Column("note", cells.text(5000)),))
 
-    assert sheet_of("note\n" + "x" * 4096, spec).columns["note"] == ["x" * 4096]
+    assert sheet_of("note\n" + "x" * 4096 + "\n", spec).columns["note"] == ["x" * 4096]
     assert places(faults_of("note\nok\n" + "x" * 4097, spec)) == [("CELL_TOO_LONG", 3, "note")]
 
 
@@ -272,6 +274,14 @@ def test_the_second_look_sees_every_column_of_the_spec_even_an_absent_one():
     assert seen == [{"amount": "1", "currency": "EUR", "pay_on": None}]
 
 
+def test_the_second_look_is_spared_rows_with_a_bad_cell():
+    seen = []
+
+    faults_of("amount,currency\nx,EUR\n2,EUR\n", spec_of(check_row=lambda row: seen.append(row["amount"]) or []))
+
+    assert seen == ["2"]
+
+
 def test_values_that_may_stand_only_once_are_compared_as_read():
     spec = spec_of(unique=("pay_on", "currency"))
 
@@ -296,6 +306,36 @@ def test_what_a_file_says_cannot_write_a_second_line_into_a_message():
 
 def test_a_long_value_is_cut_to_80_characters():
     assert faults_of("currency,amount\nEUR," + "9" * 200)[0].value == "9" * 80
+
+
+MEASURE = """
+import resource, sys
+from finops_core.operations.intake import read_sheet
+from finops_core.operations.operations import CSV_TOTALS
+content = sys.stdin.buffer.read()
+read_sheet(content[:1000], "a.csv", CSV_TOTALS.file, 60 * 2**20)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+result = read_sheet(content, "a.csv", CSV_TOTALS.file, 60 * 2**20)
+print(len(result), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("row", "rows", "results"),
+    [("EUR,{n}.50,{pad}\n", 100_000, 100_000), ("Z{n},{n}x,{pad}\n", 100_000, 200_000), (",", 50 * 2**20, 1)],
+    ids=["good rows", "two faults a row", "50 MB of delimiters"],
+)
+def test_a_large_file_takes_less_than_150_mb_more_memory(row, rows, results):
+    body = row * rows if row == "," else "".join(row.format(n=n, pad="x" * 85) for n in range(rows))
+
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE], input=f"currency,amount,memo\n{body}".encode(), capture_output=True, check=True
+    )
+
+    count, kibibytes = map(int, done.stdout.split())
+    assert count == results
+    assert kibibytes * (1 if sys.platform != "darwin" else 1 / 1024) < 150 * 1024
 
 
 # Properties

@@ -76,17 +76,10 @@ def missing(engine: Engine) -> list[str]:
 
 
 def test_no_kind_of_change_reaches_an_append_only_row(engine: Engine):
-    passed = []
-
-    for name, statement in changes_for(engine).items():
-        try:
+    for statement in changes_for(engine).values():
+        with pytest.raises(DBAPIError, match="chronicle is append-only"):
             run(engine, statement)
-        except DBAPIError as refusal:
-            assert "chronicle is append-only" in str(refusal), name
-        else:
-            passed.append(name)
 
-    assert passed == []
     with engine.begin() as connection:
         rows = connection.exec_driver_sql("SELECT * FROM chronicle").all()
     assert [tuple(row) for row in rows] == [("a", 1, "first", 1)]

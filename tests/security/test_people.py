@@ -25,7 +25,7 @@ def test_a_person_is_found_by_the_name_however_it_was_typed(here: Town):
         security.add_person(work, "ben", "Ben", "")
 
     assert (refused.kind, refused.code) == ("conflict", "USERNAME_TAKEN")
-    assert refused.__cause__ is None, "the database's message repeats the row"
+    assert refused.__suppress_context__, "the database's message repeats the row"
 
 
 @pytest.mark.parametrize(

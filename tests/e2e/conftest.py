@@ -1,0 +1,80 @@
+"""One app for the whole folder, one browser, and a fresh browser context for each person of each test."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage
+
+from finops_core.api.session import COOKIE
+from tests.e2e.backstage import Backstage
+from tests.e2e.screens import SIZES, WAIT_MS, Screen
+from tests.webapp import WebApp, running_app
+
+UPLOAD_MAX_BYTES = 512 * 1024
+Visit = Callable[..., Screen]
+
+
+@pytest.fixture(scope="session")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebApp]:
+    """The real app with worker and sandbox; tests in it must not count on being alone."""
+    with running_app(tmp_path_factory.mktemp("app"), upload_max_bytes=UPLOAD_MAX_BYTES) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def backstage(app: WebApp) -> Backstage:
+    return Backstage(app)
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Visit]:
+    """``visit(app, path)`` opens an address in a browser of its own; with a cookie as whoever it belongs to.
+
+    At the end of the test no script of a page may have failed.
+    """
+    contexts: list[BrowserContext] = []
+    screens: list[Screen] = []
+
+    def open_(app: WebApp, path: str | None = "", *, cookie: str = "", size: str = "desktop", scheme: str = "light"):
+        phone = size == "phone"
+        context = browser.new_context(
+            viewport=SIZES[size],  # type: ignore[arg-type]
+            color_scheme=scheme,  # type: ignore[arg-type]
+            is_mobile=phone,
+            has_touch=phone,
+            accept_downloads=True,
+        )
+        contexts.append(context)
+        context.set_default_timeout(WAIT_MS)
+        if cookie:
+            context.add_cookies([{"name": COOKIE, "value": cookie, "url": app.url}])
+        screen = Screen(app, context.new_page(), size, scheme)
+        screen.page.on("pageerror", lambda error: screen.troubles.append(str(error)))
+        screen.page.on("console", lambda message: screen.troubles.extend(_complaint(message)))
+        screens.append(screen)
+        if path is not None:
+            screen.open(path)
+        return screen
+
+    yield open_
+    troubles = [trouble for screen in screens for trouble in screen.troubles]
+    for context in contexts:
+        context.close()
+    assert troubles == []
+
+
+@pytest.fixture
+def enter(app: WebApp, backstage: Backstage, visit: Visit) -> Callable[..., Screen]:
+    """``enter("ana", "run")``: that person, already signed in, at that address of the app."""
+
+    def open_(who: str, path: str = "", **how: str) -> Screen:
+        return visit(app, path, cookie=backstage.cookie(who), **how)
+
+    return open_
+
+
+def _complaint(message: ConsoleMessage) -> list[str]:
+    # A refused request is the server's to judge, not a mistake in a script; tests look at answers themselves.
+    if message.type != "error" or message.text.startswith("Failed to load resource"):
+        return []
+    return [message.text]

@@ -1,0 +1,64 @@
+"""The frame around every page: the menu by role, the strip of test mode, the organisation."""
+
+import pytest
+
+from finops_core import security
+from tests.pages.conftest import shown
+from ui.navigation import ROOMS, rooms_for
+from ui.session import SESSION
+
+EVERYBODY = {"Home"}
+MENUS = {
+    "ana": EVERYBODY | {"Upload & run", "Executions"},
+    "ben": EVERYBODY | {"Executions", "Approvals"},
+    "carla": EVERYBODY | {"Executions", "Approvals", "Audit"},
+    "dan": EVERYBODY | {"Executions", "Approvals", "Audit"},
+    "eva": EVERYBODY | {"Executions", "Approvals", "Audit"},
+    "adam": EVERYBODY | {"Executions", "Audit"},
+}
+
+
+@pytest.mark.parametrize("who", sorted(MENUS))
+def test_the_menu_holds_what_the_role_may_see(world, at, who):
+    screen = at(who)
+    with world.desk.read(security.visitor()) as reading:
+        session = security.session_of(reading, session_id=screen.session_state[SESSION])
+
+    assert {room.title for room in rooms_for(session.permissions)} == MENUS[who]
+
+
+@pytest.mark.parametrize("who", sorted(MENUS))
+def test_a_page_outside_the_role_says_so_and_shows_nothing(at, who):
+    for room in ROOMS:
+        screen = at(who, room.file.removesuffix(".py"))
+
+        assert not screen.exception
+        refused = screen.title[0].value == "Not part of your role"
+        assert refused == (room.title not in MENUS[who])
+
+
+def test_test_mode_is_said_on_every_page(at):
+    for room in ROOMS:
+        screen = at("carla", room.file.removesuffix(".py"))
+
+        assert "sandbox money; nothing leaves a bank" in shown(screen)
+
+
+def test_switching_the_organisation_shows_the_other_ones_rows(world, at):
+    seen = world.planned("currency\nUSD\n")
+    screen = at("ana", "executions", state="pending")
+    assert seen.number in shown(screen)
+
+    screen.sidebar.selectbox[0].set_value(world.orgs["norrland"]).run()
+
+    assert not screen.exception
+    assert screen.title[0].value == "Home"
+    assert "Norrland Trading" in screen.caption[0].value
+    assert seen.number not in shown(screen)
+
+
+def test_somebody_with_one_organisation_has_nothing_to_switch(at):
+    screen = at("ben")
+
+    assert not screen.sidebar.selectbox
+    assert screen.sidebar.caption[0].value == "Harbour Labs"
