@@ -136,16 +136,18 @@ def test_a_sealer_killed_between_its_line_and_the_commit_loses_nothing(log: Log,
     assert log.verify().ok
 
 
-def test_a_line_torn_by_a_crash_is_written_anew(log: Log):
+@pytest.mark.parametrize("torn", [b'{"at":"2026-11-20T09:00', b'{"at":"2026-11-20T09:00' + b"x" * 5000])
+def test_a_line_torn_by_a_crash_is_written_anew(log: Log, torn: bytes):
     log.write(2)
     whole = log.heads.read_bytes()
-    log.heads.write_bytes(whole + b'{"at":"2026-11-20T09:00')
+    log.heads.write_bytes(whole + torn)
 
     between = log.verify()
     log.seal()
 
     assert between.ok
     assert log.heads.read_bytes().startswith(whole + b'{"at":"2026-11-20T09:00:05')
+    assert log.heads.read_bytes().endswith(b',"size":5}\n')
     assert log.verify().ok
 
 
@@ -209,6 +211,7 @@ def test_a_lost_outside_record_stops_sealing_and_says_so(log: Log):
         "DELETE FROM audit_head",
         "UPDATE audit_head SET root = 'x'",
         "UPDATE audit_head SET frontier = 'x'",
+        'UPDATE audit_head SET frontier = \'["ab", "cd"]\'',
         "DELETE FROM audit_record",
         "INSERT INTO audit_leaf (position, record_id, leaf_hash) VALUES (3, 'au_x', 'x')",
     ],

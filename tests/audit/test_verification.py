@@ -318,6 +318,38 @@ def test_an_edited_line_of_the_outside_record_is_named_and_no_record_is_blamed(l
     assert all(finding.record_id == "" for finding in result.findings)
 
 
+@pytest.mark.parametrize(
+    "scribble", ["garbage\n", '{"at": "2026-11-20T09:00:00.000000Z", "leaves": [], "root": "", "size": 10}\n']
+)
+def test_anything_scribbled_into_the_outside_record_is_named(log_and_ids, scribble: str):
+    log, _ = log_and_ids
+
+    log.heads.write_bytes(log.heads.read_bytes() + scribble.encode())
+
+    assert [finding.what for finding in log.verify().findings] == [
+        "Line 4 of heads.jsonl was edited: it cannot be read."
+    ]
+
+
+def test_one_space_more_in_a_line_is_named(log_and_ids):
+    log, _ = log_and_ids
+
+    log.heads.write_bytes(log.heads.read_bytes().replace(b'"size":5', b'"size": 5'))
+
+    assert any("Line 2 of heads.jsonl was edited" in finding.what for finding in log.verify().findings)
+
+
+def test_a_head_put_in_between_two_others_is_named(log_and_ids):
+    log, _ = log_and_ids
+    leaves = [bytes.fromhex(leaf) for line in _lines(log) for leaf in line.leaves]
+
+    _rewrite_heads(log, leaves, sizes=[7])
+
+    assert [finding.what for finding in log.verify().findings] == [
+        "The database has a head of 7 records that heads.jsonl does not know."
+    ]
+
+
 def test_a_line_written_twice_is_named(log_and_ids):
     log, _ = log_and_ids
 

@@ -44,8 +44,8 @@ class Backstage:
         with self.app.desk.work(system_actor(self.orgs[org])) as work:
             name = f"{username.title()} Test"
             person_id = security.add_person(work, username, name, f"{username}@example.com", PASSWORD)
-            for role in roles:
-                security.grant_role(work, person_id, role, self.orgs[org])
+        for role in roles:
+            self.grant_role(person_id, role, org)
         return person_id
 
     def end_role(self, person_id: str, role: str, org: str = "harbour") -> None:
@@ -56,12 +56,22 @@ class Backstage:
         with self.app.desk.work(system_actor(self.orgs[org])) as work:
             return security.sign_out_everywhere(work, person_id)
 
-    def cookie(self, username: str) -> str:
-        """The secret of a fresh session, as the cookie route would give it."""
+    def grant_role(self, person_id: str, role: str, org: str = "harbour") -> None:
+        with self.app.desk.work(system_actor(self.orgs[org])) as work:
+            security.grant_role(work, person_id, role, self.orgs[org])
+
+    def ticket(self, username: str) -> str:
+        """The single-use ticket of a fresh sign-in."""
         with self.app.desk.work(security.visitor()) as work:
             opened = security.sign_in(work, username, PASSWORD, LOOPBACK)
-            assert isinstance(opened, security.SignedIn), opened
-            secret = security.redeem(work, opened.ticket)
+        assert isinstance(opened, security.SignedIn), opened
+        return opened.ticket
+
+    def cookie(self, username: str) -> str:
+        """The secret of a fresh session, as the cookie route would give it."""
+        ticket = self.ticket(username)
+        with self.app.desk.work(security.visitor()) as work:
+            secret = security.redeem(work, ticket)
         assert secret
         return secret
 

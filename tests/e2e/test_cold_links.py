@@ -21,7 +21,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 FILE = "quarter-end-secret.csv"
 CSV = "currency,maximum\nGBP,1234.56\n"
-OTHERS = ("/home", "/shell", "/pages/home", "/ui/shell.py", "/pages/home.py")
 
 
 @dataclass(frozen=True)
@@ -111,22 +110,3 @@ def test_the_first_request_to_a_fresh_server_shows_only_the_sign_in(visit, store
         assert screen.page.url == f"{cold.url}/{path}"
         expect(screen.page.get_by_text(stored.number).first).to_be_visible(timeout=WAIT_MS)
         assert wire.found(stored.secrets) >= {stored.number}
-
-
-def test_addresses_of_files_and_old_page_names_show_only_the_sign_in_too(visit, stored):
-    with bare_app(stored.settings) as cold:
-        # Given a fresh server
-        screen = visit(cold, None)
-        wire = Wire()
-        wire.listen(screen.page)
-        for address in OTHERS:
-            # When somebody guesses where a page's file might be served
-            answer = screen.page.goto(f"{cold.url}{address}")
-
-            # Then there is the form at most, never the file or the page
-            assert answer is not None
-            assert "open_page" not in answer.text()
-            if answer.ok:
-                screen.page.get_by_label("Username").wait_for()
-            assert screen.page.locator("table").count() == 0
-        assert wire.found(stored.secrets) == set()

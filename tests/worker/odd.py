@@ -110,8 +110,8 @@ def _odd(name: str, run: object, **more: object) -> Operation:
 
 _ALL = (
     _odd("talk", _talk),
-    _odd("endless", _endless, timeout_s=1),
-    _odd("chatter", _chatter, timeout_s=1),
+    _odd("endless", _endless, timeout_s=3),
+    _odd("chatter", _chatter, timeout_s=3),
     _odd("long", _endless, recovery=Recovery.RESUME),
     _odd("long_unsafe", _endless),
     _odd("die", _die),

@@ -1,0 +1,237 @@
+"""Signing in and out through the real form and cookie, and what ends a session while its page stands open."""
+
+import re
+
+import pytest
+import requests
+from playwright.sync_api import Request, expect
+
+from finops_core.api.session import COOKIE
+from tests.e2e.backstage import Backstage
+from tests.e2e.screens import WAIT_MS, Screen
+from tests.webapp import PASSWORD, until_cookie
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+WRONG = "The user name or the password is wrong."
+LOCKED = re.compile(r"Too many (failed )?attempts", re.IGNORECASE)
+MENUS = {
+    "ana": ["Home", "Upload & run", "Executions"],
+    "ben": ["Home", "Executions", "Approvals"],
+    "carla": ["Home", "Executions", "Approvals", "Audit"],
+    "dan": ["Home", "Executions", "Approvals", "Audit"],
+    "eva": ["Home", "Executions", "Approvals", "Audit"],
+    "adam": ["Home", "Executions", "Audit"],
+}
+PATHS = {"Home": "", "Upload & run": "run", "Executions": "executions", "Approvals": "approvals", "Audit": "audit"}
+
+
+def fill(screen: Screen, who: str, password: str = PASSWORD) -> None:
+    """The form, filled and sent."""
+    screen.page.get_by_label("Username").fill(who)
+    screen.page.get_by_role("textbox", name="Password").fill(password)
+    screen.press("Sign in")
+
+
+def refused(screen: Screen) -> str:
+    """What the form says after a try."""
+    alert = screen.page.get_by_role("alert")
+    alert.wait_for()
+    screen.settle()
+    return alert.inner_text()
+
+
+def only_the_form(screen: Screen) -> None:
+    """Wait for the sign-in page; nothing of the desk may stand beside it."""
+    expect(screen.page.get_by_label("Username")).to_be_visible(timeout=WAIT_MS)
+    screen.settle()
+    assert screen.page.get_by_test_id("stSidebarNavLink").count() == 0
+    assert screen.page.get_by_role("button", name="Sign out").count() == 0
+
+
+def test_a_wrong_password_an_unknown_name_and_a_locked_one_are_told_without_saying_who_exists(app, backstage, visit):
+    # Given somebody of whom nobody else knows
+    backstage.add_person("gil", "preparer")
+    screen = visit(app)
+
+    # When their password is wrong, and when a name does not exist
+    fill(screen, "gil", "not the password")
+    known = refused(screen)
+    screen.look("00-sign-in-refused")
+    screen.reload()
+    fill(screen, "nobody-here", "not the password")
+
+    # Then both are told the same
+    assert WRONG in known
+    assert refused(screen) == known
+    assert COOKIE not in screen.cookies()
+
+    # When five tries have failed, even the right password is refused, and the name without an owner is locked as well
+    texts = []
+    for who in ("gil", "nobody-here"):
+        for _ in range(4):
+            screen.reload()
+            fill(screen, who, "wrong again and again")
+            assert WRONG in refused(screen)
+        screen.reload()
+        fill(screen, who)
+        texts.append(refused(screen))
+
+    # Then the sentence says so, and for how long
+    assert texts[0] == texts[1]
+    assert LOCKED.search(texts[0])
+    assert "minutes" in texts[0]
+    screen.look("00-sign-in-locked")
+    assert COOKIE not in screen.cookies()
+
+
+def test_the_cookie_is_out_of_reach_of_scripts_keeps_the_person_signed_in_and_dies_at_sign_out(app, visit):
+    # Given Carla, signed in at a deep link
+    screen = visit(app, None)
+    app.sign_in(screen.page, "carla", "executions")
+    cookie = screen.cookies()[COOKIE]
+
+    # Then scripts cannot read her cookie and other sites cannot send it
+    assert cookie["httpOnly"] is True
+    assert cookie["sameSite"] == "Lax"
+    assert cookie["path"] == "/"
+    assert screen.page.evaluate("document.cookie.includes('tieout_session')") is False
+
+    # When she reloads, she is still there
+    screen.reload()
+    screen.heading("Executions")
+    assert screen.page.url.endswith("/executions")
+
+    # When she signs out
+    screen.page.get_by_role("button", name="Sign out").click()
+
+    # Then only the form is left, the cookie is gone, and its old value opens nothing any more
+    only_the_form(screen)
+    assert COOKIE not in screen.cookies()
+    screen.reload()
+    only_the_form(screen)
+    thief = visit(app, "executions", cookie=str(cookie["value"]))
+    only_the_form(thief)
+
+
+def test_a_ticket_works_once_and_only_for_this_site(app, visit):
+    # Given the ticket that a sign-in handed to the browser
+    screen = visit(app)
+    posts: list[Request] = []
+    screen.page.on("request", lambda request: posts.append(request) if "/session/begin" in request.url else None)
+    fill(screen, "dan")
+    until_cookie(screen.page)
+    ticket = posts[0].post_data
+    assert ticket
+
+    # When somebody who has seen it sends it again, from here or from elsewhere
+    again = begin(app.url, ticket, app.url)
+    elsewhere = begin(app.url, ticket, "https://evil.example")
+
+    # Then it opens nothing; nor does an invented one
+    for answer in (again, elsewhere, begin(app.url, "ticket_invented", app.url), begin(app.url, "", app.url)):
+        assert answer.status_code == 403
+        assert "set-cookie" not in answer.headers
+    assert begin(app.url, "x" * 1000, app.url).status_code == 413
+
+
+def test_a_page_of_another_site_can_neither_use_a_ticket_nor_end_a_session(app, backstage, visit):
+    # Given a fresh ticket, and Dan's browser with his session, standing on a page of another site
+    ticket = backstage.ticket("dan")
+    screen = visit(app, cookie=backstage.cookie("dan"))
+    answers: list[int] = []
+    other = screen.page.context.new_page()
+    other.goto(app.url.replace("127.0.0.1", "localhost"))
+    other.on("response", lambda response: answers.append(response.status) if "/session/" in response.url else None)
+
+    # When that page posts to both doors
+    for door, body in (("begin", ticket), ("end", "")):
+        other.evaluate(
+            "([url, body]) => fetch(url, {method: 'POST', body, mode: 'no-cors', credentials: 'include'}).then(() => 1)",
+            [f"{app.url}/session/{door}", body],
+        )
+
+    # Then both are refused, the ticket is still good for its own site, and Dan is still signed in
+    assert answers == [403, 403]
+    screen.reload()
+    screen.heading("Home")
+    assert begin(app.url, ticket, app.url).status_code == 204
+
+
+def begin(url: str, ticket: str, origin: str) -> requests.Response:
+    """A ticket at the door, by hand."""
+    return requests.post(f"{url}/session/begin", data=ticket, headers={"Origin": origin}, timeout=10)
+
+
+def test_a_session_ended_from_outside_is_over_at_the_next_click(backstage: Backstage, enter):
+    # Given somebody at work
+    person_id = backstage.add_person("hal", "preparer")
+    screen = enter("hal")
+    screen.heading("Home")
+
+    # When an administrator signs them out everywhere
+    assert backstage.sign_out_everywhere(person_id) == 1
+
+    # Then their next click meets the form
+    screen.page.get_by_test_id("stSidebarNavLink").filter(has_text="Upload & run").click()
+    only_the_form(screen)
+
+
+def test_a_role_ended_from_outside_is_over_at_the_next_click(backstage: Backstage, enter):
+    # Given somebody with two roles, on a page of the second one
+    person_id = backstage.add_person("ida", "preparer", "auditor")
+    screen = enter("ida", "audit")
+    screen.heading("Audit")
+    assert "Audit" in screen.menu()
+
+    # When that role ends
+    backstage.end_role(person_id, "auditor")
+
+    # Then their next click shows neither the page nor its entry
+    screen.page.get_by_role("button", name="Verify the log").click()
+    screen.heading("Not part of your role")
+    assert screen.menu() == MENUS["ana"]
+    assert screen.page.locator("table").count() == 0
+
+
+def test_another_organisation_shows_its_own_data_only(backstage: Backstage, enter):
+    # Given a run in each of Eva's organisations
+    here = backstage.added_up("currency,amount\nEUR,3.01\n", name="harbour-books.csv")
+    there = backstage.added_up("currency,amount\nEUR,3.02\n", org="norrland", name="norrland-books.csv")
+    screen = enter("eva", "executions")
+    screen.sees("harbour-books.csv")
+    assert "norrland-books.csv" not in screen.text()
+
+    # When she looks at the other one
+    screen.page.get_by_test_id("stSidebar").get_by_role("combobox", name="Organisation").click()
+    screen.page.get_by_role("option", name="Norrland Trading").click()
+    screen.settle()
+    screen.go("Executions")
+
+    # Then she sees that one's run and not the first one's, not even at its own address
+    screen.sees("norrland-books.csv")
+    assert "harbour-books.csv" not in screen.text()
+    screen.open(f"executions?execution={here.id}")
+    screen.sees(re.compile("no such execution|There is no execution", re.IGNORECASE))
+    assert "harbour-books.csv" not in screen.text()
+    screen.open(f"executions?execution={there.id}")
+    screen.sees("norrland-books.csv")
+    screen.go("Audit")
+    assert here.id not in screen.page.content()
+
+
+@pytest.mark.parametrize("who", MENUS)
+def test_the_menu_follows_the_role_and_so_do_the_pages_behind_it(enter, who: str):
+    # Given each of the demo people
+    screen = enter(who)
+    screen.heading("Home")
+
+    # Then the menu has what their role needs
+    assert screen.menu() == MENUS[who]
+
+    # and the pages it leaves out say so, and show nothing, at their own address
+    for title in PATHS.keys() - set(MENUS[who]):
+        screen.open(PATHS[title])
+        screen.heading("Not part of your role")
+        assert screen.page.locator("table").count() == 0
+        assert screen.main.get_by_role("button").count() == 0
