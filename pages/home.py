@@ -56,6 +56,8 @@ widgets.head("Home", f"{here.around.name} · as of {here.shown.as_of(as_of)}")
 html.draw(Markup(f'<div class="to-grid">{"".join(map(figure_card, view.figures))}</div>'))
 
 left, right = st.columns([2, 1])
+if widgets.on_phone():  # where columns stand below each other, what needs somebody comes first
+    left, right = right, left
 with left, st.container(border=True, height="stretch"):
     st.subheader("Latest executions", anchor=False)
     if recent.rows:

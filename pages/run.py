@@ -6,7 +6,7 @@ from finops_core import approvals, operations
 from finops_core.kernel.errors import FinOpsError
 from finops_core.kernel.permissions import Permission
 from finops_core.operations import Drafted, ExecutionView, OperationView, PlanView, Refused, State, Upload
-from ui import catalogue, html, navigation, runs, widgets
+from ui import catalogue, execution, html, navigation, runs, widgets
 from ui.plan import plan_view
 from ui.session import open_page
 
@@ -63,12 +63,14 @@ def draft(chosen: OperationView, given: catalogue.Given) -> None:
 @st.fragment(run_every=PLANNING_POLL_S)
 def planning(number: str) -> None:
     """Look until the plan is made."""
-    with here.read() as reading:
-        seen = operations.execution(reading, number)
+    try:
+        with here.read() as reading:
+            seen = operations.execution(reading, number)
+    except FinOpsError:
+        st.rerun()  # the session has ended, say; the whole page tells
     if seen.state is not State.PLANNING:
         st.rerun()
-    total = max(seen.progress_total, 1)
-    st.progress(min(seen.progress_done / total, 1.0), text=seen.message or "Asking the provider for balances …")
+    execution.moving(seen, reading.now)
 
 
 def follow(number: str) -> None:

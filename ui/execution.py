@@ -1,9 +1,11 @@
 """One execution: where it stands, what can be done with it, and its progress, live while it moves."""
 
+from datetime import datetime
+
 import streamlit as st
 
 from finops_core import operations, payouts
-from finops_core.kernel.errors import FinOpsError, NotAllowed
+from finops_core.kernel.errors import FinOpsError, NotAllowed, NotFound
 from finops_core.kernel.permissions import Permission
 from finops_core.operations import FINAL, ExecutionView, LogView, PublicState, State
 from ui import html, navigation, outcome, runs, widgets
@@ -109,8 +111,10 @@ def _told(run: ExecutionView) -> None:
             f"**{run.message or words(run.state.value)}**" + (f"  \n{run.hint}" if run.hint else ""),
             icon=":material/error:",
         )
-    elif run.state in FINAL and run.message:
+    elif run.state is State.COMPLETED and run.message:
         st.success(run.message, icon=":material/check_circle:")
+    elif run.state in FINAL and run.message:
+        st.info(run.message, icon=":material/info:")
 
 
 def _progress(here: Here, run: ExecutionView) -> None:
@@ -128,25 +132,30 @@ def _live(here: Here, execution_id: str, was: State, every: int | None) -> None:
             rows = payouts.rows(reading, execution_id)
             fresh = operations.log(reading, execution_id, seen, LOG_LINES)
             now = reading.now
-    except NotAllowed:
-        # The session has ended: the shell shows the sign-in page.
+    except (NotAllowed, NotFound):
+        # The session or the right to see it has ended: the whole page says which.
         st.rerun()
     if run.state is not was or runs.poll_s(run, now) != every:
         st.rerun()
-    if run.state is State.RUNNING or run.state is State.PLANNING:
-        total = max(run.progress_total, 1)
-        st.progress(
-            min(run.progress_done / total, 1.0), text=run.message or f"{run.progress_done} of {run.progress_total}"
-        )
-    elif run.state is State.AWAITING_APPROVAL:
-        html.draw(
-            html.line(html.icon("hourglass_top", "amber"), "Waits for somebody else's approval; follows by itself.")
-        )
+    moving(run, now)
     if rows:
         drawn = [_payout(row, here.shown) for row in rows]
         html.draw(html.table(PAYOUT_COLUMNS, drawn, "Payouts, row by row"))
     st.markdown("**Log**")
     html.draw(_log(_kept(execution_id, fresh), here.shown))
+
+
+def moving(run: ExecutionView, now: datetime) -> None:
+    """How far it is, or what it waits for."""
+    if run.progress_total and run.state in {State.PLANNING, State.RUNNING}:
+        told = run.message or f"{run.progress_done} of {run.progress_total}"
+        st.progress(min(run.progress_done / run.progress_total, 1.0), text=told)
+    elif run.state in {State.PLANNING, State.QUEUED}:
+        html.draw(html.line(html.icon("hourglass_top", "blue"), runs.waiting_words(run, now)))
+    elif run.state is State.AWAITING_APPROVAL:
+        html.draw(
+            html.line(html.icon("hourglass_top", "amber"), "Waits for somebody else's approval; follows by itself.")
+        )
 
 
 def _last_seen(execution_id: str) -> int:

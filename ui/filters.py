@@ -7,14 +7,14 @@ from datetime import date
 import streamlit as st
 
 from finops_core.operations import OperationView, PublicState
-from ui import navigation
+from ui import navigation, widgets
 from ui.format import words
 
 
 @contextmanager
 def bar() -> Iterator[None]:
     """A row for the filters; on a phone they are folded away, for the rows are what somebody came for."""
-    if "Mobile" in st.context.headers.get("User-Agent", ""):
+    if widgets.on_phone():
         with st.expander("Filters", icon=":material/filter_list:"):
             yield
     else:

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+import streamlit as st
+
 from finops_core.operations import FINAL, ExecutionView, State
 from ui import html, widgets
 from ui.format import Format, ago, duration
@@ -20,6 +22,7 @@ COLUMNS = (
 BRIEF_COLUMNS = (Column("Operation"), Column("State"), Column("Amount", number=True), Column("Created", fixed=True))
 QUICK_S, SLOW_S, SLOWEST_S, WAITING_S = 1, 3, 10, 5
 QUICK_FOR_S, SLOW_FOR_S = 60, 600
+PATIENCE_S = 5
 
 
 def runs_table(runs: Sequence[ExecutionView], shown: Format) -> Markup:
@@ -52,6 +55,21 @@ def run_line(run: ExecutionView, shown: Format, now: datetime) -> Markup:
         html.text(f"{shown.instant(run.created_at)} ({ago(run.created_at, now)})"),
         html.text(run.input_name),
         again,
+    )
+
+
+def waiting_words(run: ExecutionView, now: datetime) -> str:
+    """What to say of a run nobody works on yet; after a while, that it may be nobody will."""
+    since: datetime = st.session_state.setdefault(f"waits_{run.id}_{run.attempt}_{run.state}", now)
+    return turn_words((now - since).total_seconds())
+
+
+def turn_words(waited_s: float) -> str:
+    """The sentence for having waited so long on this screen."""
+    if waited_s < PATIENCE_S:
+        return "Waits for its turn …"
+    return (
+        "Waits for its turn: no worker has taken it up yet. If this lasts, ask an administrator whether one is running."
     )
 
 

@@ -5,6 +5,7 @@ sets in exchange for a single-use ticket. streamlit-authenticator's cookie and l
 a name and an end, so a copy of it works after sign-out, after a new password and after a lost role. A row can be ended.
 """
 
+import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import NoReturn
@@ -23,7 +24,9 @@ from ui import html
 from ui.format import Format
 
 SESSION, TICKET, HERE, LEFT = "tieout_session_id", "tieout_ticket", "tieout_here", "tieout_left"
+LOOKED = "tieout_looked_up"
 SURROUNDINGS_S = 30
+JUST_NOW_S = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,7 @@ def arrive() -> Here | None:
         for key in (SESSION, TICKET, HERE):
             st.session_state.pop(key, None)
         return None
-    st.session_state[SESSION] = session.id
+    st.session_state[SESSION], st.session_state[LOOKED] = session.id, time.monotonic()
     actor = session.actor()
     if session.touch_due:
         with desk.work(actor) as work:
@@ -161,7 +164,9 @@ def switch_organisation(here: Here, org_id: str) -> None:
 
 
 def still_here(here: Here) -> bool:
-    """Whether the session lives; asking is no activity."""
+    """Whether the session lives; asking is no activity. A run that has just looked it up need not ask again."""
+    if time.monotonic() - st.session_state.get(LOOKED, 0) < JUST_NOW_S:
+        return True
     with here.desk.read(security.visitor()) as reading:
         return security.session_of(reading, session_id=here.session.id) is not None
 

@@ -17,7 +17,7 @@ PASSWORD_RULE = f"A password has at least {PASSWORD_LEAST} characters and at mos
 def page() -> None:
     """The form; or, behind a one-time link, the form that sets a password."""
     with st.container(horizontal_alignment="center"), st.container(width=FORM_WIDTH, gap="small"):
-        st.image(widgets.logo(), width=150)
+        st.image(widgets.logo(), width=150, alt="Tieout")
         token = st.query_params.get("setup", "") or st.query_params.get("reset", "")
         if token:
             _by_link(token)
@@ -48,7 +48,7 @@ def _demo() -> None:
         return
     with st.container(border=True, gap="xsmall"):
         st.markdown("**Demo people**")
-        st.caption(f"Press a name to fill the form. Everybody's password is `{people[0].password}`.")
+        html.draw(html.line("Press a name to fill the form. The password is", html.strong(people[0].password)))
         for person in people:
             with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
                 html.draw(html.Markup(f"{html.strong(person.name)}<br>{html.faint(person.does)}"))

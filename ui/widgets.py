@@ -17,6 +17,7 @@ from ui.session import Surroundings
 STATIC = Path(__file__).parent / "static"
 PAGE_SIZE = 25
 FAULTS_SHOWN = 50
+VALUE_CHARS = 32
 
 STATE_TONES = {
     State.PLANNING: "gray",
@@ -49,6 +50,11 @@ def head(title: str, facts: str = "") -> None:
     st.title(title, anchor=False)
     if facts:
         st.caption(facts)
+
+
+def on_phone() -> bool:
+    """Whether the browser says it is on a phone; the width itself is not known here."""
+    return "Mobile" in st.context.headers.get("User-Agent", "")
 
 
 def mode_strip(around: Surroundings) -> None:
@@ -101,13 +107,17 @@ def faults_table(faults: Sequence[Fault], name: str, outcome: str) -> None:
     columns = (
         Column("Row", number=True),
         Column("Column"),
-        Column("Value", wide=True),
+        Column("Value"),
         Column("What is wrong", wide=True),
     )
-    rows = [(fault.row or "", fault.column or "", fault.value, fault.message) for fault in faults[:FAULTS_SHOWN]]
+    rows = [(fault.row or "", fault.column or "", _cut(fault.value), fault.message) for fault in faults[:FAULTS_SHOWN]]
     html.draw(html.table(columns, rows, f"What is wrong in {name}"))
     if len(faults) > FAULTS_SHOWN:
         st.caption(f"The first {FAULTS_SHOWN} are shown; the file below has all {len(faults):,}.")
+
+
+def _cut(value: str) -> str:
+    return value if len(value) <= VALUE_CHARS else f"{value[:VALUE_CHARS]}…"
 
 
 def page_wanted(key: str) -> int:

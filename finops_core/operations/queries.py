@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, false, func, or_, select
+from sqlalchemy import ColumnElement, Row, and_, func, or_, select
 
 from finops_core import security
 from finops_core.kernel.canonical import canonical_bytes
@@ -243,7 +243,8 @@ def visible(reading: Reading) -> ColumnElement[bool]:
     table = models.execution
     if reading.may(Permission.EXECUTIONS_VIEW_ALL) or reading.may(Permission.WORKER_ACT):
         return table.c.org_id == reading.org_id
-    own: ColumnElement[bool] = false()
+    # Not ``false()``: it swallows the whole condition, and then the scope guard finds no organisation in it.
+    own: ColumnElement[bool] = table.c.id.in_(())
     if reading.may(Permission.EXECUTIONS_VIEW_OWN):
         own = table.c.requested_by == reading.actor.id
     if reading.may(Permission.APPROVALS_VIEW):

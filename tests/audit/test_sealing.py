@@ -227,6 +227,46 @@ def test_a_contradiction_stops_sealing_and_says_so(log: Log, change: str):
     assert refused.value.code == "AUDIT_LOG_BROKEN"
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DELETE FROM audit_head",
+        "UPDATE audit_head SET root = 'x'",
+        'UPDATE audit_head SET frontier = \'["ab", "cd"]\'',
+        "UPDATE audit_head SET size = 2, frontier = '[\"ab\"]'",
+    ],
+)
+def test_a_contradiction_stops_sealing_of_new_records_too(log: Log, change: str):
+    log.write(1)
+    log.tamper(change)
+
+    with pytest.raises(Conflict) as refused:
+        log.seal()
+
+    assert refused.value.code == "AUDIT_LOG_BROKEN"
+    assert len(log.heads.read_bytes().splitlines()) == 1
+
+
+def test_an_outside_record_of_another_log_stops_sealing(log: Log, tmp_path: Path):
+    (tmp_path / "other").mkdir()
+    other, _ = log_with(tmp_path / "other", "", batches=(3,))
+    log.write(1)
+    log.heads.write_bytes(other.heads.read_bytes())
+
+    with pytest.raises(Conflict):
+        log.seal()
+
+
+def test_scribble_where_the_first_line_belongs_stops_sealing(tmp_path: Path):
+    log, _ = log_with(tmp_path, "", batches=())
+    log.write(1)
+    log.heads_dir.mkdir()
+    log.heads.write_bytes(b"scribble\n")
+
+    with pytest.raises(Conflict):
+        log.seal()
+
+
 def test_a_log_whose_seals_alone_were_lost_is_sealed_again_from_the_outside_record(log: Log):
     before = log.verify()
 

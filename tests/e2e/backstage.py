@@ -97,10 +97,13 @@ class Backstage:
     def approved(self, csv: str, *, by: str = "ben", **more: Any) -> ExecutionView:
         """Submitted and approved; the worker takes it from there."""
         seen = self.submitted(csv, **more)
+        self.approve(seen, by)
+        return seen
+
+    def approve(self, seen: ExecutionView, by: str = "ben") -> None:
         with self.app.desk.work(self.actor(by)) as work:
             request = of_subject(work, "execution", seen.id)[0]
             decide(work, request.id, Decision.APPROVED, "as agreed", request.content_hash)
-        return seen
 
     def added_up(self, csv: str, *, who: str = "ana", org: str = "harbour", name: str = "amounts.csv") -> ExecutionView:
         """A completed run of CSV totals."""

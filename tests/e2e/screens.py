@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from playwright.sync_api import Download, Locator, Page, Response, expect
 
+from tests.e2e.traffic import Traffic
 from tests.processes import ROOT
 from tests.webapp import WebApp
 
@@ -49,19 +50,27 @@ class Screen:
     def drawer(self) -> Locator:
         return self.page.get_by_role("dialog")
 
+    def __post_init__(self) -> None:
+        self.traffic = Traffic(self.page)
+
     def open(self, path: str = "") -> None:
         """An address, loaded anew."""
+        before = self.traffic.ended
         self.page.goto(f"{self.app.url}/{path}")
-        self.page.get_by_test_id("stApp").wait_for(timeout=WAIT_MS)
-        self.settle()
+        self._stand(before)
 
     def reload(self) -> None:
+        before = self.traffic.ended
         self.page.reload()
-        self.page.get_by_test_id("stApp").wait_for(timeout=WAIT_MS)
-        self.settle()
+        self._stand(before)
+
+    def _stand(self, before: int) -> None:
+        self.traffic.wait(before + 1)
+        self.page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for(timeout=WAIT_MS)
 
     def settle(self) -> None:
-        self.app.settle(self.page)
+        """Return once what was pressed has been worked off and drawn."""
+        self._stand(-1)
 
     def heading(self, name: str | re.Pattern[str]) -> None:
         """Wait for a page's title."""
@@ -95,6 +104,13 @@ class Screen:
         self.main.get_by_role("radio", name=name).click()
         self.settle()
 
+    def type(self, label: str, text: str) -> None:
+        """A text into a field of the page, sent with Enter."""
+        field_ = self.main.get_by_label(label)
+        field_.fill(text)
+        field_.press("Enter")
+        self.settle()
+
     def pick(self, label: str, option: str) -> None:
         """An option of a select box of the page."""
         self.main.get_by_role("combobox", name=label).click()
@@ -119,6 +135,10 @@ class Screen:
         found.wait_for(timeout=WAIT_MS)
         rows: list[dict[str, str]] = found.evaluate(ROWS)
         return rows
+
+    def review(self, request: str) -> Locator:
+        """The button that opens a request's drawer."""
+        return self.page.locator(f'[class*="review_{request}"]').get_by_role("button", name="Review")
 
     def choose(self, name: str, content: bytes) -> None:
         """Give a file to the uploader; ends when the server has it."""
@@ -153,11 +173,12 @@ class Screen:
         return [*([f"the page by {page} px"] if page > 0 else []), *self.page.evaluate(SCROLLED)]
 
     def low_buttons(self) -> list[str]:
-        """Visible buttons of the page's own that a thumb could miss, with their heights."""
+        """Buttons on the page and in its drawer that a thumb could miss, with their heights."""
         found = []
-        for button in self.page.locator('button[data-testid^="stBaseButton-"]').all():
+        buttons = 'button[data-testid^="stBaseButton-"]'
+        for button in (*self.main.locator(buttons).all(), *self.drawer.locator(buttons).all()):
             box = button.bounding_box() if button.is_visible() else None
-            if box and box["height"] < THUMB_PX and "headerNoPadding" not in (button.get_attribute("data-testid") or ""):
+            if box and box["height"] < THUMB_PX:
                 found.append(f"{button.inner_text().strip() or button.get_attribute('aria-label')}: {box['height']:.0f}")
         return found
 

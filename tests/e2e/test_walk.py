@@ -74,7 +74,7 @@ def approve(ben: Screen, request: str, submitted: Submitted, comment: str) -> No
     """The approver's part: the card, the drawer with the same plan, a comment, the decision."""
     ben.go("Approvals")
     ben.look("06-approvals")
-    ben.main.get_by_role("button", name="Review").and_(ben.page.locator(f'[class*="{request}"] button')).click()
+    ben.review(request).click()
     ben.drawer.get_by_role("button", name="Approve").wait_for()
     assert ben.table("What will be paid", ben.drawer) == submitted.plan
     assert ben.drawer.get_by_text("(not met)").count() == 0
@@ -150,7 +150,7 @@ def test_a_sample_walks_from_the_uploader_to_its_payouts_its_files_and_its_proof
     # When she downloads the result
     ana.turn_to("Result & files")
     ana.look("09-result")
-    files = ana.main.get_by_role("button", name="Download")
+    files = ana.main.get_by_role("button", name="Download", exact=True)
     given, as_csv, as_xlsx = (ana.download(files.nth(place), tmp_path) for place in range(3))
 
     # Then the input is what she gave, and both results say what the screen says
@@ -207,9 +207,7 @@ def test_filters_of_the_history_survive_a_reload_and_a_sent_link(enter, backstag
     ana = enter("ana", "executions")
 
     # When the list is narrowed
-    ana.main.get_by_label("Search").fill("find-me")
-    ana.main.get_by_label("Search").press("Enter")
-    ana.settle()
+    ana.type("Search", "find-me")
     ana.pick("Operation", "Stripe balance payout")
     ana.pick("State", "Pending")
     ana.sees("1 execution,")
@@ -236,9 +234,7 @@ def test_the_auditor_reads_the_trail_in_order_exports_it_and_verifies_the_log(en
     # When Eva looks for it in the log
     eva = enter("eva")
     eva.go("Audit")
-    eva.main.get_by_label("Object").fill(f"execution:{seen.id}")
-    eva.main.get_by_label("Object").press("Enter")
-    eva.settle()
+    eva.type("Object", f"execution:{seen.id}")
     eva.sees(f"Everything about execution:{seen.id}")
     trail = eva.table("Audit records")
     eva.look("12-trail-of-one")
@@ -254,9 +250,7 @@ def test_the_auditor_reads_the_trail_in_order_exports_it_and_verifies_the_log(en
     assert verbs.index("Execution: submitted") < verbs.index("Execution: started")
     assert verbs[-1] == "Execution: completed"
     eva.open("audit")
-    eva.main.get_by_label("Search").fill(request)
-    eva.main.get_by_label("Search").press("Enter")
-    eva.settle()
+    eva.type("Search", request)
     decided = [(row["Act"], row["Who"]) for row in eva.table("Audit records")]
     assert decided == [("Approval: approved", "Ben Osei"), ("Approval: requested", "Ana Brito")]
 

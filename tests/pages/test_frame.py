@@ -1,6 +1,7 @@
 """The frame around every page: the menu by role, the strip of test mode, the organisation."""
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from finops_core import security
 from tests.pages.conftest import shown
@@ -62,3 +63,27 @@ def test_somebody_with_one_organisation_has_nothing_to_switch(at):
 
     assert not screen.sidebar.selectbox
     assert screen.sidebar.caption[0].value == "Harbour Labs"
+
+
+def an_error_on_screen(code):
+    from finops_core.kernel.errors import Conflict
+    from ui import errors
+
+    errors.shown(
+        Conflict("MOVED_ON", "It has moved on.", hint="Look again.") if code else ValueError("a secret inside")
+    )
+
+
+def test_a_refusal_is_told_in_its_own_words():
+    told = shown(AppTest.from_function(an_error_on_screen, args=(1,)).run())
+
+    assert "**It has moved on.**" in told
+    assert "Look again." in told
+
+
+def test_an_unexpected_error_shows_a_number_and_none_of_its_insides():
+    told = shown(AppTest.from_function(an_error_on_screen, args=(0,)).run())
+
+    assert "err_" in told
+    assert "a secret inside" not in told
+    assert "Traceback" not in told

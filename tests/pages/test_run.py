@@ -6,6 +6,7 @@ from finops_core.kernel.faults import Fault
 from finops_core.operations import State
 from tests.pages.conftest import shown
 from ui.catalogue import faults_csv
+from ui.runs import turn_words
 
 PAYOUT = "payouts.stripe_balance"
 TOTALS = "reporting.csv_totals"
@@ -80,7 +81,7 @@ def test_the_file_of_faults_holds_no_formula():
 def test_a_good_file_leads_to_its_plan_and_on_to_approval(world, at):
     screen = at("ana", "run", operation=PAYOUT)
     send(screen, "good.csv", b"currency,minimum_to_leave\nUSD,500.00\nJPY,\n", "Make the plan")
-    assert screen.progress
+    assert "Waits for its turn" in shown(screen)
     world.work_off()
 
     screen.run()
@@ -152,3 +153,8 @@ def test_somebody_elses_draft_is_no_business_of_others(world, at, who):
     screen = at(who, "run", execution=seen.number)
 
     assert screen.title[0].value == "Not part of your role"
+
+
+def test_a_long_wait_says_that_a_worker_may_be_missing():
+    assert "worker" not in turn_words(1)
+    assert "no worker has taken it up yet" in turn_words(6)

@@ -1,0 +1,139 @@
+"""Bad days: a provider that fails, a worker that is not there, an error nobody expected. People read sentences."""
+
+import re
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from finops_core.adapters.stripe_sandbox.faults import Fault, FaultKind
+from finops_core.operations import State
+from finops_core.platform.settings import Settings
+from tests.e2e.backstage import Backstage
+from tests.e2e.screens import Screen
+from tests.e2e.servers import bare_app
+from tests.world import running_world
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+PROGRAMMERS_WORDS = re.compile(
+    r"Traceback|File \"|Exception|OperationalError|sqlite|sqlalchemy|NoneType|finops_core|stripe\.|\bHTTP\b|\{'", re.IGNORECASE
+)
+
+
+def only_sentences(screen: Screen) -> None:
+    """Nothing on the page may be meant for programmers."""
+    screen.settle()
+    assert PROGRAMMERS_WORDS.findall(screen.text()) == []
+    assert screen.page.get_by_test_id("stException").count() == 0
+
+
+def upload(ana: Screen, name: str, content: bytes) -> None:
+    ana.open("run?operation=payouts.stripe_balance")
+    ana.choose(name, content)
+    ana.press("Make the plan")
+
+
+def test_a_provider_that_refuses_the_key_at_planning_is_told_as_a_sentence_and_another_try_works(app, enter):
+    # Given a provider that refuses our key once
+    app.sandbox.fault(Fault(FaultKind.FORBIDDEN, method="GET", path="/v1/balance"))
+    ana = enter("ana")
+
+    # When a plan is made
+    upload(ana, "refused.csv", b"currency,maximum\nSEK,5.01\n")
+
+    # Then Ana reads what happened and how to go on
+    ana.main.get_by_role("link", name="Try again").wait_for()
+    ana.sees(re.compile("Stripe|provider", re.IGNORECASE), ana.main.get_by_role("alert"))
+    only_sentences(ana)
+    ana.look("70-key-refused")
+    ana.follow("Try again")
+    ana.heading("Stripe balance payout")
+
+
+def test_a_provider_that_fails_while_paying_leaves_a_row_in_doubt_that_is_told_and_counted(app, backstage, enter):
+    # Given a provider that breaks down over one currency and does not recover, and another one that it refuses
+    app.sandbox.fault(
+        Fault(FaultKind.ERROR_BEFORE, where={"currency": "sek"}, times=20, keep=False),
+        Fault(FaultKind.FORBIDDEN, where={"currency": "cad"}),
+    )
+    seen = backstage.submitted("currency,maximum\nSEK,5.02\nCAD,5.02\n")
+    ana = enter("ana", f"executions?execution={seen.number}")
+
+    # When the plan is approved
+    backstage.approve(seen)
+    ended = backstage.awaited(seen.id, State.FAILED, State.COMPLETED)
+
+    # Then the page follows to the end and tells of both rows in sentences
+    ana.sees(ended.message, ana.main)
+    rows = ana.table("Payouts, row by row")
+    assert [row["State"].split(" / ")[0] for row in rows] in (["In doubt", "Rejected"], ["Needs review", "Rejected"])
+    assert all(len(row["State"].split(" / ")) > 1 for row in rows)
+    only_sentences(ana)
+    ana.look("71-in-doubt")
+    app.sandbox.clear_faults() if hasattr(app.sandbox, "clear_faults") else None
+
+    # and the figure of the home page leads to it
+    ana.go("Home")
+    figure = ana.main.locator("a.to-figure").filter(has_text="In doubt")
+    assert int(figure.locator(".v").inner_text()) >= 1
+    figure.click()
+    ana.heading("Executions in doubt")
+    assert seen.number in [row["Number"] for row in ana.table("Executions")]
+
+
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """The demo company in a folder, with no worker and no provider."""
+    with running_world(tmp_path_factory.mktemp("quiet")) as world:
+        yield world.desk.settings
+
+
+def test_without_a_worker_the_page_says_that_it_waits_and_for_what(quiet, visit):
+    # Given the app without its worker
+    with bare_app(quiet) as app:
+        backstage = Backstage(app)
+        ana = visit(app, cookie=backstage.cookie("ana"))
+
+        # When Ana asks for a plan, and for totals
+        upload(ana, "waits.csv", b"currency\nUSD\n")
+
+        # Then the page says that nothing works on it, not only that it is busy
+        ana.sees(re.compile("worker|has not started|not running|waits for its turn", re.IGNORECASE), ana.main)
+        ana.look("72-no-worker-plan")
+        ana.open("run?operation=reporting.csv_totals")
+        ana.choose("waits.csv", b"currency,amount\nEUR,1.00\n")
+        ana.press("Run")
+        ana.sees(re.compile("worker|has not started|not running|waits for its turn", re.IGNORECASE), ana.main)
+        ana.look("73-no-worker-run")
+
+
+def test_an_error_nobody_expected_is_told_with_a_number_that_stands_in_the_log(quiet, visit, tmp_path: Path):
+    # Given a database that has lost a table while the app was running
+    folder = tmp_path / "broken"
+    shutil.copytree(quiet.data_dir, folder)
+    with bare_app(quiet.model_copy(update={"data_dir": folder})) as app:
+        eva = visit(app, cookie=Backstage(app).cookie("eva"))
+        eva.heading("Home")
+        with sqlite3.connect(folder / "tieout.sqlite") as connection:
+            connection.execute("ALTER TABLE approval_request RENAME TO lost")
+
+        # When a page needs it
+        eva.page.get_by_test_id("stSidebarNavLink").filter(has_text="Approvals").click()
+
+        # Then the person reads a sentence and a number, and nothing of the program
+        eva.sees("Something went wrong on our side.")
+        only_sentences(eva)
+        eva.look("74-unexpected")
+        number = re.search(r"err_[0-9a-f]+", eva.text())
+        assert number
+
+        # and the log has the same number with everything
+        log = app.log.read_text()
+        assert number[0] in log
+        assert "no such table: approval_request" in log
+
+        # and the rest of the desk still works
+        eva.go("Audit")

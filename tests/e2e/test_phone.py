@@ -1,0 +1,102 @@
+"""On a phone by thumb, and every screen in both sizes and both colour schemes; each leaves its picture."""
+
+import pytest
+
+from finops_core.operations import State
+from tests.e2e.screens import THUMB_PX, Screen
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+def height(screen: Screen, name: str) -> float:
+    box = screen.drawer.get_by_role("button", name=name).bounding_box()
+    assert box is not None
+    return box["height"]
+
+
+def test_a_payout_is_approved_by_thumb(backstage, enter):
+    # Given a request, and Ben with his phone
+    seen = backstage.submitted("currency,maximum,descriptor\nSEK,3.01,PHONE\nCAD,3.01,\n")
+    request = backstage.request_number(seen.id)
+    ben = enter("ben", "approvals", size="phone")
+
+    # When he taps his way through the card and its drawer
+    ben.review(request).tap()
+    approve = ben.drawer.get_by_role("button", name="Approve")
+    approve.wait_for()
+    ben.settle()
+
+    # Then both decisions are as high as a thumb, and nothing has to be pushed sideways
+    assert min(height(ben, "Approve"), height(ben, "Reject")) >= THUMB_PX
+    assert ben.too_wide() == []
+    ben.look("50-drawer-of-one")
+
+    # and one tap approves
+    approve.scroll_into_view_if_needed()
+    ben.look("51-drawer-buttons")
+    approve.tap()
+    ben.drawer.wait_for(state="detached")
+    assert backstage.awaited(seen.id, State.COMPLETED).state is State.COMPLETED
+
+
+@pytest.fixture(scope="module")
+def things(backstage):
+    """Something to see on every page: a completed run, a waiting request, a draft, and totals."""
+    done = backstage.approved("currency,maximum\nCAD,3.02\nSEK,3.02\n", name="done.csv")
+    waiting = backstage.submitted("currency,maximum\nCAD,3.03\nHUF,\nKWD,3.030\n", name="waiting.csv")
+    ready = backstage.planned("currency,maximum,minimum_to_leave\nCAD,3.04,\nHUF,,100.00\nKWD,,\n", name="ready.csv")
+    totals = backstage.added_up("currency,amount\nEUR,3.05\nUSD,-1.00\n")
+    backstage.awaited(done.id, State.COMPLETED)
+    return {
+        "done": done.number,
+        "waiting": waiting.number,
+        "request": backstage.request_number(waiting.id),
+        "ready": ready.number,
+        "totals": totals.number,
+        "done_id": done.id,
+    }
+
+
+STATIONS = {
+    "home": ("ana", ""),
+    "home-of-the-approver": ("ben", ""),
+    "catalogue": ("ana", "run"),
+    "form": ("ana", "run?operation=payouts.stripe_balance"),
+    "plan": ("ana", "run?execution={ready}"),
+    "history": ("carla", "executions"),
+    "completed": ("carla", "executions?execution={done}"),
+    "completed-plan": ("carla", "executions?execution={done}&view=Plan"),
+    "completed-result": ("carla", "executions?execution={totals}&view=Result+%26+files"),
+    "completed-approvals": ("carla", "executions?execution={done}&view=Approvals"),
+    "in-doubt": ("carla", "executions?payouts=in_doubt"),
+    "approvals": ("ben", "approvals"),
+    "approvals-decided": ("ben", "approvals?show=Decided"),
+    "drawer": ("ben", "approvals?request={request}"),
+    "drawer-of-the-auditor": ("eva", "approvals?request={request}"),
+    "audit": ("eva", "audit"),
+    "audit-of-one": ("eva", "audit?object=execution:{done_id}"),
+    "not-your-role": ("ana", "audit"),
+}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", ["desktop", "phone"])
+def test_every_screen_fits_in_both_sizes_and_both_schemes(app, backstage, visit, things, size, scheme):
+    # Given everybody who has something to see
+    cookies = {who: backstage.cookie(who) for who in ("ana", "ben", "carla", "eva")}
+    screens = {"": visit(app, None, size=size, scheme=scheme)}
+    wide, low = {}, {}
+
+    # When each station is opened, the sign-in page too
+    for station, (who, path) in {"sign-in": ("", ""), **STATIONS}.items():
+        if who not in screens:
+            screens[who] = visit(app, None, cookie=cookies[who], size=size, scheme=scheme)
+        screen = screens[who]
+        screen.open(path.format(**things))
+        screen.look(f"60-{station}")
+        wide[station] = screen.too_wide()
+        low[station] = screen.low_buttons() if size == "phone" else []
+
+    # Then none has to be pushed sideways, and on a phone every button is as high as a thumb
+    assert {station: found for station, found in wide.items() if found} == {}
+    assert {station: found for station, found in low.items() if found} == {}
