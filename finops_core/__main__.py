@@ -1,11 +1,11 @@
 """The command line: ``python -m finops_core COMMAND``. A thin layer over the same verbs the screens use."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
-from finops_core.kernel.errors import FinOpsError
+from finops_core.kernel.errors import FinOpsError, Unavailable
 from finops_core.platform.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -74,29 +74,53 @@ def stripe_sandbox(parent: Parent = None, port: int | None = None, database: Pat
 
 
 @app.command("verify-audit")
-def verify_audit() -> None:
+def verify_audit(
+    size: Annotated[int | None, typer.Option(help="Size of a head you noted elsewhere.")] = None,
+    root: Annotated[str, typer.Option(help="Root of that head.")] = "",
+) -> None:
     """Check the whole audit log; names every row that was edited, deleted, inserted or cut. Exit code 1 if any."""
     from finops_core import audit
     from finops_core.desk import open_desk
     from finops_core.kernel.actor import system_actor
 
     settings = Settings()
-    with open_desk(settings) as desk, desk.read(system_actor()) as reading:
-        found = audit.verify(reading, settings.heads_dir)
+    noted = (size, root) if size is not None and root else None
+    with open_desk(settings) as desk:
+        with desk.read(system_actor()) as reading:
+            found = audit.verify(reading, settings.heads_dir, noted=noted)
+        with desk.work(system_actor()) as work:
+            audit.note_verified(work, found)
     typer.echo(f"{found.size} sealed records, {found.unsealed} not sealed yet, root {found.root}")
     for finding in found.findings:
-        typer.echo(f"  position {finding.position}: {finding.record_id}: {finding.what}")
+        place = "no position" if finding.position is None else f"position {finding.position}"
+        typer.echo(f"  {place}: {finding.record_id}: {finding.what}")
+    if found.more:
+        typer.echo(f"  … and {found.more} more")
     typer.echo("The log is whole." if found.ok else "THE LOG WAS TAMPERED WITH.")
     raise typer.Exit(0 if found.ok else 1)
 
 
 def main() -> None:
     """Entry of the ``tieout`` program: errors as sentences, exit code 2."""
+    from sqlalchemy.exc import DBAPIError
+
     try:
         app()
     except FinOpsError as error:
-        typer.echo(f"{error.code}: {error}", err=True)
-        raise SystemExit(2) from None
+        _tell(error)
+    except DBAPIError as error:
+        _tell(
+            Unavailable(
+                "DATABASE_NOT_READY",
+                f"The database does not answer, or is not migrated: {error.orig}.",
+                hint="Check DATABASE_URL, then run `python -m finops_core migrate`.",
+            )
+        )
+
+
+def _tell(error: FinOpsError) -> NoReturn:
+    typer.echo(f"{error.code}: {error}", err=True)
+    raise SystemExit(2) from None
 
 
 if __name__ == "__main__":

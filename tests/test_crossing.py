@@ -324,6 +324,7 @@ NO_DOORS = {
     "approvals.expire_due": "the worker's round; needs WORKER_ACT (below)",
     "approvals.request": "writes a question of its own organisation about an id its caller has checked",
     "approvals.waiting_for_me": "a number; its rows are those of approvals.waiting, and home shows it",
+    "audit.note_verified": "writes a line of its own organisation into the log",
     "audit.record": "writes into the log; every verb's own line",
     "audit.seal": "the worker's; needs WORKER_ACT (below)",
     "audit.verify": "one log for the installation; tells ids of records that were tampered with (below)",

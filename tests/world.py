@@ -106,8 +106,9 @@ class World:
     @staticmethod
     def _conclude(work: Any, begun: engine.Begun, outcome: Outcome) -> None:
         if outcome.error is not None:
-            _kind, code, message, hint = outcome.error
-            engine.fail(work, begun, Conflict(code, message, hint=hint))
+            code, message, hint = outcome.error
+            state = operations.State.SUPERSEDED if outcome.void else operations.State.FAILED
+            engine.fail(work, begun, Conflict(code, message, hint=hint), state)
         elif begun.dry:
             assert outcome.plan is not None
             engine.keep_plan(work, begun, outcome.plan)

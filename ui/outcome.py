@@ -154,7 +154,7 @@ def trail(here: Here, run: ExecutionView) -> None:
             html.draw(requests.facts(request, names, run, now))
             html.draw(requests.said(request, names, here.shown))
             if here.may(Permission.APPROVALS_VIEW):
-                html.draw(html.line(html.link("Open the request", "approvals", {"request": request.number})))
+                html.draw(html.line(html.link("Open the request", "approvals", {"request": request.id})))
     if here.may(Permission.AUDIT_VIEW):
         trail = html.link("Everything recorded about it", "audit", {"object": f"execution:{run.id}"})
         html.draw(html.line(trail))

@@ -13,7 +13,7 @@ from finops_core.audit.queries import (
     trail,
 )
 from finops_core.audit.sealing import seal
-from finops_core.audit.service import export_rows, record
+from finops_core.audit.service import export_rows, note_verified, record
 from finops_core.audit.verification import Verification, verify
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "Verification",
     "export_rows",
     "facets",
+    "note_verified",
     "proof_rows",
     "record",
     "records",

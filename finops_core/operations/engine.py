@@ -12,6 +12,7 @@ from finops_core import approvals, audit, files, security
 from finops_core.kernel.canonical import canonical_bytes
 from finops_core.kernel.errors import Conflict, FinOpsError
 from finops_core.kernel.ids import new_id
+from finops_core.kernel.job import Event
 from finops_core.kernel.money import Money
 from finops_core.kernel.operation import LogLevel, Operation, OutputFile, Plan, Recovery, Result
 from finops_core.operations import models, queries, rules
@@ -36,6 +37,14 @@ class Begun:
     execution: ExecutionView
     plan: Plan | None
     dry: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ended(Event):
+    """News: an attempt has ended, however it ended; nothing more will be sent for it."""
+
+    execution_id: str
+    attempt: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +248,7 @@ def close(
     _set(work, seen, state=new, public_state=PUBLIC[new], **changes)
     verb = "execution.stopped" if stopped else f"execution.{new.value}"
     _note(work, seen, verb, before=seen.plan_hash, code=error.code if error else "")
+    work.tell(Ended(seen.id, seen.attempt))
 
 
 def hash_of(seen: ExecutionView, plan: Plan, file_hash: str) -> str:

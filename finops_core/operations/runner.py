@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 
 from finops_core import files
 from finops_core.kernel.actor import Actor, worker_actor
-from finops_core.kernel.errors import FinOpsError, Invalid
+from finops_core.kernel.errors import FinOpsError, Invalid, PlanVoid
 from finops_core.kernel.operation import LogLevel, Operation, Plan, Result, Sheet
 from finops_core.operations.engine import Begun, LogEntry
 from finops_core.operations.intake import read_sheet
@@ -56,11 +56,15 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The last message of a child: a plan, a result, or an error in the user's words."""
+    """The last message of a child: a plan, a result, or an error in the user's words (its code, message and hint).
+
+    ``void``: nothing was done, a new plan is needed.
+    """
 
     plan: Plan | None = None
     result: Result | None = None
-    error: tuple[str, str, str, str] | None = None
+    error: tuple[str, str, str] | None = None
+    void: bool = False
 
 
 Message = Line | Progress | Outcome
@@ -171,13 +175,13 @@ def carry_out(run: Run) -> Outcome:
         return Outcome(result=result)
     except FinOpsError as error:
         run.log(LogLevel.ERROR, error.message, code=error.code)
-        return Outcome(error=(error.kind, error.code, error.message, error.hint))
+        return Outcome(error=(error.code, error.message, error.hint), void=isinstance(error, PlanVoid))
     except OperationalError as error:
         run.log(LogLevel.ERROR, "The database did not answer.", where=_where(error))
         raise
     except Exception as error:  # noqa: BLE001 - an operation may raise anything; the person gets a sentence and an id
         run.log(LogLevel.ERROR, f"{type(error).__name__} in the operation.", where=_where(error))
-        return Outcome(error=("error", "OPERATION_BROKE", "The operation broke off.", _TELL))
+        return Outcome(error=("OPERATION_BROKE", "The operation broke off.", _TELL))
 
 
 _TELL = "Tell whoever maintains it; the run's log says where it broke."

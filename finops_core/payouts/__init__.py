@@ -2,5 +2,6 @@
 
 from finops_core.payouts.queries import Paid, PayoutView, doubtful, doubtful_executions, paid_since, rows
 from finops_core.payouts.rules import PayoutState
+from finops_core.payouts.service import on_ended
 
-__all__ = ["Paid", "PayoutState", "PayoutView", "doubtful", "doubtful_executions", "paid_since", "rows"]
+__all__ = ["Paid", "PayoutState", "PayoutView", "doubtful", "doubtful_executions", "on_ended", "paid_since", "rows"]

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from finops_core import connections
-from finops_core.kernel.errors import Conflict, Invalid
+from finops_core.kernel.errors import Conflict, FinOpsError, Invalid, PlanVoid
 from finops_core.kernel.money import Money
 from finops_core.kernel.operation import (
     Category,
@@ -40,15 +40,12 @@ def dry_run(context: RunContext) -> Plan:
 def run(context: RunContext) -> Result:
     """Pay exactly the approved plan; resumed after a crash it never pays a row twice."""
     provider, connection = _provider(context)
-    if connection.fingerprint != context.plan.key_fingerprint or connection.id != context.plan.connection_id:
-        raise Conflict(
-            "CONNECTION_CHANGED",
-            "The provider connection was changed after the approval.",
-            hint="Make a new plan and submit it again.",
-        )
     with context.unit() as work:
         rows = service.prepare(work, context.execution_id, context.attempt, context.plan, provider)
-    if all(row.state is PayoutState.APPROVED for row in rows):
+    untouched = all(row.state is PayoutState.APPROVED for row in rows)
+    if connection.fingerprint != context.plan.key_fingerprint or connection.id != context.plan.connection_id:
+        raise _connection_changed(untouched=untouched)
+    if untouched:
         _check_funds(context, provider)
     batch = Batch(context, provider)
     batch.settle(rows)
@@ -66,6 +63,14 @@ def _provider(context: RunContext) -> tuple[PayoutProvider, connections.Connecti
     return context.ports.provider(credentials), connection
 
 
+def _connection_changed(*, untouched: bool) -> FinOpsError:
+    """The key was replaced after the approval: void while nothing was sent, else the rest waits for a person."""
+    told = "The provider connection was changed after the approval."
+    if untouched:
+        return PlanVoid("CONNECTION_CHANGED", told, hint=_AGAIN)
+    return Conflict("CONNECTION_CHANGED", told, hint="Some rows were sent before; what stands open is looked up.")
+
+
 def _check_funds(context: RunContext, provider: PayoutProvider) -> None:
     """An approval is void when less is available than it agreed to pay, or the mode is another (I10, I11)."""
     needed: dict[tuple[str, str], int] = {}
@@ -74,11 +79,11 @@ def _check_funds(context: RunContext, provider: PayoutProvider) -> None:
     facts = {account: provider.facts(account) for account in sorted({account for account, _ in needed})}
     for (account, currency), minor in sorted(needed.items()):
         if facts[account].mode.value != context.plan.mode:
-            raise Conflict("MODE_CHANGED", "The provider's mode is not the one that was approved.", hint=_AGAIN)
+            raise PlanVoid("MODE_CHANGED", "The provider's mode is not the one that was approved.", hint=_AGAIN)
         held = {balance.currency: balance.available_minor for balance in facts[account].balances}
         available = held.get(currency, 0)
         if available < minor:
-            raise Conflict(
+            raise PlanVoid(
                 "FUNDS_FELL",
                 f"{Money(minor, currency)} was approved; {Money(available, currency)} is available now. "
                 "Nothing was paid.",

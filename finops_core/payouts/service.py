@@ -12,7 +12,7 @@ from finops_core.kernel.errors import Conflict
 from finops_core.kernel.ids import new_id
 from finops_core.kernel.operation import Plan, PlanRow
 from finops_core.kernel.provider import Answer, Created, OurFault, PayoutOrder, ProviderPayout, Rejected, RetryLater
-from finops_core.operations.engine import stop_requested
+from finops_core.operations.engine import Ended, stop_requested
 from finops_core.payouts import queries, rules
 from finops_core.payouts.models import payout
 from finops_core.payouts.queries import Unsettled
@@ -114,6 +114,13 @@ def review(work: Work, row: Unsettled, why: str, **more: Any) -> PayoutState:
 def call_off(work: Work, row: Unsettled, why: str) -> PayoutState:
     """A row that was never sent, or was definitely refused unexecuted, is canceled."""
     return _move(work, row, PayoutState.CANCELED, "payout.canceled", why=why)
+
+
+def on_ended(work: Work, event: Ended) -> None:
+    """What an ended attempt had approved and never sent is canceled: nobody must wait for it."""
+    for row in queries.batch(work, event.execution_id, event.attempt):
+        if row.state is PayoutState.APPROVED:
+            call_off(work, row, "the run ended before it was sent")
 
 
 def body_of(work_or_reading: Any, row: Unsettled) -> bytes:

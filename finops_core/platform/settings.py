@@ -2,7 +2,7 @@
 
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -34,6 +34,7 @@ class Settings(BaseSettings):
     lockout_window_s: int = 15 * 60
     lockout_address_attempts: int = 50
     bcrypt_rounds: int = 12
+    files_kept_days: Annotated[int, Field(ge=7 * 366)] = 10 * 366
     upload_max_bytes: int = 50 * 1024 * 1024
     rerun_window_s: int = 24 * 3600
     approval_expires_s: int = 24 * 3600

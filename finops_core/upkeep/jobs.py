@@ -22,8 +22,11 @@ def expire_requests(units: Units, claim: Claim) -> None:
 
 
 def clean_up(units: Units, claim: Claim) -> None:
-    """Finished jobs past a week, ended sessions and used tickets, stored files no row knows."""
+    """Finished jobs past a week, ended sessions and used tickets, files past their time or that no row knows."""
     del claim
+    for org_id in _organisations(units):
+        with units.work(worker_actor(org_id)) as work:
+            files.expire(work, work.ports.settings.files_kept_days)
     with units.work(worker_actor("")) as work:
         work.execute(delete(job).where(job.c.ended_at < work.now - JOBS_KEPT))
         security.tidy(work)

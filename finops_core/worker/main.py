@@ -147,15 +147,17 @@ class Worker:
         held, renew_at = False, 0.0
         while not self.leaving.wait(pause):
             try:
-                with self.desk.work(worker_actor("")) as work:
-                    if time.monotonic() >= renew_at:
+                if time.monotonic() >= renew_at:
+                    with self.desk.work(worker_actor("")) as work:
                         held = queue.acquire_lease(work, ROLE, self.name, lease_s) is not None
-                        renew_at = time.monotonic() + lease_s / 3
-                    if held:
+                    renew_at = time.monotonic() + lease_s / 3
+                if held:
+                    # A unit of its own: a log that cannot be sealed must not cost the role.
+                    with self.desk.work(worker_actor("")) as work:
                         audit.seal(work, self.desk.settings.heads_dir)
             except Exception:
-                held, renew_at = False, 0.0
-                LOG.exception("sealing the log failed; trying again")
+                LOG.exception("keeping the role or sealing the log failed; trying again")
+                self.leaving.wait(1)
 
 
 def run_worker(desk: Desk, parent_pid: int | None = None) -> None:

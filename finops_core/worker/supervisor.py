@@ -150,7 +150,8 @@ class Supervision:
             if self.outcome is None:
                 self._without_outcome(work, cut, exit_code)
             elif self.outcome.error is not None:
-                engine.fail(work, self.begun, _error(self.outcome.error))
+                state = State.SUPERSEDED if self.outcome.void else State.FAILED
+                engine.fail(work, self.begun, _error(self.outcome.error), state)
             elif self.begun.dry:
                 engine.keep_plan(work, self.begun, self.outcome.plan or Plan((), "", ""))
             else:
@@ -170,6 +171,6 @@ class Supervision:
             engine.after_crash(work, self.begun, f"the child ended with {exit_code}", MAX_ATTEMPTS)
 
 
-def _error(told: tuple[str, str, str, str]) -> FinOpsError:
-    _kind, code, message, hint = told
+def _error(told: tuple[str, str, str]) -> FinOpsError:
+    code, message, hint = told
     return Conflict(code, message, hint=hint)

@@ -7,7 +7,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage
 
 from finops_core.api.session import COOKIE
 from tests.e2e.backstage import Backstage
-from tests.e2e.screens import SIZES, WAIT_MS, Screen
+from tests.e2e.screens import PHONES_NAME, SIZES, WAIT_MS, Screen
 from tests.webapp import WebApp, running_app
 
 UPLOAD_MAX_BYTES = 512 * 1024
@@ -42,6 +42,7 @@ def visit(browser: Browser) -> Iterator[Visit]:
             color_scheme=scheme,  # type: ignore[arg-type]
             is_mobile=phone,
             has_touch=phone,
+            user_agent=PHONES_NAME if phone else None,
             accept_downloads=True,
         )
         contexts.append(context)

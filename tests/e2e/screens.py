@@ -14,11 +14,12 @@ from tests.webapp import WebApp
 
 PICTURES = ROOT / "test-artifacts"
 SIZES = {"desktop": {"width": 1440, "height": 900}, "phone": {"width": 390, "height": 844}}
+PHONES_NAME = "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148 Safari/604.1"
 WAIT_MS = 20_000
 THUMB_PX = 44
 WIDER = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 # Streamlit's main column and drawers scroll by themselves, so the page as a whole never seems too wide.
-SCROLLED = """() => [...document.querySelectorAll('[data-testid="stMain"], [role="dialog"], [data-testid="stDialog"] *')]
+SCROLLED = """() => [...document.querySelectorAll('[data-testid="stMain"], [role="dialog"], [role="dialog"] *')]
     .filter(box => box.scrollWidth > box.clientWidth + 1
         && ['auto', 'scroll'].includes(getComputedStyle(box).overflowX))
     .map(box => `${box.tagName} ${box.dataset.testid || box.className}: ${box.scrollWidth} > ${box.clientWidth}`)"""
@@ -29,6 +30,7 @@ ROWS = """table => [...table.querySelectorAll('tbody tr')].map(row => Object.fro
     return [cell.dataset.label, copy.textContent.split('\\n').map(each => each.trim()).filter(Boolean).join(' / ')];
 })))"""
 CSV = "text/csv"
+KINDS = ("primary", "secondary", "tertiary")
 
 
 @dataclass
@@ -175,11 +177,13 @@ class Screen:
     def low_buttons(self) -> list[str]:
         """Buttons on the page and in its drawer that a thumb could miss, with their heights."""
         found = []
-        buttons = 'button[data-testid^="stBaseButton-"]'
+        buttons = ", ".join(f'button[data-testid^="stBaseButton-{kind}"]' for kind in KINDS)
         for button in (*self.main.locator(buttons).all(), *self.drawer.locator(buttons).all()):
             box = button.bounding_box() if button.is_visible() else None
             if box and box["height"] < THUMB_PX:
-                found.append(f"{button.inner_text().strip() or button.get_attribute('aria-label')}: {box['height']:.0f}")
+                found.append(
+                    f"{button.inner_text().strip() or button.get_attribute('aria-label')}: {box['height']:.0f}"
+                )
         return found
 
     def cookies(self) -> dict[str, dict[str, object]]:

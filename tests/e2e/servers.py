@@ -10,29 +10,29 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from finops_core.desk import open_desk
-from finops_core.platform.settings import Settings
+from tests.desks import settings_for
 from tests.processes import ROOT, environment
 from tests.sandbox import SandboxControl
 from tests.webapp import START_S, WebApp, free_port
 
 
 @contextmanager
-def bare_app(settings: Settings) -> Iterator[WebApp]:
-    """The app over the settings' folder; ended at the end of the block.
+def bare_app(folder: Path) -> Iterator[WebApp]:
+    """The app over a folder that ``running_world`` has filled; ended at the end of the block.
 
-    It is not asked for its health but with a plain look at its port: no page has run before the block begins.
+    Only its health check has been asked before the block begins: no page has run.
     """
-    bare = settings.model_copy(update={"demo": False, "worker": "off"})
+    settings = settings_for(folder, demo=False, worker="off", scheduler_lease_s=15)
     port = free_port()
-    log = settings.data_dir / f"app-{port}.log"
+    log = folder / f"app-{port}.log"
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
     command += ["--server.address", "127.0.0.1", "--server.headless", "true"]
     with log.open("wb") as out:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment(bare), stdout=out, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, cwd=ROOT, env=environment(settings), stdout=out, stderr=subprocess.STDOUT)
     url = f"http://127.0.0.1:{port}"
     try:
         _await_answer(f"{url}/healthz", process, log)
-        with open_desk(bare) as desk:
+        with open_desk(settings) as desk:
             yield WebApp(url, desk, SandboxControl(settings.stripe_sandbox_url), process, log)
     finally:
         process.terminate()

@@ -6,12 +6,12 @@ only a process that has never run a page can show that this does not happen.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from finops_core import approvals, operations
-from finops_core.platform.settings import Settings
 from tests.e2e.screens import WAIT_MS
 from tests.e2e.servers import bare_app
 from tests.webapp import PASSWORD
@@ -27,7 +27,7 @@ CSV = "currency,maximum\nGBP,1234.56\n"
 class Stored:
     """What the folder holds, in the words that pages show."""
 
-    settings: Settings
+    folder: Path
     number: str
     execution_id: str
     request: str
@@ -65,7 +65,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stored]:
         with world.desk.work(world.actor("ana")) as work:
             operations.submit(work, seen.id, seen.plan_hash)
             request = approvals.of_subject(work, "execution", seen.id)[0].number
-        yield Stored(world.desk.settings, seen.number, seen.id, request)
+        yield Stored(world.desk.settings.data_dir, seen.number, seen.id, request)
 
 
 PAGES = [
@@ -80,7 +80,7 @@ PAGES = [
 @pytest.mark.parametrize(("link", "who", "heading"), PAGES)
 def test_the_first_request_to_a_fresh_server_shows_only_the_sign_in(visit, stored, link, who, heading):
     path = link.format(number=stored.number, request=stored.request, execution_id=stored.execution_id)
-    with bare_app(stored.settings) as cold:
+    with bare_app(stored.folder) as cold:
         # Given a server that has never run a page
         wire = Wire()
         screen = visit(cold, None)

@@ -19,9 +19,11 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 HARBOUR = "acct_sbx_harbour"
 THREE = b"currency,maximum,minimum_to_leave\nGBP,5000.00,\nHUF,,1000.00\nKWD,,\n"
+FORINT = "Stripe pays out HUF in whole forint only."
+DINAR = "Stripe takes KWD with a last digit of 0 only."
 EVERY_UNIT = "Every minor unit can be paid."
 OWN = "Own account"
-"""The demo company's balances: 9,042.10 GBP, 912,345.50 HUF, 845.230 KWD; HUF is paid in whole forint only."""
+# The demo company has 9,042.10 GBP, 912,345.50 HUF and 845.230 KWD.
 THREE_PLANNED = [
     ("GBP", "9,042.10", "5,000.00", "4,042.10", f"The file sets a maximum / {EVERY_UNIT}", "Thames Bank •••• 8841"),
     (
@@ -29,11 +31,17 @@ THREE_PLANNED = [
         "912,345.50",
         "911,345.00",
         "1,000.50",
-        "The file asks to leave this much; Stripe pays out HUF in whole forint only. / "
-        "Stripe pays out HUF in whole forint only.",
+        f"The file asks to leave this much; {FORINT} / {FORINT}",
         "Duna Bank •••• 9034",
     ),
-    ("KWD", "845.230", "845.230", "0.000", "Stripe takes KWD with a last digit of 0 only.", "Gulf Pearl Bank •••• 4456"),
+    (
+        "KWD",
+        "845.230",
+        "845.230",
+        "0.000",
+        DINAR,
+        "Gulf Pearl Bank •••• 4456",
+    ),
 ]
 
 
@@ -221,8 +229,6 @@ def test_filters_of_the_history_survive_a_reload_and_a_sent_link(enter, backstag
     assert set(ana.query()) == {"text", "operation", "state"}
     sent = enter("carla", ana.page.url.split("/", 3)[3])
     assert [row["Number"] for row in sent.table("Executions")] == [wanted.number]
-
-
 
 
 def test_the_auditor_reads_the_trail_in_order_exports_it_and_verifies_the_log(enter, backstage, tmp_path: Path):

@@ -31,7 +31,10 @@ WRONG = {
     "workbook": (workbook(), [("", "", "", f"This is an Excel workbook; {AS_CSV}")]),
     "document": (PDF, [("", "", "", "This is a PDF document; export the table it was made from as CSV (UTF-8).")]),
     "picture": (PNG, [("", "", "", "This is a file of the kind PNG; a CSV file (UTF-8) is expected.")]),
-    "latin-1": ("currency,descriptor\nEUR,Größe\n".encode("latin-1"), [("2", "", "", "Byte 27 (hexadecimal F6) is not")]),
+    "latin-1": (
+        "currency,descriptor\nEUR,Größe\n".encode("latin-1"),
+        [("2", "", "", "Byte 27 (hexadecimal F6) is not")],
+    ),
     "nul": (b"currency\nEUR\nU\0SD\n", [("3", "", "", "Byte 15 is a NUL character, which no text file has.")]),
     "headers-twice": (
         b"currency,maximum,Currency\nEUR,1,EUR\n",

@@ -124,8 +124,20 @@ def test_an_approval_is_void_when_less_is_available_than_was_approved(world):
     world.sandbox.control.fund(-1, "usd", HARBOUR, kind="refund")
     world.work_off()
     done = world.execution(seen.id)
-    assert (done.state, done.error_code) == (operations.State.FAILED, "FUNDS_FELL")
+    assert (done.state, done.error_code) == (operations.State.SUPERSEDED, "FUNDS_FELL")
+    assert {row.state for row in rows_of(world, seen.id)} == {PayoutState.CANCELED}
     assert created(world) == []
+    # and a new plan, newly approved, pays what is there now
+    with world.desk.work(world.actor("ana")) as work:
+        operations.replan(work, seen.id)
+    world.work_off()
+    again = world.execution(seen.id)
+    with world.desk.work(world.actor("ana")) as work:
+        operations.submit(work, again.id, again.plan_hash)
+    world.decide(again)
+    world.work_off()
+    assert world.execution(seen.id).state is operations.State.COMPLETED
+    assert created(world) == [("usd", 18_422_014)]
 
 
 def test_the_preparer_may_not_approve_their_own_payout(world):
