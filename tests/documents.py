@@ -11,6 +11,7 @@ KINDS = {
     "NotFound": "not_found",
     "NotAllowed": "not_allowed",
     "Conflict": "conflict",
+    "PlanVoid": "conflict",
     "Unavailable": "unavailable",
     "Fault": "fault",
 }
@@ -44,7 +45,7 @@ def error_codes(tree: ast.Module) -> Codes:
     names = _imported_kinds(tree)
     used, unclear = set(), []
     for function, call in _calls(tree):
-        kind = names.get(_word(call.func))
+        kind = names.get(_word(call.func)) or _noted(call)
         if kind is None or any(keyword.arg is None for keyword in call.keywords):
             continue  # not an error; or Fault(**stored), which only reads back what was made elsewhere
         found = _texts(tree, function, _argument(call, 0, "code"))
@@ -52,6 +53,12 @@ def error_codes(tree: ast.Module) -> Codes:
         if not found or not all(CODE.match(code) for code in found):
             unclear.append(f"line {call.lineno}: the code cannot be read here; write it as a literal")
     return Codes(frozenset(used), tuple(unclear))
+
+
+def _noted(call: ast.Call) -> str | None:
+    # Intake gathers its faults: `faults.add("CODE", "a sentence", …)`.
+    code = call.args[0] if len(call.args) > 1 and _word(call.func) == "add" else None
+    return "fault" if isinstance(code, ast.Constant) and CODE.match(str(code.value)) else None
 
 
 def documented_codes(text: str) -> dict[str, set[str]]:

@@ -15,7 +15,7 @@ FILE_LINES, PAGE_LINES, FUNCTION_LINES = 450, 130, 80
 # One vocabulary of file names in every area.
 AREA_FILES = {"__init__", "rules", "models", "queries", "service", "operations", "checks"}
 COMMITTING = {"begin", "begin_nested", "commit"}
-ASSERTING = re.compile(r"^(assert|check|expect|verify|raises$|warns$|fail$|until$|wait_(for|until)$)")
+ASSERTING = re.compile(r"^(assert|check|expect|verify|raises$|warns$|fail$|until$|wait_(for|until)$|sees$)")
 SKIPPING = {"skip", "skipif", "xfail", "importorskip"}
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

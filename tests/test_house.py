@@ -28,8 +28,19 @@ ENGINE_ROOMS = {"adapters", "api", "catalog", "kernel", "platform", "worker"}
 # Nouns of their own that an area has beside the vocabulary: its engine, or a second subject once `service` is full.
 ENGINE_FILES: dict[str, set[str]] = {
     "approvals": {"authority"},
-    "audit": {"heads", "outside", "sealing"},
-    "operations": {"broker", "engine", "intake", "runner", "sandbox"},
+    "audit": {"heads", "naming", "outside", "sealing", "verification"},
+    "operations": {
+        "broker",
+        "cells",
+        "engine",
+        "intake",
+        "intake_faults",
+        "intake_records",
+        "intake_table",
+        "runner",
+        "sandbox",
+        "spreadsheets",
+    },
     "payouts": {"batch", "look_up", "planning"},
     "security": {"grants", "links", "passwords", "roles", "sessions", "sign_in", "tidying"},
     "upkeep": {"demo", "jobs"},

@@ -27,7 +27,7 @@ from tests.tampering import tamper
 from tests.world import World, running_world
 
 
-def refused_at_the_start(world: World, execution_id: str, code: str) -> None:
+def assert_refused_at_the_start(world: World, execution_id: str, code: str) -> None:
     """The run was not begun, says why, and no money has moved."""
     done = world.execution(execution_id)
     assert (done.state, done.error_code) == (State.SUPERSEDED, code)
@@ -47,7 +47,7 @@ def test_a_preparer_who_was_deactivated_since_pays_nothing(both: World):
 
     world.work_off()
 
-    refused_at_the_start(world, seen.id, "PREPARER_LEFT")
+    assert_refused_at_the_start(world, seen.id, "PREPARER_LEFT")
 
 
 def test_an_approver_who_was_deactivated_since_voids_the_approval(both: World):
@@ -58,7 +58,7 @@ def test_an_approver_who_was_deactivated_since_voids_the_approval(both: World):
 
     world.work_off()
 
-    refused_at_the_start(world, seen.id, "APPROVER_LEFT")
+    assert_refused_at_the_start(world, seen.id, "APPROVER_LEFT")
 
 
 def test_an_operation_that_was_switched_off_since_does_not_run(world: World):
@@ -68,7 +68,7 @@ def test_an_operation_that_was_switched_off_since_does_not_run(world: World):
 
     world.work_off()
 
-    refused_at_the_start(world, seen.id, "OPERATION_CHANGED")
+    assert_refused_at_the_start(world, seen.id, "OPERATION_CHANGED")
 
 
 def with_operations(world: World, *known: object) -> World:
@@ -82,7 +82,7 @@ def test_a_new_version_of_the_operation_needs_a_new_plan(world: World):
 
     with_operations(world, replace(STRIPE_BALANCE, version="1.0.1")).work_off()
 
-    refused_at_the_start(world, seen.id, "OPERATION_CHANGED")
+    assert_refused_at_the_start(world, seen.id, "OPERATION_CHANGED")
 
 
 def test_an_operation_that_is_gone_leaves_no_run_waiting_for_ever(world: World):
@@ -93,7 +93,7 @@ def test_an_operation_that_is_gone_leaves_no_run_waiting_for_ever(world: World):
     gone = with_operations(world)
     gone.work_off()
 
-    refused_at_the_start(world, approved.id, "OPERATION_CHANGED")
+    assert_refused_at_the_start(world, approved.id, "OPERATION_CHANGED")
     assert world.execution(drafted.execution_id).state is State.FAILED
 
 
@@ -117,7 +117,7 @@ def test_a_plan_that_was_changed_in_the_database_after_its_approval_is_not_run(b
     assert tamper(world.desk.settings, statement) > 0
     world.work_off()
 
-    refused_at_the_start(world, seen.id, "PLAN_CHANGED")
+    assert_refused_at_the_start(world, seen.id, "PLAN_CHANGED")
 
 
 def test_a_plan_whose_hash_was_changed_along_with_it_finds_no_approval(both: World):
@@ -138,7 +138,7 @@ def test_a_plan_whose_hash_was_changed_along_with_it_finds_no_approval(both: Wor
     tamper(world.desk.settings, "UPDATE execution SET plan_hash = :hash WHERE id = :id", hash=forged, id=seen.id)
     world.work_off()
 
-    refused_at_the_start(world, seen.id, "APPROVAL_VOID")
+    assert_refused_at_the_start(world, seen.id, "APPROVAL_VOID")
 
 
 def test_an_approval_that_is_only_a_word_in_a_row_is_none(both: World):
@@ -152,7 +152,7 @@ def test_an_approval_that_is_only_a_word_in_a_row_is_none(both: World):
         queue.enqueue(work, RUN_JOB, {"execution_id": seen.id, "attempt": 1})
     world.work_off()
     # Then it is not run
-    refused_at_the_start(world, seen.id, "APPROVAL_VOID")
+    assert_refused_at_the_start(world, seen.id, "APPROVAL_VOID")
 
 
 def test_a_plan_changed_while_its_run_was_dead_is_not_resumed(both: World):

@@ -109,7 +109,7 @@ def _rows(engine: Engine, statement: Any) -> Counter[tuple[object, ...]] | None:
         return None  # a shape that SQL does not have
 
 
-def _same_with_and_without_others(statement: Any) -> None:
+def assert_same_with_and_without_others(statement: Any) -> None:
     try:
         check_statement(statement, (), ORGS)
     except ScopeBreach:
@@ -132,7 +132,7 @@ LIMITS = settings(
 @LIMITS
 @given(selects(depth=2))
 def test_a_select_that_passes_does_not_depend_on_another_organisation(statement: Any):
-    _same_with_and_without_others(statement)
+    assert_same_with_and_without_others(statement)
 
 
 @LIMITS
@@ -143,4 +143,4 @@ def test_a_change_that_passes_does_not_depend_on_another_organisation(data: st.D
     for _ in range(data.draw(st.integers(1, 3))):
         statement = statement.where(data.draw(conditions(leaves, 1)))
 
-    _same_with_and_without_others(statement.returning(note.c.org_id, note.c.id, note.c.body))
+    assert_same_with_and_without_others(statement.returning(note.c.org_id, note.c.id, note.c.body))
