@@ -1,7 +1,7 @@
-"""The first walk without any screen: draft a Stripe balance payout, approve it as somebody else, follow it to its result.
+"""The first walk without any screen: draft a Stripe balance payout, approve it as somebody else, follow it to its end.
 
-Run it in the checkout's folder: ``python -m examples.first_payout``. It uses the demo company and the local sandbox, in a
-folder of its own that is thrown away afterwards.
+Run it in the checkout's folder: ``python -m examples.first_payout``. It uses the demo company and the local sandbox,
+in a folder of its own.
 """
 
 import os
