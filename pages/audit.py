@@ -66,6 +66,8 @@ def verify() -> None:
         with st.spinner("Recomputing every record …"), here.read() as reading:
             found = audit.verify(reading, here.desk.settings.heads_dir)
             at = reading.now
+        with here.work() as work:
+            audit.note_verified(work, found)
         st.session_state[log.FOUND] = (found, at)
     last: tuple[Verification, datetime] | None = st.session_state.get(log.FOUND)
     if last is not None:

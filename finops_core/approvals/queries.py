@@ -130,7 +130,7 @@ def decided(reading: Reading, limit: int = 50, offset: int = 0) -> RequestPage:
 
 
 def request_view(reading: Reading, request_id: str) -> RequestView:
-    """One request, for whoever may see approvals or asked for it; ``APPROVAL_UNKNOWN`` to others."""
+    """One request, by id or number, for whoever may see approvals or asked for it; else ``APPROVAL_UNKNOWN``."""
     view = find(reading, request_id)
     if view is None or not (reading.may(Permission.APPROVALS_VIEW) or view.requested_by == behind(reading.actor)):
         raise unknown()
@@ -138,8 +138,9 @@ def request_view(reading: Reading, request_id: str) -> RequestView:
 
 
 def find(reading: Reading, request_id: str) -> RequestView | None:
-    """One request for the verbs of this area, whoever looks."""
-    return next(iter(_found(reading, [approval_request.c.id == request_id])), None)
+    """One request, by id or number, for the verbs of this area, whoever looks."""
+    named = or_(approval_request.c.id == request_id, approval_request.c.number == request_id)
+    return next(iter(_found(reading, [named])), None)
 
 
 def unknown() -> NotFound:

@@ -70,6 +70,7 @@ def paid_in_the_end(world: World, execution_id: str) -> None:
     assert world.execution(execution_id).state is State.COMPLETED, world.execution(execution_id).message
     assert set(states(world, execution_id)) == {PayoutState.CREATED}
     assert paid(world) == PLAN
+    assert not any(call["replayed"] for call in world.sandbox.control.calls("POST", "/v1/payouts")), "sent again"
     with world.desk.read(system_actor()) as reading:
         assert audit.verify(reading, world.desk.settings.heads_dir).ok
 
@@ -89,7 +90,6 @@ def test_an_intent_that_cannot_be_written_down_is_not_carried_out(world: World):
         assert set(states(world, seen.id)) <= {PayoutState.APPROVED, PayoutState.SUBMITTING, PayoutState.CREATED}
         # and the run is taken up again, and pays the plan
         paid_in_the_end(world, seen.id)
-    assert calls(world) == 3
 
 
 def test_an_outcome_that_cannot_be_written_down_is_looked_up_later(world: World):
@@ -104,7 +104,6 @@ def test_an_outcome_that_cannot_be_written_down_is_looked_up_later(world: World)
         until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, 30, "the run broke off")
         # Then it is found again, not sent again
         paid_in_the_end(world, seen.id)
-    assert calls(world) == 3
 
 
 def test_a_disk_that_is_full_for_everybody_and_freed_again_costs_nothing_but_time(world: World):
@@ -123,4 +122,3 @@ def test_a_disk_that_is_full_for_everybody_and_freed_again_costs_nothing_but_tim
         make_room(*(pid for pid in everybody if psutil.pid_exists(pid)))
         # Then the same worker goes on by itself
         paid_in_the_end(world, seen.id)
-    assert calls(world) == 3

@@ -5,11 +5,12 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from random import Random
+from random import Random  # noqa: TID251 - seeded: the same moments in every run
 
 import pytest
 
 from finops_core import audit, operations, payouts
+from finops_core.adapters.stripe_sandbox.faults import Fault, FaultKind
 from finops_core.kernel.actor import system_actor, worker_actor
 from finops_core.operations import State
 from finops_core.payouts import PayoutState
@@ -69,8 +70,6 @@ def test_two_workers_killed_at_random_pay_the_plan_exactly_once(world: World, se
 
 
 def slow_down(world: World) -> None:
-    from finops_core.adapters.stripe_sandbox.faults import Fault, FaultKind
-
     world.sandbox.control.fault(
         *(Fault(kind, delay_s=0.4) for kind in [FaultKind.DELAY_BEFORE, FaultKind.DELAY] * 10),
     )
