@@ -84,8 +84,8 @@ def submit(work: Work, execution_id: str, plan_hash: str = "") -> ExecutionView:
         )
     if op.dry_run is not None and not seen.totals:
         raise Invalid("NOTHING_TO_DO", f"{seen.number} would do nothing.", hint="Start over with another file.")
-    _require_first(work, seen)
     if not seen.approval_required:
+        _require_first(work, seen)
         _move(work, seen, State.QUEUED, submitted_at=work.now)
         _record(work, seen, "execution.submitted", after=seen.plan_hash, approval="not required: low risk")
         queue.enqueue(work, RUN_JOB, _payload(seen), key=f"{RUN_JOB}:{seen.id}:{seen.attempt}")
@@ -101,6 +101,7 @@ def submit(work: Work, execution_id: str, plan_hash: str = "") -> ExecutionView:
         amounts=seen.totals,
         excluded=_excluded(seen),
     )
+    _require_first(work, seen)  # after the request, whose number lets one submit through at a time
     _move(work, seen, State.AWAITING_APPROVAL, submitted_at=work.now, approval_request_id=request_id)
     _record(work, seen, "execution.submitted", after=seen.plan_hash, request=request_id)
     return queries.execution(work, seen.id)
@@ -291,7 +292,7 @@ def _require_first(work: Work, seen: ExecutionView) -> None:
     # Two drafts of one file can both be ready: neither had been submitted when the other was taken.
     mine = models.execution.c.org_id == work.org_id, models.execution.c.id == seen.id
     key = work.scalar(select(models.execution.c.content_key).where(*mine))
-    number = None if seen.reason else _ran_as(work, key)
+    number = None if seen.reason else _ran_as(work, key, but=seen.id)
     if number is not None:
         raise Conflict(
             "ALREADY_RAN",
@@ -300,7 +301,7 @@ def _require_first(work: Work, seen: ExecutionView) -> None:
         )
 
 
-def _ran_as(work: Work, content_key: str) -> str | None:
+def _ran_as(work: Work, content_key: str, *, but: str = "") -> str | None:
     """The newest execution of the same content in the window that ran, runs or is about to; None when there is none.
 
     One that ended before it began does not count; one that was stopped on the way does.
@@ -308,7 +309,8 @@ def _ran_as(work: Work, content_key: str) -> str | None:
     table = models.execution
     since = work.now - timedelta(seconds=work.ports.settings.rerun_window_s)
     never = (State.CANCELLED, State.REJECTED, State.EXPIRED, State.SUPERSEDED)
-    same = table.c.org_id == work.org_id, table.c.content_key == content_key, table.c.created_at >= since
+    mine = table.c.org_id == work.org_id, table.c.content_key == content_key, table.c.id != but
+    same = (*mine, table.c.created_at >= since)
     counts = table.c.submitted_at.is_not(None), or_(table.c.started_at.is_not(None), table.c.state.not_in(never))
     found: str | None = work.scalar(select(table.c.number).where(*same, *counts).order_by(table.c.created_at.desc()))
     return found

@@ -96,9 +96,9 @@ def test_a_running_batch_stops_before_its_next_payment_and_a_queued_one_never_st
 
     # When both are approved, the first one is stopped under way, and the second one cancelled in the queue
     backstage.approve(first)
-    backstage.approve(second)
     running.main.get_by_role("button", name="Stop", exact=True).wait_for()
     running.look("43-running")
+    backstage.approve(second)
     cancel(running, "Stop", "Wrong bank account")
     running.sees("Stopping", running.main)
     assert backstage.execution(second.id).state is State.QUEUED

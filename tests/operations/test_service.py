@@ -5,8 +5,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert
 
-from finops_core import approvals, operations, payouts
+from finops_core import approvals, operations, payouts, security
 from finops_core.desk import Desk
 from finops_core.kernel.actor import worker_actor
 from finops_core.kernel.clock import ManualClock, SystemClock
@@ -136,6 +137,22 @@ def test_who_may_not_prepare_drafts_nothing_and_the_refusal_is_recorded(world: W
 
     assert grown(before, row_counts(world.desk.settings)) == {"audit_record": 1}
     assert verbs(world)[-1] == "access.denied"
+
+
+def test_each_operation_asks_for_its_own_permissions(world: World):
+    # Given a role that runs operations but prepares no payouts
+    with world.desk.work(system_actor(world.orgs["harbour"])) as work:
+        work.execute(insert(role).values(id="clerk", title="Clerk", description="Adds up.", shipped=False))
+        held = [Permission.OPERATIONS_RUN, Permission.FILES_UPLOAD, Permission.FILES_VIEW_OWN]
+        work.execute(insert(role_permission), [{"role_id": "clerk", "permission": each.value} for each in held])
+        security.grant_role(work, world.people["ben"], "clerk", world.orgs["harbour"])
+    # When its holder tries both
+    with world.desk.read(world.actor("ben")) as reading:
+        runnable = {view.id: view.runnable for view in operations.catalogue(reading)}
+    # Then only the one that needs no more is open to them
+    assert runnable == {TOTALS: True, STRIPE_BALANCE.id: False}
+    assert isinstance(world.draft(AMOUNTS, operation=TOTALS, who="ben"), operations.Drafted)
+    assert code_of(world.draft, USD, who="ben") == "NOT_ALLOWED"
 
 
 @pytest.mark.parametrize("who", ["ana", "ben", "carla", "dan", "eva"])
