@@ -63,8 +63,6 @@ _NEXT: Mapping[State, frozenset[State]] = {
     _S.EXPIRED: frozenset({_S.PLANNING}),
 }
 FINAL = frozenset(State) - frozenset(_NEXT) | {_S.SUPERSEDED, _S.EXPIRED}
-CANCELLABLE = frozenset({_S.PLANNING, _S.READY, _S.AWAITING_APPROVAL, _S.QUEUED, _S.RUNNING})
-REPLANNABLE = frozenset({_S.READY, _S.AWAITING_APPROVAL, _S.SUPERSEDED, _S.EXPIRED})
 
 
 def move(number: str, old: State, new: State) -> State:

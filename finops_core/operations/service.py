@@ -112,8 +112,6 @@ def cancel(work: Work, execution_id: str, reason: str = "") -> ExecutionView:
     seen = queries.execution(work, execution_id)
     if seen.requested_by != work.actor.id:
         work.require(Permission.EXECUTIONS_CANCEL_ANY)
-    if seen.state not in rules.CANCELLABLE:
-        rules.move(seen.number, seen.state, State.CANCELLED)
     if seen.state is State.RUNNING:
         _change(work, seen, stop_requested=True)
         _record(work, seen, "execution.stop_requested", reason=reason)
@@ -128,8 +126,6 @@ def replan(work: Work, execution_id: str) -> ExecutionView:
     """Make a fresh plan; an approval of the old one, waiting or given, no longer counts."""
     seen = _own(work, execution_id)
     _runnable(work, seen.operation_id)
-    if seen.state not in rules.REPLANNABLE:
-        rules.move(seen.number, seen.state, State.PLANNING)
     approvals.supersede(work, SUBJECT, seen.id, "a new plan was made")
     again = seen.attempt + 1
     _move(

@@ -30,7 +30,7 @@ ROWS = """table => [...table.querySelectorAll('tbody tr')].map(row => Object.fro
     return [cell.dataset.label, copy.textContent.split('\\n').map(each => each.trim()).filter(Boolean).join(' / ')];
 })))"""
 CSV = "text/csv"
-KINDS = ("primary", "secondary")
+KINDS = ("primary", "secondary", "tertiary")
 
 
 @dataclass
@@ -175,7 +175,7 @@ class Screen:
         return [*([f"the page by {page} px"] if page > 0 else []), *self.page.evaluate(SCROLLED)]
 
     def low_buttons(self) -> list[str]:
-        """Buttons that a thumb could miss, with their heights; not those drawn as mere words."""
+        """Buttons that a thumb could miss, with their heights."""
         found = []
         buttons = ", ".join(f'button[data-testid^="stBaseButton-{kind}"]' for kind in KINDS)
         for button in (*self.main.locator(buttons).all(), *self.drawer.locator(buttons).all()):

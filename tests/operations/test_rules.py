@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 from finops_core.kernel.errors import Conflict
 from finops_core.kernel.operation import Plan, PlanRow
 from finops_core.operations import rules
-from finops_core.operations.rules import CANCELLABLE, FINAL, PUBLIC, REPLANNABLE, PublicState, State
+from finops_core.operations.rules import FINAL, PUBLIC, PublicState, State
 
+# What the screens offer: a stop before the end, and a new plan for what has not begun.
+CANCELLABLE = {State.PLANNING, State.READY, State.AWAITING_APPROVAL, State.QUEUED, State.RUNNING}
+REPLANNABLE = {State.READY, State.AWAITING_APPROVAL, State.SUPERSEDED, State.EXPIRED}
 PAIRS = [(old, new) for old in State for new in State]
 
 

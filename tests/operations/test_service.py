@@ -9,12 +9,14 @@ from sqlalchemy import insert
 
 from finops_core import approvals, operations, payouts, security
 from finops_core.desk import Desk
-from finops_core.kernel.actor import worker_actor
+from finops_core.kernel.actor import system_actor, worker_actor
 from finops_core.kernel.clock import ManualClock, SystemClock
 from finops_core.kernel.errors import Conflict, NotAllowed
+from finops_core.kernel.permissions import Permission
 from finops_core.operations import State
 from finops_core.payouts.operations import STRIPE_BALANCE
 from finops_core.platform import queue
+from finops_core.security.models import role, role_permission
 from tests.operations.walks import (
     AMOUNTS,
     HARBOUR,
