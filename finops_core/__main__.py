@@ -5,7 +5,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from finops_core.kernel.errors import FinOpsError, Unavailable
+from finops_core.kernel.errors import FinOpsError, Invalid, Unavailable
 from finops_core.platform.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -83,6 +83,8 @@ def verify_audit(
     from finops_core.desk import open_desk
     from finops_core.kernel.actor import system_actor
 
+    if (size is None) != (not root):
+        raise Invalid("HEAD_INCOMPLETE", "A noted head has a size and a root.", hint="Give both --size and --root.")
     settings = Settings()
     noted = (size, root) if size is not None and root else None
     with open_desk(settings) as desk:

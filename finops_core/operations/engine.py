@@ -18,7 +18,7 @@ from finops_core.kernel.operation import LogLevel, Operation, OutputFile, Plan, 
 from finops_core.operations import models, queries, rules
 from finops_core.operations.queries import ExecutionView
 from finops_core.operations.rules import PUBLIC, State
-from finops_core.operations.service import SUBJECT
+from finops_core.operations.service import SUBJECT, moved_on
 from finops_core.operations.spreadsheets import csv_bytes, xlsx_bytes
 from finops_core.platform import queue
 from finops_core.platform.queue import Claim
@@ -431,5 +431,10 @@ def _note(work: Work, seen: ExecutionView, verb: str, *, before: str = "", after
 
 
 def _set(work: Work, seen: ExecutionView, **changes: Any) -> None:
+    """Change the row; a change of state only from the state that was seen, else somebody was quicker."""
     table = models.execution
-    work.execute(update(table).where(table.c.org_id == work.org_id, table.c.id == seen.id).values(**changes))
+    mine = [table.c.org_id == work.org_id, table.c.id == seen.id]
+    if "state" in changes:
+        mine.append(table.c.state == seen.state)
+    if work.execute(update(table).where(*mine).values(**changes)).rowcount != 1:
+        raise moved_on(seen)

@@ -56,7 +56,7 @@ class Batch:
 
     def _settle_row(self, row: Unsettled) -> PayoutState:
         if row.state in rules.UNSETTLED:
-            return self._look_up(row, RESENDS)
+            return self._look_up(self._doubted(row), RESENDS)
         why = self.halted or self.stopped_currencies.get((row.account, row.currency), "")
         with self.context.unit() as work:
             if why:
@@ -65,6 +65,14 @@ class Batch:
                 return PayoutState.CANCELED
             sent_at = work.now
         return self._send(replace(row, state=PayoutState.SUBMITTING, first_sent_at=sent_at), RESENDS)
+
+    def _doubted(self, row: Unsettled) -> Unsettled:
+        """A row found SUBMITTING was being sent when its run died: whatever is said next, it may have been executed."""
+        if row.state is not PayoutState.SUBMITTING:
+            return row
+        with self.context.unit() as work:
+            state = service.doubt(work, row, "The run was interrupted while it was being sent.")
+        return replace(row, state=state)
 
     def _send(self, row: Unsettled, resends: int) -> PayoutState:
         answer = self._submit(row)

@@ -1,5 +1,6 @@
 """What users can run: pay out the Stripe balance (B13)."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,7 +11,6 @@ from finops_core.kernel.operation import (
     Category,
     Column,
     FileSpec,
-    LogLevel,
     Metrics,
     Operation,
     Plan,
@@ -23,7 +23,12 @@ from finops_core.kernel.permissions import Permission
 from finops_core.operations import cells
 from finops_core.payouts import queries, service
 from finops_core.payouts.batch import Batch
-from finops_core.payouts.planning import BalancePayoutParameters, make_plan
+from finops_core.payouts.planning import (
+    DESCRIPTOR_MAX,
+    DESCRIPTOR_PATTERN,
+    BalancePayoutParameters,
+    make_plan,
+)
 from finops_core.payouts.queries import PayoutView
 from finops_core.payouts.rules import LIVE, PayoutState
 from finops_core.platform.ports import PayoutProvider
@@ -49,8 +54,6 @@ def run(context: RunContext) -> Result:
         _check_funds(context, provider)
     batch = Batch(context, provider)
     batch.settle(rows)
-    waited_ms = round(batch.provider_s * 1000)
-    context.log(LogLevel.INFO, f"Waited {waited_ms} ms for the provider.", provider_ms=waited_ms)
     with context.unit() as work:
         views = queries.rows(work, context.execution_id)
     return _result([view for view in views if view.attempt == context.attempt])
@@ -132,6 +135,14 @@ def _table(rows: Sequence[PayoutView]) -> Mapping[str, Sequence[Any]]:
     }
 
 
+def _descriptor(cell: str) -> str:
+    """Text for a bank statement: as narrow as the form's own field."""
+    text = cells.text(DESCRIPTOR_MAX)(cell)
+    if not re.fullmatch(DESCRIPTOR_PATTERN, text):
+        raise ValueError("Only letters A to Z, digits, spaces and . , / & + - can stand on a bank statement.")
+    return text
+
+
 def _check_row(row: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
     """Amounts must suit their row's currency and be positive."""
     found: list[tuple[str, str]] = []
@@ -172,7 +183,7 @@ STRIPE_BALANCE = Operation(
             Column("maximum", cells.decimal_amount, description="Pay at most this much."),
             Column("minimum_to_leave", cells.decimal_amount, description="Leave at least this much."),
             Column("destination", cells.text(64), description="Bank account id; empty for the default."),
-            Column("descriptor", cells.text(22), description="Text on the bank statement, up to 22 characters."),
+            Column("descriptor", _descriptor, description="Text on the bank statement, up to 22 characters."),
         ),
         sample_name="stripe-balance-payout.csv",
         sample=_SAMPLE,

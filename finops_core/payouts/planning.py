@@ -17,6 +17,8 @@ from finops_core.payouts import rules
 from finops_core.platform.ports import PayoutProvider
 
 ARRIVAL_DAYS = 2
+DESCRIPTOR_MAX = 22
+DESCRIPTOR_PATTERN = "[A-Za-z0-9 .,/&+-]*"
 MANUAL = "manual"
 
 
@@ -34,8 +36,8 @@ class BalancePayoutParameters(BaseModel):
 
     descriptor: str = Field(
         default="",
-        max_length=22,
-        pattern=r"^[A-Za-z0-9 .,/&+-]*$",
+        max_length=DESCRIPTOR_MAX,
+        pattern=f"^{DESCRIPTOR_PATTERN}$",
         title="Statement descriptor",
         description="Shown on the bank statement, up to 22 letters and digits; rows can give their own.",
     )
@@ -64,12 +66,15 @@ def make_plan(context: RunContext, provider: PayoutProvider, connection_id: str,
     wanted = read_wanted(context)
     params: BalancePayoutParameters = context.params
     facts: dict[str, AccountFacts] = {}
+    balances_used: set[tuple[str, str]] = set()
     rows: list[PlanRow] = []
     faults: list[Fault] = []
     warnings: list[str] = []
     for done, want in enumerate(wanted):
         context.progress(done, len(wanted), f"Asking for the balance of row {want.row}")
         planned = _plan_row(context, provider, want, facts, params)
+        if isinstance(planned, PlanRow):
+            planned = _once(planned, want, facts[want.account], balances_used)
         if isinstance(planned, PlanRow):
             rows.append(planned)
         elif params.unpayable is Unpayable.LEAVE_OUT:
@@ -138,6 +143,15 @@ def _plan_row(
     if isinstance(bank, Fault):
         return bank
     return _sized(context, want, account, rule, bank, params.descriptor)
+
+
+def _once(planned: PlanRow, want: Wanted, account: AccountFacts, used: set[tuple[str, str]]) -> PlanRow | Fault:
+    """A balance stands once in a plan: the own account may be named by its id in one row and left empty in another."""
+    balance = account.account, want.currency
+    if balance in used:
+        return Fault("BALANCE_TWICE", "This account's balance is paid out by an earlier row.", want.row, "account")
+    used.add(balance)
+    return planned
 
 
 def _bank_for(account: AccountFacts, want: Wanted) -> BankAccount | Fault:

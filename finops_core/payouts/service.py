@@ -3,6 +3,7 @@
 The order per row is: ``intend`` (commit) → the call → ``record_answer`` (commit). Nothing here calls a provider.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import insert, select, update
@@ -11,7 +12,16 @@ from finops_core import audit
 from finops_core.kernel.errors import Conflict
 from finops_core.kernel.ids import new_id
 from finops_core.kernel.operation import Plan, PlanRow
-from finops_core.kernel.provider import Answer, Created, OurFault, PayoutOrder, ProviderPayout, Rejected, RetryLater
+from finops_core.kernel.provider import (
+    Answer,
+    Created,
+    OurFault,
+    PayoutOrder,
+    ProviderPayout,
+    Rejected,
+    RetryLater,
+    Unknown,
+)
 from finops_core.operations.engine import Ended, stop_requested
 from finops_core.payouts import queries, rules
 from finops_core.payouts.models import payout
@@ -21,6 +31,9 @@ from finops_core.platform.ports import PayoutProvider
 from finops_core.platform.work import Work
 
 PROVIDER = "stripe"
+# A refusal that comes from executing the request itself, so that an earlier sending of the same key cannot have paid.
+PROVES_ABSENCE = frozenset({"balance_insufficient"})
+ENDED_BADLY = {"failed": PayoutState.FAILED, "canceled": PayoutState.CANCELED}
 _MESSAGE_CHARS = 500
 
 
@@ -79,7 +92,7 @@ def intend(work: Work, row: Unsettled) -> bool:
 
 def record_answer(work: Work, row: Unsettled, answer: Answer) -> PayoutState:
     """Keep what the provider said; gives the row's new state. ``RetryLater`` changes nothing."""
-    if isinstance(answer, RetryLater):
+    if isinstance(answer, RetryLater) or _proves_nothing(row, answer):
         return row.state
     common: dict[str, Any] = {
         "request_id": answer.request_id,
@@ -92,17 +105,32 @@ def record_answer(work: Work, row: Unsettled, answer: Answer) -> PayoutState:
         return _move(work, row, PayoutState.REJECTED, "payout.rejected", why=answer.code, **error, **common)
     if isinstance(answer, OurFault):
         return review(work, row, answer.message, **common)
-    if row.state is PayoutState.IN_DOUBT:
-        return row.state
-    error = {"error_code": "NO_CLEAR_ANSWER", "error_message": answer.why[:_MESSAGE_CHARS]}
-    return _move(work, row, PayoutState.IN_DOUBT, "payout.in_doubt", why=answer.why, **error, **common)
+    return doubt(work, row, answer.why, **common)
+
+
+def _proves_nothing(row: Unsettled, answer: Answer) -> bool:
+    """For a row in doubt: no clear answer again, or a refusal given before the provider looked at the key."""
+    if row.state is not PayoutState.IN_DOUBT:
+        return False
+    return isinstance(answer, Unknown) or (isinstance(answer, Rejected) and answer.code not in PROVES_ABSENCE)
+
+
+def doubt(work: Work, row: Unsettled, why: str, **more: Any) -> PayoutState:
+    """Nobody can say whether it was executed: it is looked up before anything else."""
+    error = {"error_code": "NO_CLEAR_ANSWER", "error_message": why[:_MESSAGE_CHARS]}
+    return _move(work, row, PayoutState.IN_DOUBT, "payout.in_doubt", why=why, **error, **more)
 
 
 def adopt(work: Work, row: Unsettled, found: ProviderPayout, *, replayed: bool = True, **more: Any) -> PayoutState:
-    """The payout exists at the provider: CREATED, under its id."""
+    """The payout exists at the provider: CREATED, under its id; and on to its end if it has come to a bad one."""
     changes = {"provider_id": found.id, "arrival_on": found.arrival_on.isoformat(), "replayed": replayed, **more}
     clear = {"error_code": "", "error_message": ""}
-    return _move(work, row, PayoutState.CREATED, "payout.created", provider_id_=found.id, **changes, **clear)
+    state = _move(work, row, PayoutState.CREATED, "payout.created", provider_id_=found.id, **changes, **clear)
+    ended = ENDED_BADLY.get(found.status)
+    if ended is None:
+        return state
+    error = {"error_code": found.failure_code or found.status, "error_message": found.failure_message[:_MESSAGE_CHARS]}
+    return _move(work, replace(row, state=state), ended, f"payout.{ended.value}", why=found.failure_code, **error)
 
 
 def review(work: Work, row: Unsettled, why: str, **more: Any) -> PayoutState:

@@ -10,7 +10,9 @@ import secrets
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -104,9 +106,34 @@ class Worker:
             if begun is not None:
                 Supervision(self.desk, begun, self._forkserver, self.leaving.is_set, self.opener).watch()
             return
-        JOBS[claim.kind].run(self.desk, claim)
+        with self._renewing(claim):
+            JOBS[claim.kind].run(self.desk, claim)
         with self.desk.work(worker_actor(claim.org_id)) as work:
-            queue.complete(work, claim)
+            if not queue.complete(work, claim):
+                LOG.warning("job %s %s lost its lease before it ended", claim.kind, claim.id)
+
+    @contextmanager
+    def _renewing(self, claim: Claim) -> Iterator[None]:
+        """Hold a job's lease for as long as it takes: its provider may be slower than the lease is long."""
+        done = threading.Event()
+        lease_s = self.desk.settings.job_lease_s
+
+        def renew() -> None:
+            while not done.wait(lease_s / 3):
+                try:
+                    with self.desk.work(worker_actor(claim.org_id)) as work:
+                        if not queue.renew(work, claim, lease_s):
+                            return
+                except OperationalError:
+                    LOG.warning("the lease of job %s could not be renewed; trying again", claim.id)
+
+        thread = threading.Thread(target=renew, name=f"lease-{claim.id}", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
 
     def _try_later(self, claim: Claim, error: str) -> None:
         # Executions end through the engine; what comes here is a job that could not even be begun or concluded.

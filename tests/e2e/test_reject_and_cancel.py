@@ -14,7 +14,7 @@ from tests.processes import until
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 HARBOUR = "acct_sbx_harbour"
-DELAY_S = 8.0
+DELAY_S = 10.0
 
 
 def paid(backstage: Backstage, execution_id: str) -> list[tuple[str, int]]:
@@ -74,7 +74,7 @@ def test_an_execution_that_waits_for_approval_can_be_cancelled_and_not_approved_
     ana.sees("Cancelled before it ran.")
     assert backstage.execution(seen.id).state is State.CANCELLED
     ben.press("Approve", ben.drawer)
-    ben.sees(re.compile("cancelled|no longer waiting", re.IGNORECASE), ben.drawer)
+    ben.sees(re.compile("cancelled|no longer waiting", re.IGNORECASE), ben.drawer.get_by_role("alert"))
     ben.look("42-drawer-of-a-cancelled-one")
     assert paid(backstage, seen.id) == []
 
@@ -141,7 +141,7 @@ def test_a_new_plan_after_the_submission_needs_a_new_approval_and_the_old_drawer
     # Then the old drawer's Approve approves nothing, and says why
     ben.drawer.get_by_label("Comment").fill("I never saw the new plan")
     ben.press("Approve", ben.drawer)
-    ben.sees(re.compile("a new plan was made|no longer waiting", re.IGNORECASE), ben.drawer)
+    ben.sees(re.compile("a new plan was made|no longer waiting", re.IGNORECASE), ben.drawer.get_by_role("alert"))
     ben.look("45-drawer-of-an-old-plan")
     assert backstage.execution(seen.id).state is State.AWAITING_APPROVAL
     assert paid(backstage, seen.id) == []

@@ -23,7 +23,7 @@ FORINT = "Stripe pays out HUF in whole forint only."
 DINAR = "Stripe takes KWD with a last digit of 0 only."
 EVERY_UNIT = "Every minor unit can be paid."
 OWN = "Own account"
-# The demo company has 9,042.10 GBP, 912,345.50 HUF and 845.230 KWD.
+# The demo company has 9,042.10 GBP, 912,345.50 HUF and 845.230 KWD; no other test of this folder pays those.
 THREE_PLANNED = [
     ("GBP", "9,042.10", "5,000.00", "4,042.10", f"The file sets a maximum / {EVERY_UNIT}", "Thames Bank •••• 8841"),
     (
@@ -280,8 +280,9 @@ def test_the_auditor_reads_the_trail_in_order_exports_it_and_verifies_the_log(en
     # When she presses Verify
     eva.press("Verify the log")
 
-    # Then the log is whole
+    # Then the log is whole, and her own acts stand in it under her name
     eva.sees("The log is whole.")
+    assert [row["Who"] for row in eva.table("Audit records")][:2] == ["Eva Novak", "Eva Novak"]
     eva.look("13-verified")
 
 
@@ -340,3 +341,17 @@ def test_what_waits_for_the_approver_and_what_was_paid_lead_to_their_rows(enter,
     shown = carla.table("Executions")
     assert done.number in [row["Number"] for row in shown]
     assert {row["Operation"].split(" / ")[0] for row in shown} == {"Stripe balance payout"}
+
+
+@pytest.mark.parametrize("size", ["desktop", "phone"])
+def test_the_menu_entry_of_the_page_one_is_on_leads_back_to_its_start(enter, size: str):
+    # Given Ana in the form of an operation
+    ana = enter("ana", "run?operation=payouts.stripe_balance", size=size)
+    ana.heading("Stripe balance payout")
+
+    # When she presses the menu entry she came by
+    ana.go("Upload & run")
+
+    # Then she is at the catalogue again
+    assert ana.query() == {}
+    assert ana.main.get_by_role("link", name="CSV totals").count() == 1

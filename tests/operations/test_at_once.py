@@ -40,7 +40,7 @@ def meanwhile(second: Callable[[], object]) -> Iterator[list[object]]:
         except FinOpsError as error:
             given.append(error.code)
 
-    thread = threading.Thread(target=attempt)
+    thread = threading.Thread(target=attempt, daemon=True)
     thread.start()
     thread.join(HELD_UP_S)
     yield given

@@ -3,13 +3,18 @@
 import pytest
 
 from finops_core import operations, payouts
+from finops_core.adapters.stripe_payouts import StripePayouts
 from finops_core.adapters.stripe_sandbox.faults import Fault, FaultKind
 from finops_core.kernel.actor import worker_actor
 from finops_core.kernel.errors import Conflict, NotAllowed
-from finops_core.payouts import PayoutState
+from finops_core.operations import engine
+from finops_core.operations.runner import Run, carry_out
+from finops_core.payouts import PayoutState, service
+from finops_core.platform import queue
 from tests.world import World
 
 HARBOUR = "acct_sbx_harbour"
+HARBOUR_KEY = "rk_test_sbx_harbour_demo_0001"
 TEN = "currency\nUSD\nEUR\nGBP\nJPY\nCAD\nCHF\nSEK\nHUF\nKWD\nAUD\n"
 
 
@@ -198,3 +203,36 @@ def test_the_result_can_be_read_back_as_csv_and_xlsx(world):
     book = load_workbook(io.BytesIO(next(c for n, c in downloads.items() if n.endswith(".xlsx"))))
     assert book.active is not None
     assert book.active.max_row == 3
+
+
+def test_a_row_that_was_being_sent_when_its_run_died_is_never_called_off_by_a_stop(world):
+    """Found SUBMITTING, nothing listed yet, and the provider says "later": it may still be executing the first call."""
+    # Given a row whose intent stands, and a provider that only says "not now"
+    seen = world.approved("currency\nUSD\n")
+    with world.desk.work(worker_actor("")) as work:
+        claim = queue.claim(work, "first", 30)
+    assert claim is not None
+    with world.desk.work(worker_actor(claim.org_id)) as work:
+        begun = engine.begin_run(work, claim)
+    assert begun is not None
+    died = Run(world.desk, begun, lambda _message: None, lambda: False)
+    with died.unit() as work:
+        row = service.prepare(work, seen.id, 1, died.plan, StripePayouts(world.sandbox.credentials(HARBOUR_KEY), 5))[0]
+    with died.unit() as work:
+        assert service.intend(work, row)
+    world.sandbox.control.fault(Fault(FaultKind.CONFLICT, times=50))
+    # When it is resumed, and somebody presses Stop
+    with world.desk.work(world.actor("ana")) as work:
+        operations.cancel(work, seen.id, "wrong week")
+    carry_out(Run(world.desk, begun, lambda _message: None, lambda: True))
+    # Then nobody says that it was not sent
+    assert [row.state for row in rows_of(world, seen.id)] == [PayoutState.IN_DOUBT]
+
+
+def test_the_own_account_named_by_its_id_and_left_empty_is_one_balance(world):
+    seen = world.planned(f"currency,account\nUSD,\nUSD,{HARBOUR}\n")
+    with world.desk.read(world.actor("ana")) as reading:
+        plan = operations.plan(reading, seen.id)
+    assert seen.state is operations.State.FAILED
+    assert plan is not None
+    assert [(fault.row, fault.code) for fault in plan.faults] == [(3, "BALANCE_TWICE")]

@@ -10,8 +10,12 @@ import pytest
 
 from finops_core import operations
 from finops_core.kernel.actor import worker_actor
+from finops_core.kernel.clock import SystemClock
 from finops_core.kernel.errors import Conflict
+from finops_core.kernel.operation import LogLevel
 from finops_core.operations import State, engine
+from finops_core.operations.engine import LogEntry
+from finops_core.operations.runner import Line
 from finops_core.operations.service import PLAN_JOB
 from finops_core.platform import queue
 from finops_core.platform.queue import Claim
@@ -54,7 +58,7 @@ def supervise(world: World, leaving: Callable[[], bool] = lambda: False) -> None
 @contextmanager
 def supervised(world: World, leaving: Callable[[], bool] = lambda: False) -> Iterator[threading.Thread]:
     """The same beside the test; it has ended at the end of the block."""
-    thread = threading.Thread(target=supervise, args=(world, leaving))
+    thread = threading.Thread(target=supervise, args=(world, leaving), daemon=True)
     thread.start()
     yield thread
     thread.join(30)
@@ -228,7 +232,7 @@ def test_a_worker_that_has_lost_its_lease_ends_its_child_and_writes_nothing_more
         except Conflict as error:
             failures.append(error)
 
-    thread = threading.Thread(target=watch)
+    thread = threading.Thread(target=watch, daemon=True)
     thread.start()
     child = child_of(odd, execution_id)
     # When another worker takes it over
@@ -303,3 +307,30 @@ def test_a_job_that_fails_is_tried_again_later(odd: World):
     due_again(odd)
     assert odd.work_off() == 1
     assert odd.execution(execution_id).state is State.COMPLETED
+
+
+class Talker:
+    """A pipe that always has one more line: what a child looks like that talks faster than anybody can listen."""
+
+    def poll(self, _seconds: float) -> bool:
+        return True
+
+    def recv(self) -> Line:
+        return Line(LogEntry(SystemClock().now(), LogLevel.INFO, "And another thing.", {}))
+
+
+def test_listening_to_one_who_never_pauses_comes_to_an_end(odd: World):
+    queued(odd, "talk")
+    claim = claimed(odd)
+    with odd.desk.work(worker_actor(claim.org_id)) as work:
+        begun = engine.begin_run(work, claim)
+    assert begun is not None
+    supervision = Supervision(odd.desk, begun, forkserver(), lambda: False, open_odd)
+    heard: list[bool] = []
+
+    thread = threading.Thread(target=lambda: heard.append(supervision._receive(Talker(), 0.1)), daemon=True)
+    thread.start()
+    thread.join(30)
+
+    assert heard == [True]
+    assert supervision.entries
