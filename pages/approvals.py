@@ -38,6 +38,8 @@ def review(request_id: str) -> None:
         decide(request)
     elif request.state is approvals.State.PENDING:
         st.info(f"**{request.refusal.message}**  \n{request.refusal.hint}", icon=":material/lock:")
+    elif not request.decisions:
+        st.error(f"**{request.refusal.message}**  \n{request.refusal.hint}", icon=":material/update:")
 
 
 def decide(request: RequestView) -> None:

@@ -6,7 +6,7 @@ from functools import partial
 
 import streamlit as st
 
-from finops_core import audit
+from finops_core import audit, security
 from finops_core.audit import AuditFacets, AuditFilter, Verification
 from finops_core.kernel.permissions import Permission
 from ui import filters, html, log, widgets
@@ -82,12 +82,13 @@ wanted = wanted_rows(facets, names)
 offset = (widgets.page_wanted(PAGE) - 1) * widgets.PAGE_SIZE
 with here.read() as reading:
     found = audit.records(reading, wanted, limit=widgets.PAGE_SIZE, offset=offset)
+    shown = security.names(reading, {who for row in found.rows for who in (row.actor, row.on_behalf_of) if who})
 with title.container():
     widgets.head("Audit", f"{plural(found.total, 'record')}, newest first")
 if wanted.object:
     html.draw(log.trail_line(wanted.object))
 if found.rows:
-    html.draw(log.records_table(found.rows, names, here.shown))
+    html.draw(log.records_table(found.rows, shown, here.shown))
     if here.may(Permission.AUDIT_EXPORT):
         export(wanted)
 else:

@@ -11,4 +11,12 @@
     history.pushState({}, "", link.href);
     window.dispatchEvent(new PopStateEvent("popstate"));
   });
+  // The menu's entry of the page one is on: Streamlit stays as it is, but whoever clicks it wants the page's start.
+  document.addEventListener("click", (event) => {
+    const entry = event.target.closest && event.target.closest('[data-testid="stSidebarNavLink"]');
+    if (!entry || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+    if (entry.pathname !== location.pathname || !location.search) return;
+    history.pushState({}, "", entry.pathname);
+    window.dispatchEvent(new PopStateEvent("popstate"));
+  }, true);
 })();

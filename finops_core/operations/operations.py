@@ -20,10 +20,14 @@ def add_up(context: RunContext) -> Result:
     rows = len(context.sheet)
     return Result(
         success=True,
-        message=f"Added up {rows:,} rows in {len(sums)} currencies.",
+        message=f"Added up {_many(rows, 'row', 'rows')} in {_many(len(sums), 'currency', 'currencies')}.",
         metrics=Metrics(records_processed=rows, records_successful=rows, total_minor=minor),
         table={"currency": list(minor), "count": [counts[currency] for currency in minor], "sum": sums},
     )
+
+
+def _many(count: int, one: str, more: str) -> str:
+    return f"{count:,} {one if count == 1 else more}"
 
 
 def _check_row(row: Mapping[str, Any]) -> list[tuple[str, str]]:

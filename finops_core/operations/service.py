@@ -116,7 +116,7 @@ def cancel(work: Work, execution_id: str, reason: str = "") -> ExecutionView:
         _change(work, seen, stop_requested=True)
         _record(work, seen, "execution.stop_requested", reason=reason)
         return queries.execution(work, seen.id)
-    approvals.supersede(work, SUBJECT, seen.id, "cancelled")
+    approvals.supersede(work, SUBJECT, seen.id, "the execution was cancelled")
     _move(work, seen, State.CANCELLED, message="Cancelled before it ran.", ended_at=work.now, stop_requested=True)
     _record(work, seen, "execution.cancelled", reason=reason)
     return queries.execution(work, seen.id)
