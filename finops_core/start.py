@@ -25,7 +25,6 @@ def prepare(settings: Settings) -> Desk:
         demo.seed(desk)
     else:
         with desk.work(system_actor()) as work:
-            demo.refuse_leftovers(work)
             security.ensure_roles(work)
     return desk
 

@@ -11,12 +11,10 @@ from finops_core.adapters.stripe_sandbox.accounts import Bank, NewAccount
 from finops_core.adapters.stripe_sandbox.seeding import Funding
 from finops_core.adapters.stripe_sandbox.seeding import seed as seed_sandbox
 from finops_core.kernel.actor import system_actor
-from finops_core.kernel.errors import Conflict, Unavailable
+from finops_core.kernel.errors import Unavailable
 from finops_core.operations.runner import Units
 from finops_core.platform.settings import Settings
-from finops_core.platform.work import Reading, Work
-
-DEMO_SLUGS = {"harbour", "norrland"}
+from finops_core.platform.work import Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +51,6 @@ def seed(units: Units) -> None:
         with units.work(system_actor(orgs[slug])) as work:
             if not connections.listed(work):
                 _equip(work, slug, account, company)
-
-
-def refuse_leftovers(reading: Reading) -> None:
-    """Outside demo mode the demo company must not be there: everybody knows its passwords. ``DEMO_LEFT_OVER``."""
-    if set(reference.ids_by_slug(reading)) >= DEMO_SLUGS:
-        raise Conflict(
-            "DEMO_LEFT_OVER",
-            "This database holds the demo company, whose passwords everybody knows.",
-            hint="Choose another TIEOUT_DATA_DIR or DATABASE_URL, then run `python -m finops_core setup`.",
-        )
 
 
 def _add_company(work: Work, company: dict[str, Any]) -> None:
