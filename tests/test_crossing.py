@@ -23,6 +23,7 @@ from finops_core.kernel.actor import Actor, Via, system_actor, worker_actor
 from finops_core.kernel.errors import FinOpsError, NotAllowed, NotFound
 from finops_core.kernel.permissions import Permission
 from finops_core.operations import ExecutionFilter
+from finops_core.operations.engine import Ended
 from finops_core.platform.db import open_owner_engine
 from finops_core.platform.scope_guard import ScopeBreach
 from finops_core.platform.tables import Scope, facts_of
@@ -49,6 +50,16 @@ MARK = "only-harbour-knows"
 FILE = f"currency,descriptor\nUSD,{MARK[:22]}\n"
 PASSWORD = "a-long-password-9"
 
+# What the installation's own tables hold of Harbour: its sessions, its links, and the people who work nowhere else.
+HARBOURS_PEOPLE = {
+    "session": "SELECT * FROM session WHERE org_id = :org ORDER BY id",
+    "one_time_link": "SELECT * FROM one_time_link WHERE org_id = :org ORDER BY id",
+    "person": (
+        "SELECT * FROM person WHERE id IN (SELECT person_id FROM membership WHERE org_id = :org) "
+        "AND id NOT IN (SELECT person_id FROM membership WHERE org_id <> :org) ORDER BY id"
+    ),
+}
+
 
 @dataclass
 class Towns:
@@ -66,16 +77,19 @@ class Towns:
     def harbour_rows(self) -> dict[str, list[tuple[object, ...]]]:
         """Every business row of Harbour's, past all guards."""
         engine = open_owner_engine(self.world.desk.settings)
+        of_harbour = {"org": self.harbour}
         with engine.connect() as connection:
             found = {
                 name: [
                     tuple(row)
                     for row in connection.execute(
-                        text(f'SELECT * FROM "{name}" WHERE org_id = :org ORDER BY id'), {"org": self.harbour}
+                        text(f'SELECT * FROM "{name}" WHERE org_id = :org ORDER BY id'), of_harbour
                     )
                 ]
                 for name in BUSINESS
             }
+            for name, statement in HARBOURS_PEOPLE.items():
+                found[name] = [tuple(row) for row in connection.execute(text(statement), of_harbour)]
         engine.dispose()
         return found
 
@@ -155,7 +169,10 @@ def gather(towns: Towns, done: str, asked: str, planned: str) -> None:
 
 
 def test_harbour_holds_a_row_in_every_business_table(towns: Towns):
-    assert [name for name, rows in towns.harbour_rows().items() if not rows] == []
+    rows = towns.harbour_rows()
+
+    assert [name for name in BUSINESS if not rows[name]] == []
+    assert (len(rows["session"]), len(rows["person"])) == (1, 2)
 
 
 def test_every_table_says_whether_it_belongs_to_one_organisation():
@@ -297,6 +314,7 @@ DOORS: dict[str, Door] = {
     "operations.submit": Door(lambda w, i: operations.submit(w, i["planned"], i["planned_hash"]), who="ana"),
     "payouts.doubtful": Door(lambda w, _: ("doubtful", payouts.doubtful(w))),
     "payouts.doubtful_executions": Door(lambda w, _: ("doubtful", payouts.doubtful_executions(w))),
+    "payouts.on_ended": Door(lambda w, i: payouts.on_ended(w, Ended(i["asked"], 1))),
     "payouts.paid_since": Door(lambda w, _: payouts.paid_since(w, w.now.replace(year=2000))),
     "payouts.rows": Door(lambda w, i: payouts.rows(w, i["done"])),
     "reference.organisation": Door(lambda w, i: reference.organisation(w, i["harbour"])),

@@ -179,7 +179,7 @@ def test_a_replaced_key_voids_what_was_approved_with_the_old_one(world: World):
     world.work_off()
 
     done = world.execution(seen.id)
-    assert (done.state, done.error_code) == (State.FAILED, "CONNECTION_CHANGED")
+    assert (done.state, done.error_code) == (State.SUPERSEDED, "CONNECTION_CHANGED")
     assert paid(world) == []
 
 

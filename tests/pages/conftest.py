@@ -1,5 +1,6 @@
 """A desk for each test, and somebody at the screen."""
 
+import sys
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -29,6 +30,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         }.items():
             environment.setenv(name, str(value))
         environment.delenv("DATABASE_URL", raising=False)
+        # AppTest leaves the page behind as the main module; children of later tests would run it at their start.
+        environment.setitem(sys.modules, "__main__", sys.modules["__main__"])
         st.cache_resource.clear()
         yield made
         st.cache_resource.clear()

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -19,14 +19,20 @@ from finops_core.operations import State
 from finops_core.payouts import PayoutState
 from finops_core.platform.queue import lease
 from finops_core.worker.main import ROLE
-from tests.processes import ROOT, environment, kill, running_worker, until
+from tests import processes
+from tests.processes import ROOT, environment, kill, running_worker
 from tests.world import World, running_world
 
 HARBOUR = "acct_sbx_harbour"
 FOUR = "currency\nUSD\nEUR\nGBP\nJPY\n"
 PLAN = [("eur", 6_120_050), ("gbp", 904_210), ("jpy", 1_250_400), ("usd", 18_422_015)]
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+
+
+def until(holds: Callable[[], bool], seconds: float = 150, what: str = "it") -> None:
+    """Patient: on a busy machine a worker takes half a minute to start."""
+    processes.until(holds, seconds, what)
 
 
 @pytest.fixture
@@ -171,7 +177,7 @@ def test_a_stop_reaches_the_child_before_its_next_intent(world: World):
     assert len(world.sandbox.control.calls("POST", "/v1/payouts")) == 2
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.deep)])
 def test_a_worker_told_to_leave_during_a_run_leaves_no_process_behind_and_the_next_one_finishes(
     world: World, number: signal.Signals
 ):
