@@ -88,6 +88,7 @@ def open_desk(settings: Settings | None = None, *, clock: Clock | None = None) -
         vault=Vault(key),
         file_store=FolderFileStore(settings.data_dir / "files"),
         provider=lambda credentials: _provider(credentials, settings),
+        webhooks={},
         operations=OPERATIONS,
     )
     return Desk(settings, open_database(settings), ports)

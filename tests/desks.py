@@ -50,6 +50,7 @@ def ports_for(settings: Settings, clock: ManualClock, operations: Mapping[str, O
         vault=Vault(TEST_KEY),
         file_store=FolderFileStore(settings.data_dir / "files"),
         provider=no_provider,  # type: ignore[arg-type]
+        webhooks={},
         operations=operations or {},
     )
 

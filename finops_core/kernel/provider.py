@@ -21,6 +21,16 @@ class Scope(StrEnum):
     BATCH = "batch"
 
 
+class PayoutStatus(StrEnum):
+    """Where a payout stands at the provider. PAID is not the end: a bank can return it days later."""
+
+    PENDING = "pending"
+    IN_TRANSIT = "in_transit"
+    PAID = "paid"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
 @dataclass(frozen=True, slots=True)
 class CurrencyRule:
     """What a provider can pay out in a currency.
@@ -50,7 +60,11 @@ class Balance:
 
 @dataclass(frozen=True, slots=True)
 class BankAccount:
-    """Where money goes: only what may be shown, never the full number."""
+    """Where money goes: only what may be shown, never the full number.
+
+    ``fingerprint`` is the provider's own for the number behind it, "" when it tells none: the same id with another
+    fingerprint is another bank account.
+    """
 
     id: str
     name: str
@@ -58,13 +72,18 @@ class BankAccount:
     currency: str
     country: str
     is_default: bool
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class AccountFacts:
     """What must be known of an account before a plan: its mode, balances and bank accounts.
 
-    ``schedule`` is the provider's own sweep: "manual", "daily" …; anything but manual races with us.
+    Attributes:
+        account: its id at the provider, also when the connection's own was asked for.
+        schedule: the provider's own sweep: "manual", "daily" …; anything but manual races with us.
+        told_at: the provider's clock when it answered; None when it does not tell. A machine whose clock is far from
+            it would look for its payouts in the wrong hours.
     """
 
     account: str
@@ -74,11 +93,39 @@ class AccountFacts:
     bank_accounts: tuple[BankAccount, ...]
     schedule: str
     country: str
+    told_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A structured postal address, as ISO 20022 wants it from November 2026 on: town and country at least."""
+
+    town: str
+    country: str
+    street: str = ""
+    building: str = ""
+    post_code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Creditor:
+    """Whom a bank transfer pays, for providers that don't keep bank accounts themselves. ``iban`` is never shown."""
+
+    name: str
+    iban: str
+    bic: str
+    address: Address
+
+    def __repr__(self) -> str:
+        return f"Creditor(iban=…{self.iban[-4:]})"
 
 
 @dataclass(frozen=True, slots=True)
 class PayoutOrder:
-    """One payout to make. Everything in it stands in the stored request body, so a re-send is the same bytes."""
+    """One payout to make. Everything in it stands in the stored request body, so a re-send is the same bytes.
+
+    ``creditor`` is for providers that pay to a bank account given with the order; others know ``destination`` by id.
+    """
 
     account: str
     currency: str
@@ -88,14 +135,21 @@ class PayoutOrder:
     method: str
     descriptor: str
     metadata: Mapping[str, str]
+    creditor: Creditor | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderPayout:
-    """A payout as the provider tells it."""
+    """A payout as the provider tells it.
+
+    Attributes:
+        movement_id: the movement of the balance that it made, "" while unknown.
+        return_id: the movement that gave the money back, "" when none did.
+        trace: the bank's own reference, to ask the bank by; "" while there is none.
+    """
 
     id: str
-    status: str
+    status: PayoutStatus
     amount_minor: int
     currency: str
     created_at: datetime
@@ -105,6 +159,57 @@ class ProviderPayout:
     mode: Mode
     failure_code: str = ""
     failure_message: str = ""
+    movement_id: str = ""
+    return_id: str = ""
+    trace: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """One change of a provider's balance that belongs to a payout.
+
+    ``amount_minor`` is negative when money leaves the balance and positive when it comes back; the balance changes by
+    ``net_minor`` = ``amount_minor`` - ``fee_minor``.
+    """
+
+    id: str
+    payout_id: str
+    currency: str
+    amount_minor: int
+    fee_minor: int
+    net_minor: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderEvent:
+    """News from the provider, proven to be its own; what it says of a payout is only a reason to look.
+
+    Attributes:
+        kind: the provider's name for it, such as ``payout.paid``.
+        account: the connected account it concerns, "" for the connection's own.
+        payout_id: the payout it is about, "" when it is about something else.
+        metadata: the payout's, which finds the row of a payout whose answer has not come yet.
+    """
+
+    id: str
+    kind: str
+    account: str
+    payout_id: str
+    metadata: Mapping[str, str]
+    mode: Mode
+    created_at: datetime
+
+
+class Right(StrEnum):
+    """What a provider's key may be allowed to do, as far as payouts need it."""
+
+    READ_BALANCE = "read the balance"
+    READ_ACCOUNT = "read the account and its bank accounts"
+    READ_PAYOUTS = "read payouts"
+    CREATE_PAYOUTS = "create payouts"
+    READ_MOVEMENTS = "read balance transactions"
+    READ_EVENTS = "read events"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +235,17 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class RetryLater:
-    """Not executed yet: the same key and body again after a pause."""
+    """Not executed by this call: the same key and body again after a pause.
+
+    ``executing``: an earlier call with this key is being executed right now, so nobody can say "not executed" of the
+    row itself (409); otherwise it was turned away before anything ran (429), and sending must slow down.
+    """
 
     after_s: float
     why: str
     request_id: str = ""
     raw: bytes = b""
+    executing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +270,37 @@ Answer = Created | Rejected | RetryLater | Unknown | OurFault
 
 
 @dataclass(frozen=True, slots=True)
+class Canceled:
+    """It is taken back; the money is in the balance again."""
+
+    payout: ProviderPayout
+    request_id: str = ""
+    raw: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class NotCanceled:
+    """It cannot be taken back any more: it goes on as it was."""
+
+    code: str
+    message: str
+    request_id: str = ""
+    raw: bytes = b""
+
+
+CancelAnswer = Canceled | NotCanceled | RetryLater | Unknown
+
+
+@dataclass(frozen=True, slots=True)
 class Capabilities:
     """What a provider can do.
 
-    ``key_lifetime_s`` is how long the same idempotency key is sure to be recognised, with a margin taken off.
+    Attributes:
+        key_lifetime_s: how long the same idempotency key is sure to be recognised, with a margin taken off.
+        can_cancel: whether ``cancel`` can ever succeed.
+        tells_status: whether ``get`` and ``statement`` follow a payout after it was created; otherwise news comes
+            only from what people bring back (a bank's status file).
+        rate_per_s: how many payouts a second it takes without complaint.
     """
 
     name: str
@@ -171,3 +308,5 @@ class Capabilities:
     can_cancel: bool
     rules: Mapping[str, CurrencyRule]
     descriptor_max: int
+    tells_status: bool = True
+    rate_per_s: float = 5.0

@@ -7,7 +7,17 @@ from typing import Protocol
 
 from finops_core.kernel.clock import Clock
 from finops_core.kernel.operation import Operation
-from finops_core.kernel.provider import AccountFacts, Answer, Capabilities, PayoutOrder, ProviderPayout
+from finops_core.kernel.provider import (
+    AccountFacts,
+    Answer,
+    CancelAnswer,
+    Capabilities,
+    Movement,
+    PayoutOrder,
+    ProviderEvent,
+    ProviderPayout,
+    Right,
+)
 from finops_core.platform.crypto import Vault
 from finops_core.platform.settings import Settings
 
@@ -40,6 +50,30 @@ class PayoutProvider(Protocol):
 
     def get(self, account: str, payout_id: str) -> ProviderPayout:
         """One payout as it stands now; ``NotFound`` when there is none."""
+        ...
+
+    def cancel(self, account: str, payout_id: str, key: str) -> CancelAnswer:
+        """Take a payout back while that can be done; ``key`` makes a second sending harmless."""
+        ...
+
+    def statement(self, account: str, since: datetime) -> list[Movement]:
+        """Every movement of the balance since then that belongs to a payout; all pages."""
+        ...
+
+    def rights(self) -> Mapping[Right, bool]:
+        """What the key may do, found out without changing anything; what cannot be found out is left out."""
+        ...
+
+
+class WebhookReader(Protocol):
+    """Reads a provider's news. Pure: no call leaves the machine."""
+
+    def __call__(self, body: bytes, signature: str, secrets: Sequence[str], now: datetime) -> ProviderEvent:
+        """The news in a request body that one of the secrets has signed.
+
+        Raises Invalid ``WEBHOOK_SIGNATURE_BAD``, ``WEBHOOK_AGE_BAD`` (older or newer than five minutes) and
+        ``WEBHOOK_BODY_BAD``; never anything else, whatever the bytes are.
+        """
         ...
 
 
@@ -89,4 +123,5 @@ class Ports:
     vault: Vault
     file_store: FileStore
     provider: Callable[[ProviderCredentials], PayoutProvider]
+    webhooks: Mapping[str, WebhookReader]
     operations: Mapping[str, Operation]
