@@ -1,7 +1,8 @@
 """The front door: opens everything once and gives out units of work. Wiring only; no rule lives here."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from types import TracebackType
 from typing import Self
 
@@ -13,6 +14,7 @@ from finops_core.catalog.tables import TABLES
 from finops_core.kernel.actor import Actor
 from finops_core.kernel.clock import Clock, SystemClock
 from finops_core.kernel.errors import FinOpsError, NotAllowed
+from finops_core.kernel.provider import ProviderEvent
 from finops_core.platform import schema
 from finops_core.platform.crypto import Vault, load_master_key
 from finops_core.platform.db import Database, open_database, open_owner_engine
@@ -88,10 +90,16 @@ def open_desk(settings: Settings | None = None, *, clock: Clock | None = None) -
         vault=Vault(key),
         file_store=FolderFileStore(settings.data_dir / "files"),
         provider=lambda credentials: _provider(credentials, settings),
-        webhooks={},
+        webhooks={"stripe": _stripe_news},
         operations=OPERATIONS,
     )
     return Desk(settings, open_database(settings), ports)
+
+
+def _stripe_news(body: bytes, signature: str, secrets: Sequence[str], now: datetime) -> ProviderEvent:
+    from finops_core.adapters.stripe_webhooks import read_event  # noqa: PLC0415 - the SDK again
+
+    return read_event(body, signature, secrets, now)
 
 
 def _provider(credentials: ProviderCredentials, settings: Settings) -> PayoutProvider:

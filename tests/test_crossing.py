@@ -267,7 +267,9 @@ def _upload(content: str) -> operations.Upload:
 
 STRIPE = "payouts.stripe_balance"
 DOORS: dict[str, Door] = {
-    "approvals.approved_by": Door(lambda w, i: approvals.approved_by(w, "execution", i["done"], i["done_hash"])),
+    "approvals.asked_about": Door(
+        lambda w, _: ("asked", [row.subject_id for row in w.rows(approvals.asked_about(w, "execution"))])
+    ),
     "approvals.authorities": Door(lambda w, i: approvals.authorities(w, i["hana"])),
     "approvals.decide": Door(lambda w, i: approvals.decide(w, i["request"], "rejected", "no", i["hash"])),
     "approvals.decided": Door(lambda w, _: approvals.decided(w)),
@@ -276,9 +278,11 @@ DOORS: dict[str, Door] = {
     "approvals.grant_authority": Door(
         lambda w, i: approvals.grant_authority(w, person_id=i["ben"], item_type="payout", currency="USD", limit_minor=1)
     ),
-    "approvals.is_approved": Door(lambda w, i: approvals.is_approved(w, "execution", i["done"], i["done_hash"])),
     "approvals.of_subject": Door(lambda w, i: approvals.of_subject(w, "execution", i["asked"])),
     "approvals.request_view": Door(lambda w, i: approvals.request_view(w, i["request"])),
+    "approvals.standing_approval": Door(
+        lambda w, i: approvals.standing_approval(w, "execution", i["done"], i["done_hash"])
+    ),
     "approvals.supersede": Door(lambda w, i: approvals.supersede(w, "execution", i["asked"], "by chance")),
     "approvals.waiting": Door(lambda w, _: approvals.waiting(w)),
     "approvals.withdraw": Door(lambda w, i: approvals.withdraw(w, i["request"]), who="ana"),
@@ -488,9 +492,9 @@ def test_an_actor_who_says_to_act_for_an_organisation_without_a_role_there_may_d
 
 # Inner verbs and reads whose callers have checked the actor; no screen and no route calls them for a person as such.
 CHECKED_BY_CALLER = {
-    "approvals.approved_by",
     "approvals.eligible",
-    "approvals.is_approved",
+    "approvals.asked_about",
+    "approvals.standing_approval",
     "approvals.of_subject",
     "approvals.supersede",
     "reference.organisation",

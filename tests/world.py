@@ -8,19 +8,21 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from finops_core import approvals, operations, reference, security
+from finops_core.catalog.jobs import JOBS
 from finops_core.desk import Desk, open_desk
 from finops_core.kernel.actor import Actor, system_actor, worker_actor
-from finops_core.kernel.clock import Clock
-from finops_core.kernel.errors import Conflict
+from finops_core.kernel.clock import Clock, ManualClock, SystemClock
 from finops_core.operations import engine
-from finops_core.operations.runner import Line, Message, Outcome, Progress, Run, carry_out
-from finops_core.operations.service import PLAN_JOB, RUN_JOB
+from finops_core.operations.runner import Line, Message, Progress, Run, carry_out
+from finops_core.operations.service import PLAN_JOB
 from finops_core.platform import queue
 from finops_core.start import prepare
+from finops_core.worker.supervisor import keep
 from tests.desks import person_actor, settings_for
 from tests.sandbox import RunningSandbox, start_sandbox
 
@@ -37,6 +39,13 @@ class World:
     orgs: dict[str, str]
     people: dict[str, str]
     messages: list[Message] = field(default_factory=list)
+
+    def advance(self, step: timedelta) -> None:
+        """Let time pass, for the desk and for its provider."""
+        clock = self.desk.ports.clock
+        assert isinstance(clock, ManualClock)
+        clock.advance(step)
+        self.sandbox.control.advance(step.total_seconds())
 
     def actor(self, username: str, org: str = "harbour") -> Actor:
         return person_actor(self.people[username], self.orgs[org])
@@ -86,8 +95,12 @@ class World:
         raise AssertionError("the queue never empties")
 
     def carry(self, claim: queue.Claim, stop: Callable[[], bool] = lambda: False) -> None:
-        """One execution job, as the supervisor and its child would do it together."""
-        assert claim.kind in {PLAN_JOB, RUN_JOB}, claim.kind
+        """One job, as the worker, and for an execution the supervisor and its child, would do it together."""
+        if claim.kind in JOBS:
+            JOBS[claim.kind].run(self.desk, claim)
+            with self.desk.work(worker_actor(claim.org_id)) as work:
+                assert queue.complete(work, claim)
+            return
         begin = engine.begin_plan if claim.kind == PLAN_JOB else engine.begin_run
         actor = worker_actor(claim.org_id)
         with self.desk.work(actor) as work:
@@ -100,21 +113,8 @@ class World:
         lines = [message.entry for message in told if isinstance(message, Line)]
         steps = [(m.done, m.total, m.message) for m in told if isinstance(m, Progress)]
         with self.desk.work(actor) as work:
-            engine.note(work, begun, lines, steps[-1] if steps else None)
-            self._conclude(work, begun, outcome)
-
-    @staticmethod
-    def _conclude(work: Any, begun: engine.Begun, outcome: Outcome) -> None:
-        if outcome.error is not None:
-            code, message, hint = outcome.error
-            state = operations.State.SUPERSEDED if outcome.void else operations.State.FAILED
-            engine.fail(work, begun, Conflict(code, message, hint=hint), state)
-        elif begun.dry:
-            assert outcome.plan is not None
-            engine.keep_plan(work, begun, outcome.plan)
-        else:
-            assert outcome.result is not None
-            engine.finish(work, begun, outcome.result)
+            engine.report(work, begun, lines, steps[-1] if steps else None)
+            keep(work, begun, outcome)
 
 
 @contextmanager
@@ -132,6 +132,9 @@ def running_world(folder: Path, url: str = "", clock: Clock | None = None, **ove
         for org_id in orgs.values():
             with desk.read(system_actor(org_id)) as reading:
                 people |= {person.username: person.id for person in security.people(reading)}
+        if clock is not None:
+            ahead = clock.now() - SystemClock().now()
+            sandbox.control.post("clock", {"offset_s": ahead.total_seconds()})
         yield World(desk, sandbox, orgs, people)
     sandbox.stop()
 

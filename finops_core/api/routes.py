@@ -5,6 +5,7 @@ from starlette.routing import BaseRoute, Route
 from finops_core.api.health import HealthCheck
 from finops_core.api.requests import DeskGetter
 from finops_core.api.session import SessionDoor
+from finops_core.api.webhooks import NewsDoor
 
 # A route that is not named here needs a living session. A test holds this list against what the routes do.
 OPEN_ROUTES = frozenset(
@@ -12,6 +13,7 @@ OPEN_ROUTES = frozenset(
         ("POST", "/session/begin"),  # its single-use ticket is the proof
         ("POST", "/session/end"),  # ends only the session of the cookie that comes with it
         ("GET", "/healthz"),  # says nothing of any organisation
+        ("POST", "/webhooks/stripe/{connection}"),  # its signature is the proof
     }
 )
 
@@ -23,8 +25,10 @@ def routes(desk: DeskGetter) -> list[BaseRoute]:
         desk: gives the open desk; called at the first request, so that making the list opens nothing.
     """
     door, health = SessionDoor(desk), HealthCheck(desk)
+    stripe = NewsDoor(desk, "stripe", "stripe-signature")
     return [
         Route("/session/begin", door.begin, methods=["POST"]),
         Route("/session/end", door.end, methods=["POST"]),
         Route("/healthz", health.answer, methods=["GET"]),
+        Route("/webhooks/stripe/{connection}", stripe.take, methods=["POST"]),
     ]

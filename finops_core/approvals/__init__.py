@@ -2,17 +2,18 @@
 
 from finops_core.approvals.authority import end_authority, grant_authority
 from finops_core.approvals.queries import (
+    Approval,
     AuthorityView,
     DecisionView,
     RequestPage,
     RequestView,
-    approved_by,
+    asked_about,
     authorities,
     decided,
     eligible,
-    is_approved,
     of_subject,
     request_view,
+    standing_approval,
     waiting,
     waiting_for_me,
 )
@@ -31,6 +32,7 @@ from finops_core.approvals.service import (
 
 __all__ = [
     "ANY_CURRENCY",
+    "Approval",
     "Approved",
     "Authority",
     "AuthorityView",
@@ -44,7 +46,7 @@ __all__ = [
     "RequestView",
     "State",
     "Withdrawn",
-    "approved_by",
+    "asked_about",
     "authorities",
     "decide",
     "decided",
@@ -52,10 +54,10 @@ __all__ = [
     "end_authority",
     "expire_due",
     "grant_authority",
-    "is_approved",
     "of_subject",
     "request",
     "request_view",
+    "standing_approval",
     "supersede",
     "waiting",
     "waiting_for_me",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Table, func, or_, select
+from sqlalchemy import ColumnElement, Row, Select, Table, func, or_, select
 
 from finops_core import security
 from finops_core.approvals.models import (
@@ -155,23 +155,35 @@ def of_subject(reading: Reading, subject_kind: str, subject_id: str) -> tuple[Re
     return tuple(sorted(found, key=lambda view: -view.round))
 
 
-def is_approved(reading: Reading, subject_kind: str, subject_id: str, content_hash: str) -> bool:
-    """Whether exactly this content may happen now; what an executor asks before it acts."""
-    return bool(approved_by(reading, subject_kind, subject_id, content_hash))
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """An approval that stands: whose, since when, of which amounts (currency -> minor units)."""
+
+    people: tuple[str, ...]
+    decided_at: datetime
+    amounts: Mapping[str, int]
 
 
-def approved_by(reading: Reading, subject_kind: str, subject_id: str, content_hash: str) -> tuple[str, ...]:
-    """The people whose approval of exactly this content stands; nobody when it does not.
+def standing_approval(reading: Reading, subject_kind: str, subject_id: str, content_hash: str) -> Approval | None:
+    """The approval of exactly this content; None when it does not stand. What an executor asks before it acts.
 
     Only the newest request about the thing counts, and its decisions must prove what its row says: the row can be
     changed by whoever holds the database, the decisions cannot.
     """
     view = next(iter(of_subject(reading, subject_kind, subject_id)), None)
     if view is None or view.state is not State.APPROVED or view.content_hash != content_hash:
-        return ()
+        return None
     if not stands(matter_of(view), content_hash, view.levels, said_of(view)):
-        return ()
-    return tuple(decision.person_id for decision in view.decisions)
+        return None
+    people = tuple(decision.person_id for decision in view.decisions)
+    decided_at = max(decision.at for decision in view.decisions)
+    return Approval(people, decided_at, {money.currency: money.minor for money in view.amounts})
+
+
+def asked_about(reading: Reading, subject_kind: str) -> Select[tuple[str]]:
+    """The ids of every thing of a kind that was ever put up for approval here, as a statement to select from."""
+    table = approval_request
+    return select(table.c.subject_id).where(_mine(reading, table), table.c.subject_kind == subject_kind)
 
 
 def eligible(

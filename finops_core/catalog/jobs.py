@@ -3,13 +3,22 @@
 from collections.abc import Mapping
 
 from finops_core.kernel.job import Job
+from finops_core.payouts import following, repairing, settlement
 from finops_core.payouts.look_up import look_up_unsettled
+from finops_core.payouts.news import FOLLOW_JOB
+from finops_core.payouts.repair import CANCEL_JOB, RESOLVE_JOB
 from finops_core.upkeep.jobs import clean_up, expire_requests
 
 MINUTE_S, HOUR_S = 60, 3600
 
 _ALL = (
     Job("payouts.look_up", look_up_unsettled, every_s=MINUTE_S),
+    Job(FOLLOW_JOB, following.follow_news),
+    Job("payouts.follow_all", following.follow_all, every_s=MINUTE_S),
+    Job("payouts.refresh", following.refresh, every_s=5 * MINUTE_S),
+    Job(settlement.RECONCILE_JOB, settlement.reconcile, every_s=15 * MINUTE_S),
+    Job(RESOLVE_JOB, repairing.resolve, retries=20),
+    Job(CANCEL_JOB, repairing.cancel, retries=20),
     Job("approvals.expire", expire_requests, every_s=MINUTE_S),
     Job("upkeep.clean_up", clean_up, every_s=HOUR_S),
 )

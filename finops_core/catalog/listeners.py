@@ -2,13 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from finops_core import approvals, operations, payouts
+from finops_core import approvals, operations
 from finops_core.kernel.job import Event, Listener
-from finops_core.operations.engine import Ended
 
 LISTENERS: Mapping[type[Event], Sequence[Listener]] = {
     approvals.Approved: (operations.on_approved,),
     approvals.Rejected: (operations.on_rejected,),
     approvals.Expired: (operations.on_expired,),
-    Ended: (payouts.on_ended,),
 }

@@ -4,11 +4,13 @@ import finops_core.approvals.models
 import finops_core.audit.models
 import finops_core.connections.models
 import finops_core.files.models
+import finops_core.notifications.models
 import finops_core.operations.models
 import finops_core.payouts.models
 import finops_core.platform.queue
 import finops_core.reference.models
-import finops_core.security.models  # noqa: F401
+import finops_core.security.models
+import finops_core.upkeep.models  # noqa: F401
 from finops_core.platform.tables import METADATA
 
 TABLES = METADATA

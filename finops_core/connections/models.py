@@ -1,16 +1,19 @@
-"""The table of outside services an organisation is connected to."""
+"""Tables of the outside services an organisation is connected to, and of what signs their news."""
 
 from typing import Any
 
 from sqlalchemy import Index, text
 
-from finops_core.platform.tables import DataClass, OrgRow, instant, org_table, table_of
+from finops_core.platform.tables import DataClass, OrgRow, instant, link, org_table, table_of
 
 _ACTIVE = text("retired_at IS NULL")
 
 
 class Connection(OrgRow, table=True):
-    """A sealed credential and what may be shown of it. One active connection per provider and organisation."""
+    """A sealed credential and what may be shown of it. One active connection per provider and organisation.
+
+    ``test_told`` is JSON of what the last test found, "" before the first.
+    """
 
     __tablename__ = "connection"
     __table_args__ = org_table(
@@ -45,6 +48,28 @@ class Connection(OrgRow, table=True):
     created_by: str
     created_at: Any = instant()
     retired_at: Any = instant(nullable=True)
+    tested_at: Any = instant(nullable=True)
+    test_passed: bool | None = None
+    test_told: str
 
 
-connection = table_of(Connection)
+class WebhookSecret(OrgRow, table=True):
+    """What signs a provider's news for one connection. While it is rolled two count: the old one until ``until_at``."""
+
+    __tablename__ = "webhook_secret"
+    __table_args__ = org_table(
+        link("connection_id", "connection"),
+        Index("ix_webhook_secret_connection", "org_id", "connection_id", "created_at"),
+        classes={"secret": DataClass.RESTRICTED, "shown": DataClass.CONFIDENTIAL},
+        listed=("connection_id", "created_at", "until_at"),
+    )
+
+    connection_id: str
+    secret: bytes
+    shown: str
+    created_by: str
+    created_at: Any = instant()
+    until_at: Any = instant(nullable=True)
+
+
+connection, webhook_secret = table_of(Connection), table_of(WebhookSecret)

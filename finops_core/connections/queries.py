@@ -1,11 +1,15 @@
 """Reads of connections. Views never hold the secret; ``credentials`` alone opens it."""
 
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import ColumnElement, Row, or_, select
 
-from finops_core.connections.models import connection
+from finops_core.connections.models import connection, webhook_secret
+from finops_core.connections.rules import check_mode_of_news
 from finops_core.kernel.errors import NotAllowed, NotFound
 from finops_core.kernel.permissions import Permission
 from finops_core.kernel.provider import Mode
@@ -21,6 +25,7 @@ class ConnectionView:
         shown: the key as ``rk_test_…0001``.
         fingerprint: tells two keys apart without showing either; part of what an approval covers.
         account: the connected account it acts for, "" for the key's own.
+        test_told: what the last test found, see ``trial``; empty before the first.
     """
 
     id: str
@@ -35,6 +40,9 @@ class ConnectionView:
     created_by: str
     created_at: datetime
     retired_at: datetime | None
+    tested_at: datetime | None
+    test_passed: bool | None
+    test_told: Mapping[str, Any]
 
     @property
     def active(self) -> bool:
@@ -72,6 +80,69 @@ def listed(reading: Reading) -> tuple[ConnectionView, ...]:
     )
 
 
+def one(reading: Reading, connection_id: str) -> ConnectionView:
+    """One active connection; ``CONNECTION_MISSING`` otherwise. Needs CONNECTIONS_ADMINISTER."""
+    reading.require(Permission.CONNECTIONS_ADMINISTER)
+    wanted = connection.c.org_id == reading.org_id, connection.c.id == connection_id
+    row = reading.first(select(connection).where(*wanted, connection.c.retired_at.is_(None)))
+    if row is None:
+        raise unknown_connection()
+    return view_of(row)
+
+
+@dataclass(frozen=True, slots=True)
+class SecretView:
+    """A webhook's signing secret as people may see it; ``until_at`` is set while it is being replaced."""
+
+    shown: str
+    created_at: datetime
+    until_at: datetime | None
+
+
+def webhook_secrets(reading: Reading, connection_id: str) -> tuple[SecretView, ...]:
+    """The secrets whose signatures count now, newest first. Needs CONNECTIONS_ADMINISTER."""
+    reading.require(Permission.CONNECTIONS_ADMINISTER)
+    wanted = webhook_secret.c.org_id == reading.org_id, *_counting(reading, connection_id)
+    newest = webhook_secret.c.created_at.desc(), webhook_secret.c.id.desc()
+    rows = reading.rows(select(webhook_secret).where(*wanted).order_by(*newest))
+    return tuple(SecretView(row.shown, row.created_at, row.until_at) for row in rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """Whose news comes in at an address, and what proves it. ``secrets`` never appear in a repr."""
+
+    org_id: str
+    connection_id: str
+    provider: str
+    mode: Mode
+    secrets: tuple[str, ...] = field(repr=False)
+
+
+def receiver(reading: Reading, connection_id: str) -> Receiver:
+    """What stands behind a webhook's address, whoever asks; ``CONNECTION_MISSING`` when nothing does.
+
+    A retired connection still hears of the payouts made through it.
+    """
+    with reading.across_orgs("a provider knows its connection, not our organisation"):
+        row = reading.first(select(connection).where(connection.c.id == connection_id))
+        secrets = reading.rows(select(webhook_secret).where(*_counting(reading, connection_id)))
+    if row is None:
+        raise unknown_connection()
+    opened = (reading.ports.vault.open(each.secret, signed_at(each.id)).decode("ascii") for each in secrets)
+    return Receiver(row.org_id, row.id, row.provider, Mode(row.mode), tuple(opened))
+
+
+def check_mode(at: Receiver, mode: Mode) -> None:
+    """``WEBHOOK_MODE_BAD`` unless news is of the connection's own mode."""
+    check_mode_of_news(at.mode, mode)
+
+
+def _counting(reading: Reading, connection_id: str) -> tuple[ColumnElement[bool], ...]:
+    until = webhook_secret.c.until_at
+    return webhook_secret.c.connection_id == connection_id, or_(until.is_(None), until > reading.now)
+
+
 def credentials(reading: Reading, connection_id: str) -> ProviderCredentials:
     """What an adapter needs to speak for the organisation. Callers audit that they used it.
 
@@ -94,6 +165,11 @@ def sealed_at(connection_id: str) -> str:
     return f"connection|secret|{connection_id}"
 
 
+def signed_at(secret_id: str) -> str:
+    """The place a webhook's secret is bound to."""
+    return f"webhook_secret|secret|{secret_id}"
+
+
 def view_of(row: Row[tuple[object, ...]]) -> ConnectionView:
     """The view of one row."""
     return ConnectionView(
@@ -109,6 +185,9 @@ def view_of(row: Row[tuple[object, ...]]) -> ConnectionView:
         created_by=row.created_by,
         created_at=row.created_at,
         retired_at=row.retired_at,
+        tested_at=row.tested_at,
+        test_passed=row.test_passed,
+        test_told=json.loads(row.test_told) if row.test_told else {},
     )
 
 

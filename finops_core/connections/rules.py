@@ -14,6 +14,7 @@ ACCOUNT_CHARS_MAX = 64
 SHOWN_LAST = 4
 _KEY = re.compile(r"((?:sk|rk)_(test|live)_)[A-Za-z0-9_]{8,240}", re.ASCII)
 _ACCOUNT = re.compile(r"acct_[A-Za-z0-9_]{1,59}", re.ASCII)
+_WEBHOOK = re.compile(r"whsec_[A-Za-z0-9+/=_-]{16,200}", re.ASCII)
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -46,6 +47,24 @@ def require_test_mode(mode: str, facts: KeyFacts) -> None:
             "Live keys are not accepted yet: real money may move only once the controls for it are in place.",
             hint="Use a test key (sk_test_… or rk_test_…).",
         )
+
+
+def check_mode_of_news(ours: Mode, theirs: Mode) -> None:
+    """``WEBHOOK_MODE_BAD`` for news of the other mode: live news has no business at a test connection."""
+    if ours is not theirs:
+        told = f"This is {theirs.value} news for a connection in {ours.value} mode."
+        raise Invalid("WEBHOOK_MODE_BAD", told, hint="Check which endpoint the provider was given.")
+
+
+def webhook_shown(secret: str) -> str:
+    """What may be shown of a webhook's signing secret; ``WEBHOOK_SECRET_BAD`` for what cannot be one."""
+    if _WEBHOOK.fullmatch(secret) is None:
+        raise Invalid(
+            "WEBHOOK_SECRET_BAD",
+            "This is not the signing secret of a webhook.",
+            hint="It starts with whsec_; Stripe shows it beside the endpoint's address.",
+        )
+    return f"whsec_…{secret[-SHOWN_LAST:]}"
 
 
 def checked_provider(provider: str) -> str:

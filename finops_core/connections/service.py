@@ -1,16 +1,22 @@
 """Verbs on connections; all need CONNECTIONS_ADMINISTER. A key goes in and is never shown again."""
 
-from sqlalchemy import insert, update
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+
+from sqlalchemy import insert, or_, update
 from sqlalchemy.exc import IntegrityError
 
 from finops_core import audit
-from finops_core.connections import rules
-from finops_core.connections.models import connection
+from finops_core.connections import queries, rules
+from finops_core.connections.models import connection, webhook_secret
 from finops_core.connections.queries import sealed_at, unknown_connection
 from finops_core.kernel.errors import Conflict
 from finops_core.kernel.ids import new_id
 from finops_core.kernel.permissions import Permission
 from finops_core.platform.work import Work
+
+OVERLAP_S = 24 * 3600
 
 
 def add(
@@ -34,6 +40,7 @@ def add(
         "created_by": work.actor.id,
         "created_at": work.now,
         "retired_at": None,
+        "test_told": "",
         **_sealed(work, connection_id, secret.strip(), mode),
     }
     try:
@@ -55,6 +62,44 @@ def replace_secret(work: Work, connection_id: str, secret: str, mode: str = "tes
     values = _sealed(work, connection_id, secret.strip(), mode)
     _change(work, connection_id, values)
     audit.record(work, "connection.secret_replaced", f"connection:{connection_id}", detail=_told(values))
+
+
+def set_webhook_secret(work: Work, connection_id: str, secret: str, overlap_s: int = OVERLAP_S) -> None:
+    """Have news signed with this secret believed from now on; the ones before it for ``overlap_s`` more seconds.
+
+    So a secret is rolled without losing news: set the new one here, then at the provider. ``WEBHOOK_SECRET_BAD``,
+    ``CONNECTION_MISSING``.
+    """
+    work.require(Permission.CONNECTIONS_ADMINISTER)
+    secret = secret.strip()
+    shown = rules.webhook_shown(secret)
+    queries.one(work, connection_id)
+    table, secret_id = webhook_secret, new_id("whs")
+    ends = work.now + timedelta(seconds=max(overlap_s, 0))
+    mine = table.c.org_id == work.org_id, table.c.connection_id == connection_id
+    open_end = or_(table.c.until_at.is_(None), table.c.until_at > ends)
+    work.execute(update(table).where(*mine, open_end).values(until_at=ends))
+    work.execute(
+        insert(table).values(
+            org_id=work.org_id,
+            id=secret_id,
+            connection_id=connection_id,
+            secret=work.ports.vault.seal(secret.encode("ascii"), queries.signed_at(secret_id)),
+            shown=shown,
+            created_by=work.actor.id,
+            created_at=work.now,
+            until_at=None,
+        )
+    )
+    detail = {"overlap_s": overlap_s, "fingerprint": work.ports.vault.fingerprint(secret)}
+    audit.record(work, "connection.webhook_secret_set", f"connection:{connection_id}", detail=detail)
+
+
+def note_test(work: Work, connection_id: str, *, passed: bool, told: Mapping[str, object]) -> None:
+    """Keep what a test of a connection found."""
+    work.require(Permission.CONNECTIONS_ADMINISTER)
+    _change(work, connection_id, {"tested_at": work.now, "test_passed": passed, "test_told": json.dumps(told)})
+    audit.record(work, "connection.tested", f"connection:{connection_id}", detail={"passed": passed})
 
 
 def retire(work: Work, connection_id: str) -> None:

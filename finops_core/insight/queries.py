@@ -62,7 +62,7 @@ def home(reading: Reading) -> HomeView:
     failed = ExecutionFilter(public=PublicState.FAILED, since=since)
     failures = operations.executions(reading, failed, limit=0).total
     doubtful = payouts.doubtful(reading)
-    paid = payouts.paid_since(reading, since)
+    paid = payouts.paid_out(reading, since)
     return HomeView(
         reading.now,
         (

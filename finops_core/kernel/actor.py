@@ -12,6 +12,7 @@ class Via(StrEnum):
     CLI = "cli"
     WORKER = "worker"
     LINK = "link"
+    WEBHOOK = "webhook"
     SYSTEM = "system"
 
 
@@ -36,11 +37,17 @@ class Actor:
 
 WORKER_ID = "service:worker"
 SYSTEM_ID = "service:system"
+WEBHOOK_ID = "service:webhook"
 
 
 def worker_actor(org_id: str, on_behalf_of: str | None = None) -> Actor:
     """The worker, acting for one organisation, on behalf of whoever asked for the work."""
     return Actor(id=WORKER_ID, org_id=org_id, via=Via.WORKER, on_behalf_of=on_behalf_of)
+
+
+def webhook_actor(org_id: str) -> Actor:
+    """A provider at the door of one organisation; may only leave news."""
+    return Actor(id=WEBHOOK_ID, org_id=org_id, via=Via.WEBHOOK)
 
 
 def system_actor(org_id: str = "") -> Actor:

@@ -50,10 +50,6 @@ class Conflict(FinOpsError):
     kind = "conflict"
 
 
-class PlanVoid(Conflict):
-    """What was approved does not hold any more, and nothing was done: a new plan and approval are needed."""
-
-
 class Unavailable(FinOpsError):
     """Something outside did not answer; the same call may succeed later."""
 

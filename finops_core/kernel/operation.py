@@ -158,9 +158,12 @@ class Metrics:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a run gives back (E08); ``table`` is what the viewer shows and the exports hold.
+    """What a run gives back (E08).
 
-    ``table`` maps header -> one value a row: str, int, date, ``Money`` or None.
+    Attributes:
+        table: what the viewer shows and the exports hold: header -> one value a row (str, int, date, ``Money``, None).
+        open_ends: how many things nobody can be sure of yet; while there are any, the run is neither done nor failed.
+        untouched: nothing at all was done, so that a new plan may take its place.
     """
 
     success: bool
@@ -170,6 +173,8 @@ class Result:
     warnings: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
     files: tuple[OutputFile, ...] = ()
+    open_ends: int = 0
+    untouched: bool = False
 
 
 class RunContext(Protocol):
@@ -191,8 +196,23 @@ class RunContext(Protocol):
         ...
 
     @property
+    def fence(self) -> int:
+        """Rises whenever another worker takes the run over: tells whose a record is."""
+        ...
+
+    @property
     def params(self) -> Any:
         """The validated parameters, an instance of the operation's class."""
+        ...
+
+    @property
+    def retry_rows(self) -> tuple[int, ...]:
+        """The rows of earlier attempts that a dry run plans again; empty for a plan of the whole."""
+        ...
+
+    @property
+    def wind_down(self) -> tuple[str, str] | None:
+        """Code and words of why a resumed run may begin nothing new; None while it may."""
         ...
 
     @property
@@ -235,6 +255,9 @@ class NoParameters(BaseModel):
     """For operations that take only a file."""
 
 
+Conclude = Callable[[Any, str, int], Result]
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """Something users can run.
@@ -244,6 +267,9 @@ class Operation:
         version: semantic version; part of what an approval binds.
         run: does it; may be called again after a crash when ``recovery`` is RESUME.
         dry_run: makes the plan; None for operations without one.
+        conclude: for operations that keep records of their own: given a unit of work, an execution and an attempt, it
+            closes what was never begun and gives what the attempt has come to. Called in the unit that ends the
+            attempt, however it ends, and again whenever an open end is settled.
         approval_required: whether a second person must agree before it runs.
         item_type: names the authority an approver needs; "" when no approval is required.
         permissions: all of them are needed to run it (A12).
@@ -261,6 +287,7 @@ class Operation:
     parameters: type[BaseModel] = NoParameters
     file: FileSpec | None = None
     dry_run: Callable[[RunContext], Plan] | None = None
+    conclude: Conclude | None = None
     permissions: tuple[Permission, ...] = (Permission.OPERATIONS_RUN,)
     approval_required: bool = False
     item_type: str = ""

@@ -13,6 +13,7 @@ class Permission(StrEnum):
     EXECUTIONS_VIEW_ALL = "executions.view_all"
     EXECUTIONS_CANCEL_ANY = "executions.cancel_any"
     PAYOUTS_PREPARE = "payouts.prepare"
+    PAYOUTS_RESOLVE = "payouts.resolve"
     APPROVALS_VIEW = "approvals.view"
     APPROVALS_DECIDE = "approvals.decide"
     FILES_UPLOAD = "files.upload"
@@ -25,3 +26,4 @@ class Permission(StrEnum):
     CONNECTIONS_ADMINISTER = "connections.administer"
     HEALTH_VIEW = "health.view"
     WORKER_ACT = "worker.act"
+    NEWS_TAKE = "news.take"

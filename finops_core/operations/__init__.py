@@ -1,5 +1,6 @@
 """The execution engine: drafts, plans, runs, logs and results of the operations in the catalogue."""
 
+from finops_core.operations.drafting import Drafted, Refused, Upload, draft
 from finops_core.operations.queries import (
     ExecutionFilter,
     ExecutionView,
@@ -14,26 +15,17 @@ from finops_core.operations.queries import (
     executions,
     log,
     plan,
+    planned_rows,
     result,
 )
-from finops_core.operations.rules import FINAL, PublicState, State
-from finops_core.operations.service import (
-    Drafted,
-    Refused,
-    Upload,
-    cancel,
-    draft,
-    on_approved,
-    on_expired,
-    on_rejected,
-    register,
-    replan,
-    set_active,
-    submit,
-)
+from finops_core.operations.registry import register, set_active
+from finops_core.operations.rules import FINAL, OVER, RETRYABLE, PublicState, State
+from finops_core.operations.service import cancel, go_on, on_approved, on_expired, on_rejected, reopen, replan, submit
 
 __all__ = [
     "FINAL",
+    "OVER",
+    "RETRYABLE",
     "Drafted",
     "ExecutionFilter",
     "ExecutionView",
@@ -52,12 +44,15 @@ __all__ = [
     "draft",
     "execution",
     "executions",
+    "go_on",
     "log",
     "on_approved",
     "on_expired",
     "on_rejected",
     "plan",
+    "planned_rows",
     "register",
+    "reopen",
     "replan",
     "result",
     "set_active",

@@ -3,48 +3,42 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, insert, select
 
-from finops_core import approvals, audit, files, security
 from finops_core.kernel.canonical import canonical_bytes
 from finops_core.kernel.errors import Conflict, FinOpsError
 from finops_core.kernel.ids import new_id
-from finops_core.kernel.job import Event
-from finops_core.kernel.money import Money
-from finops_core.kernel.operation import LogLevel, Operation, OutputFile, Plan, Recovery, Result
-from finops_core.operations import models, queries, rules
+from finops_core.kernel.operation import LogLevel, Operation, Plan, Recovery, Result
+from finops_core.operations import admission, models, outcome, queries, rules
+from finops_core.operations.outcome import change, note
 from finops_core.operations.queries import ExecutionView
 from finops_core.operations.rules import PUBLIC, State
-from finops_core.operations.service import SUBJECT, moved_on
-from finops_core.operations.spreadsheets import csv_bytes, xlsx_bytes
 from finops_core.platform import queue
 from finops_core.platform.queue import Claim
 from finops_core.platform.work import Reading, Work
 
 BUSY_PAUSE_S = 1.0
-CSV_MIME = "text/csv"
-XLSX_MIME = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+# A provider that does not answer is asked again after these pauses; then the run is given up, or the plan is.
+RUN_PAUSES_S = (5.0, 15.0, 45.0, 120.0)
+PLAN_PAUSES_S = (1.0, 3.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """What a child needs to know of the run it carries out."""
+    """What a child needs to know of the run it carries out.
+
+    ``wind_down``: code and words of why a resumed run may begin nothing new; it only finds out what became of what
+    was begun.
+    """
 
     claim: Claim
     execution: ExecutionView
     plan: Plan | None
     dry: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Ended(Event):
-    """News: an attempt has ended, however it ended; nothing more will be sent for it."""
-
-    execution_id: str
-    attempt: int
+    wind_down: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +60,7 @@ def begin_plan(work: Work, claim: Claim) -> Begun | None:
         return None
     begun = Begun(claim, seen, None, dry=True)
     if seen.operation_id not in work.ports.operations:
-        fail(work, begun, _changed(seen))
+        fail(work, begun, admission.changed(seen))
         return None
     return begun
 
@@ -74,8 +68,8 @@ def begin_plan(work: Work, claim: Claim) -> Begun | None:
 def begin_run(work: Work, claim: Claim) -> Begun | None:
     """Start (or resume) a run; None when it must not run now and the job was closed or put back.
 
-    Checks again all that was true when it was approved: the people are still active, the operation is on, the plan's
-    hash still stands for operation version, parameters, file and rows, and somebody approved exactly that hash.
+    What was true when it was approved is checked again (``admission``). A resumed run for which it holds no more may
+    only wind down.
     """
     queue.hold(work, claim)
     seen = queries.execution(work, str(claim.payload["execution_id"]))
@@ -84,19 +78,20 @@ def begin_run(work: Work, claim: Claim) -> Begun | None:
         queue.complete(work, claim)
         return None
     plan = queries.plan(work, seen.id) if op and op.dry_run else None
+    refused = admission.refusal(work, op, seen, plan)
     if seen.state is State.RUNNING:
-        return _resume(work, claim, op, seen, plan)
-    refusal = _refusal(work, op, seen, plan)
-    if refusal is not None or op is None:
-        close(work, seen, State.SUPERSEDED, refusal)
+        return _resume(work, claim, op, seen, plan.as_plan() if plan else None, refused)
+    if refused is not None or op is None:
+        refused = refused or admission.changed(seen)
+        outcome.close(work, seen, State.EXPIRED if refused.code == admission.AGED else State.SUPERSEDED, refused)
         queue.complete(work, claim)
         return None
     if _running(work, op) >= op.concurrency:
         queue.put_back(work, claim, delay_s=BUSY_PAUSE_S, uncounted=True)
         return None
     rules.move(seen.number, seen.state, State.RUNNING)
-    _set(work, seen, state=State.RUNNING, public_state=PUBLIC[State.RUNNING], started_at=work.now)
-    _note(work, seen, "execution.started", after=seen.plan_hash)
+    change(work, seen, state=State.RUNNING, public_state=PUBLIC[State.RUNNING], started_at=work.now)
+    note(work, seen, "execution.started", after=seen.plan_hash)
     return Begun(claim, replace(seen, state=State.RUNNING), plan.as_plan() if plan else None, dry=False)
 
 
@@ -107,7 +102,8 @@ def keep_plan(work: Work, begun: Begun, plan: Plan) -> None:
     if seen.state is not State.PLANNING or seen.attempt != begun.execution.attempt:
         queue.complete(work, begun.claim)
         return
-    plan_hash = hash_of(seen, plan, _input_hash(work, seen))
+    plan = replace(plan, warnings=(*plan.warnings, *_ran_before(work, seen)))
+    plan_hash = admission.hash_of(seen, plan)
     _store_plan(work, seen, plan, plan_hash)
     new = State.FAILED if plan.faults else State.READY
     rules.move(seen.number, seen.state, new)
@@ -119,9 +115,9 @@ def keep_plan(work: Work, begun: Begun, plan: Plan) -> None:
         "error_code": "PLAN_FAULTY" if plan.faults else "",
     }
     if plan.faults:
-        changes |= {"hint": "Mend the file and upload it again.", "ended_at": work.now}
-    _set(work, seen, state=new, public_state=PUBLIC[new], **changes)
-    _note(work, seen, "execution.planned", after=plan_hash, rows=len(plan.rows), faults=len(plan.faults))
+        changes |= {"hint": "Mend what is wrong, then make a new plan.", "ended_at": work.now}
+    change(work, seen, state=new, public_state=PUBLIC[new], **changes)
+    note(work, seen, "execution.planned", after=plan_hash, rows=len(plan.rows), faults=len(plan.faults))
     queue.complete(work, begun.claim)
 
 
@@ -129,22 +125,34 @@ def finish(work: Work, begun: Begun, result: Result) -> None:
     """Store result and files, end the execution and its job, all in this unit."""
     queue.hold(work, begun.claim)
     seen = queries.execution(work, begun.execution.id)
-    _store_result(work, seen, result)
-    _store_files(work, seen, result)
-    # A stop that came after the last row has changed nothing: what was all done is told as done.
-    stopped = seen.stop_requested and not result.success
-    new = State.CANCELLED if stopped else State.COMPLETED if result.success else State.FAILED
-    close(work, seen, new, None, message=result.message, stopped=stopped)
+    outcome.end(work, seen, outcome.conclude(work, seen, result) or result)
     queue.complete(work, begun.claim)
 
 
-def fail(work: Work, begun: Begun, error: FinOpsError, state: State = State.FAILED) -> None:
-    """End an execution (or its dry run) with an error in the user's words."""
+def fail(work: Work, begun: Begun, error: FinOpsError, state: State = State.FAILED, *, voidable: bool = False) -> None:
+    """End an execution (or its dry run) with an error in the user's words.
+
+    ``voidable``: if nothing was done, the plan is only void and a new one may be made.
+    """
     queue.hold(work, begun.claim)
     seen = queries.execution(work, begun.execution.id)
     if seen.state in {State.RUNNING, State.PLANNING}:
-        close(work, seen, State.FAILED if begun.dry else state, error)
+        outcome.end_badly(work, seen, State.FAILED if begun.dry else state, error, voidable=voidable)
     queue.give_up(work, begun.claim, f"{error.code}: {error.message}")
+
+
+def try_again(work: Work, begun: Begun, error: FinOpsError) -> None:
+    """Something outside did not answer: again after a pause, a few times; then as ``fail``."""
+    queue.hold(work, begun.claim)
+    pauses = PLAN_PAUSES_S if begun.dry else RUN_PAUSES_S
+    turn = begun.claim.attempts - 1
+    if turn >= len(pauses) or not may_resume(work, begun):
+        fail(work, begun, error, voidable=True)
+        return
+    seen = queries.execution(work, begun.execution.id)
+    told = f"{error.message} Trying again in {round(pauses[turn])} s ({turn + 1} of {len(pauses)})."
+    change(work, seen, message=told)
+    queue.put_back(work, begun.claim, delay_s=pauses[turn], error=f"{error.code}: {error.message}")
 
 
 def after_crash(work: Work, begun: Begun, why: str, max_attempts: int) -> None:
@@ -177,7 +185,7 @@ def abandon(work: Work, claim: Claim, error: str) -> None:
     if seen.attempt != claim.payload["attempt"]:
         queue.give_up(work, claim, error)
     elif seen.state is State.QUEUED:
-        close(work, seen, State.FAILED, interrupted(seen, error))
+        outcome.close(work, seen, State.FAILED, interrupted(seen, error), touched=False)
         queue.give_up(work, claim, error)
     else:
         begun = Begun(claim, seen, None, dry=seen.state is State.PLANNING)
@@ -194,14 +202,14 @@ def interrupted(seen: ExecutionView, why: str) -> FinOpsError:
     )
 
 
-def note(work: Work, begun: Begun, entries: Sequence[LogEntry], progress: tuple[int, int, str] | None) -> bool:
+def report(work: Work, begun: Begun, entries: Sequence[LogEntry], progress: tuple[int, int, str] | None) -> bool:
     """Append log lines and move the progress on; gives back whether somebody asked to stop."""
     queue.hold(work, begun.claim)
     seen = begun.execution
     append_log(work, seen, entries)
     if progress is not None:
         done, total, message = progress
-        _set(work, seen, progress_done=done, progress_total=total, message=message)
+        change(work, seen, progress_done=done, progress_total=total, message=message)
     return stop_requested(work, seen.id)
 
 
@@ -237,82 +245,26 @@ def append_log(work: Work, seen: ExecutionView, entries: Sequence[LogEntry]) -> 
     )
 
 
-def close(
-    work: Work, seen: ExecutionView, new: State, error: FinOpsError | None, *, message: str = "", stopped: bool = False
-) -> None:
-    """End an execution and say so in the audit."""
-    rules.move(seen.number, seen.state, new)
-    changes: dict[str, Any] = {"message": error.message if error else message, "ended_at": work.now}
-    if error:
-        changes |= {"error_code": error.code, "hint": error.hint}
-    _set(work, seen, state=new, public_state=PUBLIC[new], **changes)
-    verb = "execution.stopped" if stopped else f"execution.{new.value}"
-    _note(work, seen, verb, before=seen.plan_hash, code=error.code if error else "")
-    work.tell(Ended(seen.id, seen.attempt))
-
-
-def hash_of(seen: ExecutionView, plan: Plan, file_hash: str) -> str:
-    """The hash an approval of this plan binds."""
-    return rules.plan_hash(
-        operation_id=seen.operation_id,
-        version=seen.operation_version,
-        params=seen.params,
-        file_hash=file_hash,
-        plan=plan,
-    )
-
-
 def _resume(
-    work: Work, claim: Claim, op: Operation | None, seen: ExecutionView, plan: queries.PlanView | None
+    work: Work, claim: Claim, op: Operation | None, seen: ExecutionView, plan: Plan | None, refused: FinOpsError | None
 ) -> Begun | None:
-    begun = Begun(claim, seen, plan.as_plan() if plan else None, dry=False)
+    begun = Begun(claim, seen, plan, dry=False)
     if op is None or op.recovery is not Recovery.RESUME:
         fail(work, begun, interrupted(seen, "the worker died"), State.INTERRUPTED)
         return None
-    if _tampered(work, op, seen, plan):
-        fail(work, begun, _plan_changed(seen))
+    if refused is not None and op.conclude is None:
+        fail(work, begun, refused)
         return None
-    _note(work, seen, "execution.resumed", before=seen.plan_hash, claim=claim.attempts)
-    return begun
-
-
-def _refusal(
-    work: Work, op: Operation | None, seen: ExecutionView, plan: queries.PlanView | None
-) -> FinOpsError | None:
-    if op is None or not queries.is_active(work, op.id) or op.version != seen.operation_version:
-        return _changed(seen)
-    if not security.is_active(work, seen.requested_by):
-        return Conflict("PREPARER_LEFT", f"{seen.requested_by_name} is no longer active.", hint=_AGAIN)
-    if _tampered(work, op, seen, plan):
-        return _plan_changed(seen)
-    return _approval_refusal(work, seen) if seen.approval_required else None
-
-
-def _approval_refusal(work: Work, seen: ExecutionView) -> FinOpsError | None:
-    approvers = approvals.approved_by(work, SUBJECT, seen.id, seen.plan_hash)
-    if not approvers:
-        return Conflict("APPROVAL_VOID", f"The approval of {seen.number} does not hold any more.", hint=_AGAIN)
-    if not all(security.is_active(work, person_id) for person_id in approvers):
-        return Conflict("APPROVER_LEFT", f"Who approved {seen.number} is no longer active.", hint=_AGAIN)
-    return None
-
-
-_AGAIN = "Make a new plan and submit it again."
-
-
-def _changed(seen: ExecutionView) -> FinOpsError:
-    return Conflict("OPERATION_CHANGED", f"“{seen.title}” was changed or switched off.", hint=_AGAIN)
-
-
-def _plan_changed(seen: ExecutionView) -> FinOpsError:
-    return Conflict("PLAN_CHANGED", f"The plan of {seen.number} has changed.", hint=_AGAIN)
-
-
-def _tampered(work: Work, op: Operation, seen: ExecutionView, plan: queries.PlanView | None) -> bool:
-    """Whether the stored plan, read row by row, is not the one whose hash was agreed to."""
-    if op.dry_run is None:
-        return False
-    return plan is None or hash_of(seen, plan.as_plan(), _input_hash(work, seen)) != seen.plan_hash
+    wind_down = (refused.code, refused.message) if refused else None
+    note(
+        work,
+        seen,
+        "execution.resumed",
+        before=seen.plan_hash,
+        claim=claim.attempts,
+        code=refused.code if refused else "",
+    )
+    return replace(begun, wind_down=wind_down)
 
 
 def _running(work: Work, op: Operation) -> int:
@@ -323,14 +275,21 @@ def _running(work: Work, op: Operation) -> int:
     return int(work.scalar(select(func.count()).select_from(table).where(*running)) or 0)
 
 
-def _input_hash(reading: Reading, seen: ExecutionView) -> str:
+def _ran_before(work: Work, seen: ExecutionView) -> tuple[str, ...]:
+    """A warning that this very file has run before, however long ago."""
+    if not seen.input_sha256 or seen.attempt > 1:
+        return ()
     table = models.execution
-    mine = table.c.org_id == reading.org_id, table.c.id == seen.id
-    return str(reading.scalar(select(table.c.input_sha256).where(*mine)) or "")
+    same = table.c.org_id == work.org_id, table.c.input_sha256 == seen.input_sha256, table.c.id != seen.id
+    ran = table.c.operation_id == seen.operation_id, table.c.started_at.is_not(None)
+    row = work.first(
+        select(table.c.number, table.c.started_at).where(*same, *ran).order_by(table.c.started_at.desc()).limit(1)
+    )
+    return (f"This file ran before, as {row.number} on {row.started_at:%Y-%m-%d}.",) if row else ()
 
 
 def _store_plan(work: Work, seen: ExecutionView, plan: Plan, plan_hash: str) -> None:
-    plan_id = new_id("plan")
+    plan_id = new_id("pl")
     work.execute(
         insert(models.plan).values(
             org_id=work.org_id,
@@ -370,71 +329,6 @@ def _plan_message(plan: Plan) -> str:
     return ""
 
 
-def _store_result(work: Work, seen: ExecutionView, result: Result) -> None:
-    table = {
-        header: [_cell(value) for value in values[: queries.RESULT_ROWS]] for header, values in result.table.items()
-    }
-    metrics = asdict(result.metrics)
-    metrics["total_minor"] = {code: str(minor) for code, minor in result.metrics.total_minor.items()}
-    work.execute(
-        insert(models.result).values(
-            org_id=work.org_id,
-            id=new_id("res"),
-            execution_id=seen.id,
-            attempt=seen.attempt,
-            success=result.success,
-            message=result.message,
-            metrics=queries.as_text(metrics),
-            warnings=queries.as_text(list(result.warnings)),
-            errors=queries.as_text(list(result.errors)),
-            table_json=json.dumps(table, ensure_ascii=False),
-            created_at=work.now,
-        )
-    )
-
-
-def _store_files(work: Work, seen: ExecutionView, result: Result) -> None:
-    outputs = list(result.files)
-    if result.table:
-        stem = f"{seen.number}-result" if seen.attempt == 1 else f"{seen.number}-result-{seen.attempt}"
-        outputs.append(OutputFile(f"{stem}.csv", CSV_MIME, csv_bytes(result.table)))
-        outputs.append(OutputFile(f"{stem}.xlsx", XLSX_MIME, xlsx_bytes(result.table, title=seen.title)))
-    for output in outputs:
-        files.store(
-            work,
-            output.content,
-            filename=output.name,
-            mime=output.mime,
-            owner_kind=SUBJECT,
-            owner_id=seen.id,
-            role="output",
-            visible_to=seen.requested_by,
-        )
-
-
-def _cell(value: object) -> object:
-    if isinstance(value, Money):
-        return value.plain()
-    if isinstance(value, date | datetime):
-        return value.isoformat()
-    return value
-
-
 def _one_line(message: str) -> str:
     # A value from a file must not be able to write a second, invented line (ASVS 16.4.1).
     return " ".join(message.split())[:2000]
-
-
-def _note(work: Work, seen: ExecutionView, verb: str, *, before: str = "", after: str = "", **detail: Any) -> None:
-    facts = {"number": seen.number, "attempt": seen.attempt, **detail}
-    audit.record(work, verb, f"{SUBJECT}:{seen.id}", before=before, after=after, detail=facts)
-
-
-def _set(work: Work, seen: ExecutionView, **changes: Any) -> None:
-    """Change the row; a change of state only from the state that was seen, else somebody was quicker."""
-    table = models.execution
-    mine = [table.c.org_id == work.org_id, table.c.id == seen.id]
-    if "state" in changes:
-        mine.append(table.c.state == seen.state)
-    if work.execute(update(table).where(*mine).values(**changes)).rowcount != 1:
-        raise moved_on(seen)

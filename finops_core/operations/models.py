@@ -47,6 +47,7 @@ class ExecutionRow(OrgRow, table=True):
         Index("ix_execution_mine", "org_id", "requested_by", "created_at"),
         Index("ix_execution_again", "org_id", "content_key", "created_at"),
         Index("ix_execution_ended", "org_id", "ended_at"),
+        Index("ix_execution_file", "org_id", "input_sha256"),
         classes={"params": DataClass.CONFIDENTIAL, "totals": DataClass.CONFIDENTIAL},
         listed=("number", "title", "state", "requested_by", "created_at"),
         searched=("number", "title", "input_name"),
@@ -70,10 +71,13 @@ class ExecutionRow(OrgRow, table=True):
     input_sha256: str
     approval_required: bool
     approval_request_id: str | None = None
+    retry_rows: str
     plan_hash: str
     totals: str
     mode: str
     stop_requested: bool
+    stopped_at: Any = instant(nullable=True)
+    not_before: Any = instant(nullable=True)
     progress_done: int = big()
     progress_total: int = big()
     message: str
@@ -146,18 +150,22 @@ class LogLine(OrgRow, table=True):
 
 
 class ResultRow(OrgRow, table=True):
-    """What an attempt gave back (E08); ``table_json`` holds at most the first thousand rows, files hold all."""
+    """What an attempt gave back (E08); ``table_json`` holds at most the first thousand rows, files hold all.
+
+    ``revision`` rises when an open end of the attempt was settled later.
+    """
 
     __tablename__ = "execution_result"
     __table_args__ = org_table(
         link("execution_id", "execution"),
-        UniqueConstraint("org_id", "execution_id", "attempt"),
+        UniqueConstraint("org_id", "execution_id", "attempt", "revision"),
         append_only=True,
         classes={"table_json": DataClass.CONFIDENTIAL},
     )
 
     execution_id: str
     attempt: int
+    revision: int
     success: bool
     message: str
     metrics: str

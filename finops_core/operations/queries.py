@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, and_, func, or_, select
 
-from finops_core import security
+from finops_core import approvals, security
 from finops_core.kernel.canonical import canonical_bytes
 from finops_core.kernel.errors import NotFound
 from finops_core.kernel.faults import Fault
@@ -40,7 +40,13 @@ class OperationView:
 
 @dataclass(frozen=True, slots=True)
 class ExecutionView:
-    """An execution as screens and other areas see it; ``totals``: currency -> minor units."""
+    """An execution as screens and other areas see it.
+
+    Attributes:
+        totals: currency -> minor units.
+        retry_rows: the rows this attempt plans again; empty when it plans the whole.
+        not_before: approved, but held back until then, so that it can still be stopped.
+    """
 
     id: str
     number: str
@@ -58,17 +64,20 @@ class ExecutionView:
     params: Mapping[str, Any]
     input_reference: str | None
     input_name: str
+    input_sha256: str
     approval_required: bool
     approval_request_id: str | None
     plan_hash: str
     totals: Mapping[str, int]
     mode: str
     stop_requested: bool
+    retry_rows: tuple[int, ...]
     progress_done: int
     progress_total: int
     message: str
     error_code: str
     hint: str
+    not_before: datetime | None
     created_at: datetime
     submitted_at: datetime | None
     started_at: datetime | None
@@ -200,14 +209,27 @@ def executions(reading: Reading, wanted: ExecutionFilter, limit: int = 50, offse
     return Page(tuple(_execution_view(row, names) for row in rows), int(total or 0))
 
 
-def plan(reading: Reading, execution_id: str) -> PlanView | None:
-    """The newest plan of an execution; None while there is none."""
+def plan(reading: Reading, execution_id: str, plan_hash: str = "") -> PlanView | None:
+    """The newest plan of an execution, or the one with this hash: what an approver agreed to; None without one."""
     seen = execution(reading, execution_id)
     table = models.plan
     newest = table.c.created_at.desc(), table.c.id.desc()
-    mine = table.c.org_id == reading.org_id, table.c.execution_id == seen.id
+    mine = [table.c.org_id == reading.org_id, table.c.execution_id == seen.id]
+    if plan_hash:
+        mine.append(table.c.hash == plan_hash)
     row = reading.first(select(table).where(*mine).order_by(*newest).limit(1))
     return None if row is None else _plan_view(row, _plan_rows(reading, row.id))
+
+
+def planned_rows(reading: Reading, execution_id: str) -> tuple[PlanRow, ...]:
+    """Every row of every plan of an execution, oldest plan first: what a retry looks its rows up in."""
+    seen = execution(reading, execution_id)
+    header, line = models.plan, models.plan_row
+    together = (header.c.org_id == line.c.org_id) & (header.c.id == line.c.plan_id)
+    mine = header.c.org_id == reading.org_id, header.c.execution_id == seen.id
+    order = header.c.created_at, header.c.id, line.c.row_no
+    rows = reading.rows(select(line).select_from(line.join(header, together)).where(*mine).order_by(*order))
+    return tuple(PlanRow(row.account, row.currency, row.amount_minor, json.loads(row.body)) for row in rows)
 
 
 def log(reading: Reading, execution_id: str, after: int = 0, limit: int = 500) -> tuple[LogView, ...]:
@@ -224,7 +246,7 @@ def result(reading: Reading, execution_id: str) -> ResultView | None:
     seen = execution(reading, execution_id)
     table = models.result
     mine = table.c.org_id == reading.org_id, table.c.execution_id == seen.id
-    row = reading.first(select(table).where(*mine).order_by(table.c.attempt.desc()).limit(1))
+    row = reading.first(select(table).where(*mine).order_by(table.c.attempt.desc(), table.c.revision.desc()).limit(1))
     if row is None:
         return None
     cells = {header: tuple(values) for header, values in json.loads(row.table_json).items()}
@@ -248,8 +270,8 @@ def visible(reading: Reading) -> ColumnElement[bool]:
     if reading.may(Permission.EXECUTIONS_VIEW_OWN):
         own = table.c.requested_by == reading.actor.id
     if reading.may(Permission.APPROVALS_VIEW):
-        # An approver must see what is asked of them, and later what came of it.
-        return or_(own, table.c.approval_request_id.is_not(None))
+        # An approver must see what is asked of them, and later what came of it, also when another plan followed.
+        return or_(own, table.c.id.in_(approvals.asked_about(reading, "execution")))
     return own
 
 
@@ -294,11 +316,12 @@ def _operation_view(reading: Reading, op: Operation, *, active: bool) -> Operati
 
 def _execution_view(row: Row[Any], names: Mapping[str, str]) -> ExecutionView:
     same = ("id", "number", "operation_id", "operation_version", "title", "category", "risk", "attempt")
-    more = ("requested_by", "reason", "input_reference", "input_name", "approval_request_id", "plan_hash", "mode")
+    more = ("requested_by", "reason", "input_reference", "input_name", "input_sha256", "approval_request_id")
+    plan = ("plan_hash", "mode", "not_before")
     rest = ("progress_done", "progress_total", "message", "error_code", "hint")
     times = ("created_at", "submitted_at", "started_at", "ended_at")
     return ExecutionView(
-        **{name: getattr(row, name) for name in (*same, *more, *rest, *times)},
+        **{name: getattr(row, name) for name in (*same, *more, *plan, *rest, *times)},
         state=State(row.state),
         public=PublicState(row.public_state),
         requested_by_name=names.get(row.requested_by, row.requested_by),
@@ -306,6 +329,7 @@ def _execution_view(row: Row[Any], names: Mapping[str, str]) -> ExecutionView:
         approval_required=bool(row.approval_required),
         totals=json.loads(row.totals),
         stop_requested=bool(row.stop_requested),
+        retry_rows=tuple(json.loads(row.retry_rows)),
     )
 
 

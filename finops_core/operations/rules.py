@@ -4,18 +4,23 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from finops_core.kernel.canonical import content_hash
-from finops_core.kernel.errors import Conflict
+from finops_core.kernel.errors import Conflict, FinOpsError
 from finops_core.kernel.operation import Plan
 
 
 class State(StrEnum):
-    """Where an execution stands inside the desk."""
+    """Where an execution stands inside the desk.
+
+    UNSETTLED: its run has ended, but of some of its parts nobody can say yet what became of them. That is not a
+    failure, so it stays among the running ones until the last of them is known.
+    """
 
     PLANNING = "planning"
     READY = "ready"
     AWAITING_APPROVAL = "awaiting_approval"
     QUEUED = "queued"
     RUNNING = "running"
+    UNSETTLED = "unsettled"
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -43,6 +48,7 @@ PUBLIC: Mapping[State, PublicState] = {
     _S.AWAITING_APPROVAL: _P.PENDING,
     _S.QUEUED: _P.PENDING,
     _S.RUNNING: _P.RUNNING,
+    _S.UNSETTLED: _P.RUNNING,
     _S.COMPLETED: _P.COMPLETED,
     _S.FAILED: _P.FAILED,
     _S.TIMED_OUT: _P.FAILED,
@@ -53,29 +59,39 @@ PUBLIC: Mapping[State, PublicState] = {
     _S.EXPIRED: _P.CANCELLED,
 }
 
+_ENDINGS = frozenset({_S.COMPLETED, _S.FAILED, _S.CANCELLED})
 _NEXT: Mapping[State, frozenset[State]] = {
     _S.PLANNING: frozenset({_S.READY, _S.FAILED, _S.CANCELLED}),
     _S.READY: frozenset({_S.AWAITING_APPROVAL, _S.QUEUED, _S.CANCELLED, _S.PLANNING}),
     _S.AWAITING_APPROVAL: frozenset({_S.QUEUED, _S.REJECTED, _S.CANCELLED, _S.EXPIRED, _S.PLANNING}),
-    _S.QUEUED: frozenset({_S.RUNNING, _S.CANCELLED, _S.SUPERSEDED, _S.FAILED}),
-    _S.RUNNING: frozenset({_S.COMPLETED, _S.FAILED, _S.CANCELLED, _S.TIMED_OUT, _S.INTERRUPTED, _S.SUPERSEDED}),
-    _S.SUPERSEDED: frozenset({_S.PLANNING}),
-    _S.EXPIRED: frozenset({_S.PLANNING}),
+    _S.QUEUED: frozenset({_S.RUNNING, _S.CANCELLED, _S.SUPERSEDED, _S.EXPIRED, _S.FAILED}),
+    _S.RUNNING: frozenset({*_ENDINGS, _S.TIMED_OUT, _S.INTERRUPTED, _S.SUPERSEDED, _S.UNSETTLED}),
+    _S.UNSETTLED: frozenset({*_ENDINGS, _S.RUNNING}),
+    # What has ended can be planned again: as a whole while nothing was done, else only those of its rows that failed.
+    **dict.fromkeys((_S.SUPERSEDED, _S.EXPIRED, *_ENDINGS, _S.TIMED_OUT, _S.INTERRUPTED), frozenset({_S.PLANNING})),
 }
-FINAL = frozenset(State) - frozenset(_NEXT) | {_S.SUPERSEDED, _S.EXPIRED}
+REPLANNABLE = frozenset({_S.READY, _S.AWAITING_APPROVAL, _S.SUPERSEDED, _S.EXPIRED})
+RETRYABLE = frozenset({*_ENDINGS, _S.TIMED_OUT, _S.INTERRUPTED})
+FINAL = frozenset({*RETRYABLE, _S.REJECTED, _S.SUPERSEDED, _S.EXPIRED})
+OVER = FINAL | {_S.UNSETTLED}
 
 
 def move(number: str, old: State, new: State) -> State:
     """The new state, or ``EXECUTION_MOVED_ON`` when it may not follow the old one."""
     if new not in _NEXT.get(old, frozenset()):
-        raise Conflict(
-            "EXECUTION_MOVED_ON",
-            f"{number} is {words(old)} by now.",
-            hint="Open it again to see where it stands.",
-            old=old.value,
-            new=new.value,
-        )
+        raise moved(number, old, new)
     return new
+
+
+def moved(number: str, old: State, new: State) -> FinOpsError:
+    """It is not where it would have to be."""
+    return Conflict(
+        "EXECUTION_MOVED_ON",
+        f"{number} is {words(old)} by now.",
+        hint="Open it again to see where it stands.",
+        old=old.value,
+        new=new.value,
+    )
 
 
 def words(state: State) -> str:
@@ -94,7 +110,7 @@ def plan_hash(  # the facts an approval binds, decision 13
     """Hash of everything an approver agrees to; any change of it needs a new approval."""
     return content_hash(
         {
-            "v": 1,
+            "v": 2,
             "operation": operation_id,
             "version": version,
             "params": params,
@@ -102,6 +118,7 @@ def plan_hash(  # the facts an approval binds, decision 13
             "mode": plan.mode,
             "key": plan.key_fingerprint,
             "connection": plan.connection_id,
+            "warnings": list(plan.warnings),
             "rows": [
                 {
                     "account": row.account,

@@ -5,37 +5,23 @@ database only through ``unit()``, which refuses once another worker holds the jo
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy.exc import OperationalError
 
 from finops_core import files
 from finops_core.kernel.actor import Actor, worker_actor
-from finops_core.kernel.errors import FinOpsError, Invalid, PlanVoid
+from finops_core.kernel.errors import Conflict, FinOpsError, Invalid, Unavailable
 from finops_core.kernel.operation import LogLevel, Operation, Plan, Result, Sheet
 from finops_core.operations.engine import Begun, LogEntry
 from finops_core.operations.intake import read_sheet
 from finops_core.platform import queue
 from finops_core.platform.ports import Ports
-from finops_core.platform.work import Reading, Work
-
-
-class Units(Protocol):
-    """What a run needs of the desk."""
-
-    ports: Ports
-
-    def work(self, actor: Actor) -> AbstractContextManager[Work]:
-        """One unit of work."""
-        ...
-
-    def read(self, actor: Actor) -> AbstractContextManager[Reading]:
-        """One look."""
-        ...
+from finops_core.platform.work import Units, Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +44,16 @@ class Progress:
 class Outcome:
     """The last message of a child: a plan, a result, or an error in the user's words (its code, message and hint).
 
-    ``void``: nothing was done, a new plan is needed.
+    Attributes:
+        again: something outside did not answer; the same may go well later.
+        broke: the operation's own mistake, not a refusal it told.
     """
 
     plan: Plan | None = None
     result: Result | None = None
     error: tuple[str, str, str] | None = None
-    void: bool = False
+    again: bool = False
+    broke: bool = False
 
 
 Message = Line | Progress | Outcome
@@ -99,6 +88,11 @@ class Run:
         return self.begun.execution.attempt
 
     @property
+    def fence(self) -> int:
+        """Of the claim this run is made under."""
+        return self.begun.claim.fence
+
+    @property
     def ports(self) -> Ports:
         """The outside world."""
         return self.units.ports
@@ -121,6 +115,8 @@ class Run:
             return Sheet({}, [])
         with self.units.read(self._actor()) as reading:
             content = files.content(reading, reference)
+        if files.content_hash_of(content) != self.begun.execution.input_sha256:
+            raise Conflict("FILE_CHANGED", "The stored file is not the one that was checked.", hint="Upload it again.")
         sheet = read_sheet(content, self.begun.execution.input_name, spec, len(content))
         if isinstance(sheet, tuple):
             raise Invalid("FILE_FAULTY", f"The stored file has {len(sheet)} faults.", hint="Upload it again.")
@@ -130,6 +126,16 @@ class Run:
     def plan(self) -> Plan:
         """The approved plan; empty during a dry run."""
         return self.begun.plan or Plan((), "", "")
+
+    @property
+    def retry_rows(self) -> tuple[int, ...]:
+        """The rows of earlier attempts that this dry run plans again."""
+        return self.begun.execution.retry_rows
+
+    @property
+    def wind_down(self) -> tuple[str, str] | None:
+        """Why a resumed run may begin nothing new."""
+        return self.begun.wind_down
 
     def now(self) -> datetime:
         """The present instant."""
@@ -175,13 +181,14 @@ def carry_out(run: Run) -> Outcome:
         return Outcome(result=result)
     except FinOpsError as error:
         run.log(LogLevel.ERROR, error.message, code=error.code)
-        return Outcome(error=(error.code, error.message, error.hint), void=isinstance(error, PlanVoid))
+        told = (error.code, error.message, error.hint)
+        return Outcome(error=told, again=isinstance(error, Unavailable))
     except OperationalError as error:
         run.log(LogLevel.ERROR, "The database did not answer.", where=_where(error))
         raise
     except Exception as error:  # noqa: BLE001 - an operation may raise anything; the person gets a sentence and an id
         run.log(LogLevel.ERROR, f"{type(error).__name__} in the operation.", where=_where(error))
-        return Outcome(error=("OPERATION_BROKE", "The operation broke off.", _TELL))
+        return Outcome(error=("OPERATION_BROKE", "The operation broke off.", _TELL), broke=True)
 
 
 _TELL = "Tell whoever maintains it; the run's log says where it broke."

@@ -1,7 +1,42 @@
-"""Paying out a provider's balance, crash-safe: planned, approved, sent once, looked up when in doubt."""
+"""Paying out a provider's balance: planned, approved, sent once, looked up when in doubt, followed to the bank."""
 
-from finops_core.payouts.queries import Paid, PayoutView, doubtful, doubtful_executions, paid_since, rows
-from finops_core.payouts.rules import PayoutState
-from finops_core.payouts.service import on_ended
+from finops_core.payouts.news import take_news
+from finops_core.payouts.queries import (
+    Paid,
+    PayoutFilter,
+    PayoutPage,
+    PayoutView,
+    doubtful,
+    one,
+    page,
+    paid_out,
+    rows,
+)
+from finops_core.payouts.repair import Verdict, ask_cancel, resolve, retry, send_on
+from finops_core.payouts.report import TieOut, tie_out
+from finops_core.payouts.rules import DOUBTFUL, IN_FLIGHT, LIVE, RETRYABLE, PayoutState
 
-__all__ = ["Paid", "PayoutState", "PayoutView", "doubtful", "doubtful_executions", "on_ended", "paid_since", "rows"]
+__all__ = [
+    "DOUBTFUL",
+    "IN_FLIGHT",
+    "LIVE",
+    "RETRYABLE",
+    "Paid",
+    "PayoutFilter",
+    "PayoutPage",
+    "PayoutState",
+    "PayoutView",
+    "TieOut",
+    "Verdict",
+    "ask_cancel",
+    "doubtful",
+    "one",
+    "page",
+    "paid_out",
+    "resolve",
+    "retry",
+    "rows",
+    "send_on",
+    "take_news",
+    "tie_out",
+]

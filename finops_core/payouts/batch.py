@@ -1,27 +1,31 @@
 """Carries out a batch: row by row, intent, call, outcome; unsettled rows are looked up before anything is sent again.
 
-Called again after a crash it goes on where the rows stand. It never holds a transaction during a call.
+Called again after a crash it goes on where the rows stand, with what it had learnt: an answer that stopped the batch
+or a currency stands in its row. It never holds a transaction during a call.
 """
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 
 from finops_core.kernel.errors import FinOpsError
 from finops_core.kernel.operation import LogLevel, RunContext
-from finops_core.kernel.provider import Answer, OurFault, Rejected, RetryLater, Scope
+from finops_core.kernel.provider import Answer, Created, OurFault, Rejected, RetryLater, Scope, Unknown
+from finops_core.operations.admission import AGED
 from finops_core.operations.engine import stop_requested
-from finops_core.payouts import rules, service
+from finops_core.payouts import look_up, rules, service
+from finops_core.payouts.pacing import Pacing
 from finops_core.payouts.queries import Unsettled
 from finops_core.payouts.rules import LookUp, PayoutState
+from finops_core.payouts.service import Called
 from finops_core.platform.ports import PayoutProvider
 
 RESENDS = 3
 PATIENCE = 8
 PAUSE_S = 0.25
 LONGEST_PAUSE_S = 10.0
-_DONE = frozenset(PayoutState) - {PayoutState.APPROVED, PayoutState.SUBMITTING, PayoutState.IN_DOUBT}
+SLICE_S = 1.0
+_S = PayoutState
 
 
 @dataclass
@@ -29,124 +33,188 @@ class Batch:
     """One batch under way.
 
     Attributes:
-        stopped_currencies: account and currency pairs whose rest is not sent, and why.
         halted: why nothing more is sent at all; "" while all is well.
-        provider_s: seconds spent waiting for the provider, to tell them from our own.
+        stopped: account and currency pairs whose rest is not sent, and why.
+        provider_s: seconds spent waiting for the provider; ``paced_s`` for its sake. The rest is our own.
     """
 
     context: RunContext
     provider: PayoutProvider
     sleep: Callable[[float], None] = time.sleep
-    stopped_currencies: dict[tuple[str, str], str] = field(default_factory=dict)
     halted: str = ""
+    stopped: dict[tuple[str, str], str] = field(default_factory=dict)
     provider_s: float = 0.0
+    paced_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        settings = self.context.ports.settings
+        rate = min(settings.payout_rate_per_s, self.provider.capabilities().rate_per_s)
+        self._pacing = Pacing(rate, settings.payout_burst)
 
     def settle(self, rows: tuple[Unsettled, ...]) -> None:
         """Bring every row as far as it can come now."""
         total = len(rows)
+        self._remember(rows)
         self.context.progress(0, total, "Paying")
         for index, row in enumerate(rows, start=1):
-            if row.state not in _DONE:
-                state = self._settle_row(row)
-                level = LogLevel.INFO if state is PayoutState.CREATED else LogLevel.WARN
-                self.context.log(level, f"Row {row.row_no}: {state.value.replace('_', ' ')}.", row=row.row_no)
-            self.context.progress(index, total, f"{index} of {total} rows")
-        waited_ms = round(self.provider_s * 1000)
-        self.context.log(LogLevel.INFO, f"Waited {waited_ms:,} ms for the provider.", provider_ms=waited_ms)
+            if row.state in {_S.APPROVED, *rules.UNSETTLED}:
+                self._tell(row, self._settle_row(row))
+            self.context.progress(index, total, f"{index} of {total} payouts")
+        waited_ms, paced_ms = round(self.provider_s * 1000), round(self.paced_s * 1000)
+        told = f"Waited {waited_ms:,} ms for the provider and {paced_ms:,} ms for its limits."
+        self.context.log(LogLevel.INFO, told, provider_ms=waited_ms, paced_ms=paced_ms)
+
+    def _remember(self, rows: tuple[Unsettled, ...]) -> None:
+        """What an earlier run of this attempt had learnt: its answers stop what they stopped then."""
+        if self.context.wind_down is not None:
+            self.halted = self.context.wind_down[1]
+        for row in rows:
+            self._heed(row.stops, row, row.error_code)
+
+    def _heed(self, stops: str, row: Unsettled, code: str) -> None:
+        if stops == Scope.BATCH:
+            self.halted = self.halted or f"The batch was stopped: {code} on row {row.row_no}."
+        elif stops == Scope.CURRENCY:
+            self.stopped[row.account, row.currency] = f"{row.currency} was stopped: {code} on row {row.row_no}."
+
+    def _tell(self, row: Unsettled, state: PayoutState) -> None:
+        level = LogLevel.INFO if state in rules.LIVE else LogLevel.WARN
+        self.context.log(level, f"Row {row.row_no}: {state.value.replace('_', ' ')}.", row=row.row_no)
 
     def _settle_row(self, row: Unsettled) -> PayoutState:
         if row.state in rules.UNSETTLED:
-            return self._look_up(self._doubted(row), RESENDS)
-        why = self.halted or self.stopped_currencies.get((row.account, row.currency), "")
+            return self._resolve(self._doubted(row))
+        why = self.halted or self.stopped.get((row.account, row.currency), "")
+        if why:
+            with self.context.unit() as work:
+                return service.call_off(work, row, why, self._called_off_as())
+        self._pace(row)
         with self.context.unit() as work:
-            if why:
-                return service.call_off(work, row, why)
             if not service.intend(work, row):
-                return PayoutState.CANCELED
+                return _S.CANCELED
             sent_at = work.now
-        return self._send(replace(row, state=PayoutState.SUBMITTING, first_sent_at=sent_at), RESENDS)
+        return self._send(replace(row, state=_S.SUBMITTING, first_sent_at=sent_at))
+
+    def _called_off_as(self) -> PayoutState:
+        wind_down = self.context.wind_down
+        return _S.EXPIRED if wind_down is not None and wind_down[0] == AGED else _S.CANCELED
 
     def _doubted(self, row: Unsettled) -> Unsettled:
         """A row found SUBMITTING was being sent when its run died: whatever is said next, it may have been executed."""
-        if row.state is not PayoutState.SUBMITTING:
+        if row.state is not _S.SUBMITTING:
             return row
         with self.context.unit() as work:
             state = service.doubt(work, row, "The run was interrupted while it was being sent.")
         return replace(row, state=state)
 
-    def _send(self, row: Unsettled, resends: int) -> PayoutState:
-        answer = self._submit(row)
+    def _send(self, row: Unsettled) -> PayoutState:
+        """The first sending of a row. Turned away unexecuted (429) it may go again; in doubt it is looked up first."""
         for turn in range(PATIENCE):
+            state, answer = self._submit(row)
+            if state is _S.IN_DOUBT:
+                self.sleep(PAUSE_S)
+                return self._resolve(replace(row, state=state))
             if not isinstance(answer, RetryLater):
-                break
+                return state
             self.context.log(LogLevel.WARN, f"Row {row.row_no}: the provider asks to wait.", why=answer.why)
-            self.sleep(min(max(answer.after_s, PAUSE_S) * 2**turn, LONGEST_PAUSE_S))
+            self._wait(min(max(answer.after_s, PAUSE_S) * 2**turn, LONGEST_PAUSE_S))
+            self._pace(row)
             if self._stopped(row):
-                return self._after_stop(row)
-            answer = self._submit(row)
-        if isinstance(answer, RetryLater):
-            # Never executed, yet the key was used: leave it unsettled, so that it is looked up before a new try.
-            return row.state
+                return self._call_off(row, "Stopped before it was executed.")
+        return self._call_off(row, "The provider had no room for it; it was never executed.")
+
+    def _call_off(self, row: Unsettled, why: str) -> PayoutState:
         with self.context.unit() as work:
-            state = service.record_answer(work, row, answer)
-        self._draw_consequences(row, answer)
-        if state is PayoutState.IN_DOUBT and resends > 0:
-            self.sleep(PAUSE_S * 2 ** (RESENDS - resends))
-            return self._look_up(replace(row, state=state), resends - 1)
-        return state
+            return service.call_off(work, row, why)
+
+    def _resolve(self, row: Unsettled) -> PayoutState:
+        """A row in doubt: looked up, and sent again only when the provider knows nothing of it; a few times at most."""
+        for turn in range(RESENDS + 1):
+            verdict, state = self._look_up(row)
+            if verdict is not LookUp.RESEND or self.halted or turn == RESENDS or self._stopped(row):
+                return state
+            state, _ = self._submit(row)
+            if state is not _S.IN_DOUBT:
+                return state
+            self._wait(PAUSE_S * 2**turn)
+        return row.state
+
+    def _look_up(self, row: Unsettled) -> tuple[LookUp | None, PayoutState]:
+        """What became of a row nobody can be sure of; a verdict of None when the provider did not answer."""
+        started = time.perf_counter()
+        try:
+            found = look_up.ask(self.provider, row, self.context.now(), self.context.ports.settings)
+        except FinOpsError as error:
+            self.context.log(LogLevel.WARN, f"Row {row.row_no}: the look-up failed.", code=error.code)
+            return None, row.state
+        finally:
+            self.provider_s += time.perf_counter() - started
+        with self.context.unit() as work:
+            verdict, state = look_up.conclude(work, row, found, self.provider, fence=self.context.fence)
+        if verdict is LookUp.TWICE:
+            self.halted = f"Two payouts were found for row {row.row_no}."
+        return verdict, state
+
+    def _submit(self, row: Unsettled) -> tuple[PayoutState, Answer]:
+        body = service.body_of(self.context, row)
+        bucket = self._pacing.of(row.account)
+        bucket.take()
+        started = time.perf_counter()
+        answer = self.provider.submit(row.account, body, row.key)
+        spent_s = time.perf_counter() - started
+        self.provider_s += spent_s
+        if isinstance(answer, RetryLater) and not answer.executing:
+            bucket.slow_down()
+        else:
+            bucket.speed_up()
+        called = Called(
+            "submit",
+            _OUTCOMES[type(answer)],
+            _told(answer),
+            answer.request_id,
+            answer.raw,
+            round(spent_s * 1000),
+            self.context.fence,
+            row.body_hash,
+        )
+        with self.context.unit() as work:
+            state = service.record_answer(work, row, answer, called)
+        if isinstance(answer, OurFault):
+            self._heed(Scope.BATCH, row, "the provider says its key was used for something else")
+        elif isinstance(answer, Rejected):
+            self._heed(answer.scope, row, answer.code)
+        return state, answer
 
     def _stopped(self, row: Unsettled) -> bool:
         """Asked before every call but the first, whose intent has just asked: no call starts after a stop."""
         with self.context.unit() as work:
             return stop_requested(work, row.execution_id)
 
-    def _after_stop(self, row: Unsettled) -> PayoutState:
-        """The provider said "not now" and then came the stop: a row that was never in doubt was never executed."""
-        if row.state is not PayoutState.SUBMITTING:
-            return row.state
-        with self.context.unit() as work:
-            return service.call_off(work, row, "stopped before it was executed")
+    def _pace(self, row: Unsettled) -> None:
+        wait_s = self._pacing.of(row.account).due_in_s()
+        if wait_s > 0:
+            self.paced_s += wait_s
+            self._wait(wait_s)
 
-    def _submit(self, row: Unsettled) -> Answer:
-        body = service.body_of(self.context, row)
-        started = time.perf_counter()
-        answer = self.provider.submit(row.account, body, row.key)
-        self.provider_s += time.perf_counter() - started
-        return answer
+    def _wait(self, seconds: float) -> None:
+        """Sleep, in slices, and no longer once somebody asked to stop."""
+        while seconds > 0 and not self.context.stop_requested():
+            self.sleep(min(seconds, SLICE_S))
+            seconds -= SLICE_S
 
-    def _look_up(self, row: Unsettled, resends: int) -> PayoutState:
-        """What became of a row nobody can be sure of; only when the provider knows nothing is it sent again."""
-        sent_at = row.first_sent_at or self.context.now()
-        margin = timedelta(seconds=self.context.ports.settings.payout_lookup_margin_s)
-        item = rules.item_id(row.execution_id, row.row_no)
-        wanted = {rules.META_ITEM: item, rules.META_ATTEMPT: str(row.attempt)}
-        try:
-            found = self.provider.find(row.account, wanted, sent_at - margin)
-        except FinOpsError as error:
-            self.context.log(LogLevel.WARN, f"Row {row.row_no}: the look-up failed.", code=error.code)
-            return row.state
-        verdict = rules.judge(
-            found,
-            amount_minor=row.amount_minor,
-            currency=row.currency,
-            sent_at=sent_at,
-            now=self.context.now(),
-            lifetime_s=self.provider.capabilities().key_lifetime_s,
-        )
-        if verdict is LookUp.RESEND:
-            return row.state if resends == 0 or self._stopped(row) else self._send(row, resends)
-        with self.context.unit() as work:
-            if verdict is LookUp.FOUND:
-                return service.adopt(work, row, found[0])
-            if verdict is LookUp.TWICE:
-                self.halted = "two payouts were found for one row"
-                return service.review(work, row, f"The provider lists {len(found)} payouts for this row.")
-            return service.review(work, row, "Nobody can say any more whether it was sent; look at the provider.")
 
-    def _draw_consequences(self, row: Unsettled, answer: Answer) -> None:
-        if isinstance(answer, OurFault):
-            self.halted = "the provider says a key was used for something else"
-        elif isinstance(answer, Rejected) and answer.scope is Scope.BATCH:
-            self.halted = f"the provider refused: {answer.code}"
-        elif isinstance(answer, Rejected) and answer.scope is Scope.CURRENCY:
-            self.stopped_currencies[row.account, row.currency] = f"the provider refused: {answer.code}"
+_OUTCOMES = {
+    Created: "created",
+    Rejected: "rejected",
+    RetryLater: "later",
+    Unknown: "unknown",
+    OurFault: "our fault",
+}
+
+
+def _told(answer: Answer) -> str:
+    if isinstance(answer, Created):
+        return answer.payout.id
+    if isinstance(answer, Rejected):
+        return f"{answer.code}: {answer.message}"
+    return answer.message if isinstance(answer, OurFault) else answer.why

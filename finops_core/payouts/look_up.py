@@ -1,25 +1,62 @@
-"""The job that asks the provider about payouts left in doubt when their run had ended. It never sends anything."""
+"""Asking the provider what became of a payout nobody can be sure of, and the job that does so when no run is left.
+
+Neither ever sends a payout.
+"""
 
 import logging
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime
 
 from finops_core import connections, reference
 from finops_core.kernel.actor import worker_actor
 from finops_core.kernel.errors import FinOpsError
-from finops_core.kernel.provider import ProviderPayout
-from finops_core.operations.runner import Units
+from finops_core.kernel.provider import ProviderPayout, Scope
+from finops_core.operations import outcome
 from finops_core.payouts import queries, rules, service
 from finops_core.payouts.queries import Unsettled
 from finops_core.payouts.rules import LookUp, PayoutState
+from finops_core.payouts.service import Called
 from finops_core.platform.ports import PayoutProvider
 from finops_core.platform.queue import Claim
-from finops_core.platform.work import Work
+from finops_core.platform.settings import Settings
+from finops_core.platform.work import Units, Work
 
 LOG = logging.getLogger("tieout.payouts")
+TOO_LATE = "Nobody can say any more whether it was sent; look at the provider."
+
+
+def ask(provider: PayoutProvider, row: Unsettled, now: datetime, settings: Settings) -> list[ProviderPayout]:
+    """Every payout at the provider that carries this row's item and attempt. Raises what the provider's reads raise."""
+    since = rules.search_from(row.first_sent_at or now, now, settings.payout_lookup_margin_s)
+    wanted = {rules.META_ITEM: row.item, rules.META_ATTEMPT: str(row.attempt)}
+    return provider.find(row.account, wanted, since)
+
+
+def conclude(
+    work: Work, row: Unsettled, found: Sequence[ProviderPayout], provider: PayoutProvider, *, fence: int = 0
+) -> tuple[LookUp, PayoutState]:
+    """Record what a look-up means: the verdict and the row's new state, the old one while it may be sent again."""
+    verdict = rules.judge(
+        found,
+        amount_minor=row.amount_minor,
+        currency=row.currency,
+        sent_at=row.first_sent_at or work.now,
+        now=work.now,
+        lifetime_s=provider.capabilities().key_lifetime_s,
+    )
+    service.note_call(work, row, Called("find", verdict.value, f"{len(found)} found", fence=fence))
+    if verdict is LookUp.FOUND:
+        return verdict, service.adopt(work, row, found[0])
+    if verdict is LookUp.TWICE:
+        why = f"The provider lists {len(found)} payouts for this row."
+        return verdict, service.review(work, row, why, stops=Scope.BATCH.value)
+    if verdict is LookUp.REVIEW:
+        return verdict, service.review(work, row, TOO_LATE)
+    return verdict, row.state
 
 
 def look_up_unsettled(units: Units, claim: Claim) -> None:
-    """Every organisation's payouts that their run left open: none is sent any more.
+    """Every organisation's payouts that their run left open.
 
     Found ones are adopted, ones past the key's life wait for a person, ones that were never sent are canceled. One
     that cannot be settled now keeps none of the others waiting.
@@ -38,37 +75,17 @@ def look_up_unsettled(units: Units, claim: Claim) -> None:
 
 
 def _settle(units: Units, org_id: str, row: Unsettled) -> None:
-    if row.state is not PayoutState.APPROVED:
-        _look_up(units, org_id, row)
+    if row.state is PayoutState.APPROVED:
+        with units.work(worker_actor(org_id)) as work:
+            service.call_off(work, row, "The run ended before it was sent.")
+            outcome.settle(work, row.execution_id)
         return
     with units.work(worker_actor(org_id)) as work:
-        service.call_off(work, row, "the run ended before it was sent")
-
-
-def _look_up(units: Units, org_id: str, row: Unsettled) -> None:
-    with units.work(worker_actor(org_id)) as work:
         credentials = connections.credentials(work, row.connection_id)
+        now = work.now
     provider = units.ports.provider(credentials)
-    sent_at = row.first_sent_at or units.ports.clock.now()
-    margin = timedelta(seconds=units.ports.settings.payout_lookup_margin_s)
-    wanted = {rules.META_ITEM: rules.item_id(row.execution_id, row.row_no), rules.META_ATTEMPT: str(row.attempt)}
-    found = provider.find(row.account, wanted, sent_at - margin)
+    found = ask(provider, row, now, units.ports.settings)
     with units.work(worker_actor(org_id)) as work:
-        _conclude(work, row, found, provider)
-
-
-def _conclude(work: Work, row: Unsettled, found: list[ProviderPayout], provider: PayoutProvider) -> None:
-    verdict = rules.judge(
-        found,
-        amount_minor=row.amount_minor,
-        currency=row.currency,
-        sent_at=row.first_sent_at or work.now,
-        now=work.now,
-        lifetime_s=provider.capabilities().key_lifetime_s,
-    )
-    if verdict is LookUp.FOUND:
-        service.adopt(work, row, found[0])
-    elif verdict is LookUp.TWICE:
-        service.review(work, row, f"The provider lists {len(found)} payouts for this row.")
-    elif verdict is LookUp.REVIEW:
-        service.review(work, row, "Nobody can say any more whether it was sent; look at the provider.")
+        _, state = conclude(work, row, found, provider)
+        if state is not row.state:
+            outcome.settle(work, row.execution_id)

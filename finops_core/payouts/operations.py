@@ -4,14 +4,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from finops_core import connections
-from finops_core.kernel.errors import Conflict, FinOpsError, Invalid, PlanVoid
+from finops_core.kernel.errors import Invalid
 from finops_core.kernel.money import Money
 from finops_core.kernel.operation import (
     Category,
     Column,
     FileSpec,
-    Metrics,
     Operation,
     Plan,
     Recovery,
@@ -21,118 +19,35 @@ from finops_core.kernel.operation import (
 )
 from finops_core.kernel.permissions import Permission
 from finops_core.operations import cells
-from finops_core.payouts import queries, service
-from finops_core.payouts.batch import Batch
+from finops_core.payouts import comparison, report, running
 from finops_core.payouts.planning import (
     DESCRIPTOR_MAX,
     DESCRIPTOR_PATTERN,
     BalancePayoutParameters,
     make_plan,
+    order_of,
 )
-from finops_core.payouts.queries import PayoutView
-from finops_core.payouts.rules import LIVE, PayoutState
-from finops_core.platform.ports import PayoutProvider
+from finops_core.payouts.retrying import plan_again
+from finops_core.payouts.running import Rail
 
 ITEM_TYPE = "payout"
+STRIPE = Rail("stripe", order_of)
 
 
 def dry_run(context: RunContext) -> Plan:
     """Ask the provider and work out the plan; moves no money."""
-    provider, connection = _provider(context)
-    return make_plan(context, provider, connection.id, connection.fingerprint)
+    provider, connection = running.connect(context, STRIPE)
+    if context.retry_rows:
+        planned, failed = running.failed_rows(context)
+        return plan_again(context, provider, planned, failed, connection.id, connection.fingerprint)
+    with context.unit() as work:
+        last = comparison.last_of_kind(work, connection.id)
+    return make_plan(context, provider, last, connection.id, connection.fingerprint)
 
 
 def run(context: RunContext) -> Result:
-    """Pay exactly the approved plan; resumed after a crash it never pays a row twice."""
-    provider, connection = _provider(context)
-    with context.unit() as work:
-        rows = service.prepare(work, context.execution_id, context.attempt, context.plan, provider)
-    untouched = all(row.state is PayoutState.APPROVED for row in rows)
-    if connection.fingerprint != context.plan.key_fingerprint or connection.id != context.plan.connection_id:
-        raise _connection_changed(untouched=untouched)
-    if untouched:
-        _check_funds(context, provider)
-    batch = Batch(context, provider)
-    batch.settle(rows)
-    with context.unit() as work:
-        views = queries.rows(work, context.execution_id)
-    return _result([view for view in views if view.attempt == context.attempt])
-
-
-def _provider(context: RunContext) -> tuple[PayoutProvider, connections.ConnectionView]:
-    with context.unit() as work:
-        connection = connections.active(work, service.PROVIDER)
-        credentials = connections.credentials(work, connection.id)
-    return context.ports.provider(credentials), connection
-
-
-def _connection_changed(*, untouched: bool) -> FinOpsError:
-    """The key was replaced after the approval: void while nothing was sent, else the rest waits for a person."""
-    told = "The provider connection was changed after the approval."
-    if untouched:
-        return PlanVoid("CONNECTION_CHANGED", told, hint=_AGAIN)
-    return Conflict("CONNECTION_CHANGED", told, hint="Some rows were sent before; what stands open is looked up.")
-
-
-def _check_funds(context: RunContext, provider: PayoutProvider) -> None:
-    """An approval is void when less is available than it agreed to pay, or the mode is another (I10, I11)."""
-    needed: dict[tuple[str, str], int] = {}
-    for row in context.plan.rows:
-        needed[row.account, row.currency] = needed.get((row.account, row.currency), 0) + row.amount_minor
-    facts = {account: provider.facts(account) for account in sorted({account for account, _ in needed})}
-    for (account, currency), minor in sorted(needed.items()):
-        if facts[account].mode.value != context.plan.mode:
-            raise PlanVoid("MODE_CHANGED", "The provider's mode is not the one that was approved.", hint=_AGAIN)
-        held = {balance.currency: balance.available_minor for balance in facts[account].balances}
-        available = held.get(currency, 0)
-        if available < minor:
-            raise PlanVoid(
-                "FUNDS_FELL",
-                f"{Money(minor, currency)} was approved; {Money(available, currency)} is available now. "
-                "Nothing was paid.",
-                hint=_AGAIN,
-            )
-
-
-_AGAIN = "Make a new plan and submit it again."
-
-
-def _result(rows: Sequence[PayoutView]) -> Result:
-    by_state: dict[PayoutState, int] = {}
-    totals: dict[str, int] = {}
-    for row in rows:
-        by_state[row.state] = by_state.get(row.state, 0) + 1
-        if row.state in LIVE:
-            totals[row.currency] = totals.get(row.currency, 0) + row.amount_minor
-    done = sum(by_state.get(state, 0) for state in LIVE)
-    doubtful = [row for row in rows if row.state in {PayoutState.SUBMITTING, *_OPEN}]
-    failed = len(rows) - done - len(doubtful)
-    words = ", ".join(f"{count} {state.value.replace('_', ' ')}" for state, count in sorted(by_state.items()))
-    return Result(
-        success=failed == 0,
-        message=f"{done} of {len(rows)} payouts created ({words})." if rows else "There was nothing to pay.",
-        metrics=Metrics(len(rows), done, failed, totals),
-        table=_table(rows),
-        warnings=tuple(f"Row {row.row_no} is in doubt: {row.error_message}" for row in doubtful),
-        errors=tuple(f"Row {row.row_no}: {row.error_message}" for row in rows if row.state is PayoutState.REJECTED),
-    )
-
-
-_OPEN = frozenset({PayoutState.IN_DOUBT, PayoutState.NEEDS_REVIEW})
-
-
-def _table(rows: Sequence[PayoutView]) -> Mapping[str, Sequence[Any]]:
-    return {
-        "Row": [row.row_no for row in rows],
-        "Account": [row.account for row in rows],
-        "Currency": [row.currency for row in rows],
-        "Amount": [Money(row.amount_minor, row.currency) for row in rows],
-        "Bank account": [row.bank for row in rows],
-        "State": [row.state.value for row in rows],
-        "Provider id": [row.provider_id for row in rows],
-        "Expected arrival": [row.arrival_on for row in rows],
-        "Problem": [row.error_message for row in rows],
-    }
+    """Pay exactly the approved plan."""
+    return running.carry_out(context, STRIPE)
 
 
 def _descriptor(cell: str) -> str:
@@ -169,7 +84,7 @@ _SAMPLE = (
 
 STRIPE_BALANCE = Operation(
     id="payouts.stripe_balance",
-    version="1.0.0",
+    version="1.1.0",
     title="Stripe balance payout",
     description="Pays out the available Stripe balance of the currencies you list, to the bank accounts on file.",
     category=Category.STRIPE,
@@ -193,6 +108,7 @@ STRIPE_BALANCE = Operation(
     ),
     dry_run=dry_run,
     run=run,
+    conclude=report.conclude,
     permissions=(Permission.OPERATIONS_RUN, Permission.PAYOUTS_PREPARE),
     approval_required=True,
     item_type=ITEM_TYPE,

@@ -1,19 +1,20 @@
 """The dry run of a balance payout: asks the provider what is there and works out, row by row, what would be paid."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from finops_core.kernel.business_days import add_business_days
-from finops_core.kernel.errors import FinOpsError, NotAllowed, NotFound
+from finops_core.kernel.errors import FinOpsError, Invalid, NotAllowed, NotFound
 from finops_core.kernel.faults import Fault
 from finops_core.kernel.money import Money
 from finops_core.kernel.operation import Plan, PlanRow, RunContext
-from finops_core.kernel.provider import AccountFacts, Balance, BankAccount, CurrencyRule
-from finops_core.payouts import rules
+from finops_core.kernel.provider import AccountFacts, Balance, BankAccount, CurrencyRule, PayoutOrder
+from finops_core.payouts import comparison, rules
+from finops_core.payouts.comparison import Kind, Last
 from finops_core.platform.ports import PayoutProvider
 
 ARRIVAL_DAYS = 2
@@ -61,29 +62,137 @@ class Wanted:
     descriptor: str
 
 
-def make_plan(context: RunContext, provider: PayoutProvider, connection_id: str, fingerprint: str) -> Plan:
-    """The plan for a file: one row each, with amount, rule, what is left and why, bank and expected arrival."""
+@dataclass
+class Planner:
+    """One plan in the making.
+
+    Attributes:
+        last: the last batch of each account and currency, to compare with.
+        facts: what the provider told of each account, as the file names it.
+        used: account (by its id at the provider) and currency of the balances planned so far.
+    """
+
+    context: RunContext
+    provider: PayoutProvider
+    last: Mapping[Kind, Last]
+    facts: dict[str, AccountFacts] = field(default_factory=dict)
+    used: set[Kind] = field(default_factory=set)
+    rows: list[PlanRow] = field(default_factory=list)
+
+    def add(self, want: Wanted) -> Fault | None:
+        """Plan one row of the file: one payout, or one for each source of its balance; a fault when it cannot be."""
+        try:
+            account = self._facts(want.account)
+        except (NotFound, NotAllowed):
+            if not want.account:
+                raise  # the connection itself is refused: no row can be planned
+            told = "The connection's key cannot see this account; check its id, or leave the column empty for your own."
+            return Fault("ACCOUNT_UNKNOWN", told, want.row, "account", want.account)
+        rule = self.provider.capabilities().rules.get(want.currency)
+        bank = _bank_for(account, want)
+        wrong = self._unpayable(want, account, rule)
+        if wrong is not None or rule is None or isinstance(bank, Fault):
+            return wrong or (bank if isinstance(bank, Fault) else None)
+        planned = self._planned(want, account, rule, bank)
+        wrong = next(filter(None, (self._refused(want, row) for row in planned)), None)
+        if wrong is None:
+            self.used.add((account.account, want.currency))
+            self.rows += planned
+        return wrong
+
+    def _unpayable(self, want: Wanted, account: AccountFacts, rule: CurrencyRule | None) -> Fault | None:
+        """What speaks against paying anything from this balance."""
+        if want.account and account.account != want.account:
+            told = "The provider answers for another account; nothing may be paid from it."
+            return Fault("ACCOUNT_UNKNOWN", told, want.row, "account", want.account)
+        if not account.payouts_enabled:
+            told = "The provider has switched payouts off for this account."
+            return Fault("PAYOUTS_OFF", told, want.row, "account")
+        if rule is None:
+            told = f"The provider does not pay out {want.currency}."
+            return Fault("CURRENCY_NOT_PAYABLE", told, want.row, "currency", want.currency)
+        # A balance stands once in a plan: the own account may be named by its id in one row and left empty in another.
+        if (account.account, want.currency) in self.used:
+            return Fault("BALANCE_TWICE", "This account's balance is paid out by an earlier row.", want.row, "account")
+        return None
+
+    def _facts(self, account: str) -> AccountFacts:
+        if account not in self.facts:
+            self.facts[account] = self.provider.facts(account)
+        return self.facts[account]
+
+    def _planned(self, want: Wanted, account: AccountFacts, rule: CurrencyRule, bank: BankAccount) -> list[PlanRow]:
+        held = {balance.currency: balance for balance in account.balances}
+        balance = held.get(want.currency, Balance(want.currency, 0, 0))
+        sizing = rules.size(balance, rule, want.maximum, want.minimum_to_leave)
+        parts = rules.by_source(balance, sizing.amount_minor, rule.step_minor)
+        label = f"{bank.name} •••• {bank.last4}"
+        change = comparison.change(
+            self.last.get((want.account, want.currency)),
+            total=Money(sizing.amount_minor, want.currency),
+            destination=bank.id,
+            bank=label,
+            fingerprint=bank.fingerprint,
+        )
+        same = {
+            "row": want.row,
+            "pending": _plain(balance.pending_minor, want.currency),
+            "rule": rule.reason or "Every minor unit can be paid.",
+            "keep": want.minimum_to_leave.plain() if want.minimum_to_leave else _plain(0, want.currency),
+            "destination": bank.id,
+            "bank": label,
+            "bank_fingerprint": bank.fingerprint,
+            "descriptor": want.descriptor or self.context.params.descriptor,
+            "arrival_on": expected_arrival(self.context.now().date(), account.country).isoformat(),
+            "change": dict(change),
+        }
+        rows: list[PlanRow] = []
+        for source, minor in parts:
+            available = balance.by_source.get(source, balance.available_minor)
+            last_part = len(rows) == len(parts) - 1
+            body = {
+                **same,
+                "no": len(self.rows) + len(rows) + 1,
+                "available": _plain(available, want.currency),
+                "left": _plain(available - minor, want.currency),
+                "why_left": sizing.why_left if last_part else "",
+                "source_type": source,
+            }
+            rows.append(PlanRow(want.account, want.currency, minor, body))
+        return rows
+
+    def _refused(self, want: Wanted, row: PlanRow) -> Fault | None:
+        """What the provider's own rules would refuse, found now and not when it is being paid."""
+        if not row.amount_minor:
+            return None
+        try:
+            self.provider.request_body(order_of(row, {}))
+        except Invalid as error:
+            return Fault(error.code, error.message, want.row, "currency", want.currency)
+        return None
+
+
+def make_plan(
+    context: RunContext, provider: PayoutProvider, last: Mapping[Kind, Last], connection_id: str, fingerprint: str
+) -> Plan:
+    """The plan for a file: what each row pays, by which rule, what is left and why, to which bank, what changed."""
     wanted = read_wanted(context)
-    params: BalancePayoutParameters = context.params
-    facts: dict[str, AccountFacts] = {}
-    balances_used: set[tuple[str, str]] = set()
-    rows: list[PlanRow] = []
+    planner = Planner(context, provider, last)
     faults: list[Fault] = []
     warnings: list[str] = []
     for done, want in enumerate(wanted):
         context.progress(done, len(wanted), f"Asking for the balance of row {want.row}")
-        planned = _plan_row(context, provider, want, facts, params)
-        if isinstance(planned, PlanRow):
-            planned = _once(planned, want, facts[want.account], balances_used)
-        if isinstance(planned, PlanRow):
-            rows.append(planned)
-        elif params.unpayable is Unpayable.LEAVE_OUT:
-            warnings.append(f"Row {want.row} is left out: {planned.message}")
-        else:
-            faults.append(planned)
-    warnings += _schedule_warnings(facts.values())
-    modes = sorted({fact.mode.value for fact in facts.values()})
-    return Plan(tuple(rows), modes[0] if modes else "", fingerprint, connection_id, tuple(warnings), tuple(faults))
+        fault = planner.add(want)
+        if fault is not None and context.params.unpayable is Unpayable.LEAVE_OUT:
+            warnings.append(f"Row {want.row} is left out: {fault.message}")
+        elif fault is not None:
+            faults.append(fault)
+    told = planner.facts.values()
+    faults += clock_faults(told, context)
+    modes = sorted({fact.mode.value for fact in told})
+    warnings += schedule_warnings(told)
+    rows = tuple(planner.rows)
+    return Plan(rows, modes[0] if modes else "", fingerprint, connection_id, tuple(warnings), tuple(faults))
 
 
 def read_wanted(context: RunContext) -> list[Wanted]:
@@ -112,91 +221,18 @@ def read_wanted(context: RunContext) -> list[Wanted]:
     ]
 
 
-def _plan_row(
-    context: RunContext,
-    provider: PayoutProvider,
-    want: Wanted,
-    facts: dict[str, AccountFacts],
-    params: BalancePayoutParameters,
-) -> PlanRow | Fault:
-    try:
-        if want.account not in facts:
-            facts[want.account] = provider.facts(want.account)
-    except (NotFound, NotAllowed):
-        if not want.account:
-            raise  # the connection itself is refused: no row can be planned
-        told = "The connection's key cannot see this account; check its id, or leave the column empty for your own."
-        return Fault("ACCOUNT_UNKNOWN", told, want.row, "account", want.account)
-    account = facts[want.account]
-    if not account.payouts_enabled:
-        return Fault("PAYOUTS_OFF", "The provider has switched payouts off for this account.", want.row, "account")
-    rule = provider.capabilities().rules.get(want.currency)
-    if rule is None:
-        return Fault(
-            "CURRENCY_NOT_PAYABLE",
-            f"The provider does not pay out {want.currency}.",
-            want.row,
-            "currency",
-            want.currency,
-        )
-    bank = _bank_for(account, want)
-    if isinstance(bank, Fault):
-        return bank
-    return _sized(context, want, account, rule, bank, params.descriptor)
-
-
-def _once(planned: PlanRow, want: Wanted, account: AccountFacts, used: set[tuple[str, str]]) -> PlanRow | Fault:
-    """A balance stands once in a plan: the own account may be named by its id in one row and left empty in another."""
-    balance = account.account, want.currency
-    if balance in used:
-        return Fault("BALANCE_TWICE", "This account's balance is paid out by an earlier row.", want.row, "account")
-    used.add(balance)
-    return planned
-
-
-def _bank_for(account: AccountFacts, want: Wanted) -> BankAccount | Fault:
-    in_currency = [bank for bank in account.bank_accounts if bank.currency == want.currency]
-    if want.destination:
-        for bank in account.bank_accounts:
-            if bank.id == want.destination:
-                if bank.currency == want.currency:
-                    return bank
-                told = f"That bank account takes {bank.currency}, not {want.currency}."
-                return Fault("DESTINATION_CURRENCY", told, want.row, "destination", want.destination)
-        told = "No such bank account is on file at the provider."
-        return Fault("DESTINATION_UNKNOWN", told, want.row, "destination", want.destination)
-    for bank in in_currency:
-        if bank.is_default:
-            return bank
-    told = f"No bank account for {want.currency} is on file at the provider; add one there or leave the row out."
-    return Fault("NO_BANK_ACCOUNT", told, want.row, "currency", want.currency)
-
-
-def _sized(
-    context: RunContext,
-    want: Wanted,
-    account: AccountFacts,
-    rule: CurrencyRule,
-    bank: BankAccount,
-    descriptor: str,
-) -> PlanRow:
-    held = {balance.currency: balance for balance in account.balances}
-    balance = held.get(want.currency, Balance(want.currency, 0, 0))
-    sizing = rules.size(balance, rule, want.maximum, want.minimum_to_leave)
-    body: Mapping[str, object] = {
-        "row": want.row,
-        "available": Money(balance.available_minor, want.currency).plain(),
-        "pending": Money(balance.pending_minor, want.currency).plain(),
-        "rule": rule.reason or "Every minor unit can be paid.",
-        "left": Money(sizing.left_minor, want.currency).plain(),
-        "why_left": sizing.why_left,
-        "destination": bank.id,
-        "bank": f"{bank.name} •••• {bank.last4}",
-        "source_type": _source_type(balance),
-        "descriptor": want.descriptor or descriptor,
-        "arrival_on": expected_arrival(context.now().date(), account.country).isoformat(),
-    }
-    return PlanRow(want.account, want.currency, sizing.amount_minor, body)
+def order_of(row: PlanRow, metadata: Mapping[str, str]) -> PayoutOrder:
+    """What a plan row asks the provider for."""
+    return PayoutOrder(
+        account=row.account,
+        currency=row.currency,
+        amount_minor=row.amount_minor,
+        destination=str(row.body["destination"]),
+        source_type=str(row.body["source_type"]),
+        method="standard",
+        descriptor=str(row.body["descriptor"]),
+        metadata=metadata,
+    )
 
 
 def expected_arrival(day: date, country: str) -> date:
@@ -208,16 +244,43 @@ def expected_arrival(day: date, country: str) -> date:
         return add_business_days(day + timedelta(), ARRIVAL_DAYS, "")
 
 
-def _source_type(balance: Balance) -> str:
-    # With several sources the provider wants to be told which; with one it finds it by itself.
-    positive = [source for source, minor in balance.by_source.items() if minor > 0]
-    return positive[0] if len(balance.by_source) > 1 and len(positive) == 1 else ""
+def clock_faults(facts: Iterable[AccountFacts], context: RunContext) -> list[Fault]:
+    """One fault when this machine's clock and the provider's are too far apart to find payouts by their time."""
+    if all(rules.clocks_agree(context.now(), fact.told_at) for fact in facts):
+        return []
+    told = "This machine's clock and the provider's differ by minutes; an administrator must set it right first."
+    return [Fault("CLOCK_WRONG", told)]
 
 
-def _schedule_warnings(facts: object) -> list[str]:
-    found: list[str] = []
-    for fact in facts if hasattr(facts, "__iter__") else ():
-        if fact.schedule != MANUAL:
-            name = fact.account or "The connection's own account"
-            found.append(f"{name} is swept by the provider ({fact.schedule}): the balance may be gone before we pay.")
-    return found
+def schedule_warnings(facts: Iterable[AccountFacts]) -> list[str]:
+    """Accounts that the provider empties by itself: the balance may be gone before we pay."""
+    return [
+        f"{fact.account} is swept by the provider ({fact.schedule}): the balance may be gone before we pay."
+        for fact in facts
+        if fact.schedule != MANUAL
+    ]
+
+
+def _bank_for(account: AccountFacts, want: Wanted) -> BankAccount | Fault:
+    if want.destination:
+        return _bank_named(account.bank_accounts, want)
+    for bank in account.bank_accounts:
+        if bank.currency == want.currency and bank.is_default:
+            return bank
+    told = f"No bank account for {want.currency} is on file at the provider; add one there or leave the row out."
+    return Fault("NO_BANK_ACCOUNT", told, want.row, "currency", want.currency)
+
+
+def _bank_named(banks: Sequence[BankAccount], want: Wanted) -> BankAccount | Fault:
+    for bank in banks:
+        if bank.id == want.destination:
+            if bank.currency == want.currency:
+                return bank
+            told = f"That bank account takes {bank.currency}, not {want.currency}."
+            return Fault("DESTINATION_CURRENCY", told, want.row, "destination", want.destination)
+    told = "No such bank account is on file at the provider."
+    return Fault("DESTINATION_UNKNOWN", told, want.row, "destination", want.destination)
+
+
+def _plain(minor: int, currency: str) -> str:
+    return Money(minor, currency).plain()

@@ -1,43 +1,87 @@
-"""Reads of payouts."""
+"""Reads of payouts: rows as screens show them, what is in flight or in doubt, and what the batch and the jobs need."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, func, or_, select
+from sqlalchemy import ColumnElement, Row, and_, case, func, or_, select
 
 from finops_core import operations
+from finops_core.kernel.errors import NotFound
 from finops_core.operations.models import execution
 from finops_core.operations.queries import visible
-from finops_core.operations.rules import FINAL
+from finops_core.operations.rules import OVER
+from finops_core.payouts import rules
 from finops_core.payouts.models import payout
-from finops_core.payouts.rules import LIVE, UNSETTLED, PayoutState
+from finops_core.payouts.rules import DOUBTFUL, IN_FLIGHT, LIVE, UNSETTLED, PayoutState
 from finops_core.platform.work import Reading
+
+BAD = frozenset({PayoutState.FAILED, PayoutState.REJECTED})
 
 
 @dataclass(frozen=True, slots=True)
 class PayoutView:
-    """One payout as screens show it."""
+    """One payout as screens show it.
+
+    Attributes:
+        bank: name and last four digits of the bank account.
+        late: it should have arrived before today and is still on its way.
+        error_message: why it is not on its way, or why it came back; "" while all is well.
+        trace: the bank's reference, to ask the bank by.
+        fee_minor, returned_minor: what the provider took, and gave back; None while its statement does not show it.
+        newest: no later attempt of the same row exists.
+    """
 
     id: str
+    execution_id: str
+    number: str
     row_no: int
+    attempt: int
     account: str
     currency: str
     amount_minor: int
     bank: str
     state: PayoutState
+    late: bool
     provider_id: str
     arrival_on: str
     error_code: str
     error_message: str
-    attempt: int
+    trace: str
+    fee_minor: int | None
+    returned_minor: int | None
+    reconciled: bool
+    cancel_asked: bool
+    newest: bool
+    sent_at: datetime | None
     updated_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
+class PayoutFilter:
+    """Which payouts; empty fields do not filter. ``newest``: only the last attempt of each row."""
+
+    execution_id: str = ""
+    states: frozenset[PayoutState] = frozenset()
+    late: bool = False
+    currency: str = ""
+    text: str = ""
+    newest: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PayoutPage:
+    """Some payouts, how many there are in all, and their sums per currency in minor units."""
+
+    rows: tuple[PayoutView, ...]
+    total: int
+    sums: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Unsettled:
-    """A payout as the batch needs it: what was or will be sent, under which key."""
+    """A payout as the batch and the jobs need it: what was or will be sent, under which key."""
 
     id: str
     execution_id: str
@@ -50,31 +94,85 @@ class Unsettled:
     row_hash: str
     key: str
     sealed_body: bytes
+    body_hash: str
     state: PayoutState
+    stops: str
+    provider_id: str
+    error_code: str
     first_sent_at: datetime | None
+
+    @property
+    def item(self) -> str:
+        """What it is for ever: execution and row."""
+        return rules.item_id(self.execution_id, self.row_no)
 
 
 def rows(reading: Reading, execution_id: str) -> tuple[PayoutView, ...]:
-    """The payouts of an execution this person may see, in the plan's order."""
+    """Every payout of an execution this person may see, of all attempts, in the plan's order."""
     seen = operations.execution(reading, execution_id)
-    mine = payout.c.org_id == reading.org_id, payout.c.execution_id == seen.id
-    found = reading.rows(select(payout).where(*mine).order_by(payout.c.row_no, payout.c.attempt))
-    return tuple(_view(row) for row in found)
+    wanted = PayoutFilter(execution_id=seen.id, newest=False)
+    order = payout.c.row_no, payout.c.attempt
+    return tuple(_view(reading, row) for row in reading.rows(_select(reading, wanted).order_by(*order)))
+
+
+def page(reading: Reading, wanted: PayoutFilter, limit: int = 50, offset: int = 0) -> PayoutPage:
+    """Payouts this person may see, those that need somebody first, a page at a time; counted and summed in SQL."""
+    where = _conditions(reading, wanted)
+    per_currency = select(payout.c.currency, func.count().label("many"), func.sum(payout.c.amount_minor).label("minor"))
+    sums = reading.rows(per_currency.select_from(_joined()).where(*where).group_by(payout.c.currency))
+    # Across executions the one that should have arrived first stands first.
+    first = () if wanted.execution_id else (payout.c.arrival_on, payout.c.execution_id.desc())
+    order = (_trouble(), *first, payout.c.row_no, payout.c.attempt)
+    found = reading.rows(_select(reading, wanted).order_by(*order).limit(limit).offset(offset))
+    return PayoutPage(
+        tuple(_view(reading, row) for row in found),
+        sum(int(row.many) for row in sums),
+        {row.currency: int(row.minor) for row in sorted(sums, key=lambda row: row.currency)},
+    )
+
+
+def one(reading: Reading, payout_id: str) -> PayoutView:
+    """One payout, by our id or the provider's; ``PAYOUT_UNKNOWN`` when there is none this person may see."""
+    named = or_(payout.c.id == payout_id, and_(payout.c.provider_id == payout_id, payout.c.provider_id != ""))
+    row = reading.first(_select(reading, PayoutFilter(newest=False)).where(named).limit(1))
+    if row is None:
+        raise unknown()
+    return _view(reading, row)
+
+
+def unknown() -> NotFound:
+    """What is said of a payout that is not there, or not for this person."""
+    return NotFound("PAYOUT_UNKNOWN", "There is no such payout among those you may see.", hint="Open it from its list.")
 
 
 def batch(reading: Reading, execution_id: str, attempt: int) -> tuple[Unsettled, ...]:
     """Every payout of an attempt, in the plan's order; for the run itself."""
     mine = payout.c.org_id == reading.org_id, payout.c.execution_id == execution_id, payout.c.attempt == attempt
-    return tuple(_unsettled(row) for row in reading.rows(select(payout).where(*mine).order_by(payout.c.row_no)))
+    return tuple(unsettled(row) for row in reading.rows(select(payout).where(*mine).order_by(payout.c.row_no)))
+
+
+def newest_of(reading: Reading, execution_id: str) -> tuple[Unsettled, ...]:
+    """The last attempt of every row of an execution, in the plan's order; for the verbs that repair it."""
+    where = payout.c.org_id == reading.org_id, payout.c.execution_id == execution_id, is_newest(reading)
+    return tuple(unsettled(row) for row in reading.rows(select(payout).where(*where).order_by(payout.c.row_no)))
+
+
+def for_change(reading: Reading, payout_id: str) -> Unsettled:
+    """One payout of an execution this person may see, by our id; ``PAYOUT_UNKNOWN`` otherwise."""
+    where = payout.c.org_id == reading.org_id, payout.c.id == payout_id, payout.c.execution_id.in_(_mine(reading))
+    row = reading.first(select(payout).where(*where))
+    if row is None:
+        raise unknown()
+    return unsettled(row)
 
 
 def left_over(reading: Reading, limit: int = 1_000) -> tuple[Unsettled, ...]:
-    """Payouts of executions that have ended: sent without a clear answer, or never sent. Oldest first."""
-    over = select(execution.c.id).where(execution.c.org_id == reading.org_id, execution.c.state.in_(sorted(FINAL)))
+    """Payouts of executions whose run is over: sent without a clear answer, or never sent. Oldest first."""
+    over = select(execution.c.id).where(execution.c.org_id == reading.org_id, execution.c.state.in_(sorted(OVER)))
     states = payout.c.state.in_(sorted(UNSETTLED | {PayoutState.APPROVED}))
     mine = payout.c.org_id == reading.org_id, states, payout.c.execution_id.in_(over)
     found = reading.rows(select(payout).where(*mine).order_by(payout.c.created_at, payout.c.id).limit(limit))
-    return tuple(_unsettled(row) for row in found)
+    return tuple(unsettled(row) for row in found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,69 +184,99 @@ class Paid:
 
 
 def doubtful(reading: Reading) -> int:
-    """How many payouts nobody can be sure of, of executions this person may see."""
-    return int(reading.scalar(select(func.count()).select_from(payout).where(*_doubtful(reading))) or 0)
+    """How many payouts nobody can be sure of, of executions this person may see whose run is over."""
+    over = select(execution.c.id).where(execution.c.org_id == reading.org_id, execution.c.state.in_(sorted(OVER)))
+    where = payout.c.state.in_(sorted(DOUBTFUL)), payout.c.execution_id.in_(over)
+    return int(reading.scalar(select(func.count()).select_from(payout).where(*_seen(reading), *where)) or 0)
 
 
-def doubtful_executions(reading: Reading, limit: int = 200) -> tuple[str, ...]:
-    """Ids of the executions those payouts belong to, newest first."""
-    ids = select(payout.c.execution_id).where(*_doubtful(reading)).group_by(payout.c.execution_id)
-    return tuple(row.execution_id for row in reading.rows(ids.order_by(payout.c.execution_id.desc()).limit(limit)))
-
-
-def paid_since(reading: Reading, since: datetime) -> Paid:
-    """What exists at the provider of executions made since an instant, of those this person may see."""
-    live = payout.c.state.in_(sorted(LIVE))
-    sums = select(payout.c.currency, func.count().label("many"), func.sum(payout.c.amount_minor).label("minor")).where(
-        *_seen(reading, execution.c.created_at >= since), live
-    )
-    found = reading.rows(sums.group_by(payout.c.currency).order_by(payout.c.currency))
+def paid_out(reading: Reading, since: datetime) -> Paid:
+    """What was sent since an instant and has not come back, of executions this person may see."""
+    live = payout.c.state.in_(sorted(LIVE)), payout.c.first_sent_at >= since
+    sums = select(payout.c.currency, func.count().label("many"), func.sum(payout.c.amount_minor).label("minor"))
+    found = reading.rows(sums.where(*_seen(reading), *live).group_by(payout.c.currency).order_by(payout.c.currency))
     return Paid(sum(int(row.many) for row in found), {row.currency: int(row.minor) for row in found})
 
 
-def _doubtful(reading: Reading) -> tuple[ColumnElement[bool], ...]:
-    over = select(execution.c.id).where(execution.c.org_id == reading.org_id, execution.c.state.in_(sorted(FINAL)))
-    open_end = payout.c.state == PayoutState.SUBMITTING, payout.c.execution_id.in_(over)
-    states = payout.c.state.in_((PayoutState.IN_DOUBT, PayoutState.NEEDS_REVIEW))
-    return (*_seen(reading), or_(states, and_(*open_end)))
+def _select(reading: Reading, wanted: PayoutFilter) -> Any:
+    columns = (payout, execution.c.number, is_newest(reading).label("newest"))
+    return select(*columns).select_from(_joined()).where(*_conditions(reading, wanted))
 
 
-def _seen(reading: Reading, *more: ColumnElement[bool]) -> tuple[ColumnElement[bool], ...]:
-    mine = select(execution.c.id).where(execution.c.org_id == reading.org_id, visible(reading), *more)
-    return payout.c.org_id == reading.org_id, payout.c.execution_id.in_(mine)
+def _joined() -> Any:
+    together = and_(execution.c.org_id == payout.c.org_id, execution.c.id == payout.c.execution_id)
+    return payout.join(execution, together)
 
 
-def _view(row: Row[Any]) -> PayoutView:
-    return PayoutView(
-        row.id,
-        row.row_no,
-        row.account,
-        row.currency,
-        row.amount_minor,
-        row.bank,
-        PayoutState(row.state),
-        row.provider_id,
-        row.arrival_on,
-        row.error_code,
-        row.error_message,
-        row.attempt,
-        row.updated_at,
+def _conditions(reading: Reading, wanted: PayoutFilter) -> list[ColumnElement[bool]]:
+    conditions = [payout.c.org_id == reading.org_id, execution.c.org_id == reading.org_id, visible(reading)]
+    if wanted.newest:
+        conditions.append(is_newest(reading))
+    if wanted.execution_id:
+        conditions.append(payout.c.execution_id == wanted.execution_id)
+    if wanted.states:
+        conditions.append(payout.c.state.in_(sorted(wanted.states)))
+    if wanted.late:
+        today = reading.now.date().isoformat()
+        conditions += [payout.c.state.in_(sorted(IN_FLIGHT)), payout.c.arrival_on != "", payout.c.arrival_on < today]
+    if wanted.currency:
+        conditions.append(payout.c.currency == wanted.currency)
+    if wanted.text:
+        fields = (payout.c.provider_id, payout.c.trace, payout.c.bank, execution.c.number)
+        text = wanted.text.lower()
+        conditions.append(or_(*(func.lower(field).contains(text, autoescape=True) for field in fields)))
+    return conditions
+
+
+def is_newest(reading: Reading) -> ColumnElement[bool]:
+    """The condition that no later attempt of the same row exists."""
+    later = payout.alias("later")
+    same = later.c.execution_id == payout.c.execution_id, later.c.row_no == payout.c.row_no
+    after = later.c.org_id == reading.org_id, *same, later.c.attempt > payout.c.attempt
+    return ~select(later.c.id).where(*after).correlate(payout).exists()
+
+
+def _trouble() -> ColumnElement[int]:
+    """Those that need somebody first."""
+    return case(
+        (payout.c.state.in_(sorted(DOUBTFUL)), 0),
+        (payout.c.state.in_(sorted(BAD)), 1),
+        (payout.c.state.in_(sorted(IN_FLIGHT)), 3),
+        (payout.c.state == PayoutState.PAID, 4),
+        else_=2,
     )
 
 
-def _unsettled(row: Row[Any]) -> Unsettled:
+def _mine(reading: Reading) -> Any:
+    return select(execution.c.id).where(execution.c.org_id == reading.org_id, visible(reading))
+
+
+def _seen(reading: Reading) -> tuple[ColumnElement[bool], ...]:
+    return payout.c.org_id == reading.org_id, payout.c.execution_id.in_(_mine(reading))
+
+
+def _view(reading: Reading, row: Row[Any]) -> PayoutView:
+    same = ("id", "execution_id", "number", "row_no", "attempt", "account", "currency", "amount_minor", "bank")
+    more = ("provider_id", "arrival_on", "error_code", "error_message", "trace", "fee_minor", "returned_minor")
+    state = PayoutState(row.state)
+    return PayoutView(
+        **{name: getattr(row, name) for name in (*same, *more)},
+        state=state,
+        late=rules.is_late(state, row.arrival_on, reading.now.date()),
+        reconciled=row.reconciled_at is not None,
+        cancel_asked=row.cancel_asked_at is not None,
+        newest=bool(row.newest),
+        sent_at=row.first_sent_at,
+        updated_at=row.updated_at,
+    )
+
+
+def unsettled(row: Row[Any]) -> Unsettled:
+    """A row of the table as the batch needs it."""
+    same = ("id", "execution_id", "row_no", "attempt", "connection_id", "account", "currency", "amount_minor")
+    more = ("row_hash", "key", "body_hash", "stops", "provider_id", "error_code", "first_sent_at")
     return Unsettled(
-        row.id,
-        row.execution_id,
-        row.row_no,
-        row.attempt,
-        row.connection_id,
-        row.account,
-        row.currency,
-        row.amount_minor,
-        row.row_hash,
-        row.key,
-        row.request_body,
-        PayoutState(row.state),
-        row.first_sent_at,
+        **{name: getattr(row, name) for name in (*same, *more)},
+        sealed_body=row.request_body,
+        state=PayoutState(row.state),
     )

@@ -1,23 +1,25 @@
-"""How much to pay and why, the states of a payout, its identity and its key. Pure.
+"""How much to pay and why, the states of a payout, its identity and its key, and what answers mean. Pure.
 
 Source of states, answers and the key: the batch specification in ``docs/decisions`` (never twice): an intent is
 stored before the call, a row nobody can be sure of is looked up before anything is sent again.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from finops_core.kernel.canonical import content_hash
 from finops_core.kernel.errors import Conflict
 from finops_core.kernel.money import Money
-from finops_core.kernel.provider import Balance, CurrencyRule, ProviderPayout
+from finops_core.kernel.provider import Balance, CurrencyRule, PayoutStatus, ProviderPayout
 
 KEY_PREFIX = "fod-"
 KEY_HEX = 40
 META_ITEM, META_EXECUTION, META_ATTEMPT, META_HASH = "fod_item", "fod_exec", "fod_attempt", "fod_row_hash"
+# Clocks of one company's machines and of a provider differ by seconds; further apart than this, one of them is wrong.
+SKEW_MAX = timedelta(minutes=5)
 
 
 class PayoutState(StrEnum):
@@ -40,13 +42,25 @@ _S = PayoutState
 NEXT: Mapping[PayoutState, frozenset[PayoutState]] = {
     _S.APPROVED: frozenset({_S.SUBMITTING, _S.CANCELED, _S.EXPIRED}),
     _S.SUBMITTING: frozenset({_S.CREATED, _S.REJECTED, _S.IN_DOUBT, _S.NEEDS_REVIEW, _S.CANCELED}),
-    _S.IN_DOUBT: frozenset({_S.CREATED, _S.REJECTED, _S.SUBMITTING, _S.NEEDS_REVIEW}),
+    _S.IN_DOUBT: frozenset({_S.CREATED, _S.REJECTED, _S.NEEDS_REVIEW}),
+    _S.NEEDS_REVIEW: frozenset({_S.CREATED, _S.REJECTED}),
     _S.CREATED: frozenset({_S.IN_TRANSIT, _S.PAID, _S.FAILED, _S.CANCELED}),
     _S.IN_TRANSIT: frozenset({_S.PAID, _S.FAILED, _S.CANCELED}),
     _S.PAID: frozenset({_S.FAILED}),
 }
 UNSETTLED = frozenset({_S.SUBMITTING, _S.IN_DOUBT})
+DOUBTFUL = UNSETTLED | {_S.NEEDS_REVIEW}
 LIVE = frozenset({_S.CREATED, _S.IN_TRANSIT, _S.PAID})
+IN_FLIGHT = frozenset({_S.CREATED, _S.IN_TRANSIT})
+# Definitely no money of this attempt is on its way: a new attempt may be asked for.
+RETRYABLE = frozenset({_S.REJECTED, _S.FAILED, _S.CANCELED, _S.EXPIRED})
+_TOLD: Mapping[PayoutStatus, PayoutState] = {
+    PayoutStatus.PENDING: _S.CREATED,
+    PayoutStatus.IN_TRANSIT: _S.IN_TRANSIT,
+    PayoutStatus.PAID: _S.PAID,
+    PayoutStatus.FAILED: _S.FAILED,
+    PayoutStatus.CANCELED: _S.CANCELED,
+}
 
 
 def move(old: PayoutState, new: PayoutState) -> PayoutState:
@@ -58,6 +72,12 @@ def move(old: PayoutState, new: PayoutState) -> PayoutState:
             hint="Open the execution again to see where it stands.",
         )
     return new
+
+
+def followed(state: PayoutState, status: PayoutStatus) -> PayoutState | None:
+    """The state a payout moves on to by what the provider says; None when that is no news, or news from the past."""
+    told = _TOLD[status]
+    return told if told in NEXT.get(state, frozenset()) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +111,26 @@ def size(balance: Balance, rule: CurrencyRule, maximum: Money | None, minimum_to
     elif wanted <= 0:
         reasons = ["no more is available than the file asks to leave"]
     left = available - amount
-    return Sizing(amount, left, "; ".join(reasons) if left else "")
+    return Sizing(amount, left, "; ".join(reasons) if left or not amount else "")
+
+
+def by_source(balance: Balance, amount_minor: int, step_minor: int) -> tuple[tuple[str, int], ...]:
+    """The parts an amount is paid in: a provider pays one payout from one source of the balance only.
+
+    The largest source first, each part a multiple of the step. One part with source "" when there is but one source.
+    A negative source pays nothing; the others make up for it.
+    """
+    if len(balance.by_source) <= 1:
+        return (("", amount_minor),)
+    parts: list[tuple[str, int]] = []
+    rest = amount_minor
+    for source, minor in sorted(balance.by_source.items(), key=lambda item: (-item[1], item[0])):
+        part = min(minor, rest)
+        part -= part % step_minor
+        if part > 0:
+            parts.append((source, part))
+            rest -= part
+    return tuple(parts) or (("", 0),)
 
 
 def item_id(execution_id: str, row_no: int) -> str:
@@ -120,12 +159,18 @@ class LookUp(StrEnum):
 
 
 def judge(
-    found: list[ProviderPayout], *, amount_minor: int, currency: str, sent_at: datetime, now: datetime, lifetime_s: int
+    found: Sequence[ProviderPayout],
+    *,
+    amount_minor: int,
+    currency: str,
+    sent_at: datetime,
+    now: datetime,
+    lifetime_s: int,
 ) -> LookUp:
     """What to do with a payout whose call had no clear answer, given what the provider lists for its metadata.
 
     One match: it is ours. Two: alarm. None: the same key and body again while the provider is sure to remember the
-    key; after that a person decides.
+    key; after that a person decides. A clock that has been set back tells nothing of a key's age: a person decides.
     """
     if any(payout.amount_minor != amount_minor or payout.currency != currency for payout in found):
         return LookUp.REVIEW
@@ -133,4 +178,20 @@ def judge(
         return LookUp.TWICE
     if found:
         return LookUp.FOUND
-    return LookUp.RESEND if now - sent_at < timedelta(seconds=lifetime_s) else LookUp.REVIEW
+    age = now - sent_at
+    return LookUp.RESEND if -SKEW_MAX <= age < timedelta(seconds=lifetime_s) else LookUp.REVIEW
+
+
+def search_from(sent_at: datetime, now: datetime, margin_s: int) -> datetime:
+    """Since when the provider's list is searched: early enough even if the clock was wrong at the time of sending."""
+    return min(sent_at, now) - timedelta(seconds=margin_s)
+
+
+def clocks_agree(ours: datetime, theirs: datetime | None) -> bool:
+    """Whether the provider's clock, as far as it tells, is near enough to ours to find payouts by their time."""
+    return theirs is None or abs(ours - theirs) <= SKEW_MAX
+
+
+def is_late(state: PayoutState, arrival_on: str, today: date) -> bool:
+    """Whether money that should have arrived is still on its way; ``arrival_on`` is an ISO date or ""."""
+    return state in IN_FLIGHT and bool(arrival_on) and date.fromisoformat(arrival_on) < today

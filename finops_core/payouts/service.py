@@ -3,7 +3,9 @@
 The order per row is: ``intend`` (commit) → the call → ``record_answer`` (commit). Nothing here calls a provider.
 """
 
-from dataclasses import replace
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import insert, select, update
@@ -20,197 +22,264 @@ from finops_core.kernel.provider import (
     ProviderPayout,
     Rejected,
     RetryLater,
+    Scope,
     Unknown,
 )
-from finops_core.operations.engine import Ended, stop_requested
+from finops_core.operations.engine import stop_requested
 from finops_core.payouts import queries, rules
-from finops_core.payouts.models import payout
+from finops_core.payouts.models import payout, payout_call
 from finops_core.payouts.queries import Unsettled
 from finops_core.payouts.rules import PayoutState
 from finops_core.platform.ports import PayoutProvider
 from finops_core.platform.work import Work
 
-PROVIDER = "stripe"
 # A refusal that comes from executing the request itself, so that an earlier sending of the same key cannot have paid.
 PROVES_ABSENCE = frozenset({"balance_insufficient"})
-ENDED_BADLY = {"failed": PayoutState.FAILED, "canceled": PayoutState.CANCELED}
+CALLED_OFF = "CALLED_OFF"
+ENDED = frozenset({PayoutState.REJECTED, PayoutState.FAILED, PayoutState.CANCELED, PayoutState.EXPIRED})
 _MESSAGE_CHARS = 500
 
+OrderOf = Callable[[int, PlanRow], PayoutOrder]
 
-def prepare(work: Work, execution_id: str, attempt: int, plan: Plan, provider: PayoutProvider) -> tuple[Unsettled, ...]:
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """What is kept of one call to the provider, whatever it changes."""
+
+    kind: str
+    outcome: str
+    told: str = ""
+    request_id: str = ""
+    raw: bytes = b""
+    duration_ms: int = 0
+    fence: int = 0
+    body_hash: str = ""
+
+
+def prepare(
+    work: Work, execution_id: str, attempt: int, plan: Plan, provider: PayoutProvider, order_of: OrderOf
+) -> tuple[Unsettled, ...]:
     """Turn the approved plan's rows into payouts, once; called again after a crash it finds them there."""
     there = queries.batch(work, execution_id, attempt)
-    if there:
+    paying = [row for row in plan.rows if row.amount_minor > 0]
+    if there or not paying:
         return there
-    for row_no, row in enumerate(plan.rows, start=1):
-        if row.amount_minor > 0:
-            _add(work, execution_id, attempt, row_no, row, plan, provider)
+    made = [_made(work, execution_id, attempt, plan, row, provider, order_of) for row in paying]
+    work.execute(insert(payout), made)
+    detail = {"attempt": attempt, "payouts": len(made), "key": plan.key_fingerprint, "mode": plan.mode}
+    audit.record(work, "payouts.prepared", f"execution:{execution_id}", detail=detail)
     return queries.batch(work, execution_id, attempt)
 
 
-def order_of(execution_id: str, attempt: int, row_no: int, row: PlanRow, mode: str) -> tuple[PayoutOrder, str]:
-    """What is sent for a row, and the row's hash. The metadata is how a lost answer is found again."""
-    facts = {
-        "provider": PROVIDER,
-        "mode": mode,
-        "account": row.account,
-        "currency": row.currency,
-        "amount_minor": str(row.amount_minor),
-        "destination": str(row.body.get("destination", "")),
-        "source_type": str(row.body.get("source_type", "")),
-        "method": "standard",
-        "descriptor": str(row.body.get("descriptor", "")),
-    }
-    row_hash = rules.row_hash(facts)
-    metadata = {
+def number_of(row: PlanRow) -> int:
+    """The row's place in the first plan, which it keeps in every later attempt."""
+    return int(row.body["no"])
+
+
+def metadata_of(execution_id: str, attempt: int, row_no: int, row_hash: str) -> dict[str, str]:
+    """What a payout carries at the provider, so that a lost answer is found again. No names, no secrets."""
+    return {
         rules.META_ITEM: rules.item_id(execution_id, row_no),
         rules.META_EXECUTION: execution_id,
         rules.META_ATTEMPT: str(attempt),
         rules.META_HASH: row_hash,
     }
-    order = PayoutOrder(
-        account=row.account,
-        currency=row.currency,
-        amount_minor=row.amount_minor,
-        destination=facts["destination"],
-        source_type=facts["source_type"],
-        method=facts["method"],
-        descriptor=facts["descriptor"],
-        metadata=metadata,
-    )
-    return order, row_hash
 
 
 def intend(work: Work, row: Unsettled) -> bool:
-    """Commit to sending: APPROVED → SUBMITTING. False when a stop came first; then the row is canceled instead."""
+    """Commit to sending: APPROVED → SUBMITTING. False when a stop came first; then the row is called off instead."""
     if stop_requested(work, row.execution_id):
-        _move(work, row, PayoutState.CANCELED, "payout.canceled", why="stopped before it was sent")
+        call_off(work, row, "Stopped before it was sent.")
         return False
-    _move(work, row, PayoutState.SUBMITTING, "payout.submitting", first_sent_at=work.now)
+    _move(work, row, PayoutState.SUBMITTING, {"first_sent_at": work.now})
     return True
 
 
-def record_answer(work: Work, row: Unsettled, answer: Answer) -> PayoutState:
-    """Keep what the provider said; gives the row's new state. ``RetryLater`` changes nothing."""
-    if isinstance(answer, RetryLater) or _proves_nothing(row, answer):
+def record_answer(work: Work, row: Unsettled, answer: Answer, called: Called) -> PayoutState:
+    """Keep what the provider said; gives the row's new state."""
+    note_call(work, row, called)
+    if _says_nothing(row, answer):
         return row.state
-    common: dict[str, Any] = {
-        "request_id": answer.request_id,
-        "answer": work.ports.vault.seal(answer.raw, _place("answer", row.id)),
-    }
-    if isinstance(answer, Created):
-        return adopt(work, row, answer.payout, replayed=answer.replayed, **common)
-    if isinstance(answer, Rejected):
-        error = {"error_code": answer.code, "error_message": answer.message[:_MESSAGE_CHARS]}
-        return _move(work, row, PayoutState.REJECTED, "payout.rejected", why=answer.code, **error, **common)
-    if isinstance(answer, OurFault):
-        return review(work, row, answer.message, **common)
-    return doubt(work, row, answer.why, **common)
+    told: dict[str, Any] = {"request_id": answer.request_id}
+    match answer:
+        case Created():
+            return adopt(work, row, answer.payout, replayed=answer.replayed, **told)
+        case Rejected():
+            told["stops"] = "" if answer.scope is Scope.ROW else answer.scope.value
+            return reject(work, row, answer.code, answer.message, **told)
+        case OurFault():
+            return review(work, row, answer.message, stops=Scope.BATCH.value, **told)
+        case RetryLater() | Unknown():
+            return doubt(work, row, answer.why, **told)
 
 
-def _proves_nothing(row: Unsettled, answer: Answer) -> bool:
-    """For a row in doubt: no clear answer again, or a refusal given before the provider looked at the key."""
+def _says_nothing(row: Unsettled, answer: Answer) -> bool:
+    """No news of the row: it was turned away unexecuted, or it is in doubt and this does not clear it.
+
+    For a row in doubt neither another unclear answer counts, nor a refusal given before the provider looked at the key.
+    """
+    if isinstance(answer, RetryLater) and not answer.executing:
+        return True
     if row.state is not PayoutState.IN_DOUBT:
         return False
-    return isinstance(answer, Unknown) or (isinstance(answer, Rejected) and answer.code not in PROVES_ABSENCE)
+    unclear = isinstance(answer, Unknown | RetryLater)
+    return unclear or (isinstance(answer, Rejected) and answer.code not in PROVES_ABSENCE)
+
+
+def note_call(work: Work, row: Unsettled, called: Called) -> None:
+    """Keep one call, its answer sealed."""
+    call_id = new_id("call")
+    sealed = work.ports.vault.seal(called.raw, _place("payout_call|answer", call_id)) if called.raw else None
+    work.execute(
+        insert(payout_call).values(
+            org_id=work.org_id,
+            id=call_id,
+            payout_id=row.id,
+            at=work.now,
+            kind=called.kind,
+            outcome=called.outcome,
+            told=called.told[:_MESSAGE_CHARS],
+            request_id=called.request_id,
+            duration_ms=called.duration_ms,
+            fence=called.fence,
+            body_hash=called.body_hash,
+            answer=sealed,
+        )
+    )
 
 
 def doubt(work: Work, row: Unsettled, why: str, **more: Any) -> PayoutState:
     """Nobody can say whether it was executed: it is looked up before anything else."""
-    error = {"error_code": "NO_CLEAR_ANSWER", "error_message": why[:_MESSAGE_CHARS]}
-    return _move(work, row, PayoutState.IN_DOUBT, "payout.in_doubt", why=why, **error, **more)
+    return _move(work, row, PayoutState.IN_DOUBT, {**_error("NO_CLEAR_ANSWER", why), **more}, why=why)
 
 
 def adopt(work: Work, row: Unsettled, found: ProviderPayout, *, replayed: bool = True, **more: Any) -> PayoutState:
-    """The payout exists at the provider: CREATED, under its id; and on to its end if it has come to a bad one."""
-    changes = {"provider_id": found.id, "arrival_on": found.arrival_on.isoformat(), "replayed": replayed, **more}
-    clear = {"error_code": "", "error_message": ""}
-    state = _move(work, row, PayoutState.CREATED, "payout.created", provider_id_=found.id, **changes, **clear)
-    ended = ENDED_BADLY.get(found.status)
-    if ended is None:
-        return state
-    error = {"error_code": found.failure_code or found.status, "error_message": found.failure_message[:_MESSAGE_CHARS]}
-    return _move(work, replace(row, state=state), ended, f"payout.{ended.value}", why=found.failure_code, **error)
+    """The payout exists at the provider: CREATED, under its id; and on to wherever it stands there by now."""
+    changes = {
+        "provider_id": found.id,
+        "arrival_on": found.arrival_on.isoformat(),
+        "replayed": replayed,
+        "movement_id": found.movement_id,
+        "error_code": "",
+        "error_message": "",
+        **more,
+    }
+    state = _move(work, row, PayoutState.CREATED, changes, detail={"provider_id": found.id})
+    return follow(work, replace(row, state=state, provider_id=found.id), found)
+
+
+def follow(work: Work, row: Unsettled, found: ProviderPayout) -> PayoutState:
+    """Move a payout on to where the provider says it stands; news from the past changes nothing."""
+    new = rules.followed(row.state, found.status)
+    if new is None:
+        return row.state
+    changes: dict[str, Any] = {
+        "arrival_on": found.arrival_on.isoformat(),
+        "trace": found.trace,
+        "movement_id": found.movement_id,
+        "return_id": found.return_id,
+    }
+    if new is PayoutState.PAID:
+        changes |= {"paid_at": work.now}
+    if new is PayoutState.FAILED:
+        changes |= _error(found.failure_code or "failed", found.failure_message or "The bank returned it.")
+    if new is PayoutState.CANCELED:
+        changes |= _error("canceled", "Taken back at the provider.")
+    return _move(work, row, new, changes, why=found.failure_code)
 
 
 def review(work: Work, row: Unsettled, why: str, **more: Any) -> PayoutState:
     """A person must look: nothing is sent for this row any more."""
-    error = {"error_code": "NEEDS_REVIEW", "error_message": why[:_MESSAGE_CHARS]}
-    return _move(work, row, PayoutState.NEEDS_REVIEW, "payout.needs_review", why=why, **error, **more)
+    return _move(work, row, PayoutState.NEEDS_REVIEW, {**_error("NEEDS_REVIEW", why), **more}, why=why)
 
 
-def call_off(work: Work, row: Unsettled, why: str) -> PayoutState:
-    """A row that was never sent, or was definitely refused unexecuted, is canceled."""
-    return _move(work, row, PayoutState.CANCELED, "payout.canceled", why=why)
+def reject(work: Work, row: Unsettled, code: str, why: str, **more: Any) -> PayoutState:
+    """It is certain that it was never made."""
+    return _move(work, row, PayoutState.REJECTED, {**_error(code, why), **more}, why=code)
 
 
-def on_ended(work: Work, event: Ended) -> None:
-    """What an ended attempt had approved and never sent is canceled: nobody must wait for it."""
-    for row in queries.batch(work, event.execution_id, event.attempt):
-        if row.state is PayoutState.APPROVED:
-            call_off(work, row, "the run ended before it was sent")
+def call_off(work: Work, row: Unsettled, why: str, new: PayoutState = PayoutState.CANCELED) -> PayoutState:
+    """A row that was never sent, or was definitely refused unexecuted, is canceled (or expired with its approval)."""
+    return _move(work, row, new, _error(CALLED_OFF, why), why=why)
 
 
 def body_of(work_or_reading: Any, row: Unsettled) -> bytes:
     """The stored request body, opened."""
-    opened: bytes = work_or_reading.ports.vault.open(row.sealed_body, _place("request_body", row.id))
+    opened: bytes = work_or_reading.ports.vault.open(row.sealed_body, _place("payout|request_body", row.id))
     return opened
 
 
-def _add(
-    work: Work, execution_id: str, attempt: int, row_no: int, row: PlanRow, plan: Plan, provider: PayoutProvider
-) -> None:
-    payout_id = new_id("pay")
-    order, row_hash = order_of(execution_id, attempt, row_no, row, plan.mode)
+def _made(
+    work: Work,
+    execution_id: str,
+    attempt: int,
+    plan: Plan,
+    row: PlanRow,
+    provider: PayoutProvider,
+    order_of: OrderOf,
+) -> dict[str, Any]:
+    payout_id, row_no = new_id("pay"), number_of(row)
+    order = order_of(row_no, row)
+    row_hash = order.metadata[rules.META_HASH]
     body = provider.request_body(order)
-    work.execute(
-        insert(payout).values(
-            org_id=work.org_id,
-            id=payout_id,
-            execution_id=execution_id,
-            row_no=row_no,
-            attempt=attempt,
-            connection_id=plan.connection_id or "",
-            account=row.account,
-            currency=row.currency,
-            amount_minor=row.amount_minor,
-            destination=order.destination,
-            bank=str(row.body.get("bank", "")),
-            row_hash=row_hash,
-            key=rules.idempotency_key(rules.item_id(execution_id, row_no), row_hash, attempt),
-            request_body=work.ports.vault.seal(body, _place("request_body", payout_id)),
-            answer=None,
-            state=PayoutState.APPROVED,
-            provider_id="",
-            request_id="",
-            replayed=False,
-            error_code="",
-            error_message="",
-            arrival_on=str(row.body.get("arrival_on", "")),
-            created_at=work.now,
-            updated_at=work.now,
-        )
-    )
-    detail = {"execution": execution_id, "row": row_no, "currency": row.currency, "amount_minor": str(row.amount_minor)}
-    audit.record(work, "payout.approved", f"payout:{payout_id}", after=row_hash, detail=detail)
+    return {
+        "org_id": work.org_id,
+        "id": payout_id,
+        "execution_id": execution_id,
+        "row_no": row_no,
+        "attempt": attempt,
+        "connection_id": plan.connection_id or "",
+        "mode": plan.mode,
+        "key_fingerprint": plan.key_fingerprint,
+        "account": row.account,
+        "currency": row.currency,
+        "amount_minor": row.amount_minor,
+        "destination": order.destination,
+        "bank": str(row.body.get("bank", "")),
+        "bank_fingerprint": str(row.body.get("bank_fingerprint", "")),
+        "row_hash": row_hash,
+        "key": rules.idempotency_key(rules.item_id(execution_id, row_no), row_hash, attempt),
+        "request_body": work.ports.vault.seal(body, _place("payout|request_body", payout_id)),
+        "body_hash": hashlib.sha256(body).hexdigest(),
+        "state": PayoutState.APPROVED.value,
+        "arrival_on": str(row.body.get("arrival_on", "")),
+        "replayed": False,
+        **dict.fromkeys(_EMPTY, ""),
+        "created_at": work.now,
+        "updated_at": work.now,
+    }
 
 
-def _move(work: Work, row: Unsettled, new: PayoutState, verb: str, *, why: str = "", **changes: Any) -> PayoutState:
-    provider_id = changes.pop("provider_id_", "")
+_EMPTY = ("stops", "provider_id", "request_id", "error_code", "error_message", "trace", "movement_id", "return_id")
+
+
+def _error(code: str, message: str) -> dict[str, Any]:
+    return {"error_code": code, "error_message": message[:_MESSAGE_CHARS]}
+
+
+def _move(
+    work: Work,
+    row: Unsettled,
+    new: PayoutState,
+    changes: Mapping[str, Any],
+    *,
+    why: str = "",
+    detail: Mapping[str, str] | None = None,
+) -> PayoutState:
     mine = payout.c.org_id == work.org_id, payout.c.id == row.id
     old = work.scalar(select(payout.c.state).where(*mine).with_for_update())
     if old != row.state:
         raise Conflict("PAYOUT_MOVED_ON", "This payout has just changed.", hint="Open the execution again.")
     rules.move(row.state, new)
-    work.execute(update(payout).where(*mine).values(state=new, updated_at=work.now, **changes))
-    detail = {"execution": row.execution_id, "row": row.row_no, "from": row.state.value, "to": new.value}
+    ended = {"ended_at": work.now} if new in ENDED else {}
+    work.execute(update(payout).where(*mine).values(state=new, updated_at=work.now, **changes, **ended))
+    told = {"execution": row.execution_id, "row": row.row_no, "from": row.state.value, "to": new.value}
     if why:
-        detail["why"] = why[:_MESSAGE_CHARS]
-    if provider_id:
-        detail["provider_id"] = provider_id
-    audit.record(work, verb, f"payout:{row.id}", before=row.row_hash, after=row.row_hash, detail=detail)
+        told["why"] = why[:_MESSAGE_CHARS]
+    told |= detail or {}
+    audit.record(work, f"payout.{new.value}", f"payout:{row.id}", before=row.row_hash, after=row.row_hash, detail=told)
     return new
 
 
-def _place(column: str, payout_id: str) -> str:
-    return f"payout|{column}|{payout_id}"
+def _place(column: str, row_id: str) -> str:
+    return f"{column}|{row_id}"

@@ -8,15 +8,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import Index, Table, and_, or_, select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import BigInteger, ColumnElement, Index, and_, case, func, or_, select, text, update
 from sqlmodel import Field, SQLModel
 
 from finops_core.kernel.errors import Conflict
 from finops_core.kernel.ids import new_id
 from finops_core.platform.db import now_ms
+from finops_core.platform.inserts import insert_unless_there
 from finops_core.platform.tables import Retention, big, installation_table, instant, table_of
 from finops_core.platform.work import Reading, Work
 
@@ -56,6 +56,7 @@ class JobRow(SQLModel, table=True):
     lease_until_ms: int = big()
     fence: int = big()
     attempts: int = 0
+    again_at_ms: int | None = Field(default=None, sa_type=cast("Any", BigInteger), nullable=True)
     last_error: str = ""
     created_at: Any = instant()
     ended_at: Any = instant(nullable=True)
@@ -94,14 +95,23 @@ class Claim:
 
 
 def enqueue(
-    work: Work, kind: str, payload: Mapping[str, Any], *, key: str = "", delay_s: float = 0, org_id: str | None = None
+    work: Work,
+    kind: str,
+    payload: Mapping[str, Any],
+    *,
+    key: str = "",
+    delay_s: float = 0,
+    org_id: str | None = None,
+    again: bool = False,
 ) -> str | None:
     """Queue a job in this unit; None when an unfinished job with the same key is already there.
 
-    ``payload`` is plain JSON: ids, never secrets.
+    ``payload`` is plain JSON: ids, never secrets. ``again``: the one that is there shall run (once) more after now,
+    even if it runs already: it may have looked before what this unit does could be seen.
     """
     job_id = new_id("job")
     key = key or job_id
+    run_at = now_ms() + int(delay_s * 1000)
     row = {
         "id": job_id,
         "org_id": work.org_id if org_id is None else org_id,
@@ -109,7 +119,7 @@ def enqueue(
         "key": key,
         "payload": json.dumps(payload, sort_keys=True),
         "state": JobState.QUEUED,
-        "run_at_ms": now_ms() + int(delay_s * 1000),
+        "run_at_ms": run_at,
         "lease_owner": "",
         "lease_until_ms": 0,
         "fence": 0,
@@ -117,19 +127,20 @@ def enqueue(
         "last_error": "",
         "created_at": work.now,
     }
-    added = _insert_unless_there(work, job, row)
-    return job_id if added else None
+    if insert_unless_there(work, job, row):
+        return job_id
+    if again:
+        # Its row is locked by this until the unit ends, so it cannot be completed without having seen the mark; one
+        # that was completed a moment ago is not found, and takes the insert.
+        there = job.c.key == key, job.c.state.in_((JobState.QUEUED, JobState.LEASED))
+        if work.execute(update(job).where(*there).values(again_at_ms=run_at)).rowcount == 0:
+            return enqueue(work, kind, payload, key=key, delay_s=delay_s, org_id=org_id, again=True)
+    return None
 
 
 def claim(work: Work, owner: str, lease_s: float, kinds: tuple[str, ...] = ()) -> Claim | None:
     """Take the job that has waited longest, or one whose lease ran out; None when there is nothing to do."""
-    due = or_(
-        and_(job.c.state == JobState.QUEUED, job.c.run_at_ms <= now_ms()),
-        and_(job.c.state == JobState.LEASED, job.c.lease_until_ms < now_ms()),
-    )
-    wanted = select(job).where(due).order_by(job.c.run_at_ms, job.c.id).limit(1)
-    if kinds:
-        wanted = wanted.where(job.c.kind.in_(kinds))
+    wanted = select(job).where(*_due(kinds)).order_by(job.c.run_at_ms, job.c.id).limit(1)
     row = work.first(wanted.with_for_update(skip_locked=True))
     if row is None:
         return None
@@ -142,9 +153,15 @@ def claim(work: Work, owner: str, lease_s: float, kinds: tuple[str, ...] = ()) -
             lease_until_ms=now_ms() + int(lease_s * 1000),
             fence=row.fence + 1,
             attempts=row.attempts + 1,
+            again_at_ms=None,
         )
     )
     return Claim(row.id, row.org_id, row.kind, json.loads(row.payload), row.fence + 1, row.attempts + 1)
+
+
+def is_due(reading: Reading, kinds: tuple[str, ...] = ()) -> bool:
+    """Whether there is something to claim: a look that, unlike ``claim``, keeps no writer waiting."""
+    return reading.scalar(select(job.c.id).where(*_due(kinds)).limit(1)) is not None
 
 
 def renew(work: Work, held: Claim, lease_s: float) -> bool:
@@ -167,8 +184,24 @@ def hold(work: Work, held: Claim) -> None:
 
 
 def complete(work: Work, held: Claim) -> bool:
-    """The job is done; False when another worker has it."""
-    return _end(work, held, JobState.DONE, "")
+    """The job is done, or queued once more when that was asked for meanwhile; False when another worker has it."""
+    again = job.c.again_at_ms
+    # One statement: between two of them somebody could ask for it and not be heard.
+    changed = work.execute(
+        update(job)
+        .where(*_mine(held))
+        .values(
+            state=case((again.is_(None), JobState.DONE.value), else_=JobState.QUEUED.value),
+            run_at_ms=func.coalesce(again, job.c.run_at_ms),
+            ended_at=case((again.is_(None), work.now), else_=None),
+            attempts=case((again.is_(None), job.c.attempts), else_=0),
+            again_at_ms=None,
+            lease_owner="",
+            lease_until_ms=0,
+            last_error="",
+        )
+    )
+    return changed.rowcount == 1
 
 
 def give_up(work: Work, held: Claim, error: str) -> bool:
@@ -198,7 +231,7 @@ def acquire_lease(work: Work, name: str, owner: str, lease_s: float) -> int | No
     row = work.first(select(lease).where(lease.c.name == name).with_for_update())
     until = now_ms() + int(lease_s * 1000)
     if row is None:
-        added = _insert_unless_there(work, lease, {"name": name, "owner": owner, "until_ms": until, "fence": 1})
+        added = insert_unless_there(work, lease, {"name": name, "owner": owner, "until_ms": until, "fence": 1})
         return 1 if added else None
     if row.owner == owner:
         work.execute(update(lease).where(lease.c.name == name).values(until_ms=until))
@@ -222,12 +255,12 @@ def lease_age_s(reading: Reading, name: str) -> float | None:
     return None if until is None else until / 1000
 
 
-def _insert_unless_there(work: Work, table: Table, row: Mapping[str, Any]) -> bool:
-    # Not "look, then insert": on PostgreSQL two units can both look before either inserts, and the second would fail
-    # with everything else it did.
-    dialect = sqlite if work.dialect == "sqlite" else postgresql
-    added = dialect.insert(table).values(**row).on_conflict_do_nothing().returning(*table.primary_key.columns)
-    return work.execute(added).first() is not None
+def _due(kinds: tuple[str, ...]) -> tuple[ColumnElement[bool], ...]:
+    due = or_(
+        and_(job.c.state == JobState.QUEUED, job.c.run_at_ms <= now_ms()),
+        and_(job.c.state == JobState.LEASED, job.c.lease_until_ms < now_ms()),
+    )
+    return (due, job.c.kind.in_(kinds)) if kinds else (due,)
 
 
 def _mine(held: Claim) -> tuple[Any, ...]:

@@ -21,8 +21,13 @@ def migrate(engine: Engine, metadata: MetaData) -> None:
     with engine.begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_PG_LOCK})")
-        command.upgrade(_config(connection, metadata), "head")
+        upgrade(connection, metadata)
         guards.ensure(connection, metadata)
+
+
+def upgrade(connection: Connection, metadata: MetaData) -> None:
+    """Run the migrations alone, without the guards: what a new migration is compared with."""
+    command.upgrade(_config(connection, metadata), "head")
 
 
 def revision(engine: Engine, metadata: MetaData, message: str, rev_id: str) -> None:

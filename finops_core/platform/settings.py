@@ -38,9 +38,14 @@ class Settings(BaseSettings):
     upload_max_bytes: int = 50 * 1024 * 1024
     rerun_window_s: int = 24 * 3600
     approval_expires_s: int = 24 * 3600
+    plan_expires_s: int = 24 * 3600
+    hold_back_s: Annotated[int, Field(ge=0, le=7 * 24 * 3600)] | None = None
     stripe_sandbox_url: str = "http://127.0.0.1:12111"
     provider_timeout_s: float = 30.0
     payout_lookup_margin_s: int = 3600
+    payout_rate_per_s: Annotated[float, Field(gt=0)] = 5.0
+    payout_refresh_s: int = 15 * 60
+    payout_burst: Annotated[int, Field(ge=1)] = 10
     audit_heads_dir: Path | None = None
 
     @cached_property
@@ -52,6 +57,13 @@ class Settings(BaseSettings):
     def owner_url(self) -> str:
         """The database as its owner, for migrations only."""
         return self.owner_database_url or self.url
+
+    @cached_property
+    def held_back_s(self) -> int:
+        """How long an approved run waits before it starts, so that it can be stopped: five minutes, 0 in the demo."""
+        if self.hold_back_s is not None:
+            return self.hold_back_s
+        return 0 if self.demo else 5 * 60
 
     @cached_property
     def heads_dir(self) -> Path:

@@ -6,10 +6,10 @@ by ``desk``; verbs take them as their first argument.
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import Connection, CursorResult, Executable, Row
 
@@ -124,6 +124,20 @@ class Work(Reading):
             event = self._news.popleft()
             for listener in self._listeners.get(type(event), ()):
                 listener(self, event)
+
+
+class Units(Protocol):
+    """What code that opens units of its own needs of the desk: jobs, runs, calls to the outside between two units."""
+
+    ports: Ports
+
+    def work(self, actor: Actor) -> AbstractContextManager[Work]:
+        """One unit of work."""
+        ...
+
+    def read(self, actor: Actor) -> AbstractContextManager[Reading]:
+        """One look."""
+        ...
 
 
 Resolve = Callable[[Reading], frozenset[Permission]]

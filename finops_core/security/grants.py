@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from sqlalchemy import Select, and_, bindparam, or_, select
 
-from finops_core.kernel.actor import SYSTEM_ID, WORKER_ID
+from finops_core.kernel.actor import SYSTEM_ID, WEBHOOK_ID, WORKER_ID
 from finops_core.kernel.errors import NotAllowed
 from finops_core.kernel.permissions import Permission
 from finops_core.platform.work import Reading
@@ -95,6 +95,8 @@ def _held(reading: Reading, orgs: list[str]) -> Held:
     if actor.id == WORKER_ID:
         person_held = _of_person(reading, actor.on_behalf_of, None, orgs) if actor.on_behalf_of else {}
         return {org_id: person_held.get(org_id, NOTHING) | {Permission.WORKER_ACT} for org_id in orgs}
+    if actor.id == WEBHOOK_ID:
+        return dict.fromkeys(orgs, frozenset({Permission.NEWS_TAKE}))
     if not actor.id.startswith(PERSON_PREFIX):
         return {}
     return _of_person(reading, actor.id, actor.session_id, orgs)

@@ -56,6 +56,7 @@ SHIPPED_ROLES: tuple[ShippedRole, ...] = (
                 Permission.HOME_VIEW,
                 Permission.APPROVALS_VIEW,
                 Permission.APPROVALS_DECIDE,
+                Permission.PAYOUTS_RESOLVE,
                 Permission.EXECUTIONS_VIEW_OWN,
             }
         ),
@@ -64,7 +65,7 @@ SHIPPED_ROLES: tuple[ShippedRole, ...] = (
         "controller",
         "Controller",
         "Sees every run, file and approval, checks the audit log, may cancel any run.",
-        _OVERSIGHT | _AUDIT | {Permission.EXECUTIONS_CANCEL_ANY, Permission.APPROVALS_VIEW},
+        _OVERSIGHT | _AUDIT | {Permission.EXECUTIONS_CANCEL_ANY, Permission.APPROVALS_VIEW, Permission.PAYOUTS_RESOLVE},
     ),
     ShippedRole(
         "executive",

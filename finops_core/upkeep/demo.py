@@ -12,9 +12,8 @@ from finops_core.adapters.stripe_sandbox.seeding import Funding
 from finops_core.adapters.stripe_sandbox.seeding import seed as seed_sandbox
 from finops_core.kernel.actor import system_actor
 from finops_core.kernel.errors import Unavailable
-from finops_core.operations.runner import Units
 from finops_core.platform.settings import Settings
-from finops_core.platform.work import Work
+from finops_core.platform.work import Units, Work
 
 
 @dataclass(frozen=True, slots=True)

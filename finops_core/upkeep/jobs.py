@@ -7,8 +7,8 @@ from sqlalchemy import delete
 
 from finops_core import approvals, files, reference, security
 from finops_core.kernel.actor import worker_actor
-from finops_core.operations.runner import Units
 from finops_core.platform.queue import Claim, job
+from finops_core.platform.work import Units
 
 JOBS_KEPT = timedelta(days=7)
 

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -24,7 +24,8 @@ from finops_core.desk import Desk, open_desk
 from finops_core.kernel.actor import worker_actor
 from finops_core.kernel.errors import FinOpsError
 from finops_core.operations import engine
-from finops_core.operations.service import PLAN_JOB, RUN_JOB
+from finops_core.operations.drafting import PLAN_JOB
+from finops_core.operations.service import RUN_JOB
 from finops_core.platform import queue
 from finops_core.platform.queue import Claim
 from finops_core.worker.child import Opener
@@ -36,6 +37,20 @@ SEAL_EVERY_S = 0.5
 PARENT_CHECK_S = 1.0
 RETRY_S = 5.0
 RETRIES = 20
+RUNS = (PLAN_JOB, RUN_JOB)
+JOB_SLOTS = 2
+
+
+@dataclass
+class Lane:
+    """Kinds of jobs that share some slots: a long run, or a provider that hangs, must not keep the others waiting."""
+
+    kinds: tuple[str, ...]
+    slots: int
+
+    def __post_init__(self) -> None:
+        self.free = threading.Semaphore(self.slots)
+        self.pool = ThreadPoolExecutor(self.slots, thread_name_prefix=self.kinds[0])
 
 
 @dataclass
@@ -52,35 +67,46 @@ class Worker:
         self._forkserver = forkserver()
         self._forkserver.Process(target=_nothing).start()  # warms the server while nobody waits
         scheduler = self._scheduler()
-        slots = self.desk.settings.worker_processes
-        busy = threading.Semaphore(slots)
         upkeep = threading.Thread(target=self._keep_role, name="role", daemon=True)
         upkeep.start()
-        with ThreadPoolExecutor(slots, thread_name_prefix="job") as pool:
+        lanes = (Lane(RUNS, self.desk.settings.worker_processes), Lane(tuple(JOBS), JOB_SLOTS))
+        with ExitStack() as pools:
+            for lane in lanes:
+                pools.enter_context(lane.pool)
             checked = time.monotonic()
             while not self.leaving.is_set():
                 if time.monotonic() - checked >= PARENT_CHECK_S:
                     checked = time.monotonic()
                     if parent_pid is not None and os.getppid() != parent_pid:
                         break
-                if not busy.acquire(timeout=PARENT_CHECK_S):
-                    continue
-                claim = self._claim()
-                if claim is None:
-                    busy.release()
+                # Every lane is looked at each time: a busy one keeps no other waiting.
+                taken = [self._take(lane) for lane in lanes]
+                if not any(taken):
                     self.leaving.wait(self.desk.settings.worker_poll_s)
-                else:
-                    pool.submit(self._do, claim, busy)
             self.leaving.set()
         scheduler.shutdown(wait=False)
         upkeep.join(5)
         with self.desk.work(worker_actor("")) as work:
             queue.release_lease(work, ROLE, self.name)
 
-    def _claim(self) -> Claim | None:
+    def _take(self, lane: Lane) -> bool:
+        """Claim a job for a free slot of a lane; False when there is no slot or no job."""
+        if not lane.free.acquire(blocking=False):
+            return False
+        claim = self._claim(lane.kinds)
+        if claim is None:
+            lane.free.release()
+            return False
+        lane.pool.submit(self._do, claim, lane.free)
+        return True
+
+    def _claim(self, kinds: tuple[str, ...]) -> Claim | None:
         try:
+            with self.desk.read(worker_actor("")) as reading:
+                if not queue.is_due(reading, kinds):
+                    return None
             with self.desk.work(worker_actor("")) as work:
-                return queue.claim(work, self.name, self.desk.settings.job_lease_s)
+                return queue.claim(work, self.name, self.desk.settings.job_lease_s, kinds)
         except OperationalError:
             LOG.warning("the database does not answer; trying again", exc_info=True)
             self.leaving.wait(1)
@@ -99,7 +125,7 @@ class Worker:
             busy.release()
 
     def _carry(self, claim: Claim) -> None:
-        if claim.kind in {PLAN_JOB, RUN_JOB}:
+        if claim.kind in RUNS:
             begin = engine.begin_plan if claim.kind == PLAN_JOB else engine.begin_run
             with self.desk.work(worker_actor(claim.org_id)) as work:
                 begun = begin(work, claim)
@@ -143,7 +169,7 @@ class Worker:
             with self.desk.work(worker_actor(claim.org_id)) as work:
                 if claim.attempts <= retries:
                     queue.put_back(work, claim, delay_s=min(RETRY_S * claim.attempts, 60), error=error)
-                elif claim.kind in {PLAN_JOB, RUN_JOB}:
+                elif claim.kind in RUNS:
                     engine.abandon(work, claim, error)
                 else:
                     queue.give_up(work, claim, error)
@@ -161,11 +187,11 @@ class Worker:
         return scheduler
 
     def _write_due(self, kind: str, every_s: int) -> None:
-        """APScheduler's only act: one job row per period, by whoever holds the role."""
+        """APScheduler's only act: a job row per period, by whoever holds the role; none while the last one is open."""
         slot = int(time.time()) // every_s
         with self.desk.work(worker_actor("")) as work:
             if queue.acquire_lease(work, ROLE, self.name, self.desk.settings.scheduler_lease_s) is not None:
-                queue.enqueue(work, kind, {"slot": slot}, key=f"{kind}:{slot}")
+                queue.enqueue(work, kind, {"slot": slot}, key=kind)
 
     def _keep_role(self) -> None:
         """Hold the role and seal the log every half second; another worker takes over when this one is gone."""

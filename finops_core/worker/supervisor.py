@@ -12,7 +12,7 @@ from multiprocessing.context import ForkServerContext
 
 from finops_core.desk import Desk, open_desk
 from finops_core.kernel.actor import worker_actor
-from finops_core.kernel.errors import Conflict, FinOpsError, Unavailable
+from finops_core.kernel.errors import Conflict, Unavailable
 from finops_core.kernel.operation import Plan, Result
 from finops_core.operations import engine
 from finops_core.operations.engine import Begun, LogEntry
@@ -137,7 +137,7 @@ class Supervision:
 
     def _flush(self, pipe: Connection) -> None:
         with self.desk.work(worker_actor(self.begun.claim.org_id)) as work:
-            stop = engine.note(work, self.begun, self.entries, self.progress)
+            stop = engine.report(work, self.begun, self.entries, self.progress)
         self.entries, self.progress = [], None
         if stop and not self.stopping:
             self.stopping = True
@@ -146,16 +146,11 @@ class Supervision:
 
     def _conclude(self, cut: Cut | None, exit_code: int | None) -> None:
         with self.desk.work(worker_actor(self.begun.claim.org_id)) as work:
-            engine.note(work, self.begun, self.entries, self.progress)
+            engine.report(work, self.begun, self.entries, self.progress)
             if self.outcome is None:
                 self._without_outcome(work, cut, exit_code)
-            elif self.outcome.error is not None:
-                state = State.SUPERSEDED if self.outcome.void else State.FAILED
-                engine.fail(work, self.begun, _error(self.outcome.error), state)
-            elif self.begun.dry:
-                engine.keep_plan(work, self.begun, self.outcome.plan or Plan((), "", ""))
             else:
-                engine.finish(work, self.begun, self.outcome.result or Result(success=False, message="No result."))
+                keep(work, self.begun, self.outcome)
 
     def _without_outcome(self, work: Work, cut: Cut | None, exit_code: int | None) -> None:
         if cut is Cut.LATE:
@@ -171,6 +166,15 @@ class Supervision:
             engine.after_crash(work, self.begun, f"the child ended with {exit_code}", MAX_ATTEMPTS)
 
 
-def _error(told: tuple[str, str, str]) -> FinOpsError:
-    code, message, hint = told
-    return Conflict(code, message, hint=hint)
+def keep(work: Work, begun: Begun, outcome: Outcome) -> None:
+    """Record what a child has told at its end."""
+    if outcome.error is not None:
+        code, message, hint = outcome.error
+        if outcome.again:
+            engine.try_again(work, begun, Unavailable(code, message, hint=hint))
+        else:
+            engine.fail(work, begun, Conflict(code, message, hint=hint), voidable=not outcome.broke)
+    elif begun.dry:
+        engine.keep_plan(work, begun, outcome.plan or Plan((), "", ""))
+    else:
+        engine.finish(work, begun, outcome.result or Result(success=False, message="No result."))

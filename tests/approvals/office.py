@@ -83,7 +83,7 @@ class Office:
     def approved(self, content: str = PLAN, subject: str = "ex_1") -> bool:
         """What the executor would be told."""
         with self.area.read(worker_actor(self.org)) as reading:
-            return approvals.is_approved(reading, "execution", subject, content)
+            return approvals.standing_approval(reading, "execution", subject, content) is not None
 
     def log(self) -> list[str]:
         """The verbs in the audit log about approvals and authority, oldest first."""

@@ -463,7 +463,7 @@ def test_another_organisation_can_neither_see_nor_decide_nor_lend_its_authority(
         assert approvals.waiting(reading) == ()
         assert approvals.decided(reading).total == 0
         assert approvals.of_subject(reading, "execution", "ex_1") == ()
-        assert not approvals.is_approved(reading, "execution", "ex_1", PLAN)
+        assert approvals.standing_approval(reading, "execution", "ex_1", PLAN) is None
     with office.work("zoe", quarry) as work:
         assert not approvals.supersede(work, "execution", "ex_1", "mine")
 

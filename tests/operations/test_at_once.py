@@ -12,6 +12,8 @@ from finops_core.kernel.actor import worker_actor
 from finops_core.kernel.errors import FinOpsError
 from finops_core.operations import State, engine
 from finops_core.payouts import service
+from finops_core.payouts.operations import STRIPE
+from finops_core.payouts.running import ordering
 from finops_core.platform import queue
 from finops_core.platform.work import Work
 from tests.operations.walks import USD, act, code_of
@@ -79,7 +81,8 @@ def prepared(world: World, execution_id: str) -> service.Unsettled:
     assert begun.plan is not None
     with world.desk.work(actor) as work:
         provider = world.desk.ports.provider(connections.credentials(work, str(begun.plan.connection_id)))
-        return service.prepare(work, execution_id, 1, begun.plan, provider)[0]
+        order_of = ordering(STRIPE, execution_id, 1, begun.plan.mode)
+        return service.prepare(work, execution_id, 1, begun.plan, provider, order_of)[0]
 
 
 def test_two_workers_that_begin_two_payouts_at_the_same_moment_start_one(both: World):

@@ -166,7 +166,7 @@ def test_a_plan_changed_while_its_run_was_dead_is_not_resumed(both: World):
     world.work_off()
     # Then nothing is paid
     done = world.execution(seen.id)
-    assert (done.state, done.error_code) == (State.FAILED, "PLAN_CHANGED")
+    assert (done.state, done.error_code) == (State.SUPERSEDED, "PLAN_CHANGED")
     assert paid(world) == []
 
 
@@ -188,7 +188,7 @@ def test_a_question_nobody_answers_in_time_ends_and_can_be_asked_anew(tmp_path: 
     with running_world(tmp_path, clock=clock, approval_expires_s=3600) as world:
         # Given a question that is an hour old
         seen = world.submitted(USD)
-        clock.advance(timedelta(hours=1))
+        world.advance(timedelta(hours=1))
         # When somebody decides, and when the worker makes its round
         assert code_of(world.decide, seen) == "APPROVAL_EXPIRED"
         jobs.expire_requests(world.desk, None)

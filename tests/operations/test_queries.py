@@ -152,6 +152,7 @@ def test_the_whole_walk_stands_in_the_audit_in_order(both: World):
         "execution.planned",
         "execution.submitted",
         "execution.started",
+        "payouts.prepared",
         "execution.completed",
     ]
     assert [(row.verb, row.actor) for row in about] == [

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from finops_core.kernel.errors import Conflict
 from finops_core.kernel.money import Money
-from finops_core.kernel.provider import Balance, CurrencyRule, Mode, ProviderPayout
+from finops_core.kernel.provider import Balance, CurrencyRule, Mode, PayoutStatus, ProviderPayout
 from finops_core.payouts import rules
 from finops_core.payouts.rules import LookUp, PayoutState
 
@@ -22,7 +22,7 @@ def usd(minor: int) -> Money:
 
 
 def listed(amount_minor: int = 500, currency: str = "USD") -> ProviderPayout:
-    return ProviderPayout("po_1", "pending", amount_minor, currency, NOW, NOW.date(), "ba_1", {}, Mode.TEST)
+    return ProviderPayout("po_1", PayoutStatus.PENDING, amount_minor, currency, NOW, NOW.date(), "ba_1", {}, Mode.TEST)
 
 
 def test_everything_available_is_paid_when_the_file_asks_for_nothing_else():
@@ -37,7 +37,7 @@ def test_everything_available_is_paid_when_the_file_asks_for_nothing_else():
         (10_000, None, 2_500, 7_500, "the file asks to leave this much"),
         (10_000, 9_000, 2_500, 7_500, "the file asks to leave this much"),
         (2_000, None, 2_500, 0, "no more is available than the file asks to leave"),
-        (0, None, None, 0, ""),
+        (0, None, None, 0, "nothing is available"),
         (-177_465, None, None, 0, "the balance is negative"),
         (-177_465, 100, None, 0, "the balance is negative"),
     ],
@@ -90,7 +90,7 @@ def test_a_payout_never_exceeds_what_may_leave(available, maximum, keep, step, m
     assert sizing.amount_minor <= max(available - (keep or 0), 0)
     assert maximum is None or sizing.amount_minor <= maximum
     assert sizing.amount_minor + sizing.left_minor == available
-    assert bool(sizing.why_left) == bool(sizing.left_minor)
+    assert bool(sizing.why_left) == bool(sizing.left_minor or not sizing.amount_minor)
 
 
 def test_the_key_is_the_same_for_the_same_attempt_and_another_for_the_next():
@@ -125,11 +125,61 @@ def test_a_look_up_adopts_one_alarms_at_two_and_sends_again_only_while_the_key_i
     assert judged is verdict
 
 
-def test_a_final_payout_never_moves_again():
-    for final in (PayoutState.REJECTED, PayoutState.CANCELED, PayoutState.FAILED, PayoutState.NEEDS_REVIEW):
+def test_what_is_settled_for_good_never_moves_again():
+    for final in rules.RETRYABLE:
         for new in PayoutState:
             with pytest.raises(Conflict):
                 rules.move(final, new)
+
+
+def test_a_paid_payout_can_still_come_back_and_goes_nowhere_else():
+    assert rules.NEXT[PayoutState.PAID] == {PayoutState.FAILED}
+
+
+@pytest.mark.parametrize(
+    ("state", "status", "new"),
+    [
+        (PayoutState.CREATED, PayoutStatus.PENDING, None),
+        (PayoutState.CREATED, PayoutStatus.IN_TRANSIT, PayoutState.IN_TRANSIT),
+        (PayoutState.CREATED, PayoutStatus.PAID, PayoutState.PAID),
+        (PayoutState.PAID, PayoutStatus.FAILED, PayoutState.FAILED),
+        (PayoutState.PAID, PayoutStatus.IN_TRANSIT, None),
+        (PayoutState.FAILED, PayoutStatus.PAID, None),
+        (PayoutState.REJECTED, PayoutStatus.PAID, None),
+    ],
+)
+def test_news_moves_a_payout_on_and_news_from_the_past_does_not(state, status, new):
+    assert rules.followed(state, status) is new
+
+
+def test_a_clock_that_was_set_back_tells_nothing_of_a_keys_age():
+    judged = rules.judge(
+        [], amount_minor=500, currency="USD", sent_at=NOW + timedelta(days=3), now=NOW, lifetime_s=23 * 3600
+    )
+    assert judged is LookUp.REVIEW
+    assert rules.search_from(NOW + timedelta(days=3), NOW, 3600) == NOW - timedelta(hours=1)
+
+
+@given(
+    st.dictionaries(st.sampled_from(["card", "bank_account", "fpx"]), st.integers(-(10**9), 10**9), max_size=3),
+    st.sampled_from([1, 10, 100]),
+    st.integers(0, 10**9),
+)
+def test_a_split_balance_is_paid_in_parts_that_each_source_can_bear(by_source, step, wanted):
+    available = sum(by_source.values())
+    amount = max(min(wanted, available), 0)
+    amount -= amount % step
+    parts = rules.by_source(Balance("USD", available, 0, by_source), amount, step)
+
+    assert sum(minor for _, minor in parts) <= amount
+    assert all(minor % step == 0 for _, minor in parts)
+    if len(by_source) > 1:
+        assert all(minor <= max(by_source.get(source, 0), 0) for source, minor in parts)
+        assert amount - sum(minor for _, minor in parts) < step * len(by_source) or any(
+            minor < 0 for minor in by_source.values()
+        )
+    else:
+        assert parts == (("", amount),)
 
 
 def test_nothing_is_sent_before_it_was_approved_and_nothing_is_created_unsent():

@@ -16,7 +16,8 @@ def main(message: str) -> None:
         engine = open_owner_engine(settings_for(Path(name)))
         newest = schema.newest()
         if newest:
-            schema.migrate(engine, TABLES)
+            with engine.begin() as connection:
+                schema.upgrade(connection, TABLES)
         number = f"{int(newest or '0') + 1:04d}"
         schema.revision(engine, TABLES, message, number)
         engine.dispose()

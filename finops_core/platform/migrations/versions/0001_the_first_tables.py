@@ -61,6 +61,7 @@ def upgrade() -> None:
     sa.Column('lease_until_ms', sa.BigInteger(), nullable=False),
     sa.Column('fence', sa.BigInteger(), nullable=False),
     sa.Column('attempts', sa.Integer(), nullable=False),
+    sa.Column('again_at_ms', sa.BigInteger(), nullable=True),
     sa.Column('last_error', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('created_at', finops_core.platform.tables.UtcInstant(timezone=True), nullable=False),
     sa.Column('ended_at', finops_core.platform.tables.UtcInstant(timezone=True), nullable=True),
@@ -176,6 +177,21 @@ def upgrade() -> None:
         batch_op.create_index('ix_approval_request_state', ['org_id', 'state', 'decided_at'], unique=False)
         batch_op.create_index('uq_approval_request_open_subject', ['org_id', 'subject_kind', 'subject_id'], unique=True, sqlite_where=sa.text("state = 'pending'"), postgresql_where=sa.text("state = 'pending'"))
 
+    op.create_table('check_run',
+    sa.Column('org_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('check_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('at', finops_core.platform.tables.UtcInstant(timezone=True), nullable=False),
+    sa.Column('duration_ms', sa.BigInteger(), nullable=False),
+    sa.Column('violations', sa.BigInteger(), nullable=False),
+    sa.Column('told', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.ForeignKeyConstraint(['org_id'], ['organisation.id'], name=op.f('fk_check_run_org_id')),
+    sa.PrimaryKeyConstraint('org_id', 'id', name=op.f('pk_check_run')),
+    sqlite_strict=True
+    )
+    with op.batch_alter_table('check_run', schema=None) as batch_op:
+        batch_op.create_index('ix_check_run_check', ['org_id', 'check_id', 'at'], unique=False)
+
     op.create_table('connection',
     sa.Column('org_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -191,6 +207,9 @@ def upgrade() -> None:
     sa.Column('created_by', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('created_at', finops_core.platform.tables.UtcInstant(timezone=True), nullable=False),
     sa.Column('retired_at', finops_core.platform.tables.UtcInstant(timezone=True), nullable=True),
+    sa.Column('tested_at', finops_core.platform.tables.UtcInstant(timezone=True), nullable=True),
+    sa.Column('test_passed', sa.Boolean(), nullable=True),
+    sa.Column('test_told', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.ForeignKeyConstraint(['org_id'], ['organisation.id'], name=op.f('fk_connection_org_id')),
     sa.PrimaryKeyConstraint('org_id', 'id', name=op.f('pk_connection')),
     sqlite_strict=True
@@ -219,10 +238,13 @@ def upgrade() -> None:
     sa.Column('input_sha256', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('approval_required', sa.Boolean(), nullable=False),
     sa.Column('approval_request_id', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('retry_rows', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('plan_hash', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('totals', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('mode', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('stop_requested', sa.Boolean(), nullable=False),
+    sa.Column('stopped_at', finops_core.platform.tables.UtcInstant(timezone=True), nullable=True),
+    sa.Column('not_before', finops_core.platform.tables.UtcInstant(timezone=True), nullable=True),
     sa.Column('progress_done', sa.BigInteger(), nullable=False),
     sa.Column('progress_total', sa.BigInteger(), nullable=False),
     sa.Column('message', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -240,6 +262,7 @@ def upgrade() -> None:
     with op.batch_alter_table('execution', schema=None) as batch_op:
         batch_op.create_index('ix_execution_again', ['org_id', 'content_key', 'created_at'], unique=False)
         batch_op.create_index('ix_execution_ended', ['org_id', 'ended_at'], unique=False)
+        batch_op.create_index('ix_execution_file', ['org_id', 'input_sha256'], unique=False)
         batch_op.create_index('ix_execution_mine', ['org_id', 'requested_by', 'created_at'], unique=False)
         batch_op.create_index('ix_execution_public', ['org_id', 'public_state', 'created_at'], unique=False)
         batch_op.create_index('ix_execution_recent', ['org_id', 'created_at'], unique=False)
@@ -263,6 +286,26 @@ def upgrade() -> None:
         batch_op.create_index('ix_membership_org_person', ['org_id', 'person_id'], unique=False)
         batch_op.create_index('ix_membership_person', ['person_id'], unique=False)
         batch_op.create_index('uq_membership_live', ['org_id', 'person_id', 'role_id'], unique=True, sqlite_where=sa.text('until_at IS NULL'), postgresql_where=sa.text('until_at IS NULL'))
+
+    op.create_table('notice',
+    sa.Column('org_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('person_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('kind', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('once', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('title', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('body', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('page', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('query', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('created_at', finops_core.platform.tables.UtcInstant(timezone=True), nullable=False),
+    sa.Column('read_at', finops_core.platform.tables.UtcInstant(timezone=True), nullable=True),
+    sa.ForeignKeyConstraint(['org_id'], ['organisation.id'], name=op.f('fk_notice_org_id')),
+    sa.PrimaryKeyConstraint('org_id', 'id', name=op.f('pk_notice')),
+    sa.UniqueConstraint('org_id', 'person_id', 'once', name=op.f('uq_notice_org_id_person_id_once')),
+    sqlite_strict=True
+    )
+    with op.batch_alter_table('notice', schema=None) as batch_op:
+        batch_op.create_index('ix_notice_unread', ['org_id', 'person_id'], unique=False, sqlite_where=sa.text('read_at IS NULL'), postgresql_where=sa.text('read_at IS NULL'))
 
     op.create_table('number_series',
     sa.Column('org_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -427,6 +470,7 @@ def upgrade() -> None:
     sa.Column('id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('execution_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('attempt', sa.Integer(), nullable=False),
+    sa.Column('revision', sa.Integer(), nullable=False),
     sa.Column('success', sa.Boolean(), nullable=False),
     sa.Column('message', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('metrics', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -437,7 +481,7 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['org_id', 'execution_id'], ['execution.org_id', 'execution.id'], name=op.f('fk_execution_result_org_id_execution_id')),
     sa.ForeignKeyConstraint(['org_id'], ['organisation.id'], name=op.f('fk_execution_result_org_id')),
     sa.PrimaryKeyConstraint('org_id', 'id', name=op.f('pk_execution_result')),
-    sa.UniqueConstraint('org_id', 'execution_id', 'attempt', name=op.f('uq_execution_result_org_id_execution_id_attempt')),
+    sa.UniqueConstraint('org_id', 'execution_id', 'attempt', 'revision', name=op.f('uq_execution_result_org_id_execution_id_attempt_revision')),
     sqlite_strict=True
     )
     op.create_table('file_reference',
@@ -470,23 +514,38 @@ def upgrade() -> None:
     sa.Column('row_no', sa.Integer(), nullable=False),
     sa.Column('attempt', sa.Integer(), nullable=False),
     sa.Column('connection_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('mode', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('key_fingerprint', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('account', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('currency', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('amount_minor', sa.BigInteger(), nullable=False),
     sa.Column('destination', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('bank', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('bank_fingerprint', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('row_hash', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('key', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('request_body', sa.LargeBinary(), nullable=False),
-    sa.Column('answer', sa.LargeBinary(), nullable=True),
+    sa.Column('body_hash', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('state', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('stops', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('provider_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('request_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('replayed', sa.Boolean(), nullable=False),
     sa.Column('error_code', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('error_message', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('arrival_on', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('trace', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('movement_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('return_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('fee_minor', sa.BigInteger(), nullable=True),
+    sa.Column('net_minor', sa.BigInteger(), nullable=True),
+    sa.Column('returned_minor', sa.BigInteger(), nullable=True),
+    sa.Column('cancel_asked_at', finops_core.platform.tables.UtcInstant(timezone=True), nullable=True),
     sa.Column('first_sent_at', finops_core.platform.tables.UtcInstant(timezone=True), nullable=True),
+    sa.Column('paid_at', finops_core.platform.tables.UtcInstant(timezone=True), nullable=True),
+    sa.Column('ended_at', finops_core.platform.tables.UtcInstant(timezone=True), nullable=True),
+    sa.Column('followed_at', finops_core.platform.tables.UtcInstant(timezone=True), nullable=True),
+    sa.Column('reconciled_at', finops_core.platform.tables.UtcInstant(timezone=True), nullable=True),
     sa.Column('created_at', finops_core.platform.tables.UtcInstant(timezone=True), nullable=False),
     sa.Column('updated_at', finops_core.platform.tables.UtcInstant(timezone=True), nullable=False),
     sa.ForeignKeyConstraint(['org_id', 'execution_id'], ['execution.org_id', 'execution.id'], name=op.f('fk_payout_org_id_execution_id')),
@@ -496,8 +555,54 @@ def upgrade() -> None:
     sqlite_strict=True
     )
     with op.batch_alter_table('payout', schema=None) as batch_op:
-        batch_op.create_index('ix_payout_state', ['org_id', 'state'], unique=False)
-        batch_op.create_index('ix_payout_updated', ['org_id', 'updated_at'], unique=False)
+        batch_op.create_index('ix_payout_kind', ['org_id', 'account', 'currency', 'first_sent_at'], unique=False)
+        batch_op.create_index('ix_payout_sent', ['org_id', 'first_sent_at'], unique=False)
+        batch_op.create_index('ix_payout_state', ['org_id', 'state', 'arrival_on'], unique=False)
+        batch_op.create_index('uq_payout_provider_id', ['org_id', 'connection_id', 'provider_id'], unique=True, sqlite_where=sa.text("provider_id <> ''"), postgresql_where=sa.text("provider_id <> ''"))
+
+    op.create_table('payout_rehearsal',
+    sa.Column('org_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('execution_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('attempt', sa.Integer(), nullable=False),
+    sa.Column('plan_hash', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('faults', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('outcome', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('passed', sa.Boolean(), nullable=False),
+    sa.Column('requested_by', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('created_at', finops_core.platform.tables.UtcInstant(timezone=True), nullable=False),
+    sa.Column('ended_at', finops_core.platform.tables.UtcInstant(timezone=True), nullable=True),
+    sa.ForeignKeyConstraint(['org_id', 'execution_id'], ['execution.org_id', 'execution.id'], name=op.f('fk_payout_rehearsal_org_id_execution_id')),
+    sa.ForeignKeyConstraint(['org_id'], ['organisation.id'], name=op.f('fk_payout_rehearsal_org_id')),
+    sa.PrimaryKeyConstraint('org_id', 'id', name=op.f('pk_payout_rehearsal')),
+    sqlite_strict=True
+    )
+    with op.batch_alter_table('payout_rehearsal', schema=None) as batch_op:
+        batch_op.create_index('ix_payout_rehearsal_execution', ['org_id', 'execution_id', 'created_at'], unique=False)
+
+    op.create_table('provider_news',
+    sa.Column('org_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('connection_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('event_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('kind', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('account', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('payout_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('item', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('state', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('told_at', finops_core.platform.tables.UtcInstant(timezone=True), nullable=False),
+    sa.Column('received_at', finops_core.platform.tables.UtcInstant(timezone=True), nullable=False),
+    sa.Column('done_at', finops_core.platform.tables.UtcInstant(timezone=True), nullable=True),
+    sa.Column('body', sa.LargeBinary(), nullable=False),
+    sa.ForeignKeyConstraint(['org_id', 'connection_id'], ['connection.org_id', 'connection.id'], name=op.f('fk_provider_news_org_id_connection_id')),
+    sa.ForeignKeyConstraint(['org_id'], ['organisation.id'], name=op.f('fk_provider_news_org_id')),
+    sa.PrimaryKeyConstraint('org_id', 'id', name=op.f('pk_provider_news')),
+    sa.UniqueConstraint('org_id', 'connection_id', 'event_id', name=op.f('uq_provider_news_org_id_connection_id_event_id')),
+    sqlite_strict=True
+    )
+    with op.batch_alter_table('provider_news', schema=None) as batch_op:
+        batch_op.create_index('ix_provider_news_payout', ['org_id', 'connection_id', 'payout_id'], unique=False)
+        batch_op.create_index('ix_provider_news_state', ['org_id', 'state', 'received_at'], unique=False)
 
     op.create_table('sign_in_ticket',
     sa.Column('ticket_hash', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -510,6 +615,23 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('sign_in_ticket', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_sign_in_ticket_session_id'), ['session_id'], unique=False)
+
+    op.create_table('webhook_secret',
+    sa.Column('org_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('connection_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('secret', sa.LargeBinary(), nullable=False),
+    sa.Column('shown', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('created_by', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('created_at', finops_core.platform.tables.UtcInstant(timezone=True), nullable=False),
+    sa.Column('until_at', finops_core.platform.tables.UtcInstant(timezone=True), nullable=True),
+    sa.ForeignKeyConstraint(['org_id', 'connection_id'], ['connection.org_id', 'connection.id'], name=op.f('fk_webhook_secret_org_id_connection_id')),
+    sa.ForeignKeyConstraint(['org_id'], ['organisation.id'], name=op.f('fk_webhook_secret_org_id')),
+    sa.PrimaryKeyConstraint('org_id', 'id', name=op.f('pk_webhook_secret')),
+    sqlite_strict=True
+    )
+    with op.batch_alter_table('webhook_secret', schema=None) as batch_op:
+        batch_op.create_index('ix_webhook_secret_connection', ['org_id', 'connection_id', 'created_at'], unique=False)
 
     op.create_table('execution_plan_row',
     sa.Column('org_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -526,19 +648,80 @@ def upgrade() -> None:
     sa.UniqueConstraint('org_id', 'plan_id', 'row_no', name=op.f('uq_execution_plan_row_org_id_plan_id_row_no')),
     sqlite_strict=True
     )
+    op.create_table('payout_call',
+    sa.Column('org_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('payout_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('at', finops_core.platform.tables.UtcInstant(timezone=True), nullable=False),
+    sa.Column('kind', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('outcome', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('told', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('request_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('duration_ms', sa.Integer(), nullable=False),
+    sa.Column('fence', sa.Integer(), nullable=False),
+    sa.Column('body_hash', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('answer', sa.LargeBinary(), nullable=True),
+    sa.ForeignKeyConstraint(['org_id', 'payout_id'], ['payout.org_id', 'payout.id'], name=op.f('fk_payout_call_org_id_payout_id')),
+    sa.ForeignKeyConstraint(['org_id'], ['organisation.id'], name=op.f('fk_payout_call_org_id')),
+    sa.PrimaryKeyConstraint('org_id', 'id', name=op.f('pk_payout_call')),
+    sqlite_strict=True
+    )
+    with op.batch_alter_table('payout_call', schema=None) as batch_op:
+        batch_op.create_index('ix_payout_call_payout', ['org_id', 'payout_id', 'at'], unique=False)
+
+    op.create_table('payout_resolution',
+    sa.Column('org_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('payout_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('person_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('verdict', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('provider_id', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('comment', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('at', finops_core.platform.tables.UtcInstant(timezone=True), nullable=False),
+    sa.ForeignKeyConstraint(['org_id', 'payout_id'], ['payout.org_id', 'payout.id'], name=op.f('fk_payout_resolution_org_id_payout_id')),
+    sa.ForeignKeyConstraint(['org_id'], ['organisation.id'], name=op.f('fk_payout_resolution_org_id')),
+    sa.PrimaryKeyConstraint('org_id', 'id', name=op.f('pk_payout_resolution')),
+    sqlite_strict=True
+    )
+    with op.batch_alter_table('payout_resolution', schema=None) as batch_op:
+        batch_op.create_index('ix_payout_resolution_payout', ['org_id', 'payout_id'], unique=False)
+
     # ### end Alembic commands ###
 
 
 def downgrade() -> None:
     # ### commands auto generated by Alembic - please adjust! ###
+    with op.batch_alter_table('payout_resolution', schema=None) as batch_op:
+        batch_op.drop_index('ix_payout_resolution_payout')
+
+    op.drop_table('payout_resolution')
+    with op.batch_alter_table('payout_call', schema=None) as batch_op:
+        batch_op.drop_index('ix_payout_call_payout')
+
+    op.drop_table('payout_call')
     op.drop_table('execution_plan_row')
+    with op.batch_alter_table('webhook_secret', schema=None) as batch_op:
+        batch_op.drop_index('ix_webhook_secret_connection')
+
+    op.drop_table('webhook_secret')
     with op.batch_alter_table('sign_in_ticket', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_sign_in_ticket_session_id'))
 
     op.drop_table('sign_in_ticket')
+    with op.batch_alter_table('provider_news', schema=None) as batch_op:
+        batch_op.drop_index('ix_provider_news_state')
+        batch_op.drop_index('ix_provider_news_payout')
+
+    op.drop_table('provider_news')
+    with op.batch_alter_table('payout_rehearsal', schema=None) as batch_op:
+        batch_op.drop_index('ix_payout_rehearsal_execution')
+
+    op.drop_table('payout_rehearsal')
     with op.batch_alter_table('payout', schema=None) as batch_op:
-        batch_op.drop_index('ix_payout_updated')
+        batch_op.drop_index('uq_payout_provider_id', sqlite_where=sa.text("provider_id <> ''"), postgresql_where=sa.text("provider_id <> ''"))
         batch_op.drop_index('ix_payout_state')
+        batch_op.drop_index('ix_payout_sent')
+        batch_op.drop_index('ix_payout_kind')
 
     op.drop_table('payout')
     with op.batch_alter_table('file_reference', schema=None) as batch_op:
@@ -571,6 +754,10 @@ def downgrade() -> None:
     op.drop_table('role_permission')
     op.drop_table('one_time_link')
     op.drop_table('number_series')
+    with op.batch_alter_table('notice', schema=None) as batch_op:
+        batch_op.drop_index('ix_notice_unread', sqlite_where=sa.text('read_at IS NULL'), postgresql_where=sa.text('read_at IS NULL'))
+
+    op.drop_table('notice')
     with op.batch_alter_table('membership', schema=None) as batch_op:
         batch_op.drop_index('uq_membership_live', sqlite_where=sa.text('until_at IS NULL'), postgresql_where=sa.text('until_at IS NULL'))
         batch_op.drop_index('ix_membership_person')
@@ -581,6 +768,7 @@ def downgrade() -> None:
         batch_op.drop_index('ix_execution_recent')
         batch_op.drop_index('ix_execution_public')
         batch_op.drop_index('ix_execution_mine')
+        batch_op.drop_index('ix_execution_file')
         batch_op.drop_index('ix_execution_ended')
         batch_op.drop_index('ix_execution_again')
 
@@ -589,6 +777,10 @@ def downgrade() -> None:
         batch_op.drop_index('uq_connection_active', sqlite_where=sa.text('retired_at IS NULL'), postgresql_where=sa.text('retired_at IS NULL'))
 
     op.drop_table('connection')
+    with op.batch_alter_table('check_run', schema=None) as batch_op:
+        batch_op.drop_index('ix_check_run_check')
+
+    op.drop_table('check_run')
     with op.batch_alter_table('approval_request', schema=None) as batch_op:
         batch_op.drop_index('uq_approval_request_open_subject', sqlite_where=sa.text("state = 'pending'"), postgresql_where=sa.text("state = 'pending'"))
         batch_op.drop_index('ix_approval_request_state')

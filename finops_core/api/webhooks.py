@@ -1,0 +1,70 @@
+"""``/webhooks/{provider}/{connection}``: takes a provider's news, proves it, keeps it once, answers. No more than that.
+
+Open to the internet: the signature is the proof. What the news says is read anew from the provider by the worker.
+"""
+
+import logging
+
+from sqlalchemy.exc import OperationalError
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from finops_core import connections, payouts, security
+from finops_core.api.requests import DeskGetter, small_body
+from finops_core.connections import Receiver
+from finops_core.desk import Desk
+from finops_core.kernel.actor import Via, webhook_actor
+from finops_core.kernel.errors import FinOpsError, NotFound
+from finops_core.kernel.provider import ProviderEvent
+
+BODY_BYTES_MAX = 256 * 1024
+SIGNATURE_CHARS_MAX = 4_096
+TAKEN, NOT_GOOD, UNKNOWN, TOO_LARGE, LATER = 200, 400, 404, 413, 503
+_LOG = logging.getLogger(__name__)
+
+
+class NewsDoor:
+    """The route of one kind of provider."""
+
+    def __init__(self, desk: DeskGetter, provider: str, header: str) -> None:
+        self._desk, self._provider, self._header = desk, provider, header
+
+    async def take(self, request: Request) -> Response:
+        """200 when it is kept, now or before; 400 for what is not proven; 404, 413; 503 asks for it again later."""
+        body = await small_body(request, BODY_BYTES_MAX)
+        if body is None:
+            return Response(status_code=TOO_LARGE)
+        signature = request.headers.get(self._header, "")[:SIGNATURE_CHARS_MAX]
+        status = await run_in_threadpool(self._keep, request.path_params["connection"], body, signature)
+        return Response(status_code=status)
+
+    def _keep(self, connection_id: str, body: bytes, signature: str) -> int:
+        desk = self._desk()
+        try:
+            receiver = self._receiver(desk, connection_id)
+            event = self._proven(desk, receiver, body, signature)
+            with desk.work(webhook_actor(receiver.org_id)) as work:
+                payouts.take_news(work, receiver.connection_id, event, body)
+        except NotFound:
+            return UNKNOWN
+        except FinOpsError as error:
+            _LOG.warning("news for %s refused: %s", connection_id[:80], error.code)
+            return NOT_GOOD
+        except OperationalError:
+            _LOG.warning("news for %s could not be kept; the provider sends it again", connection_id[:80])
+            return LATER
+        return TAKEN
+
+    def _receiver(self, desk: Desk, connection_id: str) -> Receiver:
+        with desk.read(security.visitor(Via.WEBHOOK)) as reading:
+            receiver = connections.receiver(reading, connection_id)
+        if receiver.provider != self._provider:
+            raise NotFound("CONNECTION_MISSING", "There is no such connection.", hint="Check the webhook's address.")
+        return receiver
+
+    def _proven(self, desk: Desk, receiver: Receiver, body: bytes, signature: str) -> ProviderEvent:
+        read = desk.ports.webhooks[receiver.provider]
+        event = read(body, signature, receiver.secrets, desk.ports.clock.now())
+        connections.check_mode(receiver, event.mode)
+        return event

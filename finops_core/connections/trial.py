@@ -1,0 +1,79 @@
+"""Trying a connection out: whether its key is accepted, what it sees and may do. Changes nothing at the provider."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from finops_core.connections import queries, service
+from finops_core.kernel.actor import Actor, worker_actor
+from finops_core.kernel.errors import FinOpsError
+from finops_core.kernel.provider import AccountFacts, Right
+from finops_core.platform.work import Units
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What a test found.
+
+    Attributes:
+        passed: the key is accepted, in the mode the connection says, and may do all that payouts need.
+        problem: why not, in the user's words; "" when it passed.
+        rights: right -> whether the key has it; those that could not be found out are left out.
+        skew_s: how far this machine's clock is ahead of the provider's, in seconds; None when it does not tell.
+    """
+
+    passed: bool
+    problem: str
+    rights: Mapping[str, bool]
+    account: str = ""
+    mode: str = ""
+    schedule: str = ""
+    currencies: tuple[str, ...] = ()
+    banks: int = 0
+    skew_s: int | None = None
+
+
+def try_connection(units: Units, actor: Actor, connection_id: str) -> Trial:
+    """Ask the provider what this connection is worth, and keep the answer. Needs CONNECTIONS_ADMINISTER."""
+    with units.read(actor) as reading:
+        connection = queries.one(reading, connection_id)
+        now = reading.now
+    # Whoever administers connections may have one tried, but not take its key out.
+    with units.read(worker_actor(actor.org_id)) as reading:
+        credentials = queries.credentials(reading, connection_id)
+    provider = units.ports.provider(credentials)
+    rights = provider.rights()
+    try:
+        facts = provider.facts("")
+    except FinOpsError as error:
+        trial = Trial(passed=False, problem=str(error), rights=_words(rights))
+    else:
+        skew_s = None if facts.told_at is None else round((now - facts.told_at).total_seconds())
+        problem = _problem(connection, facts, rights)
+        trial = Trial(
+            passed=not problem,
+            problem=problem,
+            rights=_words(rights),
+            account=facts.account,
+            mode=facts.mode.value,
+            schedule=facts.schedule,
+            currencies=tuple(balance.currency for balance in facts.balances),
+            banks=len(facts.bank_accounts),
+            skew_s=skew_s,
+        )
+    with units.work(actor) as work:
+        told = {**asdict(trial), "currencies": list(trial.currencies), "rights": dict(trial.rights)}
+        service.note_test(work, connection_id, passed=trial.passed, told=told)
+    return trial
+
+
+def _problem(connection: queries.ConnectionView, facts: AccountFacts, rights: Mapping[Right, bool]) -> str:
+    if facts.mode is not connection.mode:
+        return f"The provider says {facts.mode.value} mode; this connection is for {connection.mode.value} mode."
+    missing = [right.value for right, allowed in rights.items() if not allowed]
+    if missing:
+        return f"The key may not: {', '.join(missing)}."
+    return "" if facts.payouts_enabled else "The provider has switched payouts off for this account."
+
+
+def _words(rights: Mapping[Right, bool]) -> dict[str, bool]:
+    return {right.value: allowed for right, allowed in rights.items()}

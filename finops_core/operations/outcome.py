@@ -1,0 +1,171 @@
+"""How an attempt ends: its result and files are stored, its state is set, and set again when an open end is settled."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import func, insert, select, update
+
+from finops_core import audit, files
+from finops_core.kernel.errors import FinOpsError
+from finops_core.kernel.ids import new_id
+from finops_core.kernel.money import Money
+from finops_core.kernel.operation import OutputFile, Result
+from finops_core.operations import models, queries, rules
+from finops_core.operations.admission import SUBJECT
+from finops_core.operations.queries import ExecutionView
+from finops_core.operations.rules import PUBLIC, State
+from finops_core.operations.service import moved_on
+from finops_core.operations.spreadsheets import csv_bytes, xlsx_bytes
+from finops_core.platform.work import Work
+
+CSV_MIME = "text/csv"
+XLSX_MIME = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+
+def conclude(work: Work, seen: ExecutionView, given: Result | None = None) -> Result | None:
+    """What the attempt has come to: told by the operation's own records, else by what the run gave back."""
+    op = work.ports.operations.get(seen.operation_id)
+    if op is None or op.conclude is None:
+        return given
+    return op.conclude(work, seen.id, seen.attempt)
+
+
+def end(work: Work, seen: ExecutionView, result: Result) -> None:
+    """The run came to its own end: store what it gave and say so."""
+    store(work, seen, result)
+    close(work, seen, _ending(seen, result), None, message=result.message, touched=not result.untouched)
+
+
+def end_badly(work: Work, seen: ExecutionView, new: State, error: FinOpsError, *, voidable: bool) -> None:
+    """The run broke off. While nothing was done it is only void, and a new plan may take its place."""
+    result = conclude(work, seen) if seen.state is State.RUNNING else None
+    if result is None:
+        close(work, seen, new, error)
+    elif result.untouched:
+        close(work, seen, State.SUPERSEDED if voidable else new, error, touched=False)
+    else:
+        store(work, seen, result)
+        close(work, seen, State.UNSETTLED if result.open_ends else new, error, message=result.message)
+
+
+def settle(work: Work, execution_id: str) -> None:
+    """Something of an ended attempt became known: tell anew what it has come to; the last open end ends it."""
+    seen = queries.execution(work, execution_id)
+    if seen.state not in rules.OVER:
+        return
+    result = conclude(work, seen)
+    if result is None or (result.message == seen.message and seen.state is not State.UNSETTLED):
+        return
+    if seen.state is State.UNSETTLED and not result.open_ends:
+        store(work, seen, result)
+        close(work, seen, _ending(seen, result), None, message=result.message)
+    elif result.message != seen.message:
+        change(work, seen, message=result.message)
+
+
+def close(
+    work: Work,
+    seen: ExecutionView,
+    new: State,
+    error: FinOpsError | None,
+    *,
+    message: str = "",
+    touched: bool = True,
+) -> None:
+    """Set how an execution stands at the end of an attempt, and say so in the audit."""
+    rules.move(seen.number, seen.state, new)
+    told = " ".join(part for part in (error.message if error else "", message) if part)
+    changes: dict[str, Any] = {"message": told, "ended_at": seen.ended_at or work.now}
+    if error:
+        changes |= {"error_code": error.code, "hint": error.hint}
+    if not touched or new in {State.SUPERSEDED, State.EXPIRED}:
+        changes |= {"started_at": None}  # it counts as never run, so the same file may run again
+    change(work, seen, state=new, public_state=PUBLIC[new], **changes)
+    verb = "execution.stopped" if seen.stop_requested and new is State.CANCELLED else f"execution.{new.value}"
+    note(work, seen, verb, before=seen.plan_hash, code=error.code if error else "")
+
+
+def store(work: Work, seen: ExecutionView, result: Result) -> None:
+    """Keep a result and its files; a later one of the same attempt is its next revision and the files' next version."""
+    table = models.result
+    mine = table.c.org_id == work.org_id, table.c.execution_id == seen.id, table.c.attempt == seen.attempt
+    revision = int(work.scalar(select(func.max(table.c.revision)).where(*mine)) or 0) + 1
+    shown = {header: [_cell(value) for value in values[: queries.RESULT_ROWS]] for header, values in _items(result)}
+    metrics = asdict(result.metrics)
+    metrics["total_minor"] = {code: str(minor) for code, minor in result.metrics.total_minor.items()}
+    work.execute(
+        insert(table).values(
+            org_id=work.org_id,
+            id=new_id("res"),
+            execution_id=seen.id,
+            attempt=seen.attempt,
+            revision=revision,
+            success=result.success,
+            message=result.message,
+            metrics=queries.as_text(metrics),
+            warnings=queries.as_text(list(result.warnings)),
+            errors=queries.as_text(list(result.errors)),
+            table_json=json.dumps(shown, ensure_ascii=False),
+            created_at=work.now,
+        )
+    )
+    _store_files(work, seen, result)
+
+
+def note(work: Work, seen: ExecutionView, verb: str, *, before: str = "", after: str = "", **detail: Any) -> None:
+    """A line of the audit about an execution."""
+    facts = {"number": seen.number, "attempt": seen.attempt, **detail}
+    audit.record(work, verb, f"{SUBJECT}:{seen.id}", before=before, after=after, detail=facts)
+
+
+def change(work: Work, seen: ExecutionView, **changes: Any) -> None:
+    """Change the row; a change of state only from the state that was seen, else somebody was quicker."""
+    table = models.execution
+    mine = [table.c.org_id == work.org_id, table.c.id == seen.id]
+    if "state" in changes:
+        mine.append(table.c.state == seen.state)
+    if work.execute(update(table).where(*mine).values(**changes)).rowcount != 1:
+        raise moved_on(seen)
+
+
+def _ending(seen: ExecutionView, result: Result) -> State:
+    if result.open_ends:
+        return State.UNSETTLED
+    # A stop that came after the last row has changed nothing: what was all done is told as done.
+    if seen.stop_requested and not result.success:
+        return State.CANCELLED
+    return State.COMPLETED if result.success else State.FAILED
+
+
+def _items(result: Result) -> Sequence[tuple[str, Sequence[Any]]]:
+    return tuple(result.table.items())
+
+
+def _store_files(work: Work, seen: ExecutionView, result: Result) -> None:
+    outputs = list(result.files)
+    if result.table:
+        stem = f"{seen.number}-result" if seen.attempt == 1 else f"{seen.number}-result-{seen.attempt}"
+        outputs.append(OutputFile(f"{stem}.csv", CSV_MIME, csv_bytes(result.table)))
+        outputs.append(OutputFile(f"{stem}.xlsx", XLSX_MIME, xlsx_bytes(result.table, title=seen.title)))
+    for output in outputs:
+        files.store(
+            work,
+            output.content,
+            filename=output.name,
+            mime=output.mime,
+            owner_kind=SUBJECT,
+            owner_id=seen.id,
+            role="output",
+            visible_to=seen.requested_by,
+        )
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, Money):
+        return value.plain()
+    if isinstance(value, date | datetime):
+        return value.isoformat()
+    return value

@@ -1,0 +1,181 @@
+"""The jobs that follow payouts to the bank: after news, and now and then without any, since news can get lost.
+
+What an event says is only a reason to look: each payout is read anew from the provider, so events may come twice, out
+of order or before the answer to the call that made the payout.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from sqlalchemy import and_, or_, select, update
+
+from finops_core import approvals, connections, notifications, operations, reference
+from finops_core.kernel.actor import worker_actor
+from finops_core.kernel.errors import FinOpsError, NotFound
+from finops_core.kernel.money import Money
+from finops_core.kernel.provider import ProviderPayout
+from finops_core.operations import outcome
+from finops_core.payouts import look_up, news, queries, service, settlement
+from finops_core.payouts.models import payout
+from finops_core.payouts.news import News, NewsState
+from finops_core.payouts.queries import Unsettled
+from finops_core.payouts.rules import IN_FLIGHT, PayoutState
+from finops_core.platform.ports import PayoutProvider
+from finops_core.platform.queue import Claim
+from finops_core.platform.work import Reading, Units, Work
+
+LOG = logging.getLogger("tieout.payouts")
+WAIT_S = 1.0
+REFRESH_MOST = 500
+# A bank can return a payout up to five business days after it was paid (Stripe's payout documentation).
+RETURNED_WITHIN = timedelta(days=9)
+PAID_REFRESH = timedelta(days=1)
+
+
+@dataclass
+class Follower:
+    """One organisation's payouts, looked up at their providers."""
+
+    units: Units
+    org_id: str
+    providers: dict[str, PayoutProvider] = field(default_factory=dict)
+
+    def provider(self, connection_id: str) -> PayoutProvider:
+        """The provider behind a connection, retired ones too."""
+        if connection_id not in self.providers:
+            with self.units.read(worker_actor(self.org_id)) as reading:
+                credentials = connections.credentials(reading, connection_id)
+            self.providers[connection_id] = self.units.ports.provider(credentials)
+        return self.providers[connection_id]
+
+    def look_into(self, found: News) -> NewsState:
+        """Act on everything the inbox holds of one payout."""
+        with self.units.read(worker_actor(self.org_id)) as reading:
+            row = news.row_of(reading, found)
+            running = row is not None and not self._is_over(reading, row)
+        if row is None:
+            state = NewsState.STRANGER
+        elif row.state in {PayoutState.APPROVED, PayoutState.SUBMITTING, PayoutState.IN_DOUBT} and running:
+            state = NewsState.WAITING  # the run itself will hear the answer, or look it up
+        else:
+            self.follow(row, found.payout_id)
+            state = NewsState.DONE
+        with self.units.work(worker_actor(self.org_id)) as work:
+            news.mark(work, found.ids, state)
+        return state
+
+    def follow(self, row: Unsettled, payout_id: str = "") -> None:
+        """Read one payout anew and move it on."""
+        provider = self.provider(row.connection_id)
+        if not row.provider_id:
+            self._find(row, provider)
+            return
+        try:
+            told = provider.get(row.account, payout_id or row.provider_id)
+        except NotFound:
+            LOG.warning("payout %s is not known to its provider", row.id)
+            return
+        with self.units.work(worker_actor(self.org_id)) as work:
+            move_on(work, row, told)
+
+    def _find(self, row: Unsettled, provider: PayoutProvider) -> None:
+        found = look_up.ask(provider, row, self.units.ports.clock.now(), self.units.ports.settings)
+        with self.units.work(worker_actor(self.org_id)) as work:
+            _, state = look_up.conclude(work, row, found, provider)
+            if state is not row.state:
+                outcome.settle(work, row.execution_id)
+
+    @staticmethod
+    def _is_over(reading: Reading, row: Unsettled) -> bool:
+        return operations.execution(reading, row.execution_id).state in operations.OVER
+
+
+def move_on(work: Work, row: Unsettled, told: ProviderPayout) -> PayoutState:
+    """Apply what the provider says of a payout, and what follows from it: the batch's words, notices, the statement."""
+    state = service.follow(work, row, told)
+    mine = payout.c.org_id == work.org_id, payout.c.id == row.id
+    work.execute(update(payout).where(*mine).values(followed_at=work.now))
+    if state is row.state:
+        return state
+    outcome.settle(work, row.execution_id)
+    settlement.ask_to_reconcile(work)
+    if state is PayoutState.FAILED:
+        tell_of_return(work, row, told)
+    return state
+
+
+def tell_of_return(work: Work, row: Unsettled, told: ProviderPayout) -> None:
+    """Preparer and approvers learn that the bank gave a payout back, days after they thought it done."""
+    seen = operations.execution(work, row.execution_id)
+    asked = approvals.of_subject(work, "execution", seen.id)
+    people = [seen.requested_by, *(said.person_id for request in asked for said in request.decisions)]
+    amount = Money(row.amount_minor, row.currency)
+    notifications.notify(
+        work,
+        people,
+        "payout.returned",
+        once=f"returned:{row.id}",
+        title=f"{amount} of {seen.number} came back",
+        body=told.failure_message or "The bank returned it.",
+        page="executions",
+        query={"execution": seen.number},
+    )
+
+
+def follow_news(units: Units, claim: Claim) -> None:
+    """An organisation's inbox. News of a payout whose call has no answer yet waits and is looked at again."""
+    follower = Follower(units, claim.org_id)
+    waiting = 0
+    with units.read(worker_actor(claim.org_id)) as reading:
+        inbox = news.open_news(reading)
+    for found in inbox:
+        waiting += _tried(lambda found=found: follower.look_into(found) is NewsState.WAITING)  # type: ignore[misc]
+    with units.work(worker_actor(claim.org_id)) as work:
+        if waiting or len(news.open_news(work, limit=1)) > 0:
+            news.ask_to_follow(work, delay_s=WAIT_S if waiting else 0)
+
+
+def follow_all(units: Units, claim: Claim) -> None:
+    """Every organisation's inbox that nobody was asked to look into: a net under ``take_news``."""
+    del claim
+    with units.read(worker_actor("")) as reading:
+        org_ids = reference.all_ids(reading)
+    for org_id in org_ids:
+        with units.work(worker_actor(org_id)) as work:
+            if news.open_news(work, limit=1):
+                news.ask_to_follow(work)
+
+
+def refresh(units: Units, claim: Claim) -> None:
+    """Every organisation's payouts that may still change and have not been looked at for a while."""
+    del claim
+    with units.read(worker_actor("")) as reading:
+        org_ids = reference.all_ids(reading)
+    for org_id in org_ids:
+        follower = Follower(units, org_id)
+        for row in due(units, org_id):
+            _tried(lambda row=row, follower=follower: follower.follow(row) is None)  # type: ignore[misc]
+
+
+def due(units: Units, org_id: str) -> Iterable[Unsettled]:
+    """Payouts in flight past the refresh time, and paid ones a bank could still return, a day after the last look."""
+    with units.read(worker_actor(org_id)) as reading:
+        before = reading.now - timedelta(seconds=reading.ports.settings.payout_refresh_s)
+        looked = payout.c.followed_at
+        in_flight = and_(payout.c.state.in_(sorted(IN_FLIGHT)), or_(looked.is_(None), looked < before))
+        day_old = or_(looked.is_(None), looked < reading.now - PAID_REFRESH)
+        paid = and_(payout.c.state == PayoutState.PAID, payout.c.paid_at > reading.now - RETURNED_WITHIN, day_old)
+        mine = payout.c.org_id == reading.org_id, or_(in_flight, paid)
+        rows = reading.rows(select(payout).where(*mine).order_by(looked, payout.c.id).limit(REFRESH_MOST))
+        return tuple(queries.unsettled(row) for row in rows)
+
+
+def _tried(act: Callable[[], bool]) -> bool:
+    """One payout that cannot be looked at now keeps none of the others waiting."""
+    try:
+        return act()
+    except FinOpsError as error:
+        LOG.warning("a payout could not be followed: %s", error.code)
+        return False

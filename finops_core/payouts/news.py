@@ -1,0 +1,120 @@
+"""The inbox of a provider's news: stored once and answered; the worker reads the payout anew (``following``)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Row, and_, or_, select, update
+
+from finops_core.kernel.ids import new_id
+from finops_core.kernel.permissions import Permission
+from finops_core.kernel.provider import ProviderEvent
+from finops_core.payouts import queries, rules
+from finops_core.payouts.models import payout, provider_news
+from finops_core.payouts.queries import Unsettled
+from finops_core.platform import queue
+from finops_core.platform.inserts import insert_unless_there
+from finops_core.platform.work import Reading, Work
+
+FOLLOW_JOB = "payouts.follow"
+
+
+class NewsState(StrEnum):
+    """What became of a piece of news. STRANGER: about a payout that is not ours. OTHER: not about a payout."""
+
+    NEW = "new"
+    WAITING = "waiting"
+    DONE = "done"
+    STRANGER = "stranger"
+    OTHER = "other"
+
+
+OPEN = (NewsState.NEW, NewsState.WAITING)
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """Everything the inbox holds of one payout that nobody has looked into yet."""
+
+    ids: tuple[str, ...]
+    connection_id: str
+    account: str
+    payout_id: str
+    item: str
+
+
+def take_news(work: Work, connection_id: str, event: ProviderEvent, body: bytes) -> bool:
+    """Keep an event whose signature was checked; False when it came before. Needs NEWS_TAKE.
+
+    Whatever it says, the worker is asked to look; so an event that is late, twice or out of order does no harm.
+    """
+    work.require(Permission.NEWS_TAKE)
+    news_id = new_id("news")
+    about_payout = bool(event.payout_id)
+    kept = insert_unless_there(
+        work,
+        provider_news,
+        {
+            "org_id": work.org_id,
+            "id": news_id,
+            "connection_id": connection_id,
+            "event_id": event.id,
+            "kind": event.kind,
+            "account": event.account,
+            "payout_id": event.payout_id,
+            "item": event.metadata.get(rules.META_ITEM, ""),
+            "state": (NewsState.NEW if about_payout else NewsState.OTHER).value,
+            "told_at": event.created_at,
+            "received_at": work.now,
+            "done_at": None if about_payout else work.now,
+            "body": work.ports.vault.seal(body, f"provider_news|body|{news_id}"),
+        },
+    )
+    if kept and about_payout:
+        ask_to_follow(work)
+    return kept
+
+
+def ask_to_follow(work: Work, delay_s: float = 0) -> None:
+    """Have the worker look through the inbox, once more if it is at it already."""
+    queue.enqueue(work, FOLLOW_JOB, {}, key=f"{FOLLOW_JOB}:{work.org_id}", again=True, delay_s=delay_s)
+
+
+def open_news(reading: Reading, limit: int = 1_000) -> tuple[News, ...]:
+    """What nobody has looked into yet, by payout, oldest first."""
+    table = provider_news
+    mine = table.c.org_id == reading.org_id, table.c.state.in_(OPEN)
+    columns = (table.c.id, table.c.connection_id, table.c.account, table.c.payout_id, table.c.item)
+    rows = reading.rows(select(*columns).where(*mine).order_by(table.c.received_at, table.c.id).limit(limit))
+    found: dict[tuple[str, str], list[Row[Any]]] = {}
+    for row in rows:
+        found.setdefault((row.connection_id, row.payout_id), []).append(row)
+    return tuple(
+        News(tuple(row.id for row in group), *key[:1], group[0].account, key[1], _item(group))
+        for key, group in found.items()
+    )
+
+
+def row_of(reading: Reading, news: News) -> Unsettled | None:
+    """Our payout that news is about: by the provider's id, else by what the payout carries; None for a stranger."""
+    by_id = payout.c.provider_id == news.payout_id
+    mine = payout.c.org_id == reading.org_id, payout.c.connection_id == news.connection_id
+    item, _, number = news.item.rpartition(":")
+    carried = and_(payout.c.execution_id == item, payout.c.row_no == (int(number) if number.isdecimal() else -1))
+    nameless = and_(payout.c.provider_id == "", carried)
+    order = (payout.c.provider_id == "", payout.c.attempt.desc())
+    row = reading.first(select(payout).where(*mine, or_(by_id, nameless)).order_by(*order).limit(1))
+    return None if row is None else queries.unsettled(row)
+
+
+def mark(work: Work, ids: Sequence[str], state: NewsState) -> None:
+    """Say what became of some news."""
+    table = provider_news
+    done_at = None if state in OPEN else work.now
+    mine = table.c.org_id == work.org_id, table.c.id.in_(ids)
+    work.execute(update(table).where(*mine).values(state=state.value, done_at=done_at))
+
+
+def _item(group: Sequence[Row[Any]]) -> str:
+    return next((str(row.item) for row in group if row.item), "")

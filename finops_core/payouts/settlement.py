@@ -1,0 +1,107 @@
+"""Holding each payout against the provider's own statement: what paid it, and what gave it back."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, and_, func, or_, select, update
+
+from finops_core import connections, reference
+from finops_core.kernel.actor import worker_actor
+from finops_core.kernel.errors import FinOpsError
+from finops_core.kernel.provider import Movement
+from finops_core.payouts.models import payout
+from finops_core.payouts.rules import PayoutState
+from finops_core.platform import queue
+from finops_core.platform.ports import PayoutProvider
+from finops_core.platform.queue import Claim
+from finops_core.platform.work import Reading, Units, Work
+
+LOG = logging.getLogger("tieout.payouts")
+RECONCILE_JOB = "payouts.reconcile"
+GIVEN_BACK = (PayoutState.FAILED, PayoutState.CANCELED)
+MARGIN = timedelta(hours=1)
+# Older ones than this are a person's matter: their difference stands in the batch's report.
+LOOK_BACK = timedelta(days=90)
+
+
+def ask_to_reconcile(work: Work) -> None:
+    """Have the worker fetch the provider's statement soon."""
+    queue.enqueue(work, RECONCILE_JOB, {}, key=RECONCILE_JOB, again=True)
+
+
+def reconcile(units: Units, claim: Claim) -> None:
+    """Every organisation's payouts that the provider's statement has not confirmed yet."""
+    del claim
+    with units.read(worker_actor("")) as reading:
+        org_ids = reference.all_ids(reading)
+    for org_id in org_ids:
+        with units.read(worker_actor(org_id)) as reading:
+            accounts = _open_accounts(reading)
+        for connection_id, account, since in accounts:
+            try:
+                _reconcile(units, org_id, connection_id, account, since)
+            except FinOpsError as error:
+                LOG.warning("the statement of %s could not be read: %s", connection_id, error.code)
+
+
+def confirm(work: Work, connection_id: str, account: str, movements: Sequence[Movement]) -> int:
+    """Note what a statement shows of an account's open payouts; gives how many it confirmed."""
+    by_payout: dict[str, list[Movement]] = {}
+    for movement in movements:
+        by_payout.setdefault(movement.payout_id, []).append(movement)
+    confirmed = 0
+    for row in work.rows(select(payout).where(*_open(work, connection_id), payout.c.account == account)):
+        changes = _shown(row, by_payout.get(row.provider_id, ()))
+        if changes:
+            mine = payout.c.org_id == work.org_id, payout.c.id == row.id
+            work.execute(update(payout).where(*mine).values(**changes, reconciled_at=work.now))
+            confirmed += 1
+    return confirmed
+
+
+def _reconcile(units: Units, org_id: str, connection_id: str, account: str, since: datetime) -> None:
+    with units.read(worker_actor(org_id)) as reading:
+        credentials = connections.credentials(reading, connection_id)
+    provider: PayoutProvider = units.ports.provider(credentials)
+    if not provider.capabilities().tells_status:
+        return
+    movements = provider.statement(account, since - MARGIN)
+    with units.work(worker_actor(org_id)) as work:
+        confirm(work, connection_id, account, movements)
+
+
+def _shown(row: Row[Any], movements: Sequence[Movement]) -> Mapping[str, Any]:
+    """What is new for a row: fee and net of the movement out, the sum of what came back."""
+    out = [movement for movement in movements if movement.amount_minor < 0]
+    back = [movement for movement in movements if movement.amount_minor > 0]
+    shown: dict[str, Any] = {}
+    if out and row.net_minor is None:
+        shown |= {
+            "movement_id": out[0].id,
+            "fee_minor": sum(movement.fee_minor for movement in out),
+            "net_minor": sum(movement.net_minor for movement in out),
+        }
+    if back and row.returned_minor is None:
+        shown |= {"return_id": back[0].id, "returned_minor": sum(movement.net_minor for movement in back)}
+    return shown
+
+
+def _open_accounts(reading: Reading) -> tuple[tuple[str, str, datetime], ...]:
+    """Connection, account and the oldest sending among what is not confirmed."""
+    oldest = func.min(payout.c.first_sent_at).label("oldest")
+    recent = payout.c.first_sent_at > reading.now - LOOK_BACK
+    found = reading.rows(
+        select(payout.c.connection_id, payout.c.account, oldest)
+        .where(*_open(reading), recent)
+        .group_by(payout.c.connection_id, payout.c.account)
+    )
+    return tuple((row.connection_id, row.account, row.oldest) for row in found)
+
+
+def _open(reading: Reading, connection_id: str = "") -> tuple[Any, ...]:
+    missing_back = and_(payout.c.state.in_(GIVEN_BACK), payout.c.returned_minor.is_(None))
+    not_shown = or_(payout.c.net_minor.is_(None), missing_back)
+    of_connection = (payout.c.connection_id == connection_id,) if connection_id else ()
+    return payout.c.org_id == reading.org_id, payout.c.provider_id != "", not_shown, *of_connection
