@@ -84,6 +84,10 @@ class World:
         with self.desk.read(worker_actor(self.orgs[org])) as reading:
             return operations.execution(reading, execution_id)
 
+    def look_up(self) -> None:
+        """The look-up job's round."""
+        JOBS["payouts.look_up"].run(self.desk, None)
+
     def work_off(self, limit: int = 50) -> int:
         """Carry out every job that is due, in this process; gives how many."""
         for count in range(limit):

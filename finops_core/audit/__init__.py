@@ -10,6 +10,7 @@ from finops_core.audit.queries import (
     facets,
     proof_rows,
     records,
+    steps,
     trail,
 )
 from finops_core.audit.sealing import seal
@@ -31,6 +32,7 @@ __all__ = [
     "record",
     "records",
     "seal",
+    "steps",
     "trail",
     "verify",
 ]

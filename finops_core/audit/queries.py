@@ -130,6 +130,18 @@ def every_match(reading: Reading, wanted: AuditFilter) -> Iterator[AuditView]:
         chunk = reading.rows(found.where(after))
 
 
+def steps(reading: Reading, area: str, since: datetime) -> Mapping[str, tuple[Mapping[str, Any], ...]]:
+    """By object: the details of every record of an area (``payout.``) since then, in order. Needs ``WORKER_ACT``.
+
+    For standing checks that hold an area's rows against what the log says of them.
+    """
+    reading.require(Permission.WORKER_ACT)
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for record in every_match(reading, AuditFilter(verb=area, since=since)):
+        found.setdefault(record.object, []).append(record.detail)
+    return {object_: tuple(details) for object_, details in found.items()}
+
+
 def proof_rows(reading: Reading) -> Iterator[ProofRow]:
     """The whole log by position: own records in full, of the others the leaf hash. Needs ``AUDIT_EXPORT``."""
     reading.require(Permission.AUDIT_EXPORT)

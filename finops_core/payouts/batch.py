@@ -5,9 +5,9 @@ or a currency stands in its row. It never holds a transaction during a call.
 """
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from finops_core.kernel.clock import Clock
 from finops_core.kernel.errors import FinOpsError
 from finops_core.kernel.operation import LogLevel, RunContext
 from finops_core.kernel.provider import Answer, Created, OurFault, Rejected, RetryLater, Scope, Unknown
@@ -40,7 +40,6 @@ class Batch:
 
     context: RunContext
     provider: PayoutProvider
-    sleep: Callable[[float], None] = time.sleep
     halted: str = ""
     stopped: dict[tuple[str, str], str] = field(default_factory=dict)
     provider_s: float = 0.0
@@ -49,7 +48,8 @@ class Batch:
     def __post_init__(self) -> None:
         settings = self.context.ports.settings
         rate = min(settings.payout_rate_per_s, self.provider.capabilities().rate_per_s)
-        self._pacing = Pacing(rate, settings.payout_burst)
+        self._clock: Clock = self.context.ports.clock
+        self._pacing = Pacing(rate, settings.payout_burst, self._clock)
 
     def settle(self, rows: tuple[Unsettled, ...]) -> None:
         """Bring every row as far as it can come now."""
@@ -112,7 +112,7 @@ class Batch:
         for turn in range(PATIENCE):
             state, answer = self._submit(row)
             if state is _S.IN_DOUBT:
-                self.sleep(PAUSE_S)
+                self._clock.sleep(PAUSE_S)
                 return self._resolve(replace(row, state=state))
             if not isinstance(answer, RetryLater):
                 return state
@@ -199,7 +199,7 @@ class Batch:
     def _wait(self, seconds: float) -> None:
         """Sleep, in slices, and no longer once somebody asked to stop."""
         while seconds > 0 and not self.context.stop_requested():
-            self.sleep(min(seconds, SLICE_S))
+            self._clock.sleep(min(seconds, SLICE_S))
             seconds -= SLICE_S
 
 

@@ -27,7 +27,7 @@ TOO_LATE = "Nobody can say any more whether it was sent; look at the provider."
 
 def ask(provider: PayoutProvider, row: Unsettled, now: datetime, settings: Settings) -> list[ProviderPayout]:
     """Every payout at the provider that carries this row's item and attempt. Raises what the provider's reads raise."""
-    since = rules.search_from(row.first_sent_at or now, now, settings.payout_lookup_margin_s)
+    since = rules.search_from(row.asked_at, row.first_sent_at or now, now, settings.payout_lookup_margin_s)
     wanted = {rules.META_ITEM: row.item, rules.META_ATTEMPT: str(row.attempt)}
     return provider.find(row.account, wanted, since)
 

@@ -18,6 +18,7 @@ class PayoutRow(OrgRow, table=True):
         row_no: its place in the plan, the same in every attempt: execution and row are its identity.
         bank_fingerprint: the provider's own for the bank account behind ``destination``, "" when it tells none.
         request_body: sealed; what is sent, byte for byte. ``body_hash`` is its SHA-256.
+        asked_at: when its approval was asked for; nothing of it can have been sent earlier, whatever clocks did since.
         stops: how much of the batch its answer stopped ("", row, currency or batch), so that a resumed run knows.
         error_code, error_message: why it is not on its way; of a bank that returned it, the bank's reason.
         fee_minor, net_minor: of the movement that paid it, once the provider's statement shows it; ``returned_minor``
@@ -83,6 +84,7 @@ class PayoutRow(OrgRow, table=True):
     net_minor: int | None = minor(nullable=True)
     returned_minor: int | None = minor(nullable=True)
     cancel_asked_at: Any = instant(nullable=True)
+    asked_at: Any = instant()
     first_sent_at: Any = instant(nullable=True)
     paid_at: Any = instant(nullable=True)
     ended_at: Any = instant(nullable=True)

@@ -1,8 +1,8 @@
 """How fast payouts are sent: a token bucket per account, slowed down when the provider asks for it (decision 15)."""
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
+
+from finops_core.kernel.clock import Clock
 
 SLOWEST_PER_S = 0.2
 RECOVERY = 1.05
@@ -18,13 +18,13 @@ class Bucket:
 
     most_per_s: float
     burst: int
-    clock: Callable[[], float] = time.monotonic
+    clock: Clock
     rate_per_s: float = field(init=False)
 
     def __post_init__(self) -> None:
         self.rate_per_s = self.most_per_s
         self._tokens = float(self.burst)
-        self._filled_at = self.clock()
+        self._filled_at = self.clock.monotonic()
 
     def due_in_s(self) -> float:
         """Seconds until the next payout may go; 0 when it may go now. Does not take the token."""
@@ -47,7 +47,7 @@ class Bucket:
         self.rate_per_s = min(self.rate_per_s * RECOVERY, self.most_per_s)
 
     def _fill(self) -> None:
-        now = self.clock()
+        now = self.clock.monotonic()
         self._tokens = min(float(self.burst), self._tokens + (now - self._filled_at) * self.rate_per_s)
         self._filled_at = now
 
@@ -58,7 +58,7 @@ class Pacing:
 
     most_per_s: float
     burst: int
-    clock: Callable[[], float] = time.monotonic
+    clock: Clock
     buckets: dict[str, Bucket] = field(default_factory=dict)
 
     def of(self, account: str) -> Bucket:

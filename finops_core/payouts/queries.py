@@ -99,6 +99,7 @@ class Unsettled:
     stops: str
     provider_id: str
     error_code: str
+    asked_at: datetime
     first_sent_at: datetime | None
 
     @property
@@ -274,7 +275,7 @@ def _view(reading: Reading, row: Row[Any]) -> PayoutView:
 def unsettled(row: Row[Any]) -> Unsettled:
     """A row of the table as the batch needs it."""
     same = ("id", "execution_id", "row_no", "attempt", "connection_id", "account", "currency", "amount_minor")
-    more = ("row_hash", "key", "body_hash", "stops", "provider_id", "error_code", "first_sent_at")
+    more = ("row_hash", "key", "body_hash", "stops", "provider_id", "error_code", "asked_at", "first_sent_at")
     return Unsettled(
         **{name: getattr(row, name) for name in (*same, *more)},
         sealed_body=row.request_body,

@@ -182,9 +182,16 @@ def judge(
     return LookUp.RESEND if -SKEW_MAX <= age < timedelta(seconds=lifetime_s) else LookUp.REVIEW
 
 
-def search_from(sent_at: datetime, now: datetime, margin_s: int) -> datetime:
-    """Since when the provider's list is searched: early enough even if the clock was wrong at the time of sending."""
-    return min(sent_at, now) - timedelta(seconds=margin_s)
+def search_from(asked_at: datetime, sent_at: datetime, now: datetime, margin_s: int) -> datetime:
+    """Since when the provider's list is searched for a payout.
+
+    From before its approval was asked for, not only from its sending: should this machine's clock have been ahead when
+    it was sent, the payout is older than its own time of sending. When the clock was set back since, no stored time
+    can be trusted, and the search goes back a month.
+    """
+    if max(asked_at, sent_at) > now + SKEW_MAX:
+        return now - timedelta(days=31)
+    return min(asked_at, sent_at) - timedelta(seconds=margin_s)
 
 
 def clocks_agree(ours: datetime, theirs: datetime | None) -> bool:

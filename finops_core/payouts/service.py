@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import insert, select, update
 
-from finops_core import audit
+from finops_core import audit, operations
 from finops_core.kernel.errors import Conflict
 from finops_core.kernel.ids import new_id
 from finops_core.kernel.operation import Plan, PlanRow
@@ -64,8 +64,9 @@ def prepare(
     paying = [row for row in plan.rows if row.amount_minor > 0]
     if there or not paying:
         return there
+    asked_at = operations.execution(work, execution_id).submitted_at or work.now
     made = [_made(work, execution_id, attempt, plan, row, provider, order_of) for row in paying]
-    work.execute(insert(payout), made)
+    work.execute(insert(payout), [{**row, "asked_at": asked_at} for row in made])
     detail = {"attempt": attempt, "payouts": len(made), "key": plan.key_fingerprint, "mode": plan.mode}
     audit.record(work, "payouts.prepared", f"execution:{execution_id}", detail=detail)
     return queries.batch(work, execution_id, attempt)

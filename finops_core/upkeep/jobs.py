@@ -9,6 +9,7 @@ from finops_core import approvals, files, reference, security
 from finops_core.kernel.actor import worker_actor
 from finops_core.platform.queue import Claim, job
 from finops_core.platform.work import Units
+from finops_core.upkeep import checking
 
 JOBS_KEPT = timedelta(days=7)
 
@@ -27,6 +28,7 @@ def clean_up(units: Units, claim: Claim) -> None:
     for org_id in _organisations(units):
         with units.work(worker_actor(org_id)) as work:
             files.expire(work, work.ports.settings.files_kept_days)
+            checking.tidy(work)
     with units.work(worker_actor("")) as work:
         work.execute(delete(job).where(job.c.ended_at < work.now - JOBS_KEPT))
         security.tidy(work)

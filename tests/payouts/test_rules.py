@@ -157,7 +157,12 @@ def test_a_clock_that_was_set_back_tells_nothing_of_a_keys_age():
         [], amount_minor=500, currency="USD", sent_at=NOW + timedelta(days=3), now=NOW, lifetime_s=23 * 3600
     )
     assert judged is LookUp.REVIEW
-    assert rules.search_from(NOW + timedelta(days=3), NOW, 3600) == NOW - timedelta(hours=1)
+    assert rules.search_from(NOW, NOW + timedelta(days=3), NOW, 3600) == NOW - timedelta(days=31)
+
+
+def test_a_payout_is_searched_for_from_before_anybody_was_asked():
+    asked, sent = NOW - timedelta(hours=30), NOW - timedelta(hours=2)
+    assert rules.search_from(asked, sent, NOW, 3600) == asked - timedelta(hours=1)
 
 
 @given(

@@ -541,6 +541,7 @@ def upgrade() -> None:
     sa.Column('net_minor', sa.BigInteger(), nullable=True),
     sa.Column('returned_minor', sa.BigInteger(), nullable=True),
     sa.Column('cancel_asked_at', finops_core.platform.tables.UtcInstant(timezone=True), nullable=True),
+    sa.Column('asked_at', finops_core.platform.tables.UtcInstant(timezone=True), nullable=False),
     sa.Column('first_sent_at', finops_core.platform.tables.UtcInstant(timezone=True), nullable=True),
     sa.Column('paid_at', finops_core.platform.tables.UtcInstant(timezone=True), nullable=True),
     sa.Column('ended_at', finops_core.platform.tables.UtcInstant(timezone=True), nullable=True),
