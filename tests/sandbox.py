@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,15 +16,18 @@ import requests
 from jsonschema import Draft202012Validator
 
 from finops_core.adapters.stripe_sandbox.accounts import Bank, NewAccount
+from finops_core.adapters.stripe_sandbox.endpoints import NewEndpoint
 from finops_core.adapters.stripe_sandbox.faults import Fault
 from finops_core.adapters.stripe_sandbox.seeding import Funding
 from finops_core.adapters.stripe_sandbox.server import SandboxServer, create_app, listen
 from finops_core.adapters.stripe_sandbox.store import Store
+from finops_core.adapters.stripe_sandbox.webhook_faults import WebhookFault
 from finops_core.platform.ports import ProviderCredentials
 
 KEY = "sk_test_sandboxOne0001"
 ACCOUNT = "acct_sbx_one"
 DATA = Path(__file__).parent / "adapters" / "data" / "stripe"
+SECRET = "whsec_sandboxOne0001"
 ALIVE_S = 20.0
 
 
@@ -34,7 +38,7 @@ class SandboxControl:
     url: str
 
     def post(self, name: str, body: object) -> dict[str, Any]:
-        answer = requests.post(f"{self.url}/_sandbox/{name}", json=body, timeout=10)
+        answer = requests.post(f"{self.url}/_sandbox/{name}", json=body, timeout=60)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
@@ -69,6 +73,39 @@ class SandboxControl:
     def advance(self, seconds: float) -> None:
         self.post("clock", {"advance_s": seconds})
 
+    def now(self) -> datetime:
+        """What the sandbox's clock shows."""
+        return datetime.fromisoformat(self.state()["now"])
+
+    def transition(self, payout: str, *to: str, account: str = ACCOUNT, code: str = "", message: str = "") -> None:
+        """Move a payout through these states by hand; code and message are a failure's."""
+        for state in to:
+            known = {"failure_code": code, "failure_message": message} if state == "failed" else {}
+            self.post("transition", {"account": account, "payout": payout, "to": state, **known})
+
+    def settings(self, **changes: Any) -> dict[str, Any]:
+        """Change how the sandbox behaves by itself (``Conduct``); with ``account``, for that account alone."""
+        return self.post("settings", changes)
+
+    def endpoint(self, url: str, secret: str = SECRET, account: str = ACCOUNT, **more: Any) -> str:
+        """Register a webhook endpoint whose secret is known; its id."""
+        return str(self.post("endpoint", asdict(NewEndpoint(account, url, secret, **more)))["endpoint"])
+
+    def webhook_fault(self, *faults: WebhookFault) -> None:
+        self.post("webhook_faults", [asdict(fault) for fault in faults])
+
+    def deliver(self, event: str = "") -> list[dict[str, Any]]:
+        """Send what is due, or one event again, and wait for it; the deliveries that were tried."""
+        return self.post("deliver", {"event": event} if event else {})["deliveries"]
+
+    def deliveries(self) -> list[dict[str, Any]]:
+        """Every delivery with its state, oldest first."""
+        return requests.get(f"{self.url}/_sandbox/deliveries?limit=10000", timeout=10).json()["deliveries"]
+
+    def settled(self) -> bool:
+        """Whether nothing is waiting to be sent."""
+        return all(delivery["state"] != "waiting" for delivery in self.deliveries())
+
 
 def usual_account(**changes: Any) -> NewAccount:
     values: dict[str, Any] = {
@@ -89,6 +126,7 @@ class RunningSandbox:
     _stop: Callable[[], None]
     process: subprocess.Popen[str] | None = None
     witness: "Witness | None" = None
+    database: Path = Path()
 
     def credentials(self, key: str = KEY, account: str = "") -> ProviderCredentials:
         return ProviderCredentials("stripe", key, self.url, account)
@@ -109,7 +147,8 @@ class RunningSandbox:
 
 def start_sandbox(folder: Path, port: int = 0) -> RunningSandbox:
     """A sandbox in a thread of this process; its database is ``stripe-sandbox.sqlite`` in the folder."""
-    store = Store(folder / "stripe-sandbox.sqlite")
+    database = folder / "stripe-sandbox.sqlite"
+    store = Store(database)
     witness = Witness(create_app(store))
     listener = listen(port)
     server = SandboxServer(store, app=witness)
@@ -126,17 +165,20 @@ def start_sandbox(folder: Path, port: int = 0) -> RunningSandbox:
         listener.close()
         witness.judge()
 
-    return RunningSandbox(url, SandboxControl(url), stop, witness=witness)
+    return RunningSandbox(url, SandboxControl(url), stop, witness=witness, database=database)
 
 
-def start_sandbox_process(folder: Path, port: int = 0, parent_pid: int | None = None) -> RunningSandbox:
+def start_sandbox_process(
+    folder: Path, port: int = 0, parent_pid: int | None = None, *, moves_by_itself: bool = False
+) -> RunningSandbox:
     """A sandbox as a process of its own, for tests that kill it; the same database as the one in a thread."""
     program = (
         "import sys; from pathlib import Path; from finops_core.adapters.stripe_sandbox.server import serve; "
-        "serve(int(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]) or None)"
+        "serve(int(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]) or None, moves_by_itself=sys.argv[4] == 'yes')"
     )
+    database, moves = str(folder / "stripe-sandbox.sqlite"), "yes" if moves_by_itself else "no"
     process = subprocess.Popen(
-        [sys.executable, "-c", program, str(port), str(folder / "stripe-sandbox.sqlite"), str(parent_pid or 0)],
+        [sys.executable, "-c", program, str(port), database, str(parent_pid or 0), moves],
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -195,6 +237,9 @@ class Witness:
 
 def faults_of(document: Mapping[str, Any]) -> list[str]:
     """What in an object of Stripe's is not as its published types have it; unknown fields count."""
+    if document.get("deleted") is True:
+        # What Stripe answers to DELETE, for every kind of object.
+        return [] if set(document) == {"id", "object", "deleted"} else [f"deleted: {sorted(document)}"]
     kind = str(document.get("object", "error_response"))
     wrong = [f"{kind}: {error.json_path}: {error.message[:200]}" for error in _validator(kind).iter_errors(document)]
     nested = list(document["data"]) if kind == "list" else []

@@ -8,6 +8,7 @@ executed"; everything else leaves it open, and what is open is looked up before 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from email.utils import parsedate_to_datetime
 from urllib.parse import parse_qsl
 
 from finops_core.adapters.stripe_currencies import balance_from_api, from_api, is_supported
@@ -17,9 +18,14 @@ from finops_core.kernel.provider import (
     Answer,
     Balance,
     BankAccount,
+    CancelAnswer,
+    Canceled,
     Created,
     Mode,
+    Movement,
+    NotCanceled,
     OurFault,
+    PayoutStatus,
     ProviderPayout,
     Rejected,
     RetryLater,
@@ -103,17 +109,44 @@ def refused(status: int, error: Document, reply: Reply) -> Answer:
     """An answer of failure. ``error`` is Stripe's error object, empty when the answer had none."""
     code, kind = str(error.get("code") or ""), str(error.get("type") or "")
     message = str(error.get("message") or "")[:500]
-    if status == CONFLICT:
-        why = "Stripe is still working on the same request."
-        return RetryLater(_pause(reply, CONFLICT_PAUSE_S), why, reply.request_id, reply.raw)
-    if status == TOO_MANY:
-        locked = code == "lock_timeout"
-        why = "Another request holds the account." if locked else "Stripe asks us to slow down."
-        return RetryLater(_pause(reply, LOCK_PAUSE_S if locked else RATE_PAUSE_S), why, reply.request_id, reply.raw)
+    if status in (CONFLICT, TOO_MANY):
+        return _later(status, code, reply)
     if kind == "idempotency_error":
         return OurFault(message or "Key and request do not belong together.", reply.request_id, reply.raw)
     if status in DEFINITE and kind in KNOWN_TYPES:
         return Rejected(code or kind, message, _scope(status, code), reply.request_id, reply.raw)
+    return Unknown(f"Stripe answered with status {status}.", reply.request_id, reply.raw)
+
+
+def _later(status: int, code: str, reply: Reply) -> RetryLater:
+    if status == CONFLICT:
+        why = "Stripe is still working on the same request."
+        return RetryLater(_pause(reply, CONFLICT_PAUSE_S), why, reply.request_id, reply.raw, executing=True)
+    locked = code == "lock_timeout"
+    why = "Another request holds the account." if locked else "Stripe asks us to slow down."
+    return RetryLater(_pause(reply, LOCK_PAUSE_S if locked else RATE_PAUSE_S), why, reply.request_id, reply.raw)
+
+
+def canceled(document: Document, payout_id: str, mode: Mode, reply: Reply) -> CancelAnswer:
+    """An answer of success to a cancellation: ``Canceled`` when it is that payout and says so, else ``Unknown``."""
+    try:
+        payout = payout_of(document)
+    except (KeyError, TypeError, ValueError, FinOpsError) as error:
+        why = f"The answer cannot be read ({type(error).__name__})."
+        return Unknown(why, reply.request_id, reply.raw)
+    if (payout.id, payout.mode, payout.status) != (payout_id, mode, PayoutStatus.CANCELED):
+        return Unknown("The answer does not say that this payout is canceled.", reply.request_id, reply.raw)
+    return Canceled(payout, reply.request_id, reply.raw)
+
+
+def not_canceled(status: int, error: Document, reply: Reply) -> CancelAnswer:
+    """An answer of failure to a cancellation. ``error`` is Stripe's error object, empty when the answer had none."""
+    answer = refused(status, error, reply)
+    if isinstance(answer, Rejected):
+        return NotCanceled(answer.code, answer.message, reply.request_id, reply.raw)
+    if isinstance(answer, RetryLater):
+        return answer
+    # A key that belongs to another request says nothing about this one.
     return Unknown(f"Stripe answered with status {status}.", reply.request_id, reply.raw)
 
 
@@ -141,7 +174,7 @@ def payout_of(document: Document) -> ProviderPayout:
         raise ValueError("currency")
     return ProviderPayout(
         id=str(document["id"]),
-        status=str(document["status"]),
+        status=PayoutStatus(str(document["status"])),
         amount_minor=from_api(currency, _whole(document["amount"])),
         currency=currency,
         created_at=datetime.fromtimestamp(_whole(document["created"]), UTC),
@@ -151,6 +184,36 @@ def payout_of(document: Document) -> ProviderPayout:
         mode=_mode(document["livemode"]),
         failure_code=str(document.get("failure_code") or ""),
         failure_message=str(document.get("failure_message") or ""),
+        movement_id=_id_of(document.get("balance_transaction")),
+        return_id=_id_of(document.get("failure_balance_transaction")),
+        trace=_trace(document.get("trace_id")),
+    )
+
+
+def _trace(trace: object) -> str:
+    return str(trace.get("value") or "") if isinstance(trace, Mapping) else ""
+
+
+def movements_of(documents: Sequence[Document]) -> list[Movement]:
+    """Balance transactions of payouts in our words; KeyError, TypeError or ValueError when one is not readable.
+
+    One in a currency whose decimals we don't know is left out: no payout of ours can be in it.
+    """
+    return [movement for document in documents if (movement := _movement_of(document)) is not None]
+
+
+def _movement_of(document: Document) -> Movement | None:
+    currency = str(document["currency"]).upper()
+    if not is_supported(currency):
+        return None
+    return Movement(
+        id=str(document["id"]),
+        payout_id=_id_of(document.get("source")),
+        currency=currency,
+        amount_minor=from_api(currency, _whole(document["amount"])),
+        fee_minor=from_api(currency, _whole(document["fee"])),
+        net_minor=from_api(currency, _whole(document["net"])),
+        created_at=datetime.fromtimestamp(_whole(document["created"]), UTC),
     )
 
 
@@ -169,7 +232,9 @@ def balances_of(document: Document) -> tuple[Balance, ...]:
     )
 
 
-def facts_of(balance: Document, account: Document, settings: Document, external: Sequence[Document]) -> AccountFacts:
+def facts_of(
+    balance: Document, account: Document, settings: Document, external: Sequence[Document], told_at: datetime | None
+) -> AccountFacts:
     """What four answers tell of an account; KeyError, TypeError or ValueError when they don't."""
     return AccountFacts(
         account=str(account["id"]),
@@ -179,7 +244,17 @@ def facts_of(balance: Document, account: Document, settings: Document, external:
         bank_accounts=_bank_accounts(external),
         schedule=_schedule(settings),
         country=str(account.get("country") or ""),
+        told_at=told_at,
     )
+
+
+def http_date(text: str) -> datetime | None:
+    """The instant in a Date header (RFC 9110, section 5.6.7), None when there is none or it cannot be read."""
+    try:
+        found = parsedate_to_datetime(text)
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
 
 
 def _schedule(settings: Document) -> str:
@@ -199,6 +274,7 @@ def _bank_accounts(documents: Sequence[Document]) -> tuple[BankAccount, ...]:
             currency=str(bank["currency"]).upper(),
             country=str(bank["country"]),
             is_default=bank.get("default_for_currency") is True,
+            fingerprint=str(bank.get("fingerprint") or ""),
         )
         for bank in documents
         if bank.get("object") == "bank_account"

@@ -1,34 +1,31 @@
 """Paying out a Stripe balance by Stripe's own SDK. Retries, look-ups and records are the caller's, never made here.
 
-Units and steps are in ``stripe_currencies``, the meaning of answers in ``stripe_answers``, the wire in
-``stripe_wire``. This is the only module that builds Stripe requests.
-
-Answers are read as plain JSON (the SDK's ``raw_request``), not as the SDK's typed objects: in 16.1.0 those break on a
-map that is null, as ``minimum_balance_by_currency`` is in Stripe's own example of the balance settings.
+Units and steps are in ``stripe_currencies``, the meaning of answers in ``stripe_answers``, how they are asked for in
+``stripe_calls``, the wire in ``stripe_wire``. This is the only module that builds Stripe requests about money.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
-from typing import ParamSpec, TypeVar
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
-import stripe
-
-from finops_core.adapters import stripe_answers, stripe_currencies
-from finops_core.adapters.stripe_answers import Document, Reply
-from finops_core.adapters.stripe_wire import Exchange, RecordingClient, is_loopback
-from finops_core.kernel.errors import FinOpsError, Invalid, NotAllowed, NotFound, Unavailable
+from finops_core.adapters import stripe_answers, stripe_currencies, stripe_rights
+from finops_core.adapters.stripe_answers import Document
+from finops_core.adapters.stripe_calls import PAGE_SIZE, StripeCalls, items, not_found, readable
+from finops_core.kernel.errors import Invalid, NotAllowed, NotFound
 from finops_core.kernel.provider import (
     AccountFacts,
     Answer,
+    CancelAnswer,
     Capabilities,
     CurrencyRule,
-    Mode,
+    Movement,
+    NotCanceled,
     OurFault,
     PayoutOrder,
     ProviderPayout,
     Rejected,
+    Right,
     Scope,
     Unknown,
 )
@@ -36,14 +33,13 @@ from finops_core.platform.ports import ProviderCredentials
 
 # Stripe may forget a key after 24 hours and would then pay again; one hour is kept as a margin.
 KEY_LIFETIME_S = 23 * 3600
+# Fifteen creations a second are refused by Stripe at the latest; a third of it leaves room for the company's others.
+RATE_PER_S = 5.0
 DESCRIPTOR_MAX = 22
-PAGE_SIZE = 100
-PAGES_MAX = 1_000
-_KEY = re.compile(r"(?:sk|rk)_(test|live)_[A-Za-z0-9_]{1,240}", re.ASCII)
+# The types of balance transactions that belong to a payout, from the SDK's own list (16.1.0). A reversal is a payout
+# of its own, so it has no type; holds of a minimum balance belong to no payout.
+MOVEMENT_TYPES = ("payout", "payout_failure", "payout_cancel")
 _PAYOUT_ID = re.compile(r"po_[A-Za-z0-9_]{1,200}", re.ASCII)
-_ACCOUNT_ID = re.compile(r"acct_[A-Za-z0-9_]{1,200}", re.ASCII)
-_T = TypeVar("_T")
-_P = ParamSpec("_P")
 
 
 class StripePayouts:
@@ -51,10 +47,12 @@ class StripePayouts:
 
     Args:
         credentials: a secret or restricted key in test or live mode, and the API's address; https, unless loopback.
+            ``account`` is the connected account that the connection acts for, "" for the key's own.
         timeout_s: longest silence while an answer is awaited.
         minimums_minor: the smallest payout by currency, where the account's country asks for more than one unit.
 
-    ``STRIPE_KEY_BAD`` and ``STRIPE_URL_BAD`` when the credentials cannot be right.
+    ``STRIPE_KEY_BAD`` and ``STRIPE_URL_BAD`` when the credentials cannot be right; each call that names an account
+    raises or answers with ``STRIPE_ACCOUNT_BAD`` when that is no account id.
     """
 
     def __init__(
@@ -63,29 +61,21 @@ class StripePayouts:
         timeout_s: float,
         minimums_minor: Mapping[str, int] | None = None,
     ) -> None:
-        self._mode = _mode_of_key(credentials.secret)
-        self._own_account = credentials.account
         self._minimums = dict(minimums_minor or {})
-        base_url = _checked_url(credentials.base_url)
-        self._wire = RecordingClient(base_url, timeout_s)
-        self._client = stripe.StripeClient(
-            credentials.secret,
-            base_addresses={"api": base_url},
-            max_network_retries=0,
-            http_client=self._wire,
-        )
+        self._calls = StripeCalls(credentials, timeout_s)
 
     def __repr__(self) -> str:
-        return f"StripePayouts(mode={self._mode.value!r}, account={self._own_account!r})"
+        return f"StripePayouts(mode={self._calls.mode.value!r}, account={self._calls.own_account!r})"
 
     def capabilities(self) -> Capabilities:
-        """What Stripe can pay out. Cancelling is not part of the port yet."""
+        """What Stripe can pay out, and what it lets be undone."""
         return Capabilities(
             name="stripe",
             key_lifetime_s=KEY_LIFETIME_S,
-            can_cancel=False,
+            can_cancel=True,
             rules={code: self._rule(code) for code in sorted(stripe_currencies.SUPPORTED)},
             descriptor_max=DESCRIPTOR_MAX,
+            rate_per_s=RATE_PER_S,
         )
 
     def _rule(self, currency: str) -> CurrencyRule:
@@ -130,19 +120,34 @@ class StripePayouts:
         except ValueError:
             return OurFault("The stored request cannot be read; nothing was sent.")
         try:
-            options = {**self._options(account), "idempotency_key": key}
+            options = {**self._calls.options(account), "idempotency_key": key}
         except Invalid as error:
             return Rejected("account_invalid", error.message, Scope.ROW)
-        with self._wire.watched(body) as exchange:
-            try:
-                document = self._ask("post", "/v1/payouts", asked.params, options)
-            except stripe.StripeError as error:
-                return _failure(error, exchange)
-            except Exception as error:  # noqa: BLE001 - the request is out: whatever broke, it may have been executed
-                return Unknown(f"The answer broke our reading of it ({type(error).__name__}).", raw=exchange.raw())
-            if exchange.status != stripe_answers.OK:
-                return Unknown(f"Stripe answered with status {exchange.status}.", raw=exchange.raw())
-            return stripe_answers.created(document, asked, self._mode, _reply(exchange))
+        told = self._calls.send("post", "/v1/payouts", asked.params, options, body=body)
+        if told.why:
+            return Unknown(told.why, told.reply.request_id, told.reply.raw)
+        if told.document is not None and told.status == stripe_answers.OK:
+            return stripe_answers.created(told.document, asked, self._calls.mode, told.reply)
+        return stripe_answers.refused(told.status, told.error, told.reply)
+
+    def cancel(self, account: str, payout_id: str, key: str) -> CancelAnswer:
+        """Take a payout back, which Stripe allows while it is pending. Never raises for what is answered.
+
+        ``NotCanceled`` says only that this request cancelled nothing: Stripe refuses a payout that is canceled
+        already in the same words, so its status must be read before anybody says that it goes on.
+        """
+        if not _PAYOUT_ID.fullmatch(payout_id):
+            return NotCanceled("resource_missing", "This is not the id of a payout; nothing was sent.")
+        try:
+            options = {**self._calls.options(account), "idempotency_key": key}
+        except Invalid as error:
+            return NotCanceled("account_invalid", error.message)
+        told = self._calls.send("post", f"/v1/payouts/{payout_id}/cancel", {}, options)
+        if told.why:
+            return Unknown(told.why, told.reply.request_id, told.reply.raw)
+        if told.document is not None and told.status == stripe_answers.OK:
+            return stripe_answers.canceled(told.document, payout_id, self._calls.mode, told.reply)
+        return stripe_answers.not_canceled(told.status, told.error, told.reply)
 
     def find(self, account: str, metadata: Mapping[str, str], since: datetime) -> list[ProviderPayout]:
         """Every payout created since then whose metadata hold all of these pairs, newest first.
@@ -151,141 +156,59 @@ class StripePayouts:
         100,000 payouts rather than half an answer.
         """
         found: list[ProviderPayout] = []
-        params: dict[str, object] = {"created": {"gte": int(since.timestamp())}, "limit": PAGE_SIZE}
-        options = self._options(account)
-        for _ in range(PAGES_MAX):
-            page = self._read("/v1/payouts", options, params)
-            documents = _items(page)
-            found += _readable(_payouts_among, documents, metadata)
-            if page.get("has_more") is not True or not documents:
-                return found
-            params["starting_after"] = str(documents[-1].get("id"))
-        raise Unavailable(
-            "PROVIDER_TOO_MANY",
-            "Stripe lists more payouts since then than can be read at once.",
-            hint="A person must look for this payout in Stripe's dashboard.",
-        )
+        for documents in self._calls.pages("/v1/payouts", self._calls.options(account), _since(since)):
+            found += readable(_payouts_among, documents, metadata)
+        return found
 
     def get(self, account: str, payout_id: str) -> ProviderPayout:
         """One payout as it stands now; ``PROVIDER_NOT_FOUND`` when there is none."""
         if not _PAYOUT_ID.fullmatch(payout_id):
-            raise _not_found(payout_id=payout_id[:100])
-        document = self._read(f"/v1/payouts/{payout_id}", self._options(account))
-        return _readable(stripe_answers.payout_of, document)
+            raise not_found(payout_id=payout_id[:100])
+        document = self._calls.read(f"/v1/payouts/{payout_id}", self._calls.options(account))
+        return readable(stripe_answers.payout_of, document)
+
+    def statement(self, account: str, since: datetime) -> list[Movement]:
+        """Every movement of the balance since then that a payout made, or its failure or cancellation; oldest first.
+
+        ``PROVIDER_TOO_MANY`` after 100,000 movements of a kind rather than half an answer.
+        """
+        options = self._calls.options(account)
+        found: list[Movement] = []
+        for kind in MOVEMENT_TYPES:
+            for documents in self._calls.pages("/v1/balance_transactions", options, {**_since(since), "type": kind}):
+                found += readable(stripe_answers.movements_of, documents)
+        return sorted(found, key=lambda movement: (movement.created_at, movement.id))
+
+    def rights(self) -> Mapping[Right, bool]:
+        """What the key may do with the connection's account, found out without changing anything."""
+        return stripe_rights.of_key(self._calls)
 
     def facts(self, account: str) -> AccountFacts:
-        """Mode, balances, bank accounts and payout schedule of an account ("" for the key's own)."""
-        options = self._options(account)
-        balance = self._read("/v1/balance", options)
-        known = self._read("/v1/account", options)
-        settings = self._read("/v1/balance_settings", options)
-        banks = self._external_accounts(known, options)
-        return _readable(stripe_answers.facts_of, balance, known, settings, banks)
+        """Mode, balances, bank accounts, payout schedule and clock of an account ("" for the connection's own)."""
+        options = self._calls.options(account)
+        with self._calls.wire.watched() as exchange:
+            balance = self._calls.read("/v1/balance", options)
+            known = self._calls.read("/v1/account", options)
+            settings = self._calls.read("/v1/balance_settings", options)
+            banks = self._external_accounts(known, options)
+        told_at = stripe_answers.http_date(exchange.header("date"))
+        return readable(stripe_answers.facts_of, balance, known, settings, banks, told_at)
 
     def _external_accounts(self, known: Document, options: Mapping[str, str]) -> list[Document]:
         # Stripe shows them inside the account only to whoever controls it; others may still list them, or may not
         # see them at all. Without them a payout goes to the currency's default account.
         inside = known.get("external_accounts")
         if isinstance(inside, Mapping) and inside.get("has_more") is False:
-            return _items(inside)
+            return items(inside)
         address = f"/v1/accounts/{quote(str(known.get('id')), safe='')}/external_accounts"
         try:
-            return _items(self._read(address, options, {"limit": PAGE_SIZE}))
+            return items(self._calls.read(address, options, {"limit": PAGE_SIZE}))
         except (Invalid, NotAllowed, NotFound):
             return []
 
-    def _read(self, address: str, options: Mapping[str, str], params: Document | None = None) -> Document:
-        try:
-            return self._ask("get", address, params or {}, options)
-        except stripe.StripeError as error:
-            raise _read_error(error) from error
-        except (TypeError, ValueError, AttributeError) as error:
-            raise _unreadable(error) from error
 
-    def _ask(self, method: str, address: str, params: Document, options: Mapping[str, str]) -> Document:
-        document = self._client.raw_request(method, address, **params, **options).data
-        if not isinstance(document, dict):
-            raise TypeError("not an object")
-        return document
-
-    def _options(self, account: str) -> dict[str, str]:
-        if account in ("", self._own_account):
-            return {}
-        if not _ACCOUNT_ID.fullmatch(account):
-            raise Invalid(
-                "STRIPE_ACCOUNT_BAD",
-                f"{account[:40]!r} is not a Stripe account.",
-                hint="An account id starts with acct_; leave it empty for the connection's own account.",
-            )
-        return {"stripe_account": account}
-
-
-def _failure(error: stripe.StripeError, exchange: Exchange) -> Answer:
-    if error.http_status is None:
-        return Unknown(f"No answer came ({_cause(error)}).", raw=exchange.raw())
-    return stripe_answers.refused(error.http_status, _error_object(error), _reply(exchange))
-
-
-def _error_object(error: stripe.StripeError) -> Document:
-    body = error.json_body
-    inner = body.get("error") if isinstance(body, Mapping) else None
-    return inner if isinstance(inner, Mapping) else {}
-
-
-def _cause(error: BaseException) -> str:
-    return type(error.__cause__ or error).__name__
-
-
-def _reply(exchange: Exchange) -> Reply:
-    return Reply(
-        request_id=exchange.header("request-id"),
-        replayed=exchange.header("idempotent-replayed") == "true",
-        retry_after=exchange.header("retry-after"),
-        raw=exchange.raw(),
-    )
-
-
-def _read_error(error: stripe.StripeError) -> FinOpsError:
-    status = error.http_status
-    context = {"status": status, "request_id": error.request_id, "reason": _cause(error)}
-    if status in (stripe_answers.UNAUTHORIZED, stripe_answers.FORBIDDEN):
-        message = "Stripe does not let this key see that."
-        hint = "An administrator must check the connection's key and its permissions in Stripe."
-        return NotAllowed("PROVIDER_KEY_REFUSED", message, hint=hint, **context)
-    if status == 404:  # noqa: PLR2004 - the usual meaning
-        return _not_found(**context)
-    if status == stripe_answers.BAD_REQUEST:
-        hint = "The log has Stripe's own words; an administrator must look."
-        return Invalid("PROVIDER_REFUSED", "Stripe did not accept the question.", hint=hint, **context)
-    return Unavailable(
-        "PROVIDER_UNAVAILABLE", "Stripe gave no usable answer.", hint="Nothing was changed; try again later.", **context
-    )
-
-
-def _not_found(**context: object) -> NotFound:
-    hint = "Check the id, and that it belongs to this account."
-    return NotFound("PROVIDER_NOT_FOUND", "Stripe does not know that.", hint=hint, **context)
-
-
-def _readable(read: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-    try:
-        return read(*args, **kwargs)
-    except (KeyError, TypeError, ValueError, AttributeError, FinOpsError) as error:
-        raise _unreadable(error) from error
-
-
-def _unreadable(error: Exception) -> Unavailable:
-    return Unavailable(
-        "PROVIDER_ANSWER_BAD",
-        "Stripe's answer could not be read.",
-        hint="Nothing was changed; try again later, and tell an administrator when it stays.",
-        reason=repr(error)[:200],
-    )
-
-
-def _items(page: Document) -> list[Document]:
-    data = page.get("data")
-    return [item for item in data if isinstance(item, Mapping)] if isinstance(data, list) else []
+def _since(since: datetime) -> dict[str, object]:
+    return {"created": {"gte": int(since.timestamp())}}
 
 
 def _payouts_among(documents: list[Document], metadata: Mapping[str, str]) -> list[ProviderPayout]:
@@ -295,25 +218,3 @@ def _payouts_among(documents: list[Document], metadata: Mapping[str, str]) -> li
 def _holds(document: Document, metadata: Mapping[str, str]) -> bool:
     held = document.get("metadata")
     return isinstance(held, Mapping) and all(held.get(name) == value for name, value in metadata.items())
-
-
-def _mode_of_key(secret: str) -> Mode:
-    found = _KEY.fullmatch(secret)
-    if found is None:
-        raise Invalid(
-            "STRIPE_KEY_BAD",
-            "This is not a Stripe secret or restricted key.",
-            hint="It starts with sk_test_, rk_test_, sk_live_ or rk_live_; copy it whole, without spaces.",
-        )
-    return Mode(found.group(1))
-
-
-def _checked_url(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.hostname is None or not (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(url))):
-        raise Invalid(
-            "STRIPE_URL_BAD",
-            "The address of the Stripe API must start with https://.",
-            hint="Use https://api.stripe.com, or the sandbox's address on this machine.",
-        )
-    return url.rstrip("/")

@@ -25,10 +25,12 @@ stripe.enable_telemetry = False
 class Exchange:
     """What went out and what came back in one call; ``status`` stays 0 when no answer came.
 
-    ``body`` replaces whatever the SDK would have sent; None lets the SDK decide.
+    ``body`` replaces whatever the SDK would have sent; None lets the SDK decide. ``keyless`` leaves out the
+    Idempotency-Key, which the SDK would invent for every POST.
     """
 
     body: bytes | None = None
+    keyless: bool = False
     request: bytes = b""
     status: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -59,9 +61,9 @@ class RecordingClient(stripe.RequestsClient):
         self._exchanges = threading.local()
 
     @contextmanager
-    def watched(self, body: bytes | None = None) -> Iterator[Exchange]:
-        """Record the calls of this thread inside the block; the last one stays in the exchange."""
-        exchange = Exchange(body=body)
+    def watched(self, body: bytes | None = None, *, keyless: bool = False) -> Iterator[Exchange]:
+        """Record the calls of this thread inside the block; the last one stays in the exchange. Not nested."""
+        exchange = Exchange(body=body, keyless=keyless)
         self._exchanges.current = exchange
         try:
             yield exchange
@@ -74,7 +76,8 @@ class RecordingClient(stripe.RequestsClient):
         """Send one request, once."""
         exchange = getattr(self._exchanges, "current", None) or Exchange()
         sent = exchange.body if exchange.body is not None else _as_bytes(post_data)
-        kept = {name: value for name, value in (headers or {}).items() if name.lower() not in _CHATTY_HEADERS}
+        left_out = _CHATTY_HEADERS | {"idempotency-key"} if exchange.keyless else _CHATTY_HEADERS
+        kept = {name: value for name, value in (headers or {}).items() if name.lower() not in left_out}
         kept["User-Agent"] = f"Stripe/v1 PythonBindings/{stripe.VERSION}"
         exchange.request = f"{method.upper()} {url}\n".encode() + _lines(kept) + b"\n" + (sent or b"")
         answer, status, told = super().request(method, url, kept, sent)

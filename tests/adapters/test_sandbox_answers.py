@@ -85,7 +85,7 @@ def test_the_parameters_of_each_endpoint_are_those_of_the_sdk():
 
     compared = set(published) & set(known)
 
-    assert len(compared) == 7
+    assert len(compared) == 10
     for name in compared:
         assert set(known[name].shapes) == set(published[name]), name
         required = {param for param, shape in published[name].items() if shape.startswith("required")}

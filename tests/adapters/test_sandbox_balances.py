@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finops_core.adapters.stripe_sandbox import payouts, seeding
+from finops_core.adapters.stripe_sandbox import payout_steps, payouts, seeding
 from finops_core.adapters.stripe_sandbox.calls import Incoming
 from finops_core.adapters.stripe_sandbox.faults import NO_FAULT, Fault, FaultKind
 from finops_core.adapters.stripe_sandbox.gate import Gate
@@ -29,7 +29,8 @@ steps = st.one_of(
     st.tuples(st.just("pay"), currencies, amounts, st.sampled_from([FaultKind.NONE, FaultKind.ERROR_AFTER])),
     st.tuples(st.just("again"), currencies, amounts, st.just(FaultKind.NONE)),
     st.tuples(st.just("move"), st.sampled_from(["in_transit", "paid", "failed", "canceled"]), st.integers(0, 9)),
-    st.tuples(st.just("wait"), st.integers(1, 200)),
+    st.tuples(st.sampled_from(["cancel", "reverse"]), st.integers(0, 9)),
+    st.tuples(st.just("wait"), st.sampled_from([1, 50, 200, 3 * 24 * 3_600])),
 )
 
 
@@ -42,7 +43,8 @@ class Desk:
         self.store.connection.execute("PRAGMA synchronous=OFF")
         self.gate = Gate(self.store)
         with self.store.transaction():
-            seeding.accounts.open_account(self.store, usual_account())
+            # Connected to a platform, since only such accounts' payouts can be reversed.
+            seeding.accounts.open_account(self.store, usual_account(platform="acct_sbx_platform"))
 
     def ask(self, method: str, path: str, key: str = "", fault: Fault = NO_FAULT, **params: object) -> dict:
         incoming = Incoming(method, path, params, KEY, "", key, "req_sbx_1")
@@ -66,6 +68,10 @@ class Desk:
             self.ask("POST", "/v1/payouts", key, Fault(rest[2]), currency=rest[0], amount=str(rest[1]))
         elif name == "wait":
             self.store.set_offset_s(self.store.offset_s() + rest[0])
+        elif name in ("cancel", "reverse"):
+            made = self.ask("GET", "/v1/payouts", limit="100")["data"]
+            if made:
+                self.ask("POST", f"/v1/payouts/{made[rest[0] % len(made)]['id']}/{name}", f"key {number}")
         else:
             self.move(rest[0], rest[1])
 
@@ -76,7 +82,7 @@ class Desk:
         call = seeding.control_call(self.store, ACCOUNT, (made[which % len(made)]["id"],))
         try:
             with self.store.transaction():
-                payouts.transition(call, to)
+                payout_steps.transition(call, to)
         except Refusal:
             return
 

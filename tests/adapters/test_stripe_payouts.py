@@ -15,6 +15,7 @@ from finops_core.kernel.provider import (
     Mode,
     OurFault,
     PayoutOrder,
+    PayoutStatus,
     Rejected,
     RetryLater,
     Scope,
@@ -161,6 +162,7 @@ def test_a_busy_provider_asks_for_the_same_request_later_and_takes_it_then(sandb
 
     assert isinstance(busy, RetryLater)
     assert busy.after_s == after_s
+    assert busy.executing is (fault.kind is FaultKind.CONFLICT)
     assert isinstance(then, Created)
     assert not then.replayed
 
@@ -259,16 +261,39 @@ def test_find_leaves_out_what_is_older(sandbox, provider):
 
 def test_a_payout_is_read_as_it_stands_now(sandbox, provider):
     made = submit(provider).payout
-    sandbox.control.post("transition", {"account": ACCOUNT, "payout": made.id, "to": "in_transit"})
-    sandbox.control.post(
-        "transition", {"account": ACCOUNT, "payout": made.id, "to": "failed", "failure_code": "account_closed"}
+    sandbox.control.transition(made.id, "in_transit", "paid")
+    paid = provider.get("", made.id)
+    sandbox.control.transition(made.id, "failed", code="account_closed", message="The account is closed.")
+
+    failed = provider.get("", made.id)
+
+    assert (made.status, made.movement_id[:8], made.return_id, made.trace) == (PayoutStatus.PENDING, "txn_sbx_", "", "")
+    assert paid == replace(made, status=PayoutStatus.PAID, trace=paid.trace)
+    assert paid.trace.startswith("SBX")
+    assert failed == replace(
+        paid,
+        status=PayoutStatus.FAILED,
+        failure_code="account_closed",
+        failure_message="The account is closed.",
+        return_id=failed.return_id,
+    )
+    assert failed.return_id.startswith("txn_sbx_")
+    assert failed.return_id != failed.movement_id
+
+
+def test_a_status_that_nobody_knows_makes_the_answer_unreadable(sandbox, provider):
+    made = submit(provider).payout
+    sandbox.control.fault(
+        Fault(FaultKind.CHANGED_FIELDS, method="GET", path="/v1/payouts/*", fields={"status": "on_the_moon"}),
+        Fault(FaultKind.CHANGED_FIELDS, fields={"status": "on_the_moon"}),
     )
 
-    now = provider.get("", made.id)
+    answer = submit(provider, "fod-2")
 
-    assert now == replace(
-        made, status="failed", failure_code="account_closed", failure_message="The bank returned this payout."
-    )
+    assert isinstance(answer, Unknown)
+    with pytest.raises(Unavailable) as caught:
+        provider.get("", made.id)
+    assert caught.value.code == "PROVIDER_ANSWER_BAD"
 
 
 @pytest.mark.parametrize("payout_id", ["po_sbx_nope", "", "..", "../balance", "po_1?x=1", "po_\n"])
@@ -432,6 +457,7 @@ def test_capabilities_name_every_currency_with_its_step(provider):
     assert (known.rules["USD"].step_minor, known.rules["USD"].minimum_minor) == (1, 100)
     assert known.rules["HUF"].step_minor == 100
     assert "IQD" not in known.rules
+    assert (known.can_cancel, known.tells_status, known.rate_per_s) == (True, True, 5.0)
 
 
 def test_currencies_with_units_of_their_own_are_paid_exactly(sandbox, provider):

@@ -6,12 +6,15 @@ from dataclasses import dataclass, replace
 
 from finops_core.adapters.stripe_sandbox import (
     accounts,
+    endpoints,
     events,
     faults,
     idempotency,
     ledger,
     parameters,
+    payout_steps,
     payouts,
+    timetable,
 )
 from finops_core.adapters.stripe_sandbox.calls import Call, Incoming
 from finops_core.adapters.stripe_sandbox.faults import Fault, FaultKind
@@ -42,6 +45,8 @@ ROUTES = (
     Route("GET", "/v1/payouts", parameters.PAYOUT_LIST, payouts.list_payouts),
     Route("GET", "/v1/payouts/{id}", parameters.EXPAND_ONLY, payouts.retrieve),
     Route("POST", "/v1/payouts/{id}", parameters.PAYOUT_UPDATE, payouts.update),
+    Route("POST", "/v1/payouts/{id}/cancel", parameters.EXPAND_ONLY, payout_steps.cancel),
+    Route("POST", "/v1/payouts/{id}/reverse", parameters.PAYOUT_UPDATE, payout_steps.reverse),
     Route("GET", "/v1/balance_transactions", parameters.TRANSACTION_LIST, ledger.list_transactions),
     Route("GET", "/v1/balance_transactions/{id}", parameters.EXPAND_ONLY, ledger.retrieve),
     Route("GET", "/v1/account", parameters.EXPAND_ONLY, accounts.retrieve_current),
@@ -51,6 +56,11 @@ ROUTES = (
     Route("POST", "/v1/balance_settings", parameters.SETTINGS_UPDATE, accounts.update_settings),
     Route("GET", "/v1/events", parameters.EVENT_LIST, events.list_events),
     Route("GET", "/v1/events/{id}", parameters.EXPAND_ONLY, events.retrieve),
+    Route("POST", "/v1/webhook_endpoints", parameters.ENDPOINT_CREATE, endpoints.create),
+    Route("GET", "/v1/webhook_endpoints", parameters.ENDPOINT_LIST, endpoints.list_endpoints),
+    Route("GET", "/v1/webhook_endpoints/{id}", parameters.EXPAND_ONLY, endpoints.retrieve),
+    Route("POST", "/v1/webhook_endpoints/{id}", parameters.ENDPOINT_UPDATE, endpoints.update),
+    Route("DELETE", "/v1/webhook_endpoints/{id}", parameters.NOTHING, endpoints.delete),
 )
 
 
@@ -92,15 +102,22 @@ class Gate:
             self._in_flight.leave(admitted.place)
 
     def execute(self, admitted: Admitted, incoming: Incoming, fault: Fault) -> Answer:
-        """The kept answer, or a new one together with everything that the request changed."""
-        if admitted.place is not None:
-            known = idempotency.replay(self._store, admitted.place, incoming)
-            if known is not None:
-                return _spoilt(known, fault)
-        parameters.check(incoming.params, admitted.route.spec)
+        """The kept answer, or a new one together with everything that the request changed.
+
+        A request that is refused before it begins has its answer spoilt like any other.
+        """
+        try:
+            if admitted.place is not None:
+                known = idempotency.replay(self._store, admitted.place, incoming)
+                if known is not None:
+                    return spoilt(known, fault)
+            parameters.check(incoming.params, admitted.route.spec)
+        except Refusal as refusal:
+            return spoilt(answer_of(refusal), fault)
         with self._store.transaction():
+            timetable.catch_up(self._store, admitted.account)
             done = self._run(admitted, incoming, fault)
-            told = _spoilt(done, fault)
+            told = spoilt(done, fault)
             if admitted.place is not None:
                 self._keep(admitted.place, incoming, fault, done, told)
         return told
@@ -152,7 +169,8 @@ def _route(incoming: Incoming) -> tuple[Route, tuple[str, ...]]:
     raise Refusal(404, f"Unrecognized request URL ({incoming.method}: {incoming.path}).")
 
 
-def _spoilt(answer: Answer, fault: Fault) -> Answer:
+def spoilt(answer: Answer, fault: Fault) -> Answer:
+    """An answer as a fault makes it look."""
     if fault.kind in (FaultKind.ERROR_AFTER, FaultKind.ERROR_BEFORE):
         refusal = fault.refusal()
         return answer_of(refusal) if refusal else answer

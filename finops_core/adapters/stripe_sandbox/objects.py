@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from finops_core.adapters.stripe_sandbox.wire import JsonObject
 
 API_VERSION = "2026-10-28.endive"
+# https://docs.stripe.com/reports/reporting-categories: both give a payout's money back.
+_REPORTED_AS = {"payout_failure": "payout_reversal", "payout_cancel": "payout_reversal"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,7 @@ class PayoutFacts:
     description: str | None
     statement_descriptor: str | None
     metadata: dict[str, str]
+    original_payout: str | None = None
 
 
 def payout(facts: PayoutFacts) -> JsonObject:
@@ -45,7 +48,7 @@ def payout(facts: PayoutFacts) -> JsonObject:
         "livemode": False,
         "metadata": facts.metadata,
         "method": "standard",
-        "original_payout": None,
+        "original_payout": facts.original_payout,
         "payout_method": None,
         "reconciliation_status": "not_applicable",
         "reversed_by": None,
@@ -98,7 +101,7 @@ def balance_transaction(facts: TransactionFacts) -> JsonObject:
         "fee": facts.fee,
         "fee_details": fees,
         "net": facts.amount - facts.fee,
-        "reporting_category": facts.kind,
+        "reporting_category": _REPORTED_AS.get(facts.kind, facts.kind),
         "source": facts.source,
         "status": "pending",
         "type": facts.kind,
@@ -248,4 +251,35 @@ def event(facts: EventFacts) -> JsonObject:
         "pending_webhooks": 0,
         "request": {"id": facts.request_id, "idempotency_key": facts.idempotency_key},
         "type": facts.kind,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointFacts:
+    """A webhook endpoint; its secret is told once, by whoever creates it."""
+
+    id: str
+    created: int
+    url: str
+    enabled_events: tuple[str, ...]
+    status: str
+    description: str | None
+    api_version: str | None
+    metadata: dict[str, str]
+
+
+def webhook_endpoint(facts: EndpointFacts) -> JsonObject:
+    """Where events are sent."""
+    return {
+        "id": facts.id,
+        "object": "webhook_endpoint",
+        "api_version": facts.api_version,
+        "application": None,
+        "created": facts.created,
+        "description": facts.description,
+        "enabled_events": list(facts.enabled_events),
+        "livemode": False,
+        "metadata": facts.metadata,
+        "status": facts.status,
+        "url": facts.url,
     }

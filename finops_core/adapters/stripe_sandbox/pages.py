@@ -8,6 +8,7 @@ from finops_core.adapters.stripe_sandbox.parameters import integer
 from finops_core.adapters.stripe_sandbox.wire import JsonObject
 
 PAGE_DEFAULT = 10
+Conditions = tuple[list[str], list[object]]
 _BOUNDS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
 
@@ -22,9 +23,14 @@ class Listed:
     between: tuple[str, ...] = ()
 
 
-def page(call: Call, listed: Listed) -> JsonObject:
-    """One page, newest first, of the account's own objects; ``Refusal`` when a cursor names nothing."""
+def page(call: Call, listed: Listed, more: Conditions | None = None) -> JsonObject:
+    """One page, newest first, of the account's own objects; ``Refusal`` when a cursor names nothing.
+
+    ``more`` are conditions of its own, with their values.
+    """
     where, values = _conditions(call, listed)
+    if more is not None:
+        where, values = [*where, *more[0]], [*values, *more[1]]
     backwards = "ending_before" in call.params
     cursor = call.text("ending_before" if backwards else "starting_after")
     if cursor:
@@ -42,7 +48,7 @@ def page(call: Call, listed: Listed) -> JsonObject:
     return objects.listing(listed.url, shown, has_more=len(rows) > limit)
 
 
-def _conditions(call: Call, listed: Listed) -> tuple[list[str], list[object]]:
+def _conditions(call: Call, listed: Listed) -> Conditions:
     where, values = ["account = ?"], list[object]([call.account])
     for column in listed.equal:
         if call.text(column):

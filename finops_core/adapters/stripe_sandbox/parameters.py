@@ -22,6 +22,7 @@ class Kind(StrEnum):
     """What a parameter must look like."""
 
     TEXT = "text"
+    CLEARABLE = "clearable"
     CURRENCY = "currency"
     POSITIVE = "positive"
     LIMIT = "limit"
@@ -81,6 +82,30 @@ TRANSACTION_LIST = Spec(
 EVENT_LIST = Spec(
     {**_PAGE, "created": Kind.RANGE, "delivery_success": Kind.FLAG, "type": Kind.TEXT, "types": Kind.LIST}
 )
+ENDPOINT_CREATE = Spec(
+    {
+        "api_version": Kind.TEXT,
+        "connect": Kind.FLAG,
+        "description": Kind.CLEARABLE,
+        "enabled_events": Kind.LIST,
+        "expand": Kind.LIST,
+        "metadata": Kind.METADATA,
+        "url": Kind.TEXT,
+    },
+    required=("enabled_events", "url"),
+)
+ENDPOINT_UPDATE = Spec(
+    {
+        "description": Kind.CLEARABLE,
+        "disabled": Kind.FLAG,
+        "enabled_events": Kind.LIST,
+        "expand": Kind.LIST,
+        "metadata": Kind.METADATA,
+        "url": Kind.TEXT,
+    }
+)
+ENDPOINT_LIST = Spec(_PAGE)
+NOTHING = Spec()
 BANK_LIST = Spec({**_PAGE, "object": Kind.TEXT})
 # The parts of Stripe's settings that a payout depends on; other settings are unknown to the sandbox.
 SETTINGS_UPDATE = Spec(
@@ -128,7 +153,7 @@ def _check_one(name: str, value: Param, shape: Shape) -> None:
     elif shape is Kind.RANGE:
         _check_range(name, value)
     elif shape is Kind.LIST:
-        if not isinstance(value, dict):
+        if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
             raise Refusal(400, "Invalid array", param=name)
     elif not isinstance(value, str):
         raise Refusal(400, f"Invalid string: {value}", param=name)
@@ -146,7 +171,7 @@ def _check_inside(name: str, value: Param, shapes: Mapping[str, Shape]) -> None:
 
 
 def _check_text(name: str, value: str, kind: Kind) -> None:
-    if value == "":
+    if value == "" and kind is not Kind.CLEARABLE:
         message = f"You passed an empty string for '{name}'. Leave the parameter out instead."
         raise Refusal(400, message, code="parameter_invalid_empty", param=name)
     if kind is Kind.POSITIVE and integer(name, value) < 1:

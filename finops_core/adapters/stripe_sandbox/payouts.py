@@ -1,7 +1,6 @@
-"""Payouts: the checks, the states a payout can be in, and what each step does to the balance.
+"""Payouts: the checks before one is made, and how they are read, listed and described.
 
-States and their order follow https://docs.stripe.com/api/payouts/object#payout_object-status: a paid payout can still
-be returned by the bank.
+What becomes of them is in ``payout_steps``.
 """
 
 import json
@@ -18,15 +17,6 @@ from finops_core.kernel.ids import new_id
 
 DESCRIPTOR_MAX = 22
 ARRIVES_AFTER_BUSINESS_DAYS = 2
-TRANSITIONS = {
-    "pending": ("in_transit", "canceled", "failed"),
-    "in_transit": ("paid", "failed"),
-    "paid": ("failed",),
-    "failed": (),
-    "canceled": (),
-}
-# What gives the money back, and under which name.
-_RETURNS = {"failed": "payout_failure", "canceled": "payout_cancel"}
 _LISTED = pages.Listed(
     table="payout",
     noun="payout",
@@ -66,17 +56,22 @@ def create(call: Call) -> JsonObject:
         statement_descriptor=call.text("statement_descriptor") or None,
         metadata={name: str(value) for name, value in call.mapping("metadata").items() if value},
     )
+    return keep(call, facts)
+
+
+def keep(call: Call, facts: objects.PayoutFacts) -> JsonObject:
+    """Write a new payout down and tell of it."""
     made = objects.payout(facts)
     call.store.connection.execute(
         "INSERT INTO payout (id, account, created, arrival_date, status, destination, body) "
         "VALUES (?, ?, ?, ?, ?, ?, ?)",
         (
-            identity,
+            facts.id,
             call.account,
             facts.created,
             facts.arrival_date,
-            "pending",
-            destination,
+            made["status"],
+            facts.destination,
             json.dumps(made),
         ),
     )
@@ -142,7 +137,7 @@ def arrival_date(created_s: int, country: str) -> int:
 
 def retrieve(call: Call) -> JsonObject:
     """GET /v1/payouts/{id}."""
-    return _existing(call)
+    return existing(call)
 
 
 def list_payouts(call: Call) -> JsonObject:
@@ -152,64 +147,28 @@ def list_payouts(call: Call) -> JsonObject:
 
 def update(call: Call) -> JsonObject:
     """POST /v1/payouts/{id}: metadata are merged, an empty value removes its key."""
-    before = _existing(call)
+    before = existing(call)
     kept = before["metadata"]
     metadata = dict(kept) if isinstance(kept, dict) and call.params.get("metadata") != "" else {}
     metadata.update(call.mapping("metadata"))
     changed: JsonObject = {"metadata": {name: text for name, text in metadata.items() if text}}
-    return _save(call, before, changed) if changed["metadata"] != kept else before
+    return save(call, before, changed) if changed["metadata"] != kept else before
 
 
-def transition(call: Call, to: str, failure_code: str = "") -> JsonObject:
-    """Move a payout to its next state; ``Refusal`` when that is not a step its state allows."""
-    before = _existing(call)
-    if to not in TRANSITIONS.get(str(before["status"]), ()):
-        raise Refusal(400, f"A payout that is {before['status']} cannot become {to}.", param="status")
-    changed: JsonObject = {"status": to}
-    if to in _RETURNS:
-        changed["failure_balance_transaction"] = _give_back(call, before, _RETURNS[to])
-    if to == "failed":
-        changed["failure_code"] = failure_code or _bank_failure(call, before) or "could_not_process"
-        changed["failure_message"] = "The bank returned this payout."
-    after = _save(call, before, changed)
-    if to in ("paid", "failed", "canceled"):
-        events.record(call, f"payout.{to}", after)
-    return after
-
-
-def _give_back(call: Call, payout: JsonObject, kind: str) -> str:
-    return ledger.move(
-        call,
-        ledger.Movement(
-            currency=str(payout["currency"]),
-            amount=int(str(payout["amount"])),
-            kind=kind,
-            source=str(payout["id"]),
-            source_type=str(payout["source_type"]),
-            description=kind.replace("_", " ").upper(),
-        ),
-    )
-
-
-def _bank_failure(call: Call, payout: JsonObject) -> str:
-    row = call.store.connection.execute(
-        "SELECT failure_code FROM bank_account WHERE id = ?", (payout["destination"],)
-    ).fetchone()
-    return str(row["failure_code"]) if row else ""
-
-
-def _existing(call: Call) -> JsonObject:
+def existing(call: Call) -> JsonObject:
+    """The payout that the path names; ``Refusal`` 404 when the account has none."""
     found = call.store.documents("SELECT body FROM payout WHERE account = ? AND id = ?", (call.account, call.ids[0]))
     if not found:
         raise refusals.no_such("payout", call.ids[0], "payout")
     return found[0]
 
 
-def _save(call: Call, before: JsonObject, changed: JsonObject) -> JsonObject:
+def save(call: Call, before: JsonObject, changed: JsonObject) -> JsonObject:
+    """Write some of its fields anew and tell of it."""
     after = {**before, **changed}
     call.store.connection.execute(
         "UPDATE payout SET status = ?, body = ? WHERE account = ? AND id = ?",
-        (after["status"], json.dumps(after), call.account, call.ids[0]),
+        (after["status"], json.dumps(after), call.account, after["id"]),
     )
     events.record(call, "payout.updated", after, {name: before[name] for name in changed})
     return after

@@ -1,4 +1,4 @@
-"""Accounts and money for a sandbox that starts: over HTTP by ``control``, or straight into the file by ``seed``."""
+"""Accounts, money and receivers for a sandbox: over HTTP by ``control``, or straight into the file by ``seed``."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field
 from finops_core.adapters.stripe_currencies import is_supported
 from finops_core.adapters.stripe_sandbox import accounts, ledger, refusals
 from finops_core.adapters.stripe_sandbox.calls import Call
+from finops_core.adapters.stripe_sandbox.endpoints import NewEndpoint, register
 from finops_core.adapters.stripe_sandbox.parameters import MAX_INTEGER
 from finops_core.adapters.stripe_sandbox.refusals import Refusal
 from finops_core.adapters.stripe_sandbox.store import Store
@@ -43,10 +44,16 @@ class Funding:
     description: str = "Sandbox funding"
 
 
-def seed(path: Path, new_accounts: Sequence[accounts.NewAccount], funds: Sequence[Funding] = ()) -> None:
-    """Open accounts and fund them, all or nothing; safe to run again, also while the sandbox is running.
+def seed(
+    path: Path,
+    new_accounts: Sequence[accounts.NewAccount],
+    funds: Sequence[Funding] = (),
+    endpoints: Sequence[NewEndpoint] = (),
+) -> None:
+    """Open accounts, fund them and register receivers; all or nothing; safe to run again, also beside the server.
 
-    Funding without a ``reference`` would be paid in again each time, so here it gets one from its content.
+    Funding without a ``reference`` would be paid in again each time, so here it gets one from its content. An
+    endpoint that is there already gets the address and the secrets given now.
     """
     store = Store(path)
     try:
@@ -55,6 +62,8 @@ def seed(path: Path, new_accounts: Sequence[accounts.NewAccount], funds: Sequenc
                 accounts.open_account(store, new)
             for funding in funds:
                 fund(store, funding, reference=funding.reference or f"seed|{funding}")
+            for endpoint in endpoints:
+                register(store, endpoint)
     finally:
         store.close()
 

@@ -5,6 +5,9 @@ import os
 import socket
 import struct
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +18,14 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from finops_core.adapters.stripe_sandbox import calls, control, faults
 from finops_core.adapters.stripe_sandbox.calls import Incoming
+from finops_core.adapters.stripe_sandbox.courier import LOOPBACK, Courier
 from finops_core.adapters.stripe_sandbox.faults import Fault, FaultKind
-from finops_core.adapters.stripe_sandbox.gate import Gate, answer_of
+from finops_core.adapters.stripe_sandbox.gate import Gate, answer_of, spoilt
 from finops_core.adapters.stripe_sandbox.objects import API_VERSION
 from finops_core.adapters.stripe_sandbox.refusals import Refusal
 from finops_core.adapters.stripe_sandbox.store import Store
@@ -29,7 +33,6 @@ from finops_core.adapters.stripe_sandbox.wire import Answer, Params, parse_form
 from finops_core.kernel.errors import Unavailable
 from finops_core.kernel.ids import new_id
 
-LOOPBACK = "127.0.0.1"
 BODY_MAX_BYTES = 64 * 1024
 JSON = "application/json"
 _DROPPED = frozenset((FaultKind.RESET_BEFORE, FaultKind.RESET_AFTER, FaultKind.CUT_BODY))
@@ -37,26 +40,41 @@ _PARENT_CHECK_TICKS = 10  # uvicorn ticks ten times a second
 
 
 def create_app(store: Store) -> Starlette:
-    """The sandbox as an ASGI application. Dropped connections need ``LinkedProtocol`` below it."""
-    sandbox = _Sandbox(store)
+    """The sandbox as an ASGI application. Dropped connections need ``LinkedProtocol`` below it.
+
+    Payouts that move by themselves and webhooks need its lifespan to be on.
+    """
+    courier = Courier(store)
+    sandbox = _Sandbox(store, courier)
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        async with courier.running():
+            yield
+
     return Starlette(
+        lifespan=lifespan,
         routes=[
             Route("/v1/{path:path}", sandbox.stripe, methods=["GET", "POST", "DELETE"]),
             Route("/_sandbox/{name:path}", sandbox.control, methods=["GET", "POST"]),
         ],
-        # Another name for this address would mean that a browser was tricked into coming here.
-        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=[LOOPBACK, "localhost"])],
+        middleware=[
+            Middleware(_Dated, store=store),
+            # Another name for this address would mean that a browser was tricked into coming here.
+            Middleware(TrustedHostMiddleware, allowed_hosts=[LOOPBACK, "localhost"]),
+        ],
     )
 
 
-def serve(port: int, database: Path, parent_pid: int | None = None) -> None:
+def serve(port: int, database: Path, parent_pid: int | None = None, *, moves_by_itself: bool = True) -> None:
     """Answer on loopback until SIGTERM or SIGINT, or until the given parent is gone. Blocks.
 
-    Port 0 takes a free one. The address is written to standard output once it listens.
+    Port 0 takes a free one. The address is written to standard output once it listens. Payouts move on as time
+    passes, unless ``moves_by_itself`` is false or ``/_sandbox/settings`` said otherwise.
     ``SANDBOX_PORT_TAKEN`` when another program has the port.
     """
     listener = listen(port)
-    store = Store(database)
+    store = Store(database, moves_by_itself=moves_by_itself)
     try:
         server = SandboxServer(store, parent_pid=parent_pid)
         sys.stdout.write(f"Stripe sandbox on http://{LOOPBACK}:{listener.getsockname()[1]}\n")
@@ -108,10 +126,11 @@ class SandboxServer(uvicorn.Server):
             app or create_app(store),
             http=LinkedProtocol,
             ws="none",
-            lifespan="off",
+            lifespan="on",
             log_level="warning",
             access_log=False,
             server_header=False,
+            date_header=False,
             timeout_graceful_shutdown=2,
         )
         super().__init__(config)
@@ -127,15 +146,16 @@ class SandboxServer(uvicorn.Server):
 class _Sandbox:
     """The two families of endpoints over one store. All of it runs on one thread: the event loop's."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, courier: Courier) -> None:
         self._store = store
+        self._courier = courier
         self._gate = Gate(store)
 
     async def stripe(self, request: Request) -> Response:
         """Any of Stripe's endpoints."""
         try:
             body = await _body(request)
-            params = parse_form(request.url.query if request.method == "GET" else body.decode("utf-8"))
+            params = parse_form(body.decode("utf-8") if request.method == "POST" else request.url.query)
         except (Refusal, UnicodeDecodeError) as error:
             refusal = error if isinstance(error, Refusal) else Refusal(400, "The request is not UTF-8.")
             return _response(_incoming(request, {}), answer_of(refusal), faults.NO_FAULT)
@@ -160,15 +180,17 @@ class _Sandbox:
         try:
             admitted = self._gate.admit(incoming, fault)
         except Refusal as refusal:
-            return "", answer_of(refusal)
+            if fault.kind in (FaultKind.DELAY, FaultKind.DELAY_BEFORE):
+                await asyncio.sleep(fault.delay_s)
+            return "", spoilt(answer_of(refusal), fault)
         try:
             if fault.kind is FaultKind.DELAY_BEFORE:
                 await asyncio.sleep(fault.delay_s)
             answer = self._gate.execute(admitted, incoming, fault)
+            # Before the answer: news of a payout may well arrive earlier than the answer that made it.
+            self._courier.wake()
             if fault.kind is FaultKind.DELAY:
                 await asyncio.sleep(fault.delay_s)
-        except Refusal as refusal:
-            answer = answer_of(refusal)
         finally:
             self._gate.leave(admitted)
         return admitted.account, answer
@@ -180,10 +202,30 @@ class _Sandbox:
             body = await _body(request)
             name = request.path_params["name"]
             found = control.answer(self._store, request.method, name, body, request.query_params)
+            self._courier.wake()
+            if name == control.DELIVER:
+                found = control.delivered(self._store, await self._courier.deliver_due())
             answer = Answer(200, found)
         except Refusal as refusal:
             answer = answer_of(refusal)
         return Response(answer.to_bytes(), status_code=answer.status, media_type=JSON)
+
+
+class _Dated:
+    """Tells the sandbox's clock with every answer, as Stripe's servers tell theirs (RFC 9110, section 6.6.1)."""
+
+    def __init__(self, app: ASGIApp, store: Store) -> None:
+        self._app = app
+        self._store = store
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def dated(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                now = format_datetime(self._store.now(), usegmt=True).encode("ascii")
+                message = {**message, "headers": [*message["headers"], (b"date", now)]}
+            await send(message)
+
+        await self._app(scope, receive, dated)
 
 
 def _refuse_browsers(request: Request) -> None:

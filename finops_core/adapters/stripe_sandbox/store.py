@@ -31,6 +31,8 @@ CREATE TABLE IF NOT EXISTS balance_transaction (
 CREATE INDEX IF NOT EXISTS balance_transaction_by_account
     ON balance_transaction (account, currency, source_type, available_on, net);
 CREATE INDEX IF NOT EXISTS payout_by_account ON payout (account, created);
+CREATE INDEX IF NOT EXISTS payout_by_status ON payout (status, created);
+CREATE INDEX IF NOT EXISTS payout_by_arrival ON payout (status, arrival_date);
 CREATE TABLE IF NOT EXISTS event (
     seq INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, account TEXT NOT NULL REFERENCES account (id),
     created INTEGER NOT NULL, type TEXT NOT NULL, body TEXT NOT NULL) STRICT;
@@ -41,9 +43,24 @@ CREATE TABLE IF NOT EXISTS fault (
     seq INTEGER PRIMARY KEY, seen INTEGER NOT NULL, fired INTEGER NOT NULL, spec TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS call (
     seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, body TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS webhook_endpoint (
+    seq INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, account TEXT NOT NULL REFERENCES account (id),
+    created INTEGER NOT NULL, connect INTEGER NOT NULL, status TEXT NOT NULL, url TEXT NOT NULL,
+    secrets TEXT NOT NULL, body TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS webhook_fault (
+    seq INTEGER PRIMARY KEY, seen INTEGER NOT NULL, fired INTEGER NOT NULL, spec TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS delivery (
+    seq INTEGER PRIMARY KEY, event TEXT NOT NULL, endpoint TEXT NOT NULL, account TEXT NOT NULL, state TEXT NOT NULL,
+    attempts INTEGER NOT NULL, next_at REAL NOT NULL, waits_for INTEGER, last_status INTEGER NOT NULL,
+    last_error TEXT NOT NULL, fault TEXT NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS delivery_by_state ON delivery (state, endpoint, next_at);
+CREATE INDEX IF NOT EXISTS delivery_by_event ON delivery (event);
 """
 # Children first, so that foreign keys hold while everything is forgotten.
 _TABLES = (
+    "delivery",
+    "webhook_fault",
+    "webhook_endpoint",
     "call",
     "fault",
     "idempotency",
@@ -65,11 +82,13 @@ class Store:
     Args:
         path: the database file; it and its folder are made when absent.
         clock: the real time, to which the sandbox's own offset is added.
+        moves_by_itself: whether payouts move on as time passes, until ``conduct`` is told otherwise.
     """
 
-    def __init__(self, path: Path, clock: Clock | None = None) -> None:
+    def __init__(self, path: Path, clock: Clock | None = None, *, moves_by_itself: bool = False) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._clock = clock or SystemClock()
+        self.moves_by_itself = moves_by_itself
         # Autocommit, so that BEGIN and COMMIT stand where this class writes them and nowhere else.
         self.connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self.connection.row_factory = sqlite3.Row
@@ -102,15 +121,22 @@ class Store:
 
     def offset_s(self) -> float:
         """How far the sandbox's clock is ahead of the real one, in seconds."""
-        row = self.connection.execute("SELECT value FROM meta WHERE name = 'clock_offset_s'").fetchone()
-        return float(row["value"]) if row else 0.0
+        return float(self.remembered("clock_offset_s") or 0.0)
 
     def set_offset_s(self, offset_s: float) -> None:
         """Move the sandbox's clock; it keeps running from there, also after a restart."""
+        self.remember("clock_offset_s", repr(offset_s))
+
+    def remembered(self, name: str) -> str:
+        """A value that was kept by name, "" when there is none."""
+        row = self.connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        return str(row["value"]) if row else ""
+
+    def remember(self, name: str, value: str) -> None:
+        """Keep a value by name, also over a restart."""
         self.connection.execute(
-            "INSERT INTO meta (name, value) VALUES ('clock_offset_s', ?) "
-            "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-            (repr(offset_s),),
+            "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            (name, value),
         )
 
     def forget(self, tables: tuple[str, ...] = _TABLES) -> None:
