@@ -18,7 +18,8 @@ from ui.session import the_desk
 async def lifespan(_app: st.App) -> AsyncIterator[None]:
     """Before the first page: the schema and, in demo mode, the demo company; beside the pages: the worker."""
     settings = Settings()
-    desk = await run_in_threadpool(start.prepare, settings)
+    address = f"http://127.0.0.1:{st.get_option('server.port')}"
+    desk = await run_in_threadpool(start.prepare, settings, address)
     desk.close()
     with start.children(settings):
         sys.stdout.write(start.welcome(settings))

@@ -15,14 +15,19 @@ from finops_core.upkeep import demo
 STOP_S = 10
 
 
-def prepare(settings: Settings) -> Desk:
-    """Migrate, bring the registry up to date and, in demo mode, seed the demo company; gives the open desk."""
+def prepare(settings: Settings, address: str = "") -> Desk:
+    """Migrate, bring the registry up to date and, in demo mode, seed the demo company; gives the open desk.
+
+    ``address``: where this app is reached on this machine, so that the demo's sandbox can send its news there.
+    """
     desk = open_desk(settings)
     desk.migrate()
     with desk.work(system_actor()) as work:
         operations.register(work)
     if settings.demo:
         demo.seed(desk)
+        if address:
+            demo.hear_news(desk, address)
     else:
         with desk.work(system_actor()) as work:
             security.ensure_roles(work)

@@ -12,6 +12,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import select
+
 from finops_core import approvals, operations, reference, security
 from finops_core.catalog.jobs import JOBS
 from finops_core.desk import Desk, open_desk
@@ -20,6 +22,9 @@ from finops_core.kernel.clock import Clock, ManualClock, SystemClock
 from finops_core.operations import engine
 from finops_core.operations.runner import Line, Message, Progress, Run, carry_out
 from finops_core.operations.service import PLAN_JOB
+from finops_core.payouts import queries
+from finops_core.payouts.following import Follower
+from finops_core.payouts.models import payout
 from finops_core.platform import queue
 from finops_core.start import prepare
 from finops_core.worker.supervisor import keep
@@ -87,6 +92,26 @@ class World:
     def look_up(self) -> None:
         """The look-up job's round."""
         JOBS["payouts.look_up"].run(self.desk, None)
+
+    def run_job(self, kind: str) -> None:
+        """One round of a scheduled job."""
+        JOBS[kind].run(self.desk, None)
+
+    def follow(self, *, reconcile: bool = True) -> None:
+        """Every payout of Harbour's is read anew, whatever news there was; then what the worker has to do about it."""
+        if reconcile:
+            self.work_off()
+        follower = Follower(self.desk, self.orgs["harbour"])
+        with self.desk.read(worker_actor(self.orgs["harbour"])) as reading:
+            mine = payout.c.org_id == reading.org_id, payout.c.provider_id != ""
+            rows = [queries.unsettled(row) for row in reading.rows(select(payout).where(*mine))]
+        for row in rows:
+            follower.follow(row)
+        self.look_through_the_inbox()
+
+    def look_through_the_inbox(self) -> None:
+        """The job that follows Harbour's news, though nobody has claimed it."""
+        JOBS["payouts.follow"].run(self.desk, queue.Claim("", self.orgs["harbour"], "payouts.follow", {}, 0, 0))
 
     def work_off(self, limit: int = 50) -> int:
         """Carry out every job that is due, in this process; gives how many."""

@@ -110,7 +110,7 @@ def webhook_secrets(reading: Reading, connection_id: str) -> tuple[SecretView, .
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """Whose news comes in at an address, and what proves it. ``secrets`` never appear in a repr."""
+    """Whose news comes in at an address, and what proves it. ``secrets``, newest first, never appear in a repr."""
 
     org_id: str
     connection_id: str
@@ -126,7 +126,8 @@ def receiver(reading: Reading, connection_id: str) -> Receiver:
     """
     with reading.across_orgs("a provider knows its connection, not our organisation"):
         row = reading.first(select(connection).where(connection.c.id == connection_id))
-        secrets = reading.rows(select(webhook_secret).where(*_counting(reading, connection_id)))
+        newest = webhook_secret.c.created_at.desc(), webhook_secret.c.id.desc()
+        secrets = reading.rows(select(webhook_secret).where(*_counting(reading, connection_id)).order_by(*newest))
     if row is None:
         raise unknown_connection()
     opened = (reading.ports.vault.open(each.secret, signed_at(each.id)).decode("ascii") for each in secrets)

@@ -1,6 +1,7 @@
 """The demo company: two organisations, six people, a funded sandbox. Seeding twice changes nothing."""
 
 import json
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,15 @@ from typing import Any
 from finops_core import approvals, connections, reference, security
 from finops_core.adapters.stripe_currencies import to_api
 from finops_core.adapters.stripe_sandbox.accounts import Bank, NewAccount
+from finops_core.adapters.stripe_sandbox.endpoints import NewEndpoint
 from finops_core.adapters.stripe_sandbox.seeding import Funding
 from finops_core.adapters.stripe_sandbox.seeding import seed as seed_sandbox
 from finops_core.kernel.actor import system_actor
 from finops_core.kernel.errors import Unavailable
 from finops_core.platform.settings import Settings
 from finops_core.platform.work import Units, Work
+
+SANDBOX_FILE = "stripe-sandbox.sqlite"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,35 @@ def seed(units: Units) -> None:
         with units.work(system_actor(orgs[slug])) as work:
             if not connections.listed(work):
                 _equip(work, slug, account, company)
+
+
+def hear_news(units: Units, address: str) -> None:
+    """Have the sandbox send its news to this app; its address can be another one at each start.
+
+    Args:
+        units: of the desk.
+        address: where this app is reached on this machine, such as ``http://127.0.0.1:8501``.
+    """
+    company = _company(units.ports.settings.demo_file)
+    with units.work(system_actor()) as work:
+        orgs = reference.ids_by_slug(work)
+    endpoints = []
+    for facts in company["accounts"]:
+        with units.work(system_actor(orgs[facts["organisation"]])) as work:
+            endpoints += _endpoint(work, facts["account"], address)
+    seed_sandbox(units.ports.settings.data_dir / SANDBOX_FILE, (), (), endpoints)
+
+
+def _endpoint(work: Work, account: str, address: str) -> list[NewEndpoint]:
+    """Where the sandbox account's news goes; nowhere once the organisation speaks to another Stripe."""
+    for connection in connections.listed(work):
+        if connection.active and connection.base_url == work.ports.settings.stripe_sandbox_url:
+            if not connections.webhook_secrets(work, connection.id):
+                connections.set_webhook_secret(work, connection.id, f"whsec_{secrets.token_urlsafe(24)}")
+            newest, *older = connections.receiver(work, connection.id).secrets
+            url = f"{address}/webhooks/stripe/{connection.id}"
+            return [NewEndpoint(account, url, newest, old_secret="".join(older[:1]), id=f"we_sbx_{account}")]
+    return []
 
 
 def _add_company(work: Work, company: dict[str, Any]) -> None:
@@ -92,7 +125,7 @@ def _seed_sandbox(settings: Settings, company: dict[str, Any]) -> None:
         for facts in company["accounts"]
         for currency, minor in facts["balances"].items()
     ]
-    seed_sandbox(settings.data_dir / "stripe-sandbox.sqlite", accounts, funds)
+    seed_sandbox(settings.data_dir / SANDBOX_FILE, accounts, funds)
 
 
 def _account(facts: dict[str, Any]) -> NewAccount:

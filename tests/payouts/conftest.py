@@ -28,3 +28,10 @@ def timed(tmp_path: Path) -> Iterator[World]:
     """A world whose time stands still: ``advance`` moves desk and provider, a sleep moves the desk."""
     with running_world(tmp_path, clock=ManualClock(SystemClock().now() + timedelta(seconds=5))) as made:
         yield made
+
+
+@pytest.fixture
+def held_back(tmp_path: Path) -> Iterator[World]:
+    """A world that waits five minutes between an approval and the first payout."""
+    with running_world(tmp_path, hold_back_s=300) as made:
+        yield made

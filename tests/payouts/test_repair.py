@@ -1,0 +1,397 @@
+"""After something went wrong: fund and retry, send on, settle by hand, take back, stop in time."""
+
+from datetime import timedelta
+
+import pytest
+
+from finops_core import approvals, operations, payouts
+from finops_core.adapters.stripe_sandbox.faults import Fault, FaultKind
+from finops_core.kernel.errors import FinOpsError
+from finops_core.operations import State
+from finops_core.payouts import Verdict
+from tests.operations.walks import code_of
+from tests.payouts.walks import (
+    HARBOUR,
+    USD,
+    act,
+    again,
+    alive,
+    begin,
+    change_bank,
+    due_now,
+    made,
+    prepared,
+    resume,
+    row_as_stored,
+    rows_of,
+    sent_and_died,
+    states,
+    violations,
+)
+from tests.world import World
+
+TWO = "currency,maximum\nUSD,100.00\nEUR,100.00\n"
+
+
+def with_one_refused(world: World) -> operations.ExecutionView:
+    """Two rows, of which the second was refused for want of money and the first was paid."""
+    seen = world.approved(TWO)
+    world.sandbox.control.fault(Fault(FaultKind.BALANCE_INSUFFICIENT, nth=2))
+    world.work_off()
+    assert states(world, seen.id) == ["created", "rejected"]
+    return world.execution(seen.id)
+
+
+# --- retry
+
+
+def test_what_failed_is_paid_by_an_approved_retry_and_nothing_else(both: World):
+    # Given a batch of which one row was refused
+    world = both
+    seen = with_one_refused(world)
+    assert seen.state is State.FAILED
+    # When the preparer asks for a retry
+    act(world, payouts.retry, seen.id)
+    world.work_off()
+    planned = world.execution(seen.id)
+    with world.desk.read(world.actor("ana")) as reading:
+        plan = operations.plan(reading, seen.id)
+    # Then only that row is planned, with the same amount, and somebody must approve it
+    assert plan is not None
+    assert [(row.currency, row.amount_minor, row.body["no"]) for row in plan.rows] == [("EUR", 10_000, 2)]
+    assert plan.rows[0].body["change"] == {"bank": "same", "retry_of": "1", "failed": "balance_insufficient"}
+    assert (planned.state, planned.attempt, planned.totals) == (State.READY, 2, {"EUR": 10_000})
+    # and approved it is paid
+    done = again(world, seen.id)
+    assert (done.state, made(world)) == (State.COMPLETED, [("eur", 10_000), ("usd", 10_000)])
+    assert [(row.row_no, row.attempt, row.state.value) for row in rows_of(world, seen.id)] == [
+        (1, 1, "created"),
+        (2, 2, "created"),
+    ]
+    assert violations(world) == {}
+
+
+def test_a_retry_waits_until_the_money_is_there(world: World):
+    # Given a row that was refused, and an account that has been emptied since
+    seen = with_one_refused(world)
+    world.sandbox.control.fund(-world.sandbox.control.available("eur", HARBOUR), "eur", HARBOUR, kind="refund")
+    # When it is retried
+    act(world, payouts.retry, seen.id)
+    world.work_off()
+    # Then the plan says how much is missing
+    with world.desk.read(world.actor("ana")) as reading:
+        plan = operations.plan(reading, seen.id)
+    assert plan is not None
+    assert [fault.code for fault in plan.faults] == ["FUNDS_MISSING"]
+    assert "100.00 EUR more is needed" in plan.faults[0].message
+    # and once the account is funded, it goes through
+    world.sandbox.control.fund(10_000, "eur", HARBOUR)
+    act(world, payouts.retry, seen.id)
+    assert again(world, seen.id).state is State.COMPLETED
+    assert len(made(world)) == 2
+    assert violations(world) == {}
+
+
+def test_a_retry_to_a_bank_account_that_was_changed_is_no_retry(world: World):
+    seen = with_one_refused(world)
+    change_bank(world, "EUR")
+
+    act(world, payouts.retry, seen.id)
+    world.work_off()
+
+    with world.desk.read(world.actor("ana")) as reading:
+        plan = operations.plan(reading, seen.id)
+    assert plan is not None
+    assert [fault.code for fault in plan.faults] == ["BANK_CHANGED"]
+
+
+def test_a_payout_the_bank_returned_after_days_can_be_retried(timed: World):
+    # Given a batch that was completed and paid
+    seen = timed.approved(TWO)
+    timed.work_off()
+    first = rows_of(timed, seen.id)[0]
+    timed.sandbox.control.transition(first.provider_id, "in_transit", "paid", account=HARBOUR)
+    timed.follow()
+    assert states(timed, seen.id) == ["paid", "created"]
+    # When the bank gives it back days later
+    timed.advance(timedelta(days=3))
+    timed.sandbox.control.transition(first.provider_id, "failed", account=HARBOUR, code="account_closed")
+    timed.follow()
+    # Then the row says why, the batch says so, preparer and approver are told
+    (row, _) = rows_of(timed, seen.id)
+    assert (row.state.value, row.error_code) == ("failed", "account_closed")
+    view = timed.execution(seen.id)
+    assert (view.state, view.message) == (State.COMPLETED, "1 of 2 payouts made, 1 came back.")
+    for who in ("ana", "ben"):
+        with timed.desk.read(timed.actor(who)) as reading:
+            from finops_core import notifications
+
+            told = notifications.unread(reading)
+        assert [notice.title for notice in told] == [f"100.00 USD of {seen.number} came back"]
+    # and an approved retry pays it again
+    act(timed, payouts.retry, seen.id)
+    assert again(timed, seen.id).state is State.COMPLETED
+    assert alive(timed) == [("eur", 10_000), ("usd", 10_000)]
+    assert violations(timed) == {}
+
+
+def test_nothing_is_retried_while_a_row_is_in_doubt_or_when_none_failed(timed: World):
+    seen = timed.approved(TWO)
+    timed.work_off()
+    assert code_of(act, timed, payouts.retry, seen.id) == "NOTHING_TO_RETRY"
+
+    other = timed.approved("currency,maximum\nGBP,100.00\nCAD,100.00\n")
+    timed.sandbox.control.fault(Fault(FaultKind.ERROR_BEFORE, times=50, keep=False))
+    timed.work_off()
+    assert code_of(act, timed, payouts.retry, other.id) == "STILL_IN_DOUBT"
+
+
+def test_only_its_preparer_retries(world: World):
+    seen = with_one_refused(world)
+
+    assert code_of(act, world, payouts.retry, seen.id, who="ben") == "NOT_ALLOWED"
+    assert code_of(act, world, payouts.retry, seen.id, who="carla") == "NOT_ALLOWED"
+
+
+# --- send on, and settle by hand
+
+
+def in_doubt(timed: World) -> operations.ExecutionView:
+    """A run whose one payout got no clear answer, and never arrived."""
+    seen = timed.approved("currency,maximum\nUSD,100.00\n")
+    timed.sandbox.control.fault(Fault(FaultKind.RESET_BEFORE, times=50))
+    timed.work_off()
+    timed.sandbox.control.post("reset", {"only": ["fault"]})
+    assert states(timed, seen.id) == ["in_doubt"]
+    return seen
+
+
+def test_what_is_in_doubt_is_sent_on_with_the_same_key(timed: World):
+    seen = in_doubt(timed)
+
+    act(timed, payouts.send_on, seen.id)
+    timed.work_off()
+
+    assert timed.execution(seen.id).state is State.COMPLETED
+    assert made(timed) == [("usd", 10_000)]
+    assert len({call["idempotency_key"] for call in timed.sandbox.control.calls("POST", "/v1/payouts")}) == 1
+    assert violations(timed) == {}
+
+
+def test_once_the_key_may_be_forgotten_a_person_decides(timed: World):
+    seen = in_doubt(timed)
+    timed.advance(timedelta(hours=24))
+
+    timed.look_up()
+
+    assert states(timed, seen.id) == ["needs_review"]
+    assert timed.execution(seen.id).state is State.UNSETTLED
+    assert code_of(act, timed, payouts.send_on, seen.id) == "NOTHING_TO_SEND"
+
+
+def needs_review(timed: World, *, arrived: bool) -> str:
+    """A payout whose run died over it, found again when its key was too old; ``arrived``: it exists, unmarked."""
+    seen = timed.approved("currency,maximum\nUSD,100.00\n")
+    begun = begin(timed)
+    sent_and_died(timed, begun, prepared(timed, begun)[0], arrived=False)
+    if arrived:
+        with_own_hands(timed)
+    timed.advance(timedelta(hours=24))
+    resume(timed)
+    assert states(timed, seen.id) == ["needs_review"]
+    return seen.id
+
+
+def with_own_hands(timed: World) -> None:
+    """Somebody made the payout in the provider's dashboard, so it carries nothing of ours."""
+    from tests.payouts.walks import provider
+
+    form = b"amount=10000&currency=usd"
+    provider(timed).submit("", form, "by-hand")
+
+
+def test_a_person_finds_the_payout_and_the_desk_checks_it(timed: World):
+    execution_id = needs_review(timed, arrived=True)
+    row = row_as_stored(timed, execution_id)
+    (found,) = timed.sandbox.control.payouts(HARBOUR)
+
+    act(timed, payouts.resolve, row.id, Verdict.EXISTS, found["id"], "Seen in the dashboard.", who="ben")
+    timed.work_off()
+
+    (settled,) = rows_of(timed, execution_id)
+    assert (settled.state.value, settled.provider_id) == ("created", found["id"])
+    assert timed.execution(execution_id).state is State.COMPLETED
+
+
+def test_a_payout_of_another_amount_is_not_the_one(timed: World):
+    execution_id = needs_review(timed, arrived=False)
+    other = timed.approved("currency,maximum\nEUR,55.00\n")
+    timed.work_off()
+    (found,) = timed.sandbox.control.payouts(HARBOUR)
+    row = row_as_stored(timed, execution_id)
+
+    act(timed, payouts.resolve, row.id, Verdict.EXISTS, found["id"], "This one, I think.", who="ben")
+    timed.work_off()
+
+    (still,) = rows_of(timed, execution_id)
+    assert still.state.value == "needs_review"
+    assert "is not this payout" in still.error_message
+    assert states(timed, other.id) == ["created"]
+
+
+def test_a_payout_that_was_never_made_is_refused_and_can_be_retried(timed: World):
+    # Given a payout that a person says was never made
+    execution_id = needs_review(timed, arrived=False)
+    row = row_as_stored(timed, execution_id)
+    act(timed, payouts.resolve, row.id, Verdict.NEVER_MADE, "", "Neither in the dashboard nor at the bank.", who="ben")
+    # When the desk has looked too
+    timed.work_off()
+    # Then it has failed for certain, and a retry pays it once
+    assert states(timed, execution_id) == ["rejected"]
+    assert timed.execution(execution_id).state is State.FAILED
+    act(timed, payouts.retry, execution_id)
+    assert again(timed, execution_id).state is State.COMPLETED
+    assert made(timed) == [("usd", 10_000)]
+    assert violations(timed) == {}
+
+
+def test_a_person_who_says_never_made_is_not_believed_when_the_provider_lists_it(timed: World):
+    seen = timed.approved("currency,maximum\nUSD,100.00\n")
+    begun = begin(timed)
+    sent_and_died(timed, begun, prepared(timed, begun)[0])
+    timed.sandbox.control.fault(Fault(FaultKind.ERROR_BEFORE, method="GET", path="/v1/payouts", times=50))
+    timed.advance(timedelta(hours=24))
+    resume(timed)
+    timed.sandbox.control.post("reset", {"only": ["fault"]})
+    force_review(timed, seen.id)
+    row = row_as_stored(timed, seen.id)
+
+    act(timed, payouts.resolve, row.id, Verdict.NEVER_MADE, "", "I saw nothing.", who="ben")
+    timed.work_off()
+
+    assert states(timed, seen.id) == ["created"]
+    assert made(timed) == [("usd", 10_000)]
+
+
+def force_review(timed: World, execution_id: str) -> None:
+    from finops_core.kernel.actor import worker_actor
+    from finops_core.payouts import service
+
+    row = row_as_stored(timed, execution_id)
+    with timed.desk.work(worker_actor(timed.orgs["harbour"])) as work:
+        service.review(work, row, "for the test")
+
+
+def test_whoever_prepared_it_does_not_settle_it_and_a_reason_is_needed(timed: World):
+    execution_id = needs_review(timed, arrived=False)
+    row = row_as_stored(timed, execution_id)
+
+    def say(who: str, verdict: Verdict = Verdict.NEVER_MADE, comment: str = "Looked.") -> str:
+        return code_of(act, timed, payouts.resolve, row.id, verdict, "", comment, who=who)
+
+    assert say("ana") == "NOT_ALLOWED"
+    assert say("eva") == "NOT_ALLOWED"
+    assert say("ben", comment=" ") == "COMMENT_NEEDED"
+    assert say("ben", Verdict.EXISTS) == "PROVIDER_ID_NEEDED"
+
+
+# --- stop in time, and take back
+
+
+def held(world: World) -> operations.ExecutionView:
+    return world.approved(TWO)
+
+
+def test_an_approved_run_is_held_back_and_can_be_stopped_by_who_prepared_or_approved_it(held_back: World):
+    for who in ("ana", "ben", "carla"):
+        seen = held_back.approved(f"currency,maximum\nUSD,{100 + len(who)}.00\nEUR,{len(who) + ord(who[0])}.00\n")
+        assert (seen.state, seen.not_before is not None) == (State.QUEUED, True)
+        assert held_back.work_off() == 0
+
+        act(held_back, operations.cancel, seen.id, "second thoughts", who=who)
+
+        due_now(held_back)
+        held_back.work_off()
+        assert held_back.execution(seen.id).state is State.CANCELLED
+    assert made(held_back) == []
+
+
+def test_nobody_else_stops_it(held_back: World):
+    seen = held_back.approved(TWO)
+
+    assert code_of(act, held_back, operations.cancel, seen.id, who="dan") == "NOT_ALLOWED"
+
+
+def test_after_the_window_it_is_sent(held_back: World):
+    seen = held_back.approved(TWO)
+    due_now(held_back)
+
+    held_back.work_off()
+
+    assert held_back.execution(seen.id).state is State.COMPLETED
+
+
+def test_payouts_that_have_not_left_are_taken_back(both: World):
+    # Given two payouts, one of which is on its way to the bank
+    world = both
+    seen = world.approved(TWO)
+    world.work_off()
+    first, _ = rows_of(world, seen.id)
+    world.sandbox.control.transition(first.provider_id, "in_transit", account=HARBOUR)
+    world.follow()
+    # When somebody takes back what can be
+    assert act(world, payouts.ask_cancel, seen.id, reason="wrong amounts", who="ben") == 1
+    world.work_off()
+    # Then the other one is back in the balance
+    assert states(world, seen.id) == ["in_transit", "canceled"]
+    assert alive(world) == [("usd", 10_000)]
+    assert world.execution(seen.id).message == "1 of 2 payouts made, 1 not sent."
+    assert violations(world) == {}
+
+
+def test_a_payout_that_left_meanwhile_goes_on_and_says_so(world: World):
+    seen = world.approved("currency,maximum\nUSD,100.00\n")
+    world.work_off()
+    (row,) = rows_of(world, seen.id)
+    world.sandbox.control.transition(row.provider_id, "in_transit", account=HARBOUR)
+
+    act(world, payouts.ask_cancel, seen.id)
+    world.work_off()
+    world.follow()
+
+    (now,) = rows_of(world, seen.id)
+    assert now.state.value == "in_transit"
+    assert not now.cancel_asked
+    assert code_of(act, world, payouts.ask_cancel, seen.id) == "NOTHING_TO_CANCEL"
+
+
+def test_a_cancel_without_a_clear_answer_is_asked_again(world: World):
+    seen = world.approved("currency,maximum\nUSD,100.00\n")
+    world.work_off()
+    world.sandbox.control.fault(Fault(FaultKind.RESET_AFTER, path="/v1/payouts/*/cancel"))
+
+    act(world, payouts.ask_cancel, seen.id)
+    with pytest.raises(FinOpsError):
+        world.work_off()
+    from tests.tampering import tamper
+
+    tamper(world.desk.settings, "UPDATE job SET lease_until_ms = 0 WHERE state = 'leased'")
+    world.work_off()
+
+    assert states(world, seen.id) == ["canceled"]
+
+
+def test_the_question_about_a_retry_is_a_question_of_its_own(world: World):
+    seen = with_one_refused(world)
+    act(world, payouts.retry, seen.id)
+    world.work_off()
+    planned = world.execution(seen.id)
+    act(world, operations.submit, seen.id, planned.plan_hash)
+
+    with world.desk.read(world.actor("ben")) as reading:
+        requests = approvals.of_subject(reading, "execution", seen.id)
+
+    assert [request.round for request in requests] == [2, 1]
+    assert requests[0].title.endswith("attempt 2")
+    assert requests[0].content_hash != requests[1].content_hash
+    assert USD not in requests[0].title
