@@ -79,6 +79,8 @@ def test_only_the_file_that_was_exported_can_be_marked(office):
     for chosen, message_id, given_content in (
         (ids[:1], "TEST-1", content),
         (ids, "TEST-2", content),
+        (ids, "TEST-1", content.replace(b">123.45</InstdAmt>", b">923.45</InstdAmt>", 1)),
+        (ids, "TEST-1", content.replace(b"FR1420041010050500013M02606", b"NL91ABNA0417164300", 1)),
         (ids, "TEST-1", b""),
         (ids, "TEST-1", b"<Document/>"),
         (ids, "TEST-1", content[:-20]),

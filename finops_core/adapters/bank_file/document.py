@@ -201,10 +201,9 @@ def _text_of(document: ET.Element) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a document of ours holds: its message id, its day, and end-to-end id -> payment block."""
+    """What a document of ours holds: its heading, and end-to-end id -> payment block."""
 
-    message_id: str
-    execution_on: date
+    heading: Heading
     blocks: dict[str, str]
 
 
@@ -212,12 +211,16 @@ def read(content: bytes) -> Contents:
     """Look into a document that ``write`` made; ValueError when it is none."""
     try:
         message = fromstring(content)[0]
-        day = message.findtext(f"{_NS}PmtInf/{_NS}ReqdExctnDt/{_NS}Dt", "")
+        heading = Heading(
+            message_id=message.findtext(f"{_NS}GrpHdr/{_NS}MsgId", ""),
+            created_at=datetime.fromisoformat(message.findtext(f"{_NS}GrpHdr/{_NS}CreDtTm", "")),
+            execution_on=date.fromisoformat(message.findtext(f"{_NS}PmtInf/{_NS}ReqdExctnDt/{_NS}Dt", "")),
+        )
         blocks = {
             str(payment.text): part.findtext(f"{_NS}PmtInfId", "")
             for part in message.iter(f"{_NS}PmtInf")
             for payment in part.iter(f"{_NS}EndToEndId")
         }
-        return Contents(message.findtext(f"{_NS}GrpHdr/{_NS}MsgId", ""), date.fromisoformat(day), blocks)
+        return Contents(heading, blocks)
     except (ET.ParseError, IndexError) as error:
         raise ValueError("not a document of ours") from error

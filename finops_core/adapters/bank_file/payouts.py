@@ -241,26 +241,37 @@ class BankFilePayouts:
         A second time changes nothing. ``content`` is what ``export`` gave for them, else BANK_FILE_MISMATCH; otherwise
         refuses as ``export`` does.
         """
+        chosen = [self._outbox.fragment(each) for each in ids]
+        held = self._contents(content, chosen, message_id)
+        exported = Exported(
+            message_id=message_id,
+            execution_on=held.heading.execution_on,
+            exported_at=self._clock.now(),
+            sha256=hashlib.sha256(content).hexdigest(),
+            ids=tuple(sorted(each.id for each in chosen)),
+            blocks=held.blocks,
+        )
         with self._outbox.alone():
-            chosen = [self._outbox.fragment(each) for each in ids]
-            held = _contents(content)
-            ends = {each.end_to_end_id for each in chosen}
-            if held.message_id != message_id or held.blocks.keys() != ends:
-                message = "The bank file does not hold exactly these orders under this message id."
-                raise Invalid("BANK_FILE_MISMATCH", message, hint="Export it again, then mark that one.")
             self._require_exportable(chosen, message_id, content)
-            exported = Exported(
-                message_id=message_id,
-                execution_on=held.execution_on,
-                exported_at=self._clock.now(),
-                sha256=hashlib.sha256(content).hexdigest(),
-                ids=tuple(sorted(each.id for each in chosen)),
-                blocks=held.blocks,
-            )
             known = self._outbox.export(message_id)
             if known is None:
                 self._outbox.record(exported, content)
             return known or exported
+
+    def _contents(self, content: bytes, chosen: Sequence[Fragment], message_id: str) -> document.Contents:
+        """What a file holds, once it is sure that it is what we write for these orders, to the last byte."""
+        try:
+            held = document.read(content)
+        except ValueError:
+            held = None
+        if (
+            held is None
+            or held.heading.message_id != message_id
+            or document.write(self._debtor, chosen, held.heading, self._mode) != content
+        ):
+            message = "This is not the bank file of exactly these orders under this message id."
+            raise Invalid("BANK_FILE_MISMATCH", message, hint="Export it again, then mark that one.")
+        return held
 
     def exported(self, message_id: str) -> bytes:
         """The document that left under this id, to hand out again; BANK_FILE_UNKNOWN when none did."""
@@ -313,11 +324,3 @@ class BankFilePayouts:
             metadata=dict(order.metadata),
             mode=self._mode,
         )
-
-
-def _contents(content: bytes) -> document.Contents:
-    try:
-        return document.read(content)
-    except ValueError:
-        message = "This is no bank file of ours."
-        raise Invalid("BANK_FILE_MISMATCH", message, hint="Export it again, then mark that one.") from None
