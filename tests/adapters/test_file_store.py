@@ -1,6 +1,7 @@
 """Stored files in a folder: whole or not at all, private, and never outside."""
 
 import stat
+import threading
 
 import pytest
 
@@ -91,7 +92,15 @@ def test_a_file_that_is_not_there_is_told_at_once(store):
     ],
 )
 def test_a_name_that_could_lead_outside_is_refused(store, name):
-    for use in (store.exists, store.delete, store.get, lambda given: store.put(given, iter([b""]))):
+    uses = (
+        store.exists,
+        store.delete,
+        store.get,
+        lambda given: store.put(given, iter([b""])),
+        lambda given: store.put_new(given, iter([b""])),
+        lambda given: store.alone(given).__enter__(),
+    )
+    for use in uses:
         with pytest.raises(Invalid) as caught:
             use(name)
         assert caught.value.code == "FILE_NAME_BAD"
@@ -104,3 +113,72 @@ def test_a_store_that_cannot_write_says_so(store, tmp_path):
         store.put("ab/fi_1", iter([b"x"]))
 
     assert caught.value.code == "FILE_STORE_FAILED"
+
+
+def test_a_name_is_taken_once(store):
+    assert store.put_new("ab/fi_1", iter([b"first"]))
+    assert not store.put_new("ab/fi_1", iter([b"second"]))
+
+    assert b"".join(store.get("ab/fi_1")) == b"first"
+    assert store.names() == ["ab/fi_1"]
+
+
+def test_of_many_at_once_exactly_one_takes_the_name(store, tmp_path):
+    won = []
+    gate = threading.Barrier(8)
+
+    def take(number):
+        gate.wait()
+        if store.put_new("ab/fi_1", iter([bytes([number]) * 100_000])):
+            won.append(number)
+
+    threads = [threading.Thread(target=take, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(won) == 1
+    assert b"".join(store.get("ab/fi_1")) == bytes(won) * 100_000
+    assert [path.name for path in (tmp_path / "files" / "ab").iterdir()] == ["fi_1"]
+
+
+def test_taking_a_name_breaks_off_without_a_trace(store, tmp_path):
+    def broken():
+        yield b"new"
+        raise RuntimeError("source ended")
+
+    with pytest.raises(RuntimeError):
+        store.put_new("fi_1", broken())
+
+    assert list((tmp_path / "files").iterdir()) == []
+    assert store.put_new("fi_1", iter([b"whole"]))
+
+
+def test_a_name_is_held_by_one_at_a_time(store):
+    with store.alone("ab/x"), store.alone("ab/y"):
+        with pytest.raises(Unavailable) as caught, store.alone("ab/x", wait_s=0.05):
+            pass
+        assert caught.value.code == "FILE_STORE_BUSY"
+        assert store.names() == []
+
+    with store.alone("ab/x", wait_s=0):
+        store.put("ab/x", iter([b"the name itself stays free"]))
+    assert store.names() == ["ab/x"]
+
+
+def test_an_error_inside_frees_the_name(store):
+    with pytest.raises(RuntimeError), store.alone("x"):
+        raise RuntimeError
+
+    with store.alone("x", wait_s=0):
+        assert not store.exists("x")
+
+
+def test_the_names_of_one_folder_are_told_apart(store):
+    for name in ("ab/1", "abc/1", "ab.x", "c"):
+        store.put(name, iter([b""]))
+
+    assert store.names("ab") == ["ab/1"]
+    assert store.names("none") == []
+    assert store.names() == ["ab.x", "ab/1", "abc/1", "c"]
