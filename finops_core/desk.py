@@ -84,12 +84,13 @@ def open_desk(settings: Settings | None = None, *, clock: Clock | None = None) -
     """Open the desk: settings from the environment unless given. Does not migrate."""
     settings = settings or Settings()
     key = load_master_key(settings.master_key.get_secret_value(), settings.data_dir, may_create=settings.demo)
+    vault, clock = Vault(key), clock or SystemClock()
     ports = Ports(
-        clock=clock or SystemClock(),
+        clock=clock,
         settings=settings,
-        vault=Vault(key),
+        vault=vault,
         file_store=FolderFileStore(settings.data_dir / "files"),
-        provider=lambda credentials: _provider(credentials, settings),
+        provider=lambda credentials: _provider(credentials, settings, vault, clock),
         webhooks={"stripe": _stripe_news},
         operations=OPERATIONS,
     )
@@ -102,8 +103,13 @@ def _stripe_news(body: bytes, signature: str, secrets: Sequence[str], now: datet
     return read_event(body, signature, secrets, now)
 
 
-def _provider(credentials: ProviderCredentials, settings: Settings) -> PayoutProvider:
+def _provider(credentials: ProviderCredentials, settings: Settings, vault: Vault, clock: Clock) -> PayoutProvider:
     # Imported on first use: the SDK costs a quarter of a second that pages never need.
+    if credentials.provider == "bank_file":
+        from finops_core.adapters.bank_file.payouts import BankFilePayouts  # noqa: PLC0415
+
+        store = FolderFileStore(settings.data_dir / "bank-files")
+        return BankFilePayouts(credentials, store, vault, clock, outbox=credentials.connection_id)
     from finops_core.adapters.stripe_payouts import StripePayouts  # noqa: PLC0415
 
     return StripePayouts(credentials, settings.provider_timeout_s)

@@ -81,6 +81,14 @@ class StripePayouts:
     def _rule(self, currency: str) -> CurrencyRule:
         return stripe_currencies.payout_rule(currency, self._minimums.get(currency))
 
+    def problems_of(self, order: PayoutOrder) -> list[Invalid]:
+        """What Stripe could not take: its currency, step or text, one at most."""
+        try:
+            self.request_body(order)
+        except Invalid as problem:
+            return [problem]
+        return []
+
     def request_body(self, order: PayoutOrder) -> bytes:
         """The form body of an order: the same order gives the same bytes.
 

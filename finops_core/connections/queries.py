@@ -157,8 +157,8 @@ def credentials(reading: Reading, connection_id: str) -> ProviderCredentials:
     row = reading.first(wanted)
     if row is None:
         raise unknown_connection()
-    secret = reading.ports.vault.open(row.secret, sealed_at(row.id)).decode("ascii")
-    return ProviderCredentials(row.provider, secret, row.base_url, row.account)
+    secret = reading.ports.vault.open(row.secret, sealed_at(row.id)).decode("utf-8")
+    return ProviderCredentials(row.provider, secret, row.base_url, row.account, row.id)
 
 
 def sealed_at(connection_id: str) -> str:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from finops_core.kernel.errors import Invalid, NotAllowed
 from finops_core.kernel.provider import Mode
 
-STRIPE = "stripe"
+STRIPE, BANK_FILE = "stripe", "bank_file"
 STRIPE_API = "https://api.stripe.com"
 NAME_CHARS_MAX = 80
 ACCOUNT_CHARS_MAX = 64
@@ -69,9 +69,14 @@ def webhook_shown(secret: str) -> str:
 
 def checked_provider(provider: str) -> str:
     """A provider we can speak to; ``PROVIDER_UNKNOWN`` otherwise."""
-    if provider != STRIPE:
-        raise Invalid("PROVIDER_UNKNOWN", "This provider is not known.", hint="Choose Stripe.")
+    if provider not in {STRIPE, BANK_FILE}:
+        raise Invalid("PROVIDER_UNKNOWN", "This provider is not known.", hint="Choose Stripe, or bank files.")
     return provider
+
+
+def account_facts(iban: str) -> KeyFacts:
+    """What may be shown of our own bank account; files are written in test mode only (decision 17)."""
+    return KeyFacts(Mode.TEST, iban[:2], iban[-SHOWN_LAST:])
 
 
 def checked_name(typed: str) -> str:

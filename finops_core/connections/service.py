@@ -8,6 +8,7 @@ from sqlalchemy import insert, or_, update
 from sqlalchemy.exc import IntegrityError
 
 from finops_core import audit
+from finops_core.adapters.bank_file.debtor import Debtor
 from finops_core.connections import queries, rules
 from finops_core.connections.models import connection, webhook_secret
 from finops_core.connections.queries import sealed_at, unknown_connection
@@ -35,13 +36,13 @@ def add(
         "id": connection_id,
         "provider": rules.checked_provider(provider),
         "name": rules.checked_name(name),
-        "base_url": rules.checked_url(base_url, work.ports.settings.stripe_sandbox_url),
+        "base_url": _address(work, provider, base_url),
         "account": rules.checked_account(account),
         "created_by": work.actor.id,
         "created_at": work.now,
         "retired_at": None,
         "test_told": "",
-        **_sealed(work, connection_id, secret.strip(), mode),
+        **_sealed(work, connection_id, provider, secret.strip(), mode),
     }
     try:
         with work.savepoint():
@@ -59,7 +60,7 @@ def add(
 def replace_secret(work: Work, connection_id: str, secret: str, mode: str = "test") -> None:
     """Put another key in the place of the old one, which is gone; plans made with the old one need a new approval."""
     work.require(Permission.CONNECTIONS_ADMINISTER)
-    values = _sealed(work, connection_id, secret.strip(), mode)
+    values = _sealed(work, connection_id, queries.one(work, connection_id).provider, secret.strip(), mode)
     _change(work, connection_id, values)
     audit.record(work, "connection.secret_replaced", f"connection:{connection_id}", detail=_told(values))
 
@@ -109,17 +110,26 @@ def retire(work: Work, connection_id: str) -> None:
     audit.record(work, "connection.retired", f"connection:{connection_id}")
 
 
-def _sealed(work: Work, connection_id: str, secret: str, mode: str) -> dict[str, object]:
-    facts = rules.key_facts(secret)
+def _sealed(work: Work, connection_id: str, provider: str, secret: str, mode: str) -> dict[str, object]:
+    if provider == rules.BANK_FILE:
+        facts = rules.account_facts(Debtor.from_text(secret).iban)
+    else:
+        facts = rules.key_facts(secret)
     rules.require_test_mode(mode, facts)
     vault = work.ports.vault
     return {
-        "secret": vault.seal(secret.encode("ascii"), sealed_at(connection_id)),
+        "secret": vault.seal(secret.encode("utf-8"), sealed_at(connection_id)),
         "fingerprint": vault.fingerprint(secret),
         "mode": facts.mode.value,
         "prefix": facts.prefix,
         "last4": facts.last4,
     }
+
+
+def _address(work: Work, provider: str, typed: str) -> str:
+    if provider == rules.BANK_FILE:
+        return ""
+    return rules.checked_url(typed, work.ports.settings.stripe_sandbox_url)
 
 
 def _change(work: Work, connection_id: str, values: dict[str, object]) -> None:

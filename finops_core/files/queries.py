@@ -1,12 +1,13 @@
 """Reads of files: what somebody may see, and content with its hash checked."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, and_, or_, select
 
+from finops_core import audit
 from finops_core.files.models import file_reference, stored_file
 from finops_core.files.rules import content_hash_of
 from finops_core.kernel.errors import FinOpsError, NotFound, Unavailable
@@ -48,6 +49,12 @@ def mine(reading: Reading, limit: int = 50, offset: int = 0) -> tuple[FileView, 
     own = or_(table.c.visible_to == reading.actor.id, table.c.uploaded_by == reading.actor.id)
     wanted = _both(reading).where(own)
     return tuple(view(row) for row in reading.rows(wanted.order_by(*newest).limit(limit).offset(offset)))
+
+
+def downloads(reading: Reading, reference_ids: Sequence[str]) -> Mapping[str, int]:
+    """How often each file was downloaded, by the log; for files the caller has been shown."""
+    counted = audit.counts(reading, "file.downloaded", [f"file:{each}" for each in reference_ids])
+    return {object_.partition(":")[2]: count for object_, count in counted.items()}
 
 
 def content(reading: Reading, reference_id: str) -> bytes:

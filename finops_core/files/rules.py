@@ -6,7 +6,7 @@ import unicodedata
 from datetime import UTC, datetime
 
 NAME_CHARS = 200
-INPUT, OUTPUT = "input", "output"
+INPUT, OUTPUT, STATUS = "input", "output", "status"
 SEALING = "seal"
 _SEALED = re.compile(rf"-{SEALING}_([0-9a-f]{{12}})[0-9a-f]{{20}}$")
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -30,7 +30,8 @@ def conclude(work: Work, seen: ExecutionView, given: Result | None = None) -> Re
     op = work.ports.operations.get(seen.operation_id)
     if op is None or op.conclude is None:
         return given
-    return op.conclude(work, seen.id, seen.attempt)
+    told: Result = op.conclude(work, seen.id, seen.attempt)
+    return replace(told, files=given.files) if given else told
 
 
 def end(work: Work, seen: ExecutionView, result: Result) -> None:

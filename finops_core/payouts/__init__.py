@@ -1,5 +1,6 @@
 """Paying out a provider's balance: planned, approved, sent once, looked up when in doubt, followed to the bank."""
 
+from finops_core.payouts.bank_status import StatusTaken, take_bank_status
 from finops_core.payouts.news import take_news
 from finops_core.payouts.queries import (
     Paid,
@@ -26,6 +27,7 @@ __all__ = [
     "PayoutPage",
     "PayoutState",
     "PayoutView",
+    "StatusTaken",
     "TieOut",
     "Verdict",
     "ask_cancel",
@@ -37,6 +39,7 @@ __all__ = [
     "retry",
     "rows",
     "send_on",
+    "take_bank_status",
     "take_news",
     "tie_out",
 ]

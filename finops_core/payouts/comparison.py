@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
 
+from finops_core.kernel.masking import BULLETS
 from finops_core.kernel.money import Money
 from finops_core.operations.models import execution
 from finops_core.payouts.models import payout
@@ -72,6 +73,54 @@ def last_of_kind(reading: Reading, rail_connection: str) -> Mapping[Kind, Last]:
         )
         for kind, row in newest.items()
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Payee:
+    """The last payment to somebody by name."""
+
+    number: str
+    sent_at: datetime
+    amount: Money
+    bank: str
+    bank_fingerprint: str
+
+
+def known_payees(reading: Reading, connection_id: str) -> Mapping[str, Payee]:
+    """By name: the last payment through this connection. The name is what a payout's bank label begins with."""
+    since = reading.now - LOOK_BACK
+    together = (execution.c.org_id == payout.c.org_id) & (execution.c.id == payout.c.execution_id)
+    mine = payout.c.org_id == reading.org_id, execution.c.org_id == reading.org_id
+    sent = payout.c.connection_id == connection_id, payout.c.provider_id != "", payout.c.first_sent_at > since
+    columns = (payout.c.bank, payout.c.bank_fingerprint, payout.c.currency, payout.c.amount_minor)
+    rows = reading.rows(
+        select(*columns, payout.c.first_sent_at, execution.c.number)
+        .select_from(payout.join(execution, together))
+        .where(*mine, *sent)
+        .order_by(payout.c.first_sent_at, payout.c.id)
+    )
+    return {
+        row.bank.rpartition(f" {BULLETS}")[0]: Payee(
+            row.number, row.first_sent_at, Money(row.amount_minor, row.currency), row.bank, row.bank_fingerprint
+        )
+        for row in rows
+    }
+
+
+def change_of_payee(last: Payee | None, amount: Money, fingerprint: str) -> Mapping[str, str]:
+    """What is different from the last payment to somebody of this name: another account is what fraud looks like."""
+    if last is None:
+        return {"bank": FIRST}
+    told = {
+        "bank": SAME if last.bank_fingerprint == fingerprint else ANOTHER,
+        "last": last.number,
+        "last_on": last.sent_at.date().isoformat(),
+        "last_amount": last.amount.plain(),
+        "last_currency": last.amount.currency,
+    }
+    if last.amount.currency == amount.currency:
+        told["difference"] = (amount - last.amount).plain()
+    return told if told["bank"] == SAME else {**told, "last_bank": last.bank}
 
 
 def change(last: Last | None, *, total: Money, destination: str, bank: str, fingerprint: str) -> Mapping[str, str]:

@@ -19,7 +19,8 @@ from finops_core.kernel.operation import (
 )
 from finops_core.kernel.permissions import Permission
 from finops_core.operations import cells
-from finops_core.payouts import comparison, report, running
+from finops_core.payouts import bank_transfers, comparison, report, running
+from finops_core.payouts.bank_transfers import TransferParameters
 from finops_core.payouts.planning import (
     DESCRIPTOR_MAX,
     DESCRIPTOR_PATTERN,
@@ -30,7 +31,7 @@ from finops_core.payouts.planning import (
 from finops_core.payouts.retrying import plan_again
 from finops_core.payouts.running import Rail
 
-ITEM_TYPE = "payout"
+ITEM_TYPE, TRANSFER_ITEM = "payout", "bank_transfer"
 STRIPE = Rail("stripe", order_of)
 
 
@@ -120,5 +121,70 @@ STRIPE_BALANCE = Operation(
         "2. Look at the plan: what is paid, what stays and why, and to which bank account.\n"
         "3. Submit it. Somebody with payout authority who did not prepare it must approve exactly this plan.\n"
         "4. After the approval it is sent row by row. A row without a clear answer is looked up, never sent blindly.\n"
+    ),
+)
+
+
+def _check_transfer(row: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
+    """The amount must suit its row's currency and be more than zero."""
+    text, currency = row.get("amount"), row.get("currency")
+    if not text or not currency:
+        return []
+    try:
+        amount = Money.parse(str(text), str(currency))
+    except Invalid as error:
+        return [("amount", error.message)]
+    return [] if amount.minor > 0 else [("amount", "Must be more than zero.")]
+
+
+_TRANSFER_SAMPLE = (
+    "name,iban,bic,currency,amount,reference,street,building,post_code,town,country\n"
+    "Nordlicht GmbH,DE02120300000000202051,BYLADEM1001,EUR,1250.00,Invoice 2026-114,Hafenstr.,12,20457,Hamburg,DE\n"
+    "Atelier Lumen,FR1420041010050500013M02606,PSSTFRPPXXX,EUR,480.50,Invoice 77,Rue du Port,3,13002,Marseille,FR\n"
+)
+
+BANK_TRANSFERS = Operation(
+    id="payouts.bank_transfers",
+    version="1.0.0",
+    title="Bank transfers",
+    description="Writes one file (pain.001) for your bank that pays the people and companies you list.",
+    category=Category.CUSTOM,
+    risk=Risk.HIGH,
+    parameters=TransferParameters,
+    file=FileSpec(
+        label="Payees and amounts (CSV)",
+        columns=(
+            Column("name", cells.text(70), required=True, description="Who is paid, up to 70 characters."),
+            Column("iban", cells.text(42), required=True, description="Their account; spaces do not matter."),
+            Column("bic", cells.text(11), description="Their bank; may be left empty for euro payments."),
+            Column("currency", cells.currency, required=True, description="ISO 4217 code, such as EUR."),
+            Column("amount", cells.decimal_amount, required=True, description="More than zero, with a dot."),
+            Column("reference", cells.text(140), description="What they see on their statement."),
+            Column("street", cells.text(70), description="Of their address."),
+            Column("building", cells.text(16), description="House number."),
+            Column("post_code", cells.text(16)),
+            Column("town", cells.text(35), required=True, description="Banks ask for town and country."),
+            Column("country", cells.text(2), required=True, description="ISO 3166 code, such as DE."),
+        ),
+        sample_name="bank-transfers.csv",
+        sample=_TRANSFER_SAMPLE,
+        max_rows=1_000,
+        check_row=_check_transfer,
+    ),
+    dry_run=bank_transfers.dry_run,
+    run=bank_transfers.run,
+    conclude=report.conclude,
+    permissions=(Permission.OPERATIONS_RUN, Permission.PAYOUTS_PREPARE),
+    approval_required=True,
+    item_type=TRANSFER_ITEM,
+    recovery=Recovery.RESUME,
+    timeout_s=1800,
+    concurrency=1,
+    procedure=(
+        "1. List who is paid, one a row. Banks ask for a structured address: town and country at least.\n"
+        "2. Look at the plan: new payees, and known ones with another bank account, are marked.\n"
+        "3. Submit it. Somebody with authority for bank transfers who did not prepare it must approve exactly this.\n"
+        "4. Download the bank file from the result and give it to your bank. Each download is counted.\n"
+        "5. Bring the bank's status file (pain.002) back on the execution's page: it moves each payment on.\n"
     ),
 )

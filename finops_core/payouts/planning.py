@@ -8,7 +8,7 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict, Field
 
 from finops_core.kernel.business_days import add_business_days
-from finops_core.kernel.errors import FinOpsError, Invalid, NotAllowed, NotFound
+from finops_core.kernel.errors import FinOpsError, NotAllowed, NotFound
 from finops_core.kernel.faults import Fault
 from finops_core.kernel.money import Money
 from finops_core.kernel.operation import Plan, PlanRow, RunContext
@@ -165,11 +165,8 @@ class Planner:
         """What the provider's own rules would refuse, found now and not when it is being paid."""
         if not row.amount_minor:
             return None
-        try:
-            self.provider.request_body(order_of(row, {}))
-        except Invalid as error:
-            return Fault(error.code, error.message, want.row, "currency", want.currency)
-        return None
+        problems = self.provider.problems_of(order_of(row, {}))
+        return Fault(problems[0].code, problems[0].message, want.row, "currency", want.currency) if problems else None
 
 
 def make_plan(

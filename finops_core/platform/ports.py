@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from finops_core.kernel.clock import Clock
+from finops_core.kernel.errors import Invalid
 from finops_core.kernel.operation import Operation
 from finops_core.kernel.provider import (
     AccountFacts,
@@ -34,6 +35,10 @@ class PayoutProvider(Protocol):
 
     def facts(self, account: str) -> AccountFacts:
         """Mode, balances and bank accounts of an account ("" for the connection's own)."""
+        ...
+
+    def problems_of(self, order: PayoutOrder) -> list[Invalid]:
+        """Everything that keeps an order from being sent, found before anybody is asked to approve it."""
         ...
 
     def request_body(self, order: PayoutOrder) -> bytes:
@@ -79,12 +84,17 @@ class WebhookReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ProviderCredentials:
-    """What an adapter needs to speak for an organisation. ``secret`` never appears in a repr."""
+    """What an adapter needs to speak for an organisation. ``secret`` never appears in a repr.
+
+    ``account``: the connected account it acts for, "" for the secret's own. ``connection_id``: keeps apart what
+    adapters store by themselves.
+    """
 
     provider: str
     secret: str
     base_url: str
     account: str = ""
+    connection_id: str = ""
 
     def __repr__(self) -> str:
         return f"ProviderCredentials({self.provider!r}, secret=…, base_url={self.base_url!r})"

@@ -106,6 +106,9 @@ def _equip(work: Work, slug: str, account: dict[str, Any], company: dict[str, An
         account="",
         secret=account["key"],
     )
+    for own in company["bank_accounts"]:
+        if own["organisation"] == slug:
+            connections.add(work, provider="bank_file", name=own["name"], secret=json.dumps(own["holder"]))
     by_username = {person.username: person.id for person in security.people(work)}
     for person in company["people"]:
         for item_type in person.get("authority", {}).get(slug, []):

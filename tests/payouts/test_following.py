@@ -1,4 +1,4 @@
-"""Payouts on their way to the bank: news early, late, twice, in any order; the statement; what differs from the last."""
+"""Payouts on their way to the bank: news early, late, twice, in any order; the statement; what is new this time."""
 
 from datetime import timedelta
 from random import Random  # noqa: TID251 - seeded: the same order in every run

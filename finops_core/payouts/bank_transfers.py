@@ -1,0 +1,215 @@
+"""Bank transfers by a file for the bank: the plan of a list of payees, the file written once, the bank's answer.
+
+The payees' bank numbers stay in the sealed input file, whose hash is approved with the plan; plan rows show name, last
+four digits and a keyed fingerprint that the row's hash binds.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from functools import partial
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from finops_core import operations
+from finops_core.adapters.bank_file.payouts import BankFilePayouts
+from finops_core.kernel.business_days import add_business_days
+from finops_core.kernel.errors import Conflict, Invalid
+from finops_core.kernel.faults import Fault
+from finops_core.kernel.masking import last4
+from finops_core.kernel.money import Money
+from finops_core.kernel.operation import OutputFile, Plan, PlanRow, Result, RunContext
+from finops_core.kernel.provider import Address, Creditor, PayoutOrder
+from finops_core.payouts import comparison, running
+from finops_core.payouts.comparison import Payee
+from finops_core.payouts.running import Rail
+
+PROVIDER = "bank_file"
+XML = "application/xml"
+
+
+class TransferParameters(BaseModel):
+    """What the form asks for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    execute_on: date | None = Field(
+        default=None,
+        title="Execution date",
+        description="The day the bank should pay; the next working day when left empty.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """One row of the file."""
+
+    row: int
+    amount: Money
+    reference: str
+    creditor: Creditor
+
+    @property
+    def payee(self) -> str:
+        """Name and the last four of the account, as people see it."""
+        return f"{self.creditor.name} •••• {last4(self.creditor.iban)}"
+
+
+def rail(context: RunContext) -> Rail:
+    """How this file's rows become orders."""
+    transfers = {transfer.row: transfer for transfer in read_transfers(context)}
+    return Rail(PROVIDER, partial(_order_of, transfers), checks_funds=False)
+
+
+def dry_run(context: RunContext) -> Plan:
+    """What the file would pay, to whom, and what is new about it; moves no money."""
+    provider, connection = running.connect(context, Rail(PROVIDER, partial(_order_of, {}), checks_funds=False))
+    transfers = read_transfers(context)
+    country = provider.facts("").country
+    execute_on = context.params.execute_on or add_business_days(context.now().date(), 1, country)
+    with context.unit() as work:
+        known = comparison.known_payees(work, connection.id)
+    if context.retry_rows:
+        transfers = _failed_ones(context, transfers)
+    planner = Planner(context, known, execute_on)
+    rows = [planner.row(number, transfer) for number, transfer in _numbered(context, transfers)]
+    faults = [*_date_faults(context, execute_on)]
+    orders = {transfer.row: transfer for transfer in transfers}
+    for row in rows:
+        problems = provider.problems_of(_order_of(orders, row, {}))
+        faults += [Fault(problem.code, problem.message, int(row.body["row"])) for problem in problems]
+    warnings = tuple(planner.warnings)
+    mode = connection.mode.value
+    return Plan(tuple(rows), mode, connection.fingerprint, connection.id, warnings, tuple(faults))
+
+
+def run(context: RunContext) -> Result:
+    """Give every order to the outbox, then write the one file that holds exactly these orders."""
+    result = running.carry_out(context, rail(context))
+    if result.open_ends or not result.metrics.records_successful:
+        return result
+    return replace(result, files=(*result.files, _file(context)))
+
+
+@dataclass
+class Planner:
+    """One plan in the making; ``known``: payee name -> the account last paid under it."""
+
+    context: RunContext
+    known: Mapping[str, Payee]
+    execute_on: date
+    warnings: list[str] = field(default_factory=list)
+
+    def row(self, number: int, transfer: Transfer) -> PlanRow:
+        """One transfer as a row of the plan."""
+        fingerprint = fingerprint_of(self.context, transfer.creditor.iban)
+        change = comparison.change_of_payee(self.known.get(transfer.creditor.name), transfer.amount, fingerprint)
+        if change["bank"] == comparison.ANOTHER:
+            told = f"{transfer.creditor.name} was paid to another bank account before ({change['last_bank']})."
+            self.warnings.append(f"Row {transfer.row}: {told} Make sure the new one is really theirs.")
+        body = {
+            "no": number,
+            "row": transfer.row,
+            "payee": transfer.creditor.name,
+            "bank": transfer.payee,
+            "bank_fingerprint": fingerprint,
+            "destination": f"iban_{fingerprint}",
+            "source_type": "",
+            "descriptor": transfer.reference,
+            "keep": Money(0, transfer.amount.currency).plain(),
+            "arrival_on": self.execute_on.isoformat(),
+            "change": dict(change),
+        }
+        return PlanRow("", transfer.amount.currency, transfer.amount.minor, body)
+
+
+def read_transfers(context: RunContext) -> list[Transfer]:
+    """The file's rows."""
+    columns = context.sheet.columns
+
+    def cell(name: str, index: int) -> str:
+        values = columns.get(name)
+        return str((values[index] if values else None) or "")
+
+    return [
+        Transfer(
+            row=row,
+            amount=Money.parse(cell("amount", index), cell("currency", index)),
+            reference=cell("reference", index),
+            creditor=Creditor(
+                name=cell("name", index),
+                iban=cell("iban", index).replace(" ", "").upper(),
+                bic=cell("bic", index).upper(),
+                address=Address(
+                    town=cell("town", index),
+                    country=cell("country", index).upper(),
+                    street=cell("street", index),
+                    building=cell("building", index),
+                    post_code=cell("post_code", index),
+                ),
+            ),
+        )
+        for index, row in enumerate(context.sheet.rows)
+    ]
+
+
+def fingerprint_of(context: RunContext, iban: str) -> str:
+    """Tells two bank accounts apart without showing either; needs the desk's own key to be made."""
+    told: str = context.ports.vault.fingerprint(f"iban|{iban}")
+    return told
+
+
+def message_id(number: str, attempt: int) -> str:
+    """What the bank calls the file. "TEST-" keeps a bank from taking it for a real one (decision 0012)."""
+    return f"TEST-{number}" if attempt == 1 else f"TEST-{number}-{attempt}"
+
+
+def _order_of(transfers: Mapping[int, Transfer], row: PlanRow, metadata: Mapping[str, str]) -> PayoutOrder:
+    transfer = transfers[int(row.body["row"])]
+    if transfer.amount != Money(row.amount_minor, row.currency) or transfer.payee != row.body["bank"]:
+        raise Conflict("FILE_CHANGED", f"Row {transfer.row} of the stored file is not what was planned.")
+    return PayoutOrder(
+        account=row.account,
+        currency=row.currency,
+        amount_minor=row.amount_minor,
+        destination=str(row.body["destination"]),
+        source_type="",
+        method="standard",
+        descriptor=transfer.reference,
+        metadata=metadata,
+        creditor=transfer.creditor,
+    )
+
+
+def _numbered(context: RunContext, transfers: Sequence[Transfer]) -> list[tuple[int, Transfer]]:
+    numbers = context.retry_rows or range(1, len(transfers) + 1)
+    return list(zip(numbers, transfers, strict=True))
+
+
+def _failed_ones(context: RunContext, transfers: Sequence[Transfer]) -> list[Transfer]:
+    planned, _ = running.failed_rows(context)
+    by_row = {transfer.row: transfer for transfer in transfers}
+    return [by_row[int(planned[number].body["row"])] for number in context.retry_rows]
+
+
+def _date_faults(context: RunContext, execute_on: date) -> list[Fault]:
+    if execute_on >= context.now().date():
+        return []
+    return [Fault("BANK_FILE_DATE_BAD", "The execution date has passed; choose a later one.", column="execute_on")]
+
+
+def _file(context: RunContext) -> OutputFile:
+    """The bank file of this attempt: written once; made again after a crash it is the same file."""
+    provider, _ = running.connect(context, Rail(PROVIDER, partial(_order_of, {}), checks_funds=False))
+    if not isinstance(provider, BankFilePayouts):
+        raise Invalid("PROVIDER_UNKNOWN", "This connection writes no bank files.", hint="Ask an administrator.")
+    with context.unit() as work:
+        seen = operations.execution(work, context.execution_id)
+    name = message_id(seen.number, context.attempt)
+    if name not in {left.message_id for left in provider.exports()}:
+        mine = {"fod_exec": context.execution_id, "fod_attempt": str(context.attempt)}
+        chosen = [each for each in provider.waiting() if mine.items() <= each.order.metadata.items()]
+        execute_on = date.fromisoformat(str(context.plan.rows[0].body["arrival_on"]))
+        content = provider.export(chosen, name, seen.started_at or context.now(), execute_on)
+        provider.mark_exported([each.id for each in chosen], name, content)
+    return OutputFile(f"{seen.number}-pain001-{context.attempt}.xml", XML, provider.exported(name))
