@@ -8,6 +8,8 @@ from finops_core.kernel.job import Job
 from finops_core.payouts import following, repairing, settlement
 from finops_core.payouts.look_up import look_up_unsettled
 from finops_core.payouts.news import FOLLOW_JOB
+from finops_core.payouts.rehearsal import REHEARSE_JOB
+from finops_core.payouts.rehearsing import run_rehearsal
 from finops_core.payouts.repair import CANCEL_JOB, RESOLVE_JOB
 from finops_core.upkeep.checking import CHECK_JOB, run_checks
 from finops_core.upkeep.jobs import clean_up, expire_requests
@@ -22,6 +24,7 @@ _ALL = (
     Job(settlement.RECONCILE_JOB, settlement.reconcile, every_s=15 * MINUTE_S),
     Job(RESOLVE_JOB, repairing.resolve, retries=20),
     Job(CANCEL_JOB, repairing.cancel, retries=20),
+    Job(REHEARSE_JOB, run_rehearsal),
     Job("approvals.expire", expire_requests, every_s=MINUTE_S),
     Job(CHECK_JOB, partial(run_checks, CHECKS), every_s=15 * MINUTE_S),
     Job("upkeep.clean_up", clean_up, every_s=HOUR_S),

@@ -13,6 +13,7 @@ from finops_core.payouts.queries import (
     paid_out,
     rows,
 )
+from finops_core.payouts.rehearsal import RehearsalView, Trouble, rehearsals, rehearse
 from finops_core.payouts.repair import Verdict, ask_cancel, resolve, retry, send_on
 from finops_core.payouts.report import TieOut, tie_out
 from finops_core.payouts.rules import DOUBTFUL, IN_FLIGHT, LIVE, RETRYABLE, PayoutState
@@ -27,14 +28,18 @@ __all__ = [
     "PayoutPage",
     "PayoutState",
     "PayoutView",
+    "RehearsalView",
     "StatusTaken",
     "TieOut",
+    "Trouble",
     "Verdict",
     "ask_cancel",
     "doubtful",
     "one",
     "page",
     "paid_out",
+    "rehearsals",
+    "rehearse",
     "resolve",
     "retry",
     "rows",

@@ -53,7 +53,8 @@ class Bank:
 class NewAccount:
     """An account to open. ``platform`` is the id of the account it is connected to, "" for none.
 
-    A key whose ``may_write`` is false is answered 403 on everything but reading.
+    A key whose ``may_write`` is false is answered 403 on everything but reading. ``foreign``: ids of the real Stripe
+    are taken too, for a sandbox that nobody but its maker can reach (a rehearsal).
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -67,6 +68,7 @@ class NewAccount:
     banks: tuple[Bank, ...] = ()
     platform: str = ""
     may_write: bool = True
+    foreign: bool = False
 
 
 def open_account(store: Store, new: NewAccount) -> None:
@@ -93,11 +95,11 @@ def open_account(store: Store, new: NewAccount) -> None:
     if new.key:
         _add_key(connection, new)
     for bank in new.banks:
-        _open_bank(connection, new.id, bank)
+        _open_bank(connection, new.id, bank, foreign=new.foreign)
 
 
 def _check_new(new: NewAccount) -> None:
-    if not new.id.startswith(ACCOUNT_PREFIX):
+    if not (new.foreign or new.id.startswith(ACCOUNT_PREFIX)):
         raise Refusal(400, f"Sandbox accounts have ids that start with {ACCOUNT_PREFIX}.", param="id")
     if not new.key.startswith(KEY_PREFIXES) and not (new.platform and not new.key):
         raise Refusal(400, "Sandbox keys start with sk_test_ or rk_test_.", param="key")
@@ -122,11 +124,11 @@ def _add_key(connection: sqlite3.Connection, new: NewAccount) -> None:
     )
 
 
-def _open_bank(connection: sqlite3.Connection, account: str, bank: Bank) -> None:
+def _open_bank(connection: sqlite3.Connection, account: str, bank: Bank, *, foreign: bool) -> None:
     currency = bank.currency.lower()
     fingerprint = hashlib.sha256(f"{account}|{currency}|{bank.number}|{bank.bank_name}".encode()).hexdigest()
     identity = bank.id or f"ba_sbx_{fingerprint[:24]}"
-    if "_sbx" not in identity:
+    if not foreign and "_sbx" not in identity:
         raise Refusal(400, "Sandbox bank accounts have ids with _sbx in them.", param="bank_accounts")
     others = connection.execute(
         "SELECT id FROM bank_account WHERE account = ? AND currency = ? AND is_default", (account, currency)
