@@ -32,6 +32,9 @@ _S = PayoutState
 class Batch:
     """One batch under way.
 
+    The unit that records a clear answer also stores the intent of the next row, when that may go at once: one commit a
+    row instead of two, and the intent is as safe before its call as ever.
+
     Attributes:
         halted: why nothing more is sent at all; "" while all is well.
         stopped: account and currency pairs whose rest is not sent, and why.
@@ -46,6 +49,8 @@ class Batch:
     paced_s: float = 0.0
 
     def __post_init__(self) -> None:
+        self._ahead: Unsettled | None = None
+        self._intended: dict[str, Unsettled] = {}
         settings = self.context.ports.settings
         rate = min(settings.payout_rate_per_s, self.provider.capabilities().rate_per_s)
         self._clock: Clock = self.context.ports.clock
@@ -57,6 +62,7 @@ class Batch:
         self._remember(rows)
         self.context.progress(0, total, "Paying")
         for index, row in enumerate(rows, start=1):
+            self._ahead = rows[index] if index < total and rows[index].state is _S.APPROVED else None
             if row.state in {_S.APPROVED, *rules.UNSETTLED}:
                 self._tell(row, self._settle_row(row))
             self.context.progress(index, total, f"{index} of {total} payouts")
@@ -84,16 +90,19 @@ class Batch:
     def _settle_row(self, row: Unsettled) -> PayoutState:
         if row.state in rules.UNSETTLED:
             return self._resolve(self._doubted(row))
-        why = self.halted or self.stopped.get((row.account, row.currency), "")
-        if why:
+        intended = self._intended.pop(row.id, None)
+        if intended is None:
+            why = self._why_not(row)
+            if why:
+                with self.context.unit() as work:
+                    return service.call_off(work, row, why, self._called_off_as())
+            self._pace(row)
             with self.context.unit() as work:
-                return service.call_off(work, row, why, self._called_off_as())
-        self._pace(row)
-        with self.context.unit() as work:
-            if not service.intend(work, row):
-                return _S.CANCELED
-            sent_at = work.now
-        return self._send(replace(row, state=_S.SUBMITTING, first_sent_at=sent_at))
+                intended = service.intend(work, row)
+        return self._send(intended) if intended.state is _S.SUBMITTING else intended.state
+
+    def _why_not(self, row: Unsettled) -> str:
+        return self.halted or self.stopped.get((row.account, row.currency), "")
 
     def _called_off_as(self) -> PayoutState:
         wind_down = self.context.wind_down
@@ -177,13 +186,24 @@ class Batch:
             self.context.fence,
             row.body_hash,
         )
-        with self.context.unit() as work:
-            state = service.record_answer(work, row, answer, called)
         if isinstance(answer, OurFault):
             self._heed(Scope.BATCH, row, "the provider says its key was used for something else")
         elif isinstance(answer, Rejected):
             self._heed(answer.scope, row, answer.code)
+        with self.context.unit() as work:
+            state = service.record_answer(work, row, answer, called)
+            ahead = self._may_follow(state)
+            intended = service.intend(work, ahead) if ahead else None
+        if intended is not None:
+            self._intended[intended.id] = intended
         return state, answer
+
+    def _may_follow(self, state: PayoutState) -> Unsettled | None:
+        """The next row, if this one is settled and that one may be sent without a pause."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is None or state in rules.UNSETTLED or self._why_not(ahead):
+            return None
+        return ahead if self._pacing.of(ahead.account).due_in_s() <= 0 else None
 
     def _stopped(self, row: Unsettled) -> bool:
         """Asked before every call but the first, whose intent has just asked: no call starts after a stop."""

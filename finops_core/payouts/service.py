@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, update
 
 from finops_core import audit, operations
 from finops_core.kernel.errors import Conflict
@@ -87,13 +87,12 @@ def metadata_of(execution_id: str, attempt: int, row_no: int, row_hash: str) -> 
     }
 
 
-def intend(work: Work, row: Unsettled) -> bool:
-    """Commit to sending: APPROVED → SUBMITTING. False when a stop came first; then the row is called off instead."""
+def intend(work: Work, row: Unsettled) -> Unsettled:
+    """Commit to sending: APPROVED → SUBMITTING. When a stop came first the row is called off instead, CANCELED."""
     if stop_requested(work, row.execution_id):
-        call_off(work, row, "Stopped before it was sent.")
-        return False
+        return replace(row, state=call_off(work, row, "Stopped before it was sent."))
     _move(work, row, PayoutState.SUBMITTING, {"first_sent_at": work.now})
-    return True
+    return replace(row, state=PayoutState.SUBMITTING, first_sent_at=work.now)
 
 
 def record_answer(work: Work, row: Unsettled, answer: Answer, called: Called) -> PayoutState:
@@ -267,13 +266,13 @@ def _move(
     why: str = "",
     detail: Mapping[str, str] | None = None,
 ) -> PayoutState:
-    mine = payout.c.org_id == work.org_id, payout.c.id == row.id
-    old = work.scalar(select(payout.c.state).where(*mine).with_for_update())
-    if old != row.state:
-        raise Conflict("PAYOUT_MOVED_ON", "This payout has just changed.", hint="Open the execution again.")
     rules.move(row.state, new)
     ended = {"ended_at": work.now} if new in ENDED else {}
-    work.execute(update(payout).where(*mine).values(state=new, updated_at=work.now, **changes, **ended))
+    # Only from the state that was seen: whoever comes second changes nothing.
+    seen = payout.c.org_id == work.org_id, payout.c.id == row.id, payout.c.state == row.state
+    moved = work.execute(update(payout).where(*seen).values(state=new, updated_at=work.now, **changes, **ended))
+    if moved.rowcount != 1:
+        raise Conflict("PAYOUT_MOVED_ON", "This payout has just changed.", hint="Open the execution again.")
     told = {"execution": row.execution_id, "row": row.row_no, "from": row.state.value, "to": new.value}
     if why:
         told["why"] = why[:_MESSAGE_CHARS]

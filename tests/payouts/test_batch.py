@@ -222,7 +222,7 @@ def test_a_row_that_was_being_sent_when_its_run_died_is_never_called_off_by_a_st
         provider = StripePayouts(world.sandbox.credentials(HARBOUR_KEY), 5)
         row = service.prepare(work, seen.id, 1, died.plan, provider, ordering(STRIPE, seen.id, 1, "test"))[0]
     with died.unit() as work:
-        assert service.intend(work, row)
+        assert service.intend(work, row).state is PayoutState.SUBMITTING
     world.sandbox.control.fault(Fault(FaultKind.CONFLICT, times=50))
     # When it is resumed, and somebody presses Stop
     with world.desk.work(world.actor("ana")) as work:

@@ -15,7 +15,7 @@ from finops_core.kernel.clock import ManualClock
 from finops_core.operations import engine
 from finops_core.operations.engine import Begun
 from finops_core.operations.runner import Run
-from finops_core.payouts import PayoutView, queries, service
+from finops_core.payouts import PayoutState, PayoutView, queries, service
 from finops_core.payouts.operations import STRIPE
 from finops_core.payouts.queries import Unsettled
 from finops_core.payouts.running import ordering
@@ -82,7 +82,7 @@ def sent_and_died(world: World, begun: Begun, row: Unsettled, *, arrived: bool =
     """The intent was stored, the call made (or lost on the way), and the process died."""
     run = run_of(world, begun)
     with run.unit() as work:
-        assert service.intend(work, row)
+        assert service.intend(work, row).state is PayoutState.SUBMITTING
     if arrived:
         provider(world).submit(row.account, service.body_of(run, row), row.key)
 
