@@ -42,6 +42,7 @@ class Receiver:
     statuses: list[int] = field(default_factory=list)
     headers: dict[str, str] = field(default_factory=dict)
     delay_s: float = 0.0
+    most_at_once: int = 0
 
     @property
     def events(self) -> list[dict[str, Any]]:
@@ -62,14 +63,18 @@ class Receiver:
 def receiving(port: int = 0) -> Iterator[Receiver]:
     """A receiver that listens inside the block."""
     receiver = Receiver()
+    busy: set[object] = set()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             headers = {name.lower(): value for name, value in self.headers.items()}
+            busy.add(self)
+            receiver.most_at_once = max(receiver.most_at_once, len(busy))
             receiver.got.append(Received(self.path, headers, body))
             status = receiver.statuses.pop(0) if receiver.statuses else 200
             time.sleep(receiver.delay_s)
+            busy.discard(self)
             self.send_response(status)
             for name, value in receiver.headers.items():
                 self.send_header(name, value)

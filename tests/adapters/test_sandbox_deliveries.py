@@ -3,7 +3,6 @@
 import json
 import socket
 import threading
-from datetime import UTC, datetime
 
 import pytest
 import requests
@@ -12,6 +11,7 @@ import stripe
 from finops_core.adapters.stripe_payouts import StripePayouts
 from finops_core.adapters.stripe_sandbox.accounts import Bank
 from finops_core.adapters.stripe_sandbox.faults import Fault, FaultKind
+from finops_core.adapters.stripe_sandbox.store import Store
 from finops_core.adapters.stripe_sandbox.webhook_faults import WebhookFault, WebhookFaultKind
 from finops_core.adapters.stripe_webhooks import read_event
 from finops_core.kernel.errors import Invalid
@@ -79,6 +79,7 @@ def test_without_being_asked_events_go_at_once_and_in_order(sandbox, provider, r
     wait_until(lambda: len(receiver.got) == 4)
 
     assert receiver.kinds == ["payout.created", "payout.updated", "payout.updated", "payout.paid"]
+    assert receiver.most_at_once == 1
     wait_until(sandbox.control.settled)
 
 
@@ -233,6 +234,23 @@ def test_a_receiver_that_takes_too_long_is_cut_off(sandbox, provider, receiver):
 
     assert (sent["state"], sent["last_status"], sent["last_error"]) == ("waiting", 0, "no answer within 0.2 s")
     assert len(receiver.got) == 1
+
+
+def test_a_round_that_breaks_is_told_and_not_the_last(sandbox, provider, receiver, caplog):
+    submit(provider)
+    sandbox.control.settings(delivers_by_itself=True)
+    wait_until(lambda: len(receiver.got) == 1)
+    store = Store(sandbox.database)
+    good = store.remembered("conduct")
+
+    store.remember("conduct", "nonsense")
+    wait_until(lambda: "a round of the Stripe sandbox failed" in caplog.text)
+    store.remember("conduct", good)
+    store.close()
+    submit(provider, "fod-2")
+
+    wait_until(lambda: len(receiver.got) == 2)
+    assert receiver.kinds == ["payout.created"] * 2
 
 
 @pytest.mark.slow
@@ -394,14 +412,15 @@ def test_another_accounts_event_does_not_let_a_reordered_one_go(sandbox, provide
     with receiving() as platform:
         sandbox.control.endpoint(platform.url, connect=True)
         sandbox.control.webhook_fault(WebhookFault(WebhookFaultKind.REORDERED, account="acct_sbx_two"))
-        for number, account in enumerate(("acct_sbx_two", "acct_sbx_three", "acct_sbx_two")):
-            provider.submit(account, provider.request_body(order(amount_minor=1, destination="")), f"fod-{number}")
+        body = provider.request_body(order(amount_minor=1, destination=""))
+        first, other, second = (
+            provider.submit(account, body, f"fod-{number}").payout.id
+            for number, account in enumerate(("acct_sbx_two", "acct_sbx_three", "acct_sbx_two"))
+        )
 
         sandbox.control.deliver()
 
-        assert [event["account"] for event in platform.events] == ["acct_sbx_three", "acct_sbx_two", "acct_sbx_two"]
-        created = [datetime.fromtimestamp(event["created"], UTC) for event in platform.events]
-        assert len(created) == 3
+        assert [event["data"]["object"]["id"] for event in platform.events] == [other, second, first]
 
 
 @pytest.mark.parametrize(
@@ -446,13 +465,14 @@ def test_webhook_faults_wait_for_their_kind_and_their_turn(sandbox, provider, re
         WebhookFault(WebhookFaultKind.DOUBLED, event="payout.*", account="acct_sbx_other"),
     )
     assert len(sandbox.control.state()["webhook_faults"]) == 2
-    for number in range(3):
-        made = submit(provider, f"fod-{number}").payout
-        sandbox.control.transition(made.id, "in_transit", "paid")
+    made = [submit(provider, f"fod-{number}").payout.id for number in range(3)]
+    for payout in made:
+        sandbox.control.transition(payout, "in_transit", "paid")
 
     sandbox.control.deliver()
 
-    assert receiver.kinds.count("payout.paid") == 2
+    paid = [event["data"]["object"]["id"] for event in receiver.events if event["type"] == "payout.paid"]
+    assert paid == [made[0], made[2]]
     assert len(receiver.kinds) == 11
     [left] = sandbox.control.state()["webhook_faults"]
     assert (left["kind"], left["seen"]) == ("doubled", 0)
@@ -475,6 +495,7 @@ def test_several_at_once_may_be_on_their_way_to_one_endpoint_when_that_is_set(sa
 
     assert {delivery["state"] for delivery in tried} == {"delivered"}
     assert len({event["id"] for event in receiver.events}) == len(receiver.events) == 8
+    assert receiver.most_at_once > 1
 
 
 def test_events_are_filtered_by_several_kinds(sandbox, provider):

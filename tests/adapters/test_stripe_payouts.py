@@ -1,6 +1,7 @@
 """The adapter with the real SDK against the sandbox over HTTP, on good days and on each kind of bad day."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -447,6 +448,22 @@ def test_the_sdk_sends_each_request_once_and_tells_nothing_of_this_machine(sandb
     assert b"x-stripe-client" not in head
     assert b"user-agent: stripe/v1 pythonbindings/" in head
     assert b"aiagent" not in head
+
+
+def test_several_threads_may_speak_through_one_provider_and_each_keeps_its_own_record(sandbox, provider):
+    def pay(number: int):
+        return submit(provider, f"fod-{number:03}", amount_minor=number), provider.facts("")
+
+    with ThreadPoolExecutor(8) as threads:
+        outcomes = list(threads.map(pay, range(1, 33)))
+
+    for number, (answer, facts) in enumerate(outcomes, start=1):
+        assert isinstance(answer, Created)
+        assert answer.payout.amount_minor == number
+        assert f"Idempotency-Key: fod-{number:03}".encode() in answer.raw
+        assert json.loads(answer.raw.split(b"\n\n", 3)[3])["id"] == answer.payout.id
+        assert facts.told_at is not None
+    assert sandbox.control.available() == 100_000 - sum(range(1, 33))
 
 
 def test_capabilities_name_every_currency_with_its_step(provider):

@@ -59,6 +59,24 @@ def test_a_statement_leaves_out_what_is_older(sandbox, provider):
     assert len(provider.statement("", now - timedelta(hours=2))) == 1
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["statement", "find"])
+def test_a_list_without_end_is_no_answer(sandbox, provider, kind):
+    line = {"id": "txn_sbx_1", "currency": "usd", "amount": -1, "fee": 0, "net": -1, "created": 1, "source": "po_sbx_1"}
+    path = "/v1/balance_transactions" if kind == "statement" else "/v1/payouts"
+    endless = {"object": "list", "has_more": True, "data": [{**line, "id": submit(provider).payout.movement_id}]}
+    if kind == "find":
+        endless["data"] = sandbox.control.payouts()
+    sandbox.control.fault(Fault(FaultKind.CHANGED_FIELDS, method="GET", path=path, fields=endless, times=10_000))
+
+    with pytest.raises(Unavailable) as caught:
+        provider.statement("", LONG_AGO) if kind == "statement" else provider.find("", {}, LONG_AGO)
+
+    sandbox.forgive()
+    assert caught.value.code == "PROVIDER_TOO_MANY"
+    assert len(sandbox.control.calls("GET", path)) == 1_000
+
+
 def test_a_statement_counts_in_iso_minor_units(sandbox, provider):
     amounts = {"JPY": 500, "MGA": 1_200, "UGX": 37, "HUF": 100, "KWD": 1_230}
     sandbox.control.open(usual_account(banks=tuple(Bank(code.lower()) for code in amounts)))

@@ -6,6 +6,7 @@ client, because none of its comforts may happen here: no redirect, no proxy, no 
 """
 
 import asyncio
+import logging
 import re
 import sqlite3
 from collections import Counter
@@ -18,6 +19,7 @@ from finops_core.adapters.stripe_sandbox.deliveries import Due
 from finops_core.adapters.stripe_sandbox.parcels import Parcel
 from finops_core.adapters.stripe_sandbox.store import Store
 
+_LOG = logging.getLogger(__name__)
 LOOPBACK = "127.0.0.1"
 POLL_S = 0.2
 REST_S, REST_BYTES = 0.5, 64 * 1024
@@ -61,18 +63,26 @@ class Courier:
     async def _make_rounds(self) -> None:
         while True:
             self._woken.clear()
-            more = False
-            # Another program may hold the file for a while, as seeding does: then it is done in the next round.
-            with suppress(sqlite3.OperationalError):
-                more = timetable.pass_time(self._store)
-                if conduct.current(self._store).delivers_by_itself:
-                    self._start_due()
-            if more:
+            if self._make_round():
                 await asyncio.sleep(0)
                 continue
             with suppress(TimeoutError):
                 async with asyncio.timeout(POLL_S):
                     await self._woken.wait()
+
+    def _make_round(self) -> bool:
+        """Do what is due; whether there may be more."""
+        try:
+            more = timetable.pass_time(self._store)
+            if conduct.current(self._store).delivers_by_itself:
+                self._start_due()
+        except sqlite3.OperationalError:
+            # Another program holds the file for a while, as seeding does: then it is done in the next round.
+            return False
+        except Exception:  # noqa: BLE001 - without its rounds it would look alive and never send anything again
+            _LOG.exception("a round of the Stripe sandbox failed")
+            return False
+        return more
 
     def _start_due(self) -> list[int]:
         at_once = conduct.current(self._store).deliveries_at_once
