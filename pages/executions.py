@@ -22,13 +22,13 @@ def fresh() -> None:
 
 def wanted_rows(offered: Iterable[OperationView]) -> ExecutionFilter:
     """The filters, kept in the address."""
-    with filters.bar():
-        text = filters.search("text", "Number, title or file", fresh)
-        state = filters.choice("State", filters.states(), "state", fresh, width=140)
-        operation_id = filters.choice("Operation", filters.operations(offered), "operation", fresh, width=190)
-        since = filters.day("From", "since", fresh)
-        until = filters.day("To", "until", fresh)
-        mine = st.toggle("Only mine", key="mine", bind="query-params", on_change=fresh)
+    with filters.bar(fresh) as bar:
+        text = bar.search("text", "Number, title or file")
+        state = bar.choice("State", filters.states(), "state", width=140)
+        operation_id = bar.choice("Operation", filters.operations(offered), "operation", width=190)
+        since = bar.day("From", "since")
+        until = bar.day("To", "until")
+        mine = bar.switch("Only mine", "mine")
     return ExecutionFilter(
         text=text,
         public=PublicState(state) if state else None,
@@ -49,32 +49,41 @@ def history() -> None:
     offset = (widgets.page_wanted(PAGE) - 1) * widgets.PAGE_SIZE
     with here.read() as reading:
         found = operations.executions(reading, wanted, widgets.PAGE_SIZE, offset)
+    widgets.within(found.total, PAGE)
     with title.container():
-        widgets.head("Executions", f"{plural(found.total, 'execution')}, newest first")
-    listed(found.rows, found.total, filtered=wanted != ExecutionFilter())
+        widgets.head("Executions", here.around.name, f"{plural(found.total, 'execution')}, newest first")
+    if found.rows:
+        listed(found.rows, found.total)
+    elif wanted != ExecutionFilter():
+        widgets.empty("filter_alt_off", "Nothing matches", "Loosen the filters above.")
+    else:
+        widgets.empty("play_circle", "Nothing has run yet", "Executions appear here once somebody uploads a file.")
+        if here.may(Permission.OPERATIONS_RUN):
+            html.draw(html.line(html.link("Upload your first file", "run")))
 
 
 def doubtful() -> None:
     """Executions with payouts nobody can be sure of: the rows behind the figure on the home page."""
     offset = (widgets.page_wanted(PAGE) - 1) * widgets.PAGE_SIZE
     with here.read() as reading:
-        ids = payouts.doubtful_executions(reading)
+        unclear, ids = payouts.doubtful(reading), payouts.doubtful_executions(reading)
         rows = [operations.execution(reading, each) for each in ids[offset : offset + widgets.PAGE_SIZE]]
-    widgets.head("Executions in doubt", f"{plural(len(ids), 'execution')} with payouts without a clear answer")
+    widgets.within(len(ids), PAGE)
     html.draw(html.line(html.link("← All executions", "executions")))
-    listed(rows, len(ids), filtered=True)
-
-
-def listed(rows: Sequence[ExecutionView], total: int, *, filtered: bool) -> None:
-    """The table, or what to do when it is empty."""
     if rows:
-        html.draw(runs.runs_table(rows, here.shown))
-    elif filtered:
-        widgets.empty("filter_alt_off", "Nothing matches", "Loosen the filters above.")
+        told = f"{plural(unclear, 'payout')} without a clear answer, in {plural(len(ids), 'execution')}"
+        widgets.head("Payouts in doubt", here.around.name, told)
+        listed(rows, len(ids))
     else:
-        widgets.empty("play_circle", "Nothing has run yet", "Executions appear here once somebody uploads a file.")
-        if here.may(Permission.OPERATIONS_RUN):
-            html.draw(html.line(html.link("Upload your first file", "run")))
+        widgets.head("Payouts in doubt", here.around.name)
+        widgets.empty(
+            "check_circle", "No payout is in doubt", "One whose answer was lost stands here until it is clear."
+        )
+
+
+def listed(rows: Sequence[ExecutionView], total: int) -> None:
+    """The table and its pages."""
+    html.draw(runs.runs_table(rows, here.shown))
     widgets.pager(total, PAGE)
 
 

@@ -30,8 +30,8 @@ def figure_card(figure: Figure) -> Markup:
 
 def asked(request: RequestView) -> Markup:
     """A request the person may decide."""
-    amounts = " · ".join(here.shown.amount(money.minor, money.currency) for money in request.amounts)
-    facts = html.faint(f"{amounts} · {ago(request.created_at, as_of)}")
+    sums = here.shown.first_amounts({money.currency: money.minor for money in request.amounts}, 2)
+    facts = html.faint(" · ".join([*sums, ago(request.created_at, as_of)]))
     body = f"{html.icon('task_alt', 'amber')}<span>{html.strong(request.title)}<br>{facts}</span>"
     return html.link(Markup(body), "approvals", {"request": request.number})
 
@@ -47,12 +47,12 @@ with here.read() as reading:
     view = insight.home(reading)
     may_decide = reading.may(Permission.APPROVALS_DECIDE)
     requests = approvals.waiting(reading, limit=50) if may_decide else ()
-    drafts = operations.executions(reading, ExecutionFilter(public=PublicState.PENDING, mine=True), limit=NEEDS_SHOWN)
+    drafts = operations.executions(reading, ExecutionFilter(public=PublicState.PENDING, mine=True))
     offered = operations.catalogue(reading)
     recent = operations.executions(reading, ExecutionFilter(), limit=RECENT_SHOWN)
 as_of = view.as_of
 
-widgets.head("Home", f"{here.around.name} · as of {here.shown.as_of(as_of)}")
+widgets.head("Home", here.around.name, f"as of {here.shown.as_of(as_of)}")
 html.draw(Markup(f'<div class="to-grid">{"".join(map(figure_card, view.figures))}</div>'))
 
 left, right = st.columns([2, 1])
@@ -71,7 +71,7 @@ with left, st.container(border=True, height="stretch"):
 with right, st.container(border=True, height="stretch"):
     st.subheader("Needs you", anchor=False)
     needs = [asked(request) for request in requests if request.refusal is None][:NEEDS_SHOWN]
-    needs += [unsubmitted(run) for run in drafts.rows if runs.needs_plan(run)]
+    needs += [unsubmitted(run) for run in drafts.rows if runs.needs_plan(run)][:NEEDS_SHOWN]
     if needs:
         html.draw(Markup(f'<div class="to-needs">{"".join(needs)}</div>'))
     else:

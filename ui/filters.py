@@ -7,19 +7,89 @@ from datetime import date
 import streamlit as st
 
 from finops_core.operations import OperationView, PublicState
-from ui import navigation, widgets
+from ui import html, navigation, widgets
 from ui.format import words
 
 
+class Bar:
+    """The filters of one list, side by side; knows which of them are set."""
+
+    def __init__(self, fresh: Callable[[], None]) -> None:
+        self._fresh = fresh
+        self._empty: dict[str, object] = {}
+        self._told: list[str] = []
+
+    def search(self, key: str, hint: str, label: str = "Search", width: int = 200) -> str:
+        """Words to look for."""
+        typed = st.text_input(
+            label, key=key, bind="query-params", placeholder=hint, width=width, on_change=self._fresh
+        ).strip()
+        self._note(key, "", label, typed)
+        return typed
+
+    def choice(self, label: str, options: Mapping[str, str], key: str, width: int = 150) -> str:
+        """One of several, by value -> what is shown; "" stands for all of them and comes first.
+
+        Streamlit keeps in the address what is shown, so labels must be stable: no counts in them.
+        """
+        chosen = st.selectbox(
+            label,
+            list(options),
+            key=key,
+            bind="query-params",
+            format_func=options.__getitem__,
+            width=width,
+            on_change=self._fresh,
+        )
+        self._note(key, "", label, options[chosen] if chosen else "")
+        return chosen or ""
+
+    def day(self, label: str, key: str) -> date | None:
+        """A date, or none."""
+        chosen = st.date_input(
+            label, None, key=key, bind="query-params", format="YYYY-MM-DD", width=130, on_change=self._fresh
+        )
+        self._note(key, None, label, chosen.isoformat() if chosen else "")
+        return chosen
+
+    def switch(self, label: str, key: str) -> bool:
+        """On or off."""
+        on = st.toggle(label, key=key, bind="query-params", on_change=self._fresh)
+        self._note(key, None, label, "yes" if on else "")
+        return on
+
+    def tell(self) -> None:
+        """Which filters are set, and one button that clears them all; nothing when none is."""
+        if self._told:
+            with st.container(horizontal=True, vertical_alignment="center", key="told_filters"):
+                html.draw(html.line("Filtered by", *map(html.strong, self._told)))
+                st.button("Clear all", icon=":material/filter_alt_off:", type="tertiary", on_click=self._clear)
+
+    def _note(self, key: str, empty: object, label: str, told: str) -> None:
+        self._empty[key] = empty
+        if told:
+            self._told.append(f"{label}: {told}")
+
+    def _clear(self) -> None:
+        for key, empty in self._empty.items():
+            st.session_state[key] = empty
+        self._fresh()
+
+
 @contextmanager
-def bar() -> Iterator[None]:
-    """A row for the filters; on a phone they are folded away, for the rows are what somebody came for."""
+def bar(fresh: Callable[[], None], label: str = "Filters") -> Iterator[Bar]:
+    """A row for the filters, and below it which are set; ``fresh`` runs when one changes.
+
+    On a phone they are folded away, for the rows are what somebody came for.
+    """
+    made = Bar(fresh)
     if widgets.on_phone():
-        with st.expander("Filters", icon=":material/filter_list:"):
-            yield
+        with st.expander(label, icon=":material/filter_list:"):
+            yield made
     else:
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            yield
+            yield made
+    made.tell()
 
 
 def states() -> dict[str, str]:
@@ -43,26 +113,3 @@ def speak(offered: Iterable[OperationView]) -> None:
     said = st.query_params.to_dict()
     if (told := spoken(said, offered)) != said:
         navigation.go("executions", **told)
-
-
-def search(key: str, hint: str, fresh: Callable[[], None], width: int = 200) -> str:
-    """Words to look for."""
-    typed = st.text_input("Search", key=key, bind="query-params", placeholder=hint, width=width, on_change=fresh)
-    return typed.strip()
-
-
-def choice(label: str, options: Mapping[str, str], key: str, fresh: Callable[[], None], width: int = 150) -> str:
-    """One of several, by value -> what is shown; "" stands for all of them and comes first.
-
-    Streamlit keeps in the address what is shown, so labels must be stable: no counts in them.
-    """
-    values = list(options)
-    chosen = st.selectbox(
-        label, values, key=key, bind="query-params", format_func=options.__getitem__, width=width, on_change=fresh
-    )
-    return chosen or ""
-
-
-def day(label: str, key: str, fresh: Callable[[], None]) -> date | None:
-    """A date, or none."""
-    return st.date_input(label, None, key=key, bind="query-params", format="YYYY-MM-DD", width=130, on_change=fresh)

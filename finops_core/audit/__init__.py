@@ -7,9 +7,11 @@ from finops_core.audit.queries import (
     AuditView,
     Page,
     ProofRow,
+    Thing,
     facets,
     proof_rows,
     records,
+    thing,
     trail,
 )
 from finops_core.audit.sealing import seal
@@ -23,6 +25,7 @@ __all__ = [
     "Finding",
     "Page",
     "ProofRow",
+    "Thing",
     "Verification",
     "export_rows",
     "facets",
@@ -31,6 +34,7 @@ __all__ = [
     "record",
     "records",
     "seal",
+    "thing",
     "trail",
     "verify",
 ]
