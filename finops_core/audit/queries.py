@@ -128,12 +128,14 @@ def thing(reading: Reading, name: str) -> Thing | None:
     """
     reading.require(Permission.AUDIT_VIEW)
     name = name.strip()
+    if not name:
+        return None
     number = _detail("number")
     named = audit_record.c.object == name if ":" in name else number == name.upper()
     found = select(audit_record.c.object, number.label("number")).where(own_records(reading), named)
     # What has a number says it in its first record; an approval's subject is another thing, with its own.
     row = reading.first(found.order_by(audit_record.c.at, audit_record.c.id).limit(1))
-    return Thing(row.object, row.number or "") if row is not None and name else None
+    return Thing(row.object, row.number or "") if row is not None else None
 
 
 def trail(reading: Reading, object_: str) -> tuple[AuditView, ...]:

@@ -1,12 +1,13 @@
 """The five figures of the first screen."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from finops_core import approvals, operations, payouts, reference
+from finops_core.approvals import RequestView
 from finops_core.kernel.permissions import Permission
 from finops_core.operations import ExecutionFilter, PublicState
 from finops_core.platform.work import Reading
@@ -50,7 +51,7 @@ class HomeView:
 
 
 def home(reading: Reading) -> HomeView:
-    """Waiting for me, running, paid this week, failed this week, in doubt; each counts only what the person may see.
+    """What waits, running, paid this week, failed this week, in doubt; each counts only what the person may see.
 
     Every figure is that of the rows its link leads to. So a week begins with the organisation's day seven days ago,
     and an execution belongs to the day it was made, as in the list's filters.
@@ -84,17 +85,26 @@ def home(reading: Reading) -> HomeView:
 
 
 def _waiting(reading: Reading) -> Figure:
+    """What waits: for those who decide, what they may decide; for those who run things, their own; else all of it."""
     if reading.may(Permission.APPROVALS_DECIDE):
-        waiting = [request for request in approvals.waiting(reading) if request.refusal is None]
-        amounts: dict[str, int] = {}
-        for request in waiting:
-            for amount in request.amounts:
-                amounts[amount.currency] = amounts.get(amount.currency, 0) + amount.minor
-        tone = Tone.WAITING if waiting else Tone.NEUTRAL
-        return Figure("waiting", "Waiting for me", len(waiting), "approvals", {}, tone, amounts)
-    mine = operations.executions(reading, ExecutionFilter(public=PublicState.PENDING, mine=True), limit=0).total
-    tone = Tone.WAITING if mine else Tone.NEUTRAL
-    return Figure("waiting", "Mine, pending", mine, "executions", {"state": "pending", "mine": "true"}, tone)
+        return _asked("Waiting for me", [each for each in approvals.waiting(reading) if each.refusal is None])
+    if not reading.may(Permission.OPERATIONS_RUN) and reading.may(Permission.APPROVALS_VIEW):
+        return _asked("Awaiting approval", approvals.waiting(reading))
+    mine = reading.may(Permission.OPERATIONS_RUN)
+    wanted = ExecutionFilter(public=PublicState.PENDING, mine=mine)
+    pending = operations.executions(reading, wanted, limit=0).total
+    query = {"state": "pending", **({"mine": "true"} if mine else {})}
+    label = "Mine, pending" if mine else "Pending"
+    return Figure("waiting", label, pending, "executions", query, Tone.WAITING if pending else Tone.NEUTRAL)
+
+
+def _asked(label: str, requests: Sequence[RequestView]) -> Figure:
+    amounts: dict[str, int] = {}
+    for request in requests:
+        for amount in request.amounts:
+            amounts[amount.currency] = amounts.get(amount.currency, 0) + amount.minor
+    tone = Tone.WAITING if requests else Tone.NEUTRAL
+    return Figure("waiting", label, len(requests), "approvals", {}, tone, amounts)
 
 
 def _week_ago(reading: Reading) -> datetime:
