@@ -10,7 +10,7 @@ from finops_core.kernel.errors import FinOpsError, NotAllowed, NotFound
 from finops_core.kernel.permissions import Permission
 from finops_core.operations import FINAL, ExecutionView, LogView, PublicState, State
 from ui import html, navigation, outcome, payout_rows, runs, widgets
-from ui.format import Format, words
+from ui.format import Format, spelled, words
 from ui.html import Markup
 from ui.session import Here
 
@@ -106,15 +106,16 @@ def _confirm_cancel(here: Here, run: ExecutionView) -> None:
 
 def _told(here: Here, run: ExecutionView) -> None:
     """What came of it, in its own words."""
+    message = spelled(run.message)
     if run.state is State.REJECTED:
         _rejected(here, run)
     elif run.public is PublicState.FAILED or run.state in {State.SUPERSEDED, State.EXPIRED}:
         hint = run.hint or (PLAN_ANEW if run.state in REPLANNABLE else LOOK_BELOW)
-        st.error(f"**{run.message or words(run.state.value)}**  \n{hint}", icon=":material/error:")
-    elif run.state is State.COMPLETED and run.message:
-        st.success(run.message, icon=":material/check_circle:")
-    elif run.state in FINAL and run.message:
-        st.info(run.message, icon=":material/info:")
+        st.error(f"**{message or words(run.state.value)}**  \n{hint}", icon=":material/error:")
+    elif run.state is State.COMPLETED and message:
+        st.success(message, icon=":material/check_circle:")
+    elif run.state in FINAL and message:
+        st.info(message, icon=":material/info:")
 
 
 def _rejected(here: Here, run: ExecutionView) -> None:
@@ -186,7 +187,7 @@ def _log(lines: list[LogView], shown: Format) -> Markup:
     drawn = "".join(
         f'<div><span class="at">{shown.clock(line.at)}</span>'
         f'<span class="lv to-{LEVEL_TONES.get(line.level.value, "gray")}">{line.level.value}</span>'
-        f"<span>{html.text(line.message)}</span></div>"
+        f"<span>{html.text(spelled(line.message))}</span></div>"
         for line in lines
     )
     return Markup(f'<div class="to-log" role="log" tabindex="0">{drawn}</div>')

@@ -24,7 +24,7 @@ class Bar:
         typed = st.text_input(
             label, key=key, bind="query-params", placeholder=hint, width=width, on_change=self._fresh
         ).strip()
-        self._note(key, "", label, typed)
+        self._note(key, label, typed, empty="")
         return typed
 
     def choice(self, label: str, options: Mapping[str, str], key: str, width: int = 150) -> str:
@@ -41,7 +41,7 @@ class Bar:
             width=width,
             on_change=self._fresh,
         )
-        self._note(key, "", label, options[chosen] if chosen else "")
+        self._note(key, label, options[chosen] if chosen else "", empty="")
         return chosen or ""
 
     def day(self, label: str, key: str) -> date | None:
@@ -49,13 +49,13 @@ class Bar:
         chosen = st.date_input(
             label, None, key=key, bind="query-params", format="YYYY-MM-DD", width=130, on_change=self._fresh
         )
-        self._note(key, None, label, chosen.isoformat() if chosen else "")
+        self._note(key, label, chosen.isoformat() if chosen else "", empty=None)
         return chosen
 
     def switch(self, label: str, key: str) -> bool:
         """On or off."""
         on = st.toggle(label, key=key, bind="query-params", on_change=self._fresh)
-        self._note(key, None, label, "yes" if on else "")
+        self._note(key, label, "yes" if on else "", empty=False)
         return on
 
     def tell(self) -> None:
@@ -65,7 +65,7 @@ class Bar:
                 html.draw(html.line("Filtered by", *map(html.strong, self._told)))
                 st.button("Clear all", icon=":material/filter_alt_off:", type="tertiary", on_click=self._clear)
 
-    def _note(self, key: str, empty: object, label: str, told: str) -> None:
+    def _note(self, key: str, label: str, told: str, *, empty: object) -> None:
         self._empty[key] = empty
         if told:
             self._told.append(f"{label}: {told}")

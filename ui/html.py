@@ -127,6 +127,11 @@ def definitions(pairs: Iterable[tuple[Cell, Cell]]) -> Markup:
     return Markup(f'<dl class="to-defs">{items}</dl>')
 
 
+def more(summary: Cell, whole: Markup) -> Markup:
+    """A few words that open to everything."""
+    return Markup(f'<details class="to-more"><summary>{faint(summary or "Open")}</summary>{whole}</details>')
+
+
 def line(*parts: Cell) -> Markup:
     """Badges and facts in one line that may wrap."""
     spans = "".join(f"<span>{piece}</span>" for piece in map(text, parts) if piece)

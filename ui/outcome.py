@@ -112,7 +112,7 @@ def _files(here: Here, stored: tuple[files.FileView, ...]) -> None:
 
 def _bytes(here: Here, reference_id: str) -> bytes:
     """The file's bytes, fetched when somebody presses the button: each download is recorded."""
-    with here.work() as work:
+    with here.hand_out() as work:
         return files.download(work, reference_id).content
 
 

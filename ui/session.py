@@ -68,6 +68,14 @@ class Here:
             security.require_present(work)
             yield work
 
+    def hand_out(self) -> AbstractContextManager[Work]:
+        """One transaction that gives out what this page shows, and records it; it changes nothing else.
+
+        Not refused after a switch elsewhere: what is taken along is what the page says, and a download that fails
+        cannot say why.
+        """
+        return self.desk.work(self.actor)
+
     def may(self, *any_of: Permission) -> bool:
         """Whether one of these is held. A courtesy for drawing: every verb asks again."""
         return any(permission in self.session.permissions for permission in any_of)
