@@ -92,7 +92,7 @@ def arrive() -> Here | None:
     desk = the_desk()
     session = _look_up(desk)
     if session is None:
-        if SESSION in st.session_state or COOKIE in st.context.cookies:
+        if SESSION in st.session_state or _secret():
             st.session_state[ENDED] = True
         for key in (SESSION, TICKET, HERE, DRAWN_FOR, html.PRESENT):
             st.session_state.pop(key, None)
@@ -198,14 +198,18 @@ def has_ended() -> bool:
 
 
 def _look_up(desk: Desk) -> SessionView | None:
-    session_id, given = st.session_state.get(SESSION, ""), st.context.cookies.get(COOKIE)
-    secret = given if isinstance(given, str) else ""
+    session_id, secret = st.session_state.get(SESSION, ""), _secret()
     if not session_id and not secret:
         return None
     with desk.read(security.visitor()) as reading:
         if session_id:
             return security.session_of(reading, session_id=session_id)
         return security.session_of(reading, secret=secret)
+
+
+def _secret() -> str:
+    given = st.context.cookies.get(COOKIE)
+    return given if isinstance(given, str) else ""
 
 
 @st.cache_resource(ttl=SURROUNDINGS_S, show_spinner=False)
