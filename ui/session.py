@@ -97,7 +97,6 @@ def arrive() -> Here | None:
         for key in (SESSION, TICKET, HERE, DRAWN_FOR, html.PRESENT):
             st.session_state.pop(key, None)
         return None
-    st.session_state.pop(ENDED, None)
     st.session_state[SESSION], st.session_state[LOOKED] = session.id, time.monotonic()
     actor = session.actor()
     if session.touch_due:

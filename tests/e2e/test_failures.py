@@ -79,7 +79,7 @@ def test_a_provider_that_fails_while_paying_leaves_a_row_in_doubt_that_is_told_a
     figure = ana.main.locator("a.to-figure").filter(has_text="In doubt")
     assert int(figure.locator(".v").inner_text()) >= 1
     figure.click()
-    ana.heading("Executions in doubt")
+    ana.heading("Payouts in doubt")
     assert seen.number in [row["Number"] for row in ana.table("Executions")]
 
 

@@ -101,7 +101,7 @@ def test_records_speak_peoples_language_and_open_to_what_is_stored(world, at):
 
     # Then no code, hash or truth value stands in a summary, and each opens to the record itself
     summaries = "\n".join(re.findall(r"<summary>.*?</summary>", told))
-    assert "outcome: yes" in summaries
+    assert "whole: yes" in summaries
     assert "why: cell bad" in summaries
     assert not re.search(r"[0-9a-f]{32}|True|False|[A-Z]+_[A-Z]+", summaries)
     assert "The log</a>" in told
