@@ -316,7 +316,7 @@ def test_a_figure_on_the_home_page_leads_to_its_rows(enter, backstage, who: str,
     screen.heading("Executions")
 
     # Then the list has exactly that many rows, all of them of that kind
-    screen.sees(re.compile(rf"^{count} executions?,"))
+    screen.sees(re.compile(rf"· {count} executions?,"))
     shown = screen.table("Executions") if count else []
     assert len(shown) == min(count, 25)
     assert {backstage.execution(row["Number"]).public.value for row in shown} <= {state.lower()}
