@@ -32,6 +32,12 @@ class Bar:
 
         Streamlit keeps in the address what is shown, so labels must be stable: no counts in them.
         """
+        chosen = self.order(label, options, key, width)
+        self._note(key, label, options[chosen] if chosen else "", empty="")
+        return chosen
+
+    def order(self, label: str, options: Mapping[str, str], key: str, width: int = 150) -> str:
+        """Like ``choice``, for something that leaves no row out: it is not told, nor cleared."""
         chosen = st.selectbox(
             label,
             list(options),
@@ -41,7 +47,6 @@ class Bar:
             width=width,
             on_change=self._fresh,
         )
-        self._note(key, label, options[chosen] if chosen else "", empty="")
         return chosen or ""
 
     def day(self, label: str, key: str) -> date | None:

@@ -89,7 +89,7 @@ def _wanted(rows: list[Row], headers: Sequence[str], kinds: Sequence[Kind], show
     orders = _orders(headers, kinds)
     with filters.bar(lambda: widgets.first_page(PAGE), "Search and sort") as bar:
         find = bar.search(FIND, "Any cell")
-        order = bar.choice("Sort by", {"": AS_MADE, **{label: label for label in orders}}, SORT, width=230)
+        order = bar.order("Sort by", {"": AS_MADE, **{label: label for label in orders}}, SORT, width=230)
     found = matching(rows, kinds, find, shown)
     return orders[order](found) if order else found
 
