@@ -1,6 +1,7 @@
 """Audit: the log with its filters, the trail of one thing, exports, and the proof that nothing was changed."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
@@ -22,27 +23,25 @@ def fresh() -> None:
     widgets.first_page(PAGE)
 
 
-def wanted_rows(facets: AuditFacets, names: Mapping[str, str]) -> AuditFilter:
-    """The filters, kept in the address."""
+def wanted_rows(facets: AuditFacets, names: Mapping[str, str]) -> tuple[AuditFilter, str]:
+    """The filters, kept in the address, and the thing whose trail is wanted, as it was typed."""
     verbs = {"": "Any act", **{verb: log.verb_words(verb) for verb, _ in facets.verbs}}
     people = {"": "Anybody", **{actor: log.actor_name(actor, names) for actor, _ in facets.actors}}
-    with filters.bar():
-        text = filters.search("find", "Number, id or detail", fresh, width=170)
-        verb = filters.choice("Act", verbs, "verb", fresh, width=190)
-        actor = filters.choice("Person", people, "actor", fresh)
-        thing = st.text_input(
-            "Object", key="object", bind="query-params", placeholder="execution:ex_…", width=150, on_change=fresh
-        )
-        since = filters.day("From", "audit_since", fresh)
-        until = filters.day("To", "audit_until", fresh)
-    return AuditFilter(
+    with filters.bar(fresh) as bar:
+        text = bar.search("find", "Number, id or detail", width=170)
+        verb = bar.choice("Act", verbs, "verb", width=190)
+        actor = bar.choice("Person", people, "actor")
+        thing = bar.search("object", "EX-2026-0001", "About", width=150)
+        since = bar.day("From", "audit_since")
+        until = bar.day("To", "audit_until")
+    wanted = AuditFilter(
         text=text,
         verb=verb,
         actor=actor,
-        object=thing.strip(),
         since=here.shown.start_of(since) if since else None,
         until=here.shown.end_of(until) if until else None,
     )
+    return wanted, thing
 
 
 def export(wanted: AuditFilter) -> None:
@@ -78,17 +77,19 @@ title = st.empty()
 facets, names = log.facets(here.session.org_id, here)
 if here.may(Permission.AUDIT_VERIFY):
     verify()
-wanted = wanted_rows(facets, names)
+wanted, typed = wanted_rows(facets, names)
 offset = (widgets.page_wanted(PAGE) - 1) * widgets.PAGE_SIZE
 with here.read() as reading:
+    thing = audit.thing(reading, typed)
+    wanted = replace(wanted, about=thing.object if thing else typed)
     found = audit.records(reading, wanted, limit=widgets.PAGE_SIZE, offset=offset)
-    shown = security.names(reading, {who for row in found.rows for who in (row.actor, row.on_behalf_of) if who})
+    shown = security.names(reading, log.people(found.rows))
+widgets.within(found.total, PAGE)
 with title.container():
-    widgets.head("Audit", f"{plural(found.total, 'record')}, newest first")
-if wanted.object:
-    html.draw(log.trail_line(wanted.object))
+    widgets.head("Audit", here.around.name, f"{plural(found.total, 'record')}, newest first")
+html.draw(log.trail_line(thing, typed) if typed else log.hint_line(wanted.text))
 if found.rows:
-    html.draw(log.records_table(found.rows, shown, here.shown))
+    html.draw(log.records_table(found.rows, shown, here))
     if here.may(Permission.AUDIT_EXPORT):
         export(wanted)
 else:

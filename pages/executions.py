@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import streamlit as st
 
-from finops_core import operations, payouts
+from finops_core import operations
 from finops_core.kernel.permissions import Permission
 from finops_core.operations import ExecutionFilter, ExecutionView, OperationView, PublicState
 from ui import execution, filters, html, runs, widgets
@@ -12,7 +12,7 @@ from ui.format import plural
 from ui.session import open_page
 
 here = open_page(Permission.EXECUTIONS_VIEW_OWN, Permission.EXECUTIONS_VIEW_ALL, Permission.APPROVALS_VIEW)
-PAGE, IN_DOUBT = "executions_page", "in_doubt"
+PAGE = "executions_page"
 
 
 def fresh() -> None:
@@ -22,13 +22,13 @@ def fresh() -> None:
 
 def wanted_rows(offered: Iterable[OperationView]) -> ExecutionFilter:
     """The filters, kept in the address."""
-    with filters.bar():
-        text = filters.search("text", "Number, title or file", fresh)
-        state = filters.choice("State", filters.states(), "state", fresh, width=140)
-        operation_id = filters.choice("Operation", filters.operations(offered), "operation", fresh, width=190)
-        since = filters.day("From", "since", fresh)
-        until = filters.day("To", "until", fresh)
-        mine = st.toggle("Only mine", key="mine", bind="query-params", on_change=fresh)
+    with filters.bar(fresh) as bar:
+        text = bar.search("text", "Number, title or file")
+        state = bar.choice("State", filters.states(), "state", width=140)
+        operation_id = bar.choice("Operation", filters.operations(offered), "operation", width=190)
+        since = bar.day("From", "since")
+        until = bar.day("To", "until")
+        mine = bar.switch("Only mine", "mine")
     return ExecutionFilter(
         text=text,
         public=PublicState(state) if state else None,
@@ -44,43 +44,31 @@ def history() -> None:
     title = st.empty()
     with here.read() as reading:
         offered = operations.catalogue(reading)
-    filters.speak(offered)
+    filters.speak("executions", offered)
     wanted = wanted_rows(offered)
     offset = (widgets.page_wanted(PAGE) - 1) * widgets.PAGE_SIZE
     with here.read() as reading:
         found = operations.executions(reading, wanted, widgets.PAGE_SIZE, offset)
+    widgets.within(found.total, PAGE)
     with title.container():
-        widgets.head("Executions", f"{plural(found.total, 'execution')}, newest first")
-    listed(found.rows, found.total, filtered=wanted != ExecutionFilter())
-
-
-def doubtful() -> None:
-    """Executions with payouts nobody can be sure of: the rows behind the figure on the home page."""
-    offset = (widgets.page_wanted(PAGE) - 1) * widgets.PAGE_SIZE
-    with here.read() as reading:
-        ids = payouts.doubtful_executions(reading)
-        rows = [operations.execution(reading, each) for each in ids[offset : offset + widgets.PAGE_SIZE]]
-    widgets.head("Executions in doubt", f"{plural(len(ids), 'execution')} with payouts without a clear answer")
-    html.draw(html.line(html.link("← All executions", "executions")))
-    listed(rows, len(ids), filtered=True)
-
-
-def listed(rows: Sequence[ExecutionView], total: int, *, filtered: bool) -> None:
-    """The table, or what to do when it is empty."""
-    if rows:
-        html.draw(runs.runs_table(rows, here.shown))
-    elif filtered:
+        widgets.head("Executions", here.around.name, f"{plural(found.total, 'execution')}, newest first")
+    if found.rows:
+        listed(found.rows, found.total)
+    elif wanted != ExecutionFilter():
         widgets.empty("filter_alt_off", "Nothing matches", "Loosen the filters above.")
     else:
         widgets.empty("play_circle", "Nothing has run yet", "Executions appear here once somebody uploads a file.")
         if here.may(Permission.OPERATIONS_RUN):
             html.draw(html.line(html.link("Upload your first file", "run")))
+
+
+def listed(rows: Sequence[ExecutionView], total: int) -> None:
+    """The table and its pages."""
+    html.draw(runs.runs_table(rows, here.shown))
     widgets.pager(total, PAGE)
 
 
 if st.query_params.get("execution"):
     execution.detail(here, st.query_params["execution"])
-elif st.query_params.get("payouts") == IN_DOUBT:
-    doubtful()
 else:
     history()

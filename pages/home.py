@@ -4,34 +4,21 @@ import streamlit as st
 
 from finops_core import approvals, insight, operations
 from finops_core.approvals import RequestView
-from finops_core.insight import Figure
 from finops_core.kernel.permissions import Permission
 from finops_core.operations import ExecutionFilter, ExecutionView, PublicState
-from ui import filters, html, runs, widgets
+from ui import figures, filters, html, runs, widgets
 from ui.format import ago
 from ui.html import Markup
 from ui.session import open_page
 
 here = open_page(Permission.HOME_VIEW)
-TONES = {"waiting": "amber", "bad": "red", "good": "green"}
 NEEDS_SHOWN, RECENT_SHOWN = 5, 6
-
-
-def figure_card(figure: Figure) -> Markup:
-    """A figure that is a link to its rows."""
-    tone = f" to-{TONES[figure.tone]}" if figure.value and figure.tone in TONES else ""
-    amounts = html.lines(*here.shown.first_amounts(figure.amounts, 2))
-    body = (
-        f'<span class="k">{html.text(figure.label)}</span><span class="v">{here.shown.count(figure.value)}</span>'
-        f'<span class="d">{amounts}</span>'
-    )
-    return html.link(Markup(body), figure.page, filters.spoken(figure.query, offered), css=f"to-figure{tone}")
 
 
 def asked(request: RequestView) -> Markup:
     """A request the person may decide."""
-    amounts = " · ".join(here.shown.amount(money.minor, money.currency) for money in request.amounts)
-    facts = html.faint(f"{amounts} · {ago(request.created_at, as_of)}")
+    sums = here.shown.first_amounts({money.currency: money.minor for money in request.amounts}, 2)
+    facts = html.faint(" · ".join([*sums, ago(request.created_at, as_of)]))
     body = f"{html.icon('task_alt', 'amber')}<span>{html.strong(request.title)}<br>{facts}</span>"
     return html.link(Markup(body), "approvals", {"request": request.number})
 
@@ -47,13 +34,14 @@ with here.read() as reading:
     view = insight.home(reading)
     may_decide = reading.may(Permission.APPROVALS_DECIDE)
     requests = approvals.waiting(reading, limit=50) if may_decide else ()
-    drafts = operations.executions(reading, ExecutionFilter(public=PublicState.PENDING, mine=True), limit=NEEDS_SHOWN)
+    drafts = operations.executions(reading, ExecutionFilter(public=PublicState.PENDING, mine=True))
     offered = operations.catalogue(reading)
     recent = operations.executions(reading, ExecutionFilter(), limit=RECENT_SHOWN)
 as_of = view.as_of
 
-widgets.head("Home", f"{here.around.name} · as of {here.shown.as_of(as_of)}")
-html.draw(Markup(f'<div class="to-grid">{"".join(map(figure_card, view.figures))}</div>'))
+widgets.head("Home", here.around.name, f"as of {here.shown.as_of(as_of)}")
+spoken = {figure.key: filters.spoken(figure.query, offered) for figure in view.figures}
+html.draw(figures.cards(view.figures, here.shown, spoken))
 
 left, right = st.columns([2, 1])
 if widgets.on_phone():  # where columns stand below each other, what needs somebody comes first
@@ -71,7 +59,7 @@ with left, st.container(border=True, height="stretch"):
 with right, st.container(border=True, height="stretch"):
     st.subheader("Needs you", anchor=False)
     needs = [asked(request) for request in requests if request.refusal is None][:NEEDS_SHOWN]
-    needs += [unsubmitted(run) for run in drafts.rows if runs.needs_plan(run)]
+    needs += [unsubmitted(run) for run in drafts.rows if runs.needs_plan(run)][:NEEDS_SHOWN]
     if needs:
         html.draw(Markup(f'<div class="to-needs">{"".join(needs)}</div>'))
     else:

@@ -20,6 +20,7 @@ CODE = re.compile(r"^[A-Z][A-Z0-9]*(_[A-Z0-9]+)*$")
 ROW = re.compile(
     r"^\| `(?P<code>[A-Z0-9_]+)` \| (?P<kind>[a-z_, ]+) \| (?P<means>.+?) \| (?P<act>.+?) \|$", re.MULTILINE
 )
+LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -34,6 +35,11 @@ class Codes:
 
     used: frozenset[tuple[str, str]]
     unclear: tuple[str, ...]
+
+
+def links_of(text: str) -> list[str]:
+    """Where a Markdown document's links lead inside the project, without anchors."""
+    return LINK.findall(text)
 
 
 def error_codes(tree: ast.Module) -> Codes:

@@ -9,7 +9,7 @@ from pydantic import AliasChoices
 from finops_core.platform.settings import Settings
 from tests import documents, house
 
-DOCS = house.ROOT / "docs"
+DOCS, README = house.ROOT / "docs", house.ROOT / "README.md"
 
 # These hand on a code that was raised, and so is read, elsewhere.
 PASSING_ON = {"finops_core/worker/supervisor.py", "finops_core/operations/intake_faults.py"}
@@ -89,6 +89,18 @@ def test_the_glossary_is_sorted_and_says_each_term_once():
 
     assert len(terms) > 40
     assert terms == sorted(set(terms), key=str.casefold)
+
+
+def test_the_readme_leads_to_every_document_and_no_link_of_a_document_leads_nowhere():
+    links = {path: documents.links_of(path.read_text(encoding="utf-8")) for path in (README, *DOCS.rglob("*.md"))}
+    dead = [f"{path}: {link}" for path, found in links.items() for link in found if not (path.parent / link).exists()]
+
+    assert {path.name for path in DOCS.glob("*.md")} - {link.removeprefix("docs/") for link in links[README]} == set()
+    assert dead == []
+
+
+def test_links_are_read_without_their_anchors_and_without_the_webs():
+    assert documents.links_of("[a](b.md#c), ![d](e/f.png) [g](https://h.example) [i](#j)") == ["b.md", "e/f.png"]
 
 
 def test_codes_are_read_however_they_are_given():

@@ -29,8 +29,9 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class LastTry:
-    """A try that was refused, kept until the next one."""
+    """A try that was refused, kept until the next one; ``number`` tells one try from the next."""
 
+    number: str
     operation_id: str
     name: str
     faults: tuple[Fault, ...]
@@ -41,7 +42,8 @@ class LastTry:
         return any(fault.code == ALREADY_RAN for fault in self.faults)
 
     def draw(self) -> None:
-        """What is wrong, and a file of it when there is much."""
+        """What is wrong, brought into view once, and a file of it when there is much."""
+        html.bring_into_view("faults", self.number)
         if self.already_ran:
             st.warning(self.faults[0].message, icon=":material/history:")
             return

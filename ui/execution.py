@@ -4,39 +4,20 @@ from datetime import datetime
 
 import streamlit as st
 
-from finops_core import operations, payouts
+from finops_core import approvals, operations, payouts, security
+from finops_core.approvals import Decision
 from finops_core.kernel.errors import FinOpsError, NotAllowed, NotFound
 from finops_core.kernel.permissions import Permission
 from finops_core.operations import FINAL, ExecutionView, LogView, PublicState, State
-from ui import html, navigation, outcome, runs, widgets
-from ui.format import Format, words
-from ui.html import Cell, Column, Markup
-from ui.plan import OWN_ACCOUNT
+from ui import html, navigation, outcome, payout_rows, runs, widgets
+from ui.format import Format, spelled, words
+from ui.html import Markup
 from ui.session import Here
 
 PROGRESS, PLAN, RESULT, TRAIL = "Progress", "Plan", "Result & files", "Approvals"
 LOG_LINES = 500
 LEVEL_TONES = {"warn": "amber", "error": "red", "info": "blue"}
-PAYOUT_TONES = {
-    "approved": "gray",
-    "submitting": "blue",
-    "created": "blue",
-    "in_transit": "blue",
-    "paid": "green",
-    "failed": "red",
-    "rejected": "red",
-    "in_doubt": "amber",
-    "needs_review": "amber",
-}
-PAYOUT_COLUMNS = (
-    Column("Row", number=True),
-    Column("Account"),
-    Column("Amount", number=True),
-    Column("To bank account"),
-    Column("State"),
-    Column("Provider id", wide=True),
-    Column("Expected"),
-)
+PLAN_ANEW, LOOK_BELOW = "A new plan can be made and submitted.", "What stands below tells how far it came."
 REPLANNABLE = frozenset({State.AWAITING_APPROVAL, State.SUPERSEDED, State.EXPIRED})
 
 
@@ -49,8 +30,8 @@ def detail(here: Here, number: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.title(run.title, anchor=False, width="content")
         _actions(here, run)
-    html.draw(runs.run_line(run, here.shown, now))
-    _told(run)
+    html.draw(runs.run_line(run, here.around.name, here.shown, now))
+    _told(here, run)
     view = st.segmented_control(
         "Show",
         [PROGRESS, PLAN, RESULT, TRAIL],
@@ -66,13 +47,8 @@ def detail(here: Here, number: str) -> None:
 def _actions(here: Here, run: ExecutionView) -> None:
     own = run.requested_by == here.actor.id
     with st.container(horizontal=True, width="content"):
-        if own and runs.needs_plan(run):
-            if st.button("Go on", type="primary", icon=":material/arrow_forward:"):
-                navigation.go("run", execution=run.number)
-        elif own and run.state in REPLANNABLE and st.button("New plan", icon=":material/refresh:"):
-            _new_plan(here, run)
-        elif own and run.public is PublicState.FAILED and st.button("Start again", icon=":material/restart_alt:"):
-            navigation.go("run", operation=run.operation_id)
+        if own:
+            _way_on(here, run)
         stoppable = run.state not in FINAL and not run.stop_requested
         if stoppable and (own or here.may(Permission.EXECUTIONS_CANCEL_ANY)):
             label = "Stop" if run.state is State.RUNNING else "Cancel"
@@ -80,10 +56,34 @@ def _actions(here: Here, run: ExecutionView) -> None:
                 st.dialog(f"{label} {run.number}?")(_confirm_cancel)(here, run)
 
 
+def _way_on(here: Here, run: ExecutionView) -> None:
+    """The one next step of its requester, if there is one."""
+    if runs.is_draft(run):
+        if st.button("Go on", type="primary", icon=":material/arrow_forward:"):
+            navigation.go("run", execution=run.number)
+    elif run.state in REPLANNABLE:
+        if st.button("New plan", icon=":material/refresh:"):
+            if run.state is State.AWAITING_APPROVAL:
+                st.dialog(f"A new plan for {run.number}?")(_confirm_new_plan)(here, run)
+            else:
+                _new_plan(here, run)
+    elif run.public in runs.UNPAID and st.button("Start again", icon=":material/restart_alt:"):
+        navigation.go("run", operation=run.operation_id)
+
+
 def _new_plan(here: Here, run: ExecutionView) -> None:
     with here.work() as work:
         operations.replan(work, run.id)
     navigation.go("run", execution=run.number)
+
+
+def _confirm_new_plan(here: Here, run: ExecutionView) -> None:
+    st.markdown("It waits for approval. A new plan takes that request back; the new plan needs an approval of its own.")
+    if st.button("Take it back and plan anew", type="primary", key="tall_confirm"):
+        try:
+            _new_plan(here, run)
+        except FinOpsError as error:
+            widgets.refusal(error)
 
 
 def _confirm_cancel(here: Here, run: ExecutionView) -> None:
@@ -104,17 +104,29 @@ def _confirm_cancel(here: Here, run: ExecutionView) -> None:
         st.rerun()
 
 
-def _told(run: ExecutionView) -> None:
+def _told(here: Here, run: ExecutionView) -> None:
     """What came of it, in its own words."""
-    if run.public is PublicState.FAILED or run.state in {State.SUPERSEDED, State.EXPIRED}:
-        st.error(
-            f"**{run.message or words(run.state.value)}**" + (f"  \n{run.hint}" if run.hint else ""),
-            icon=":material/error:",
-        )
-    elif run.state is State.COMPLETED and run.message:
-        st.success(run.message, icon=":material/check_circle:")
-    elif run.state in FINAL and run.message:
-        st.info(run.message, icon=":material/info:")
+    message = spelled(run.message)
+    if run.state is State.REJECTED:
+        _rejected(here, run)
+    elif run.public is PublicState.FAILED or run.state in {State.SUPERSEDED, State.EXPIRED}:
+        hint = run.hint or (PLAN_ANEW if run.state in REPLANNABLE else LOOK_BELOW)
+        st.error(f"**{message or words(run.state.value)}**  \n{hint}", icon=":material/error:")
+    elif run.state is State.COMPLETED and message:
+        st.success(message, icon=":material/check_circle:")
+    elif run.state in FINAL and message:
+        st.info(message, icon=":material/info:")
+
+
+def _rejected(here: Here, run: ExecutionView) -> None:
+    """Who rejected it, and why: what its preparer needs for another try."""
+    with here.read() as reading:
+        asked = approvals.of_subject(reading, "execution", run.id)
+        said = [each for request in asked for each in request.decisions if each.decision is Decision.REJECTED]
+        names = security.names(reading, [each.person_id for each in said])
+    told = said[0] if said else None
+    who = names.get(told.person_id, "") if told else ""
+    html.draw(html.told("block", f"Rejected by {who or 'the approver'}.", told.comment if told else "", "red"))
 
 
 def _progress(here: Here, run: ExecutionView) -> None:
@@ -139,8 +151,7 @@ def _live(here: Here, execution_id: str, was: State, every: int | None) -> None:
         st.rerun()
     moving(run, now)
     if rows:
-        drawn = [_payout(row, here.shown) for row in rows]
-        html.draw(html.table(PAYOUT_COLUMNS, drawn, "Payouts, row by row"))
+        html.draw(payout_rows.table(rows, here.shown))
     st.markdown("**Log**")
     html.draw(_log(_kept(execution_id, fresh), here.shown))
 
@@ -176,20 +187,7 @@ def _log(lines: list[LogView], shown: Format) -> Markup:
     drawn = "".join(
         f'<div><span class="at">{shown.clock(line.at)}</span>'
         f'<span class="lv to-{LEVEL_TONES.get(line.level.value, "gray")}">{line.level.value}</span>'
-        f"<span>{html.text(line.message)}</span></div>"
+        f"<span>{html.text(spelled(line.message))}</span></div>"
         for line in lines
     )
     return Markup(f'<div class="to-log" role="log" tabindex="0">{drawn}</div>')
-
-
-def _payout(row: payouts.PayoutView, shown: Format) -> tuple[Cell, ...]:
-    state = html.badge(words(row.state.value), PAYOUT_TONES.get(row.state.value, "gray"))
-    return (
-        row.row_no,
-        row.account or html.faint(OWN_ACCOUNT, small=False),
-        html.strong(shown.amount(row.amount_minor, row.currency)),
-        row.bank,
-        html.lines(state, html.faint(row.error_message) if row.error_message else ""),
-        row.provider_id,
-        row.arrival_on,
-    )

@@ -25,10 +25,14 @@ KIBI = 1024
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """Formats for one organisation: ``zone`` is an IANA name, ``locale`` a CLDR one such as ``en_US``."""
+    """Formats for one organisation.
+
+    ``zone`` is an IANA name, ``locale`` a CLDR one such as ``en_US``, ``base`` the currency it counts in.
+    """
 
     zone: str = "UTC"
     locale: str = "en_US"
+    base: str = ""
 
     def amount(self, minor: int, currency: str) -> str:
         """``184,220.15 USD``; negatives in parentheses, as accountants write them. Exact: integers and Decimal only."""
@@ -44,15 +48,22 @@ class Format:
         except FinOpsError:
             return str(text)
 
-    def amounts(self, totals: Mapping[str, int]) -> str:
-        """Several currencies in one line, never added up: ``1,200.00 EUR · 3,000.00 USD``."""
-        return " · ".join(self.amount(minor, currency) for currency, minor in sorted(totals.items()))
+    def each_amount(self, totals: Mapping[str, int]) -> list[str]:
+        """One text a currency: the organisation's own first, then the largest figure; no rate weighs them."""
+        return [self.amount(minor, currency) for currency, minor in sorted(totals.items(), key=self._place)]
 
     def first_amounts(self, totals: Mapping[str, int], most: int = 3) -> list[str]:
-        """The first few currencies, one text each, and how many more there are: for a place without room for all."""
-        each = [self.amount(minor, currency) for currency, minor in sorted(totals.items())]
+        """The first few of ``each_amount`` and how many more there are: for a place without room for all."""
+        each = self.each_amount(totals)
         more = len(each) - most
         return each if more <= 0 else [*each[:most], f"and {more} more"]
+
+    def figure(self, text: str) -> str:
+        """A plain number (``-1234.50``) with the locale's grouping and its own decimals: ``(1,234.50)``. Exact."""
+        unsigned = text.removeprefix("-")
+        pattern = _pattern(self.locale, len(unsigned.partition(".")[2]))
+        digits = str(pattern.apply(Decimal(unsigned), _locale(self.locale)))
+        return digits if unsigned == text else f"({digits})"
 
     def count(self, number: int) -> str:
         """A whole number with the locale's grouping."""
@@ -85,9 +96,12 @@ class Format:
         return at.astimezone(_zone(self.zone)).date()
 
     def _digits(self, minor: int, currency: str) -> str:
-        decimals = currencies.exponent(currency)
-        value = Decimal(minor).scaleb(-decimals)
-        return str(_pattern(self.locale, decimals).apply(value, _locale(self.locale)))
+        pattern = _pattern(self.locale, currencies.exponent(currency))
+        return str(pattern.apply(_units(minor, currency), _locale(self.locale)))
+
+    def _place(self, sum_: tuple[str, int]) -> tuple[bool, Decimal, str]:
+        currency, minor = sum_
+        return (currency != self.base, -abs(_units(minor, currency)), currency)
 
 
 def ago(at: datetime, now: datetime) -> str:
@@ -132,7 +146,16 @@ def plural(number: int, one: str, many: str = "") -> str:
 
 def words(value: str) -> str:
     """``needs_review`` as ``Needs review``."""
-    return value.replace("_", " ").capitalize()
+    return spelled(value.replace("_", " ")).capitalize()
+
+
+def spelled(text: str) -> str:
+    """The screens' one spelling: a provider writes ``canceled``, the desk ``cancelled``."""
+    return text.replace("canceled", "cancelled")
+
+
+def _units(minor: int, currency: str) -> Decimal:
+    return Decimal(minor).scaleb(-currencies.exponent(currency))
 
 
 def _span(seconds: int) -> str:

@@ -15,6 +15,7 @@ from zlib import crc32
 import streamlit as st
 
 HERE = Path(__file__).parent
+ORG, PRESENT = "org", "tieout_org"
 MANY_COLUMNS = 6
 CARDS_BELOW = {"slim": 560, "wide": 840}
 TONES = frozenset({"green", "red", "amber", "blue", "gray"})
@@ -83,11 +84,18 @@ def lines(*parts: Cell) -> Markup:
     return Markup("<br>".join(f"<span>{piece}</span>" for piece in map(text, parts) if piece))
 
 
+def addressed(query: Mapping[str, str] | None = None) -> dict[str, str]:
+    """A query with the organisation this tab is drawn for: numbers such as EX-2026-0001 repeat in each of them."""
+    org = st.session_state.get(PRESENT, "")
+    return {**(query or {}), **({ORG: str(org)} if org else {})}
+
+
 def href(page: str, query: Mapping[str, str] | None = None) -> str:
-    """The address of a page inside the desk; "" is the home page."""
+    """The address of a page inside the desk; "" is the home page. It names the organisation."""
     base = (st.get_option("server.baseUrlPath") or "").strip("/")
     path = "/".join(["", *filter(None, (base, page))])
-    return f"{path or '/'}?{urlencode(query)}" if query else (path or "/")
+    asked = addressed(query)
+    return f"{path or '/'}?{urlencode(asked)}" if asked else (path or "/")
 
 
 def link(label: Cell, page: str, query: Mapping[str, str] | None = None, css: str = "") -> Markup:
@@ -119,10 +127,21 @@ def definitions(pairs: Iterable[tuple[Cell, Cell]]) -> Markup:
     return Markup(f'<dl class="to-defs">{items}</dl>')
 
 
+def more(summary: Cell, whole: Markup) -> Markup:
+    """A few words that open to everything."""
+    return Markup(f'<details class="to-more"><summary>{faint(summary or "Open")}</summary>{whole}</details>')
+
+
 def line(*parts: Cell) -> Markup:
     """Badges and facts in one line that may wrap."""
     spans = "".join(f"<span>{piece}</span>" for piece in map(text, parts) if piece)
     return Markup(f'<div class="to-line">{spans}</div>')
+
+
+def told(icon_name: str, sentence: str, words: str, tone: str) -> Markup:
+    """A sentence that matters, and below it what somebody wrote, as text and nothing else."""
+    body = lines(strong(sentence), words)
+    return Markup(f'<div class="to-told to-{_tone(tone)}" role="alert">{icon(icon_name)}<div>{body}</div></div>')
 
 
 def draw(markup: Markup) -> None:
@@ -145,6 +164,14 @@ def run_script(script: str) -> None:
     """Run our own script in the browser; takes no room on the page."""
     with st.container(key=f"unseen_{crc32(script.encode())}"):
         st.html(f"<script>{script}</script>", unsafe_allow_javascript=True)
+
+
+def bring_into_view(key: str, occasion: str) -> None:
+    """Scroll to the container with this key, once an occasion: on a phone what was pressed may stand far below it."""
+    run_script(
+        f"/* {occasion} */ setTimeout(() => document.querySelector('.st-key-{key}')"
+        "?.scrollIntoView({block: 'nearest', behavior: 'smooth'}), 50)"
+    )
 
 
 def _header(column: Column) -> str:

@@ -1,31 +1,38 @@
 """The audit log on screen: a table of records, the trail of one thing, exports and the verdict of a verification."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import streamlit as st
 
 from finops_core import audit, security
-from finops_core.audit import AuditFacets, AuditFilter, AuditView, Verification
+from finops_core.audit import AuditFacets, AuditFilter, AuditView, Thing, Verification
 from finops_core.kernel.actor import SYSTEM_ID, WORKER_ID
 from finops_core.operations.spreadsheets import csv_bytes, xlsx_bytes
 from ui import html
-from ui.format import Format, plural, words
+from ui.format import Format, plural, spelled, words
 from ui.html import Cell, Column, Markup
 from ui.session import Here
 
 FOUND = "audit_verified"
 FACETS_S = 60
-DETAIL_CHARS = 160
-ID_TAIL = 6
+DETAIL_CHARS, HASH_CHARS, ID_TAIL = 160, 12, 6
 _ID = re.compile(r"\b([a-z]+)_[0-9a-f]{26}([0-9a-f]{6})\b")
+_OBJECT = re.compile(r"\b([a-z_]+):[a-z]+_[0-9a-f]{26}([0-9a-f]{6})\b")
+_HASH = re.compile(rf"\b([0-9a-f]{{{HASH_CHARS}}})[0-9a-f]{{{64 - HASH_CHARS}}}\b")
+_PERSON = re.compile(r"\bperson_[0-9a-f]{32}\b")
+_CODE = re.compile(r"[A-Z]+(_[A-Z]+)+")
+_NUMBER = re.compile(r"[A-Za-z]{2}-[0-9]{4}-[0-9]{4,}", re.ASCII)
 MIMES = {"csv": "text/csv", "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
 SERVICES = {SYSTEM_ID: "The installation", WORKER_ID: "The worker", "service:visitor": "A visitor"}
+ALONE = {"audit:log": "The log"}
+PLACES = {"execution": ("executions", "execution"), "approval": ("approvals", "request")}
+LABELS = {"ok": "whole", "codes": "why", "subject": "about", "owner": "of"}
 COLUMNS = (
-    Column("When"),
-    Column("Who"),
+    Column("When", fixed=True),
+    Column("Who", fixed=True),
     Column("Act"),
     Column("Object"),
     Column("Details", wide=True),
@@ -48,7 +55,7 @@ def facets(org_id: str, _here: Here) -> tuple[AuditFacets, Mapping[str, str]]:
 def verb_words(verb: str) -> str:
     """``execution.stop_requested`` as ``Execution: stop requested``."""
     area, _, act = verb.partition(".")
-    return f"{words(area)}: {act.replace('_', ' ')}"
+    return f"{words(area)}: {spelled(act.replace('_', ' '))}"
 
 
 def actor_name(actor: str, names: Mapping[str, str]) -> str:
@@ -56,21 +63,42 @@ def actor_name(actor: str, names: Mapping[str, str]) -> str:
     return names.get(actor) or SERVICES.get(actor, actor)
 
 
-def records_table(records: Sequence[AuditView], names: Mapping[str, str], shown: Format) -> Markup:
-    """Records as rows; an object opens its own trail."""
-    return html.table(COLUMNS, [_row(record, names, shown) for record in records], "Audit records")
+def people(records: Iterable[AuditView]) -> set[str]:
+    """Everybody whom these records name, by id."""
+    ids = {found for record in records for found in _PERSON.findall(record.body)}
+    return ids | {record.actor for record in records}
 
 
-def trail_line(object_: str) -> Markup:
+def records_table(records: Sequence[AuditView], names: Mapping[str, str], here: Here) -> Markup:
+    """Records as rows; an object opens its own trail, the details open to everything that was recorded."""
+    titles = {op.id: op.title for op in here.desk.ports.operations.values()}
+    return html.table(COLUMNS, [_row(record, names, titles, here.shown) for record in records], "Audit records")
+
+
+def trail_line(thing: Thing | None, typed: str) -> Markup:
     """What the list is narrowed to, the way out, and the way to the thing itself."""
-    kind, _, id_ = object_.partition(":")
-    there = html.link("Open it", "executions", {"execution": id_}) if kind == "execution" else ""
-    return html.line(html.strong(f"Everything about {object_}"), there, html.link("Show the whole log", "audit"))
+    kind, _, id_ = (thing.object if thing else typed).partition(":")
+    number = thing.number if thing else ""
+    page, key = PLACES.get(kind, ("", ""))
+    there = html.link("Open it", page, {key: number or id_}) if page and thing else ""
+    named = number or (f"{words(kind)} …{id_[-ID_TAIL:]}" if id_ else typed)
+    return html.line(html.strong(f"Everything about {named}"), there, html.link("Show the whole log", "audit"))
+
+
+def hint_line(find: str) -> Markup:
+    """Whoever searches a number reads where the rest of its story is: most records about it do not repeat it."""
+    number = find.strip().upper()
+    return html.line(html.link(f"Everything about {number}", "audit", {"object": number}) if is_number(find) else "")
+
+
+def is_number(find: str) -> bool:
+    """Whether somebody typed the number of a thing."""
+    return _NUMBER.fullmatch(find.strip()) is not None
 
 
 def exported(here: Here, wanted: AuditFilter, kind: str) -> bytes:
     """The matching records as a file; that they were exported is itself recorded."""
-    with here.work() as work:
+    with here.hand_out() as work:
         found = audit.export_rows(work, wanted)
         names = security.names(work, {record.actor for record in found})
     table: dict[str, list[Any]] = {
@@ -91,7 +119,8 @@ def verdict(found: Verification, at: datetime, shown: Format) -> None:
     """What a verification gave: whole, or every finding by name; with what to keep elsewhere."""
     if found.ok:
         st.success(
-            f"**The log is whole.** {plural(found.size, 'sealed record')} checked {shown.as_of(at)}.",
+            f"**The log is whole.** {plural(found.size, 'sealed record')} checked {shown.as_of(at)}: "
+            "the whole installation's, other organisations' included.",
             icon=":material/verified:",
         )
     else:
@@ -107,7 +136,7 @@ def verdict(found: Verification, at: datetime, shown: Format) -> None:
     html.draw(
         html.facts(
             [
-                ("Size", shown.count(found.size)),
+                ("Sealed, of all organisations", shown.count(found.size)),
                 ("Not sealed yet", shown.count(found.unsealed)),
                 ("Root, to note elsewhere", Markup(f"<code>{html.text(found.root)}</code>")),
             ]
@@ -115,34 +144,53 @@ def verdict(found: Verification, at: datetime, shown: Format) -> None:
     )
 
 
-def _row(record: AuditView, names: Mapping[str, str], shown: Format) -> tuple[Cell, ...]:
+def _row(record: AuditView, names: Mapping[str, str], titles: Mapping[str, str], shown: Format) -> tuple[Cell, ...]:
     behalf = actor_name(record.on_behalf_of, names) if record.on_behalf_of else ""
     return (
         Markup(f'<span class="to-num">{shown.instant(record.at, seconds=True)}</span>'),
         html.lines(actor_name(record.actor, names), html.faint(f"for {behalf}") if behalf else ""),
         verb_words(record.verb),
-        html.link(_object(record), "audit", {"object": record.object}),
-        html.faint(_detail(record.detail, names)),
+        html.link(_object(record, names, titles), "audit", {"object": record.object}),
+        html.more(_summary(record, names), _whole(record)),
         html.faint("not sealed yet") if record.position is None else shown.count(record.position),
     )
 
 
-def _object(record: AuditView) -> str:
+def _object(record: AuditView, names: Mapping[str, str], titles: Mapping[str, str]) -> str:
     kind, _, id_ = record.object.partition(":")
     number = record.detail.get("number")
-    return str(number) if number and kind != "payout" else f"{words(kind)} …{id_[-ID_TAIL:]}"
+    if number and kind in PLACES:
+        return str(number)
+    return ALONE.get(record.object) or titles.get(id_) or names.get(id_) or f"{words(kind)} …{id_[-ID_TAIL:]}"
 
 
-def _detail(detail: Mapping[str, Any], names: Mapping[str, str]) -> str:
-    facts = ((key.replace("_", " "), _plain(value, names)) for key, value in detail.items())
-    told = " · ".join(f"{key}: {value}" for key, value in facts if value)
+def _summary(record: AuditView, names: Mapping[str, str]) -> str:
+    """The details in people's words; what the object's column says is not said again."""
+    facts = [(key, _plain(value, names)) for key, value in record.detail.items() if key != "number"]
+    told = " · ".join(f"{LABELS.get(key, spelled(key.replace('_', ' ')))}: {value}" for key, value in facts if value)
     return told if len(told) <= DETAIL_CHARS else f"{told[:DETAIL_CHARS]}…"
 
 
+def _whole(record: AuditView) -> Markup:
+    """Everything, as it stands in the log: what a hash is made of."""
+    pairs: list[tuple[str, Cell]] = [
+        ("Object", record.object),
+        ("Through", record.via),
+        ("Before", record.before),
+        ("After", record.after),
+    ]
+    exact = Markup(f"<code>{html.text(record.body)}</code>")
+    return html.definitions([*((name, value) for name, value in pairs if value), ("The record", exact)])
+
+
 def _plain(value: object, names: Mapping[str, str]) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, Mapping):
         return ", ".join(f"{_plain(each, names)} {key}" for key, each in value.items())
     if isinstance(value, list):
         return ", ".join(_plain(each, names) for each in value)
-    told = names.get(str(value)) or str(value)
-    return _ID.sub(lambda found: f"{found[1]} …{found[2]}", told)
+    told = names.get(str(value)) or spelled(str(value))
+    if _CODE.fullmatch(told):
+        return told.replace("_", " ").lower()
+    return _HASH.sub(r"\1…", _ID.sub(r"\1 …\2", _OBJECT.sub(r"\1 …\2", told)))

@@ -8,6 +8,7 @@ from typing import NoReturn
 import streamlit as st
 
 from finops_core.kernel.permissions import Permission
+from ui import html
 
 PAGES_FOLDER = Path(__file__).parents[1] / "pages"
 
@@ -44,6 +45,15 @@ ROOMS: tuple[Room, ...] = (
         "executions",
         (Permission.EXECUTIONS_VIEW_OWN, Permission.EXECUTIONS_VIEW_ALL, Permission.APPROVALS_VIEW),
         "What ran, what runs, what came of it.",
+    ),
+    Room(
+        "payouts.py",
+        "Money in flight",
+        "flight_takeoff",
+        "Work",
+        "payouts",
+        (Permission.EXECUTIONS_VIEW_OWN, Permission.EXECUTIONS_VIEW_ALL, Permission.APPROVALS_VIEW),
+        "Every payout from the call to the bank: on its way, late, in doubt, come back.",
     ),
     Room(
         "approvals.py",
@@ -86,9 +96,9 @@ def menu(held: frozenset[Permission]) -> Mapping[str, Sequence[st.Page]]:
 
 
 def go(path: str, **query: str) -> NoReturn:
-    """Leave this page for another one of the desk."""
+    """Leave this page for another one of the desk, in the organisation this tab is drawn for."""
     room = next(room for room in ROOMS if room.path == path)
-    st.switch_page(PAGES_FOLDER / room.file, query_params=query)
+    st.switch_page(PAGES_FOLDER / room.file, query_params=html.addressed(query))
 
 
 def _page(room: Room, *, seen: bool) -> st.Page:

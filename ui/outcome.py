@@ -1,7 +1,6 @@
 """What an execution was given and what it left behind: plan, result, files, approvals."""
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -10,13 +9,11 @@ import streamlit as st
 from finops_core import approvals, files, operations, security
 from finops_core.kernel.permissions import Permission
 from finops_core.operations import ExecutionView, PlanView, State
-from ui import html, requests, widgets
-from ui.format import Format, duration, plural, size, words
+from ui import html, requests, results, widgets
+from ui.format import Format, duration, size, words
 from ui.html import Cell, Markup
 from ui.plan import plan_view
 from ui.session import Here
-
-_AMOUNT = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 
 def plan(here: Here, run: ExecutionView) -> None:
@@ -75,7 +72,7 @@ def result(here: Here, run: ExecutionView) -> None:
             st.warning(warning, icon=":material/warning:")
         for problem in made.errors:
             st.error(problem, icon=":material/error:")
-        _viewer(made.table, run.number)
+        results.viewer(made.table, run.number, here.shown)
     _files(here, stored)
 
 
@@ -85,29 +82,8 @@ def _figures(metrics: Mapping[str, Any], run: ExecutionView, shown: Format) -> l
     return [*counts, ("Took", duration(run.duration_ms))]
 
 
-def _viewer(table: Mapping[str, tuple[Any, ...]], number: str) -> None:
-    if not table:
-        return
-    count = len(next(iter(table.values()), ()))
-    st.caption(f"{plural(count, 'row')}; search and sort in the table, or download all of it below.")
-    st.dataframe(
-        {header: list(cells) for header, cells in table.items()},
-        column_config={
-            header: st.column_config.TextColumn(alignment="right") for header, cells in table.items() if _amounts(cells)
-        },
-        hide_index=True,
-        alt=f"Result of {number}",
-    )
-
-
-def _amounts(cells: Sequence[Any]) -> bool:
-    """Whether a column of text holds nothing but plain amounts, which belong to the right."""
-    texts = [cell for cell in cells if cell not in (None, "")]
-    return bool(texts) and all(isinstance(cell, str) and _AMOUNT.fullmatch(cell) for cell in texts)
-
-
 def _totals(sums: Mapping[str, str], shown: Format) -> Markup:
-    figures = [shown.amount(int(minor), currency) for currency, minor in sorted(sums.items())]
+    figures = shown.each_amount({currency: int(minor) for currency, minor in sums.items()})
     spans = "".join(f'<span class="to-mid">{html.text(figure)}</span>' for figure in figures)
     return Markup(f'<div class="to-totals">{spans}</div>') if spans else Markup()
 
@@ -136,7 +112,7 @@ def _files(here: Here, stored: tuple[files.FileView, ...]) -> None:
 
 def _bytes(here: Here, reference_id: str) -> bytes:
     """The file's bytes, fetched when somebody presses the button: each download is recorded."""
-    with here.work() as work:
+    with here.hand_out() as work:
         return files.download(work, reference_id).content
 
 
@@ -151,10 +127,11 @@ def trail(here: Here, run: ExecutionView) -> None:
         st.caption("Nobody was asked to approve it." if run.approval_required else "This operation needs no approval.")
     for request in asked:
         with st.container(border=True):
-            html.draw(requests.facts(request, names, run, now))
+            html.draw(requests.facts(request, names, run, "", now))
             html.draw(requests.said(request, names, here.shown))
+            html.draw(requests.ending(request))
             if here.may(Permission.APPROVALS_VIEW):
-                html.draw(html.line(html.link("Open the request", "approvals", {"request": request.id})))
+                html.draw(html.line(html.link("Open the request", "approvals", {"request": request.number})))
     if here.may(Permission.AUDIT_VIEW):
         trail = html.link("Everything recorded about it", "audit", {"object": f"execution:{run.id}"})
         html.draw(html.line(trail))

@@ -41,10 +41,7 @@ def totals(sums: Mapping[str, int], rows: Sequence[PlanRowView], shown: Format) 
     quiet = len(rows) - payments
     facts = [plural(payments, "payment")] + ([f"{plural(quiet, 'row')} without one"] if quiet else [])
     size = "to-big" if len(sums) <= FEW_CURRENCIES else "to-mid"
-    figures = "".join(
-        f'<span class="{size}">{html.text(shown.amount(minor, currency))}</span>'
-        for currency, minor in sorted(sums.items())
-    )
+    figures = "".join(f'<span class="{size}">{html.text(told)}</span>' for told in shown.each_amount(sums))
     nothing = '<span class="to-big">Nothing to pay</span>'
     return Markup(f'<div class="to-totals">{figures or nothing}<span>{html.faint(" · ".join(facts))}</span></div>')
 

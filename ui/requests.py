@@ -1,26 +1,31 @@
 """Approval requests as cards and inside the drawer."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 import streamlit as st
 
 from finops_core.approvals import RequestView, State
-from finops_core.operations import ExecutionView, PlanView
+from finops_core.operations import ExecutionView
 from ui import html, widgets
 from ui.format import Format, ago, until, words
 from ui.html import Markup
 
 STATE_TONES = {State.PENDING: "amber", State.APPROVED: "green", State.REJECTED: "red"}
-OUTSIDE_AUTHORITY = frozenset({"APPROVAL_NO_AUTHORITY", "APPROVAL_OVER_LIMIT", "APPROVAL_NOT_PERMITTED"})
+SOMEBODY = "somebody"
 
 
-def card(request: RequestView, asked_by: str, shown: Format, now: datetime) -> bool:
+def people(requests: Iterable[RequestView]) -> set[str]:
+    """Everybody whose names these requests show."""
+    return {who for each in requests for who in (each.requested_by, *(said.person_id for said in each.decisions))}
+
+
+def card(request: RequestView, names: Mapping[str, str], shown: Format, now: datetime) -> bool:
     """One request: what, by whom, how much, and one button; whether it was pressed."""
     with st.container(border=True):
         text, act = st.columns([2, 1], vertical_alignment="center")
         with text:
-            html.draw(Markup(f"{html.strong(request.title)}{_line(request, asked_by, now)}"))
+            html.draw(Markup(f"{html.strong(request.title)}{_line(request, names, now)}"))
         with act, st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             html.draw(amounts(request, shown))
             return st.button(
@@ -38,67 +43,94 @@ def amounts(request: RequestView, shown: Format) -> Markup:
     return Markup(f'<div class="to-sum">{html.lines(*each) if each else html.faint("No amount", small=False)}</div>')
 
 
-def facts(request: RequestView, names: Mapping[str, str], run: ExecutionView, now: datetime) -> Markup:
-    """The line under the drawer's title."""
-    pending = request.state is State.PENDING
-    return html.line(
-        html.badge(words(request.state.value), STATE_TONES.get(request.state, "gray")) if not pending else "",
-        widgets.risk_badge(run.risk),
-        request.number,
-        f"by {names.get(request.requested_by, 'somebody')} {ago(request.created_at, now)}",
-        until(request.expires_at, now) if pending else "",
-        html.link(run.number, "executions", {"execution": run.number}),
-        run.input_name,
+def sums(request: RequestView, shown: Format) -> Markup:
+    """What it is about, one figure a currency."""
+    each = shown.each_amount({money.currency: money.minor for money in request.amounts})
+    return Markup(
+        f'<div class="to-totals">{"".join(f"<span class=to-mid>{html.text(told)}</span>" for told in each)}</div>'
     )
 
 
-def checks(request: RequestView, plan: PlanView | None, person_id: str, now: datetime) -> Markup:
-    """What the desk has checked for the person who decides; each is asked again when they do."""
-    refused = request.refusal.code if request.refusal else ""
+def facts(
+    request: RequestView, names: Mapping[str, str], run: ExecutionView | None, organisation: str, now: datetime
+) -> Markup:
+    """The line under the drawer's title; ``run`` is None when the person may not see it, or no more."""
+    pending = request.state is State.PENDING
+    return html.line(
+        html.badge(words(request.state.value), STATE_TONES.get(request.state, "gray")) if not pending else "",
+        _risk(request),
+        html.strong(organisation) if organisation else "",
+        request.number,
+        f"by {names.get(request.requested_by, SOMEBODY)} {ago(request.created_at, now)}",
+        until(request.expires_at, now) if pending else "",
+        html.link(run.number, "executions", {"execution": run.number}) if run else "",
+        run.input_name if run else "",
+    )
+
+
+def checks(request: RequestView, *, same_plan: bool) -> Markup:
+    """What the desk has checked for somebody who may decide now; each is asked again when they do."""
     found = [
-        ("The plan is the one that was submitted", plan is not None and plan.hash == request.content_hash),
-        ("It was prepared by somebody else", person_id not in request.excluded),
-        ("The amounts are within your authority", refused not in OUTSIDE_AUTHORITY),
+        ("The plan is the one that was submitted", same_plan),
+        ("It was prepared by somebody else", request.refusal is None),
+        ("The amounts are within your authority", request.refusal is None),
+        ("It still waits and has not expired", request.refusal is None),
     ]
-    if request.state is State.PENDING:
-        found.append(("It still waits and has not expired", request.expires_at > now))
     items = "".join(f"<li>{_check(sentence, passed=passed)}</li>" for sentence, passed in found)
     note = html.faint("Balances are looked at again before the first payment; if less is there, nothing is paid.")
     return Markup(f'<p class="to-h">Checks</p><ul class="to-checks">{items}</ul><p class="to-note">{note}</p>')
 
 
 def said(request: RequestView, names: Mapping[str, str], shown: Format) -> Markup:
-    """Every decision so far, and why the request waits no more when nobody decided."""
+    """Every decision so far."""
     told = [
         html.line(
             html.badge(words(one.decision.value), "green" if one.decision.value == "approved" else "red"),
-            html.strong(names.get(one.person_id, "somebody")),
+            html.strong(names.get(one.person_id, SOMEBODY)),
             shown.instant(one.at),
             one.comment,
         )
         for one in request.decisions
     ]
-    if request.closed_why:
-        told.append(html.line(html.faint(f"{words(request.state.value)}: {request.closed_why}", small=False)))
     return Markup("".join(told))
 
 
-def _line(request: RequestView, asked_by: str, now: datetime) -> Markup:
-    risk = str(request.summary.get("risk", ""))
+def ending(request: RequestView) -> Markup:
+    """Why it waits no more when nobody decided."""
+    told = f"{words(request.state.value)}: {request.closed_why}"
+    return html.line(html.faint(told, small=False)) if request.closed_why else Markup()
+
+
+def _line(request: RequestView, names: Mapping[str, str], now: datetime) -> Markup:
+    asked_by = names.get(request.requested_by, SOMEBODY)
     if request.state is not State.PENDING:
-        state = html.badge(words(request.state.value), STATE_TONES.get(request.state, "gray"))
-        return html.line(state, request.number, asked_by, ago(request.decided_at or request.created_at, now))
+        return html.line(
+            html.badge(words(request.state.value), STATE_TONES.get(request.state, "gray")),
+            request.number,
+            html.strong(_decided_by(request, names) or request.closed_why),
+            ago(request.decided_at or request.created_at, now),
+            f"asked for by {asked_by}",
+        )
     left = until(request.expires_at, now)
-    why_not = html.faint(request.refusal.message, small=False) if request.refusal else ""
     return html.line(
-        widgets.risk_badge(risk) if risk else "",
+        _risk(request),
         html.badge("Expired", "red") if left == "expired" else "",
         request.number,
         asked_by,
         ago(request.created_at, now),
         left if left != "expired" else "",
-        why_not,
+        html.faint(request.refusal.message, small=False) if request.refusal else "",
     )
+
+
+def _decided_by(request: RequestView, names: Mapping[str, str]) -> str:
+    people = [names.get(one.person_id, SOMEBODY) for one in request.decisions]
+    return f"by {', '.join(people)}" if people else ""
+
+
+def _risk(request: RequestView) -> Markup:
+    risk = str(request.summary.get("risk", ""))
+    return widgets.risk_badge(risk) if risk else Markup()
 
 
 def _check(sentence: str, *, passed: bool) -> Markup:

@@ -5,9 +5,9 @@ from datetime import datetime
 
 import streamlit as st
 
-from finops_core.operations import FINAL, ExecutionView, State
+from finops_core.operations import FINAL, ExecutionView, PublicState, State
 from ui import html, widgets
-from ui.format import Format, ago, duration
+from ui.format import Format, ago, duration, words
 from ui.html import Cell, Column, Markup
 
 COLUMNS = (
@@ -20,6 +20,20 @@ COLUMNS = (
     Column("Took", number=True),
 )
 BRIEF_COLUMNS = (Column("Operation"), Column("State"), Column("Amount", number=True), Column("Created", fixed=True))
+STATE_TONES = {
+    State.PLANNING: "gray",
+    State.READY: "blue",
+    State.AWAITING_APPROVAL: "amber",
+    State.QUEUED: "blue",
+    State.RUNNING: "blue",
+    State.COMPLETED: "green",
+    State.FAILED: "red",
+    State.TIMED_OUT: "red",
+    State.INTERRUPTED: "red",
+    State.REJECTED: "red",
+}
+STATE_WORDS = {State.PLANNING: "Making the plan", State.READY: "Ready to submit"}
+UNPAID = frozenset({PublicState.FAILED, PublicState.CANCELLED})
 QUICK_S, SLOW_S, SLOWEST_S, WAITING_S = 1, 3, 10, 5
 QUICK_FOR_S, SLOW_FOR_S = 60, 600
 PATIENCE_S = 5
@@ -35,8 +49,8 @@ def brief_table(runs: Sequence[ExecutionView], shown: Format) -> Markup:
     rows = [
         (
             html.lines(html.link(run.number, "executions", {"execution": run.number}), html.text(run.title)),
-            widgets.state_badge(run),
-            html.lines(*shown.first_amounts(run.totals, 1)),
+            state_badge(run),
+            amounts(run, shown, 1),
             shown.instant(run.created_at),
         )
         for run in runs
@@ -44,13 +58,30 @@ def brief_table(runs: Sequence[ExecutionView], shown: Format) -> Markup:
     return html.table(BRIEF_COLUMNS, rows, "Latest executions")
 
 
-def run_line(run: ExecutionView, shown: Format, now: datetime) -> Markup:
+def state_badge(run: ExecutionView) -> Markup:
+    """Where an execution stands."""
+    label = STATE_WORDS.get(run.state, words(run.state))
+    if run.stop_requested and run.state is State.RUNNING:
+        label = "Stopping"
+    if pays_nothing(run):
+        return html.badge("Nothing to pay", "gray")
+    return html.badge(label, STATE_TONES.get(run.state, "gray"))
+
+
+def amounts(run: ExecutionView, shown: Format, most: int = 3) -> Markup:
+    """What it pays; of one that ended badly only what was planned, for its payouts alone tell what was paid."""
+    told = html.lines(*shown.first_amounts(run.totals, most))
+    return html.faint(html.lines(told, "planned"), small=False) if told and run.public in UNPAID else told
+
+
+def run_line(run: ExecutionView, organisation: str, shown: Format, now: datetime) -> Markup:
     """State, risk and the bare facts of one execution in a line."""
     again = html.faint(f"attempt {run.attempt}", small=False) if run.attempt > 1 else ""
     return html.line(
         html.strong(run.number),
-        widgets.state_badge(run),
+        state_badge(run),
         widgets.risk_badge(run.risk),
+        html.text(organisation),
         html.text(run.requested_by_name),
         html.text(f"{shown.instant(run.created_at)} ({ago(run.created_at, now)})"),
         html.text(run.input_name),
@@ -73,9 +104,19 @@ def turn_words(waited_s: float) -> str:
     )
 
 
+def is_draft(run: ExecutionView) -> bool:
+    """Whether it has not been submitted yet."""
+    return run.state in {State.PLANNING, State.READY}
+
+
+def pays_nothing(run: ExecutionView) -> bool:
+    """Whether its plan is made and there is nothing to pay, so that it cannot be submitted."""
+    return run.state is State.READY and bool(run.plan_hash) and not run.totals
+
+
 def needs_plan(run: ExecutionView) -> bool:
     """Whether its preparer has something to do before it can run."""
-    return run.state in {State.PLANNING, State.READY}
+    return is_draft(run) and not pays_nothing(run)
 
 
 def poll_s(run: ExecutionView, now: datetime) -> int | None:
@@ -92,8 +133,8 @@ def _row(run: ExecutionView, shown: Format) -> tuple[Cell, ...]:
     return (
         html.link(run.number, "executions", {"execution": run.number}),
         html.lines(run.title, html.faint(run.input_name)),
-        widgets.state_badge(run),
-        html.lines(*shown.first_amounts(run.totals)),
+        state_badge(run),
+        amounts(run, shown),
         run.requested_by_name,
         Markup(f'<span class="to-num">{shown.instant(run.created_at)}</span>'),
         duration(run.duration_ms) if run.duration_ms is not None else "",

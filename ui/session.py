@@ -6,7 +6,8 @@ a name and an end, so a copy of it works after sign-out, after a new password an
 """
 
 import time
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -24,6 +25,7 @@ from ui import html
 from ui.format import Format
 
 SESSION, TICKET, HERE, LEFT = "tieout_session_id", "tieout_ticket", "tieout_here", "tieout_left"
+DRAWN_FOR, ENDED = "tieout_drawn_for", "tieout_ended"
 LOOKED = "tieout_looked_up"
 SURROUNDINGS_S = 30
 JUST_NOW_S = 5
@@ -33,10 +35,12 @@ JUST_NOW_S = 5
 class Surroundings:
     """What every page of an organisation shows: its name, how it writes figures, which money its provider moves.
 
-    ``mode``: test, live, or "" without a provider. ``sandbox``: the provider is the one on this machine.
+    ``currency``: the one it counts in. ``mode``: test, live, or "" without a provider. ``sandbox``: the provider is
+    the one on this machine.
     """
 
     name: str
+    currency: str
     zone: str
     locale: str
     mode: str
@@ -57,8 +61,19 @@ class Here:
         """One look at the database."""
         return self.desk.read(self.actor)
 
-    def work(self) -> AbstractContextManager[Work]:
-        """One transaction."""
+    @contextmanager
+    def work(self) -> Iterator[Work]:
+        """One transaction; ``ORGANISATION_SWITCHED`` once the person looks at another organisation than this page."""
+        with self.desk.work(self.actor) as work:
+            security.require_present(work)
+            yield work
+
+    def hand_out(self) -> AbstractContextManager[Work]:
+        """One transaction that gives out what this page shows, and records it; it changes nothing else.
+
+        Not refused after a switch elsewhere: what is taken along is what the page says, and a download that fails
+        cannot say why.
+        """
         return self.desk.work(self.actor)
 
     def may(self, *any_of: Permission) -> bool:
@@ -77,7 +92,9 @@ def arrive() -> Here | None:
     desk = the_desk()
     session = _look_up(desk)
     if session is None:
-        for key in (SESSION, TICKET, HERE):
+        if SESSION in st.session_state or _secret():
+            st.session_state[ENDED] = True
+        for key in (SESSION, TICKET, HERE, DRAWN_FOR, html.PRESENT):
             st.session_state.pop(key, None)
         return None
     st.session_state[SESSION], st.session_state[LOOKED] = session.id, time.monotonic()
@@ -86,7 +103,7 @@ def arrive() -> Here | None:
         with desk.work(actor) as work:
             security.touch(work, session.id, activity=True)
     around = _surroundings(session.org_id, desk, actor)
-    here = Here(desk, actor, session, around, Format(around.zone, around.locale))
+    here = Here(desk, actor, session, around, Format(around.zone, around.locale, around.currency))
     st.session_state[HERE] = here
     return here
 
@@ -161,19 +178,26 @@ def switch_organisation(here: Here, org_id: str) -> None:
     """Look at another of the person's organisations from the next run on."""
     with here.work() as work:
         security.switch_organisation(work, here.session.id, org_id)
+    st.session_state.pop(DRAWN_FOR, None)
+    st.session_state[html.PRESENT] = next(each.slug for each in here.session.organisations if each.id == org_id)
 
 
 def still_here(here: Here) -> bool:
-    """Whether the session lives; asking is no activity. A run that has just looked it up need not ask again."""
+    """Whether the session lives and looks where it did; asking is no activity. Nobody asks right after a look-up."""
     if time.monotonic() - st.session_state.get(LOOKED, 0) < JUST_NOW_S:
         return True
     with here.desk.read(security.visitor()) as reading:
-        return security.session_of(reading, session_id=here.session.id) is not None
+        found = security.session_of(reading, session_id=here.session.id)
+    return found is not None and found.org_id == here.session.org_id
+
+
+def has_ended() -> bool:
+    """Whether this browser was signed in before, and is not any more without having signed out."""
+    return bool(st.session_state.get(ENDED))
 
 
 def _look_up(desk: Desk) -> SessionView | None:
-    session_id, given = st.session_state.get(SESSION, ""), st.context.cookies.get(COOKIE)
-    secret = given if isinstance(given, str) else ""
+    session_id, secret = st.session_state.get(SESSION, ""), _secret()
     if not session_id and not secret:
         return None
     with desk.read(security.visitor()) as reading:
@@ -182,12 +206,17 @@ def _look_up(desk: Desk) -> SessionView | None:
         return security.session_of(reading, secret=secret)
 
 
+def _secret() -> str:
+    given = st.context.cookies.get(COOKIE)
+    return given if isinstance(given, str) else ""
+
+
 @st.cache_resource(ttl=SURROUNDINGS_S, show_spinner=False)
 def _surroundings(org_id: str, _desk: Desk, _actor: Actor) -> Surroundings:
     with _desk.read(_actor) as reading:
         own = reference.organisation(reading, org_id)
         mode, sandbox = _provider(reading)
-    return Surroundings(own.name, own.zone, own.locale, mode, sandbox)
+    return Surroundings(own.name, own.base_currency, own.zone, own.locale, mode, sandbox)
 
 
 def _provider(reading: Reading) -> tuple[str, bool]:

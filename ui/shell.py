@@ -8,7 +8,7 @@ and so that the address somebody came for is kept.
 import streamlit as st
 
 from finops_core.kernel.errors import FinOpsError
-from ui import html, navigation, session, sign_in, widgets
+from ui import html, navigation, organisation, session, sign_in, widgets
 from ui.session import Here
 
 STILL_HERE_S = 60
@@ -51,12 +51,14 @@ if arrived is None:
     sign_in.page()
     st.stop()
 session.hand_over_cookie()
+arrived = organisation.follow(arrived)
 st.logo(widgets.logo(), size="large", icon_image=widgets.mark())
 page = st.navigation(navigation.menu(arrived.session.permissions))
 frame(arrived)
 with st.container(key="unseen_watch"):
     watch(arrived)
 widgets.mode_strip(arrived.around)
+organisation.check(arrived)
 try:
     page.run()
 except FinOpsError as error:

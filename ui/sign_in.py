@@ -10,18 +10,24 @@ from finops_core.upkeep import demo
 from ui import html, session, widgets
 
 FORM_WIDTH = 460
+LOGGED_OUT = ":material/logout:"
+# A sidebar that was there before the session ended stays on the page, empty.
+NO_SIDEBAR = html.Markup("<style>[data-testid='stSidebar'],[data-testid='stExpandSidebarButton']{display:none}</style>")
 PASSWORD_LEAST, PASSWORD_MOST_BYTES = 12, 72
 PASSWORD_RULE = f"A password has at least {PASSWORD_LEAST} characters and at most {PASSWORD_MOST_BYTES} bytes."
 
 
 def page() -> None:
     """The form; or, behind a one-time link, the form that sets a password."""
+    html.draw(NO_SIDEBAR)
     with st.container(horizontal_alignment="center"), st.container(width=FORM_WIDTH, gap="small"):
         st.image(widgets.logo(), width=150, alt="Tieout")
         token = st.query_params.get("setup", "") or st.query_params.get("reset", "")
         if token:
             _by_link(token)
         else:
+            if session.has_ended():
+                st.info("**Your session has ended.**  \nSign in again, and you are back on this page.", icon=LOGGED_OUT)
             _form()
             _demo()
 

@@ -7,7 +7,6 @@ import streamlit as st
 
 from finops_core.kernel.errors import FinOpsError
 from finops_core.kernel.faults import Fault
-from finops_core.operations import ExecutionView, State
 from finops_core.security import SessionView
 from ui import html
 from ui.format import plural, words
@@ -16,22 +15,10 @@ from ui.session import Surroundings
 
 STATIC = Path(__file__).parent / "static"
 PAGE_SIZE = 25
-FAULTS_SHOWN = 50
+LAST_PAGE, PAGE_DIGITS = 1_000_000, 8
+FAULTS_SHOWN, FAULTS_UNFRAMED, FRAME_PX = 50, 8, 380
 VALUE_CHARS = 32
 
-STATE_TONES = {
-    State.PLANNING: "gray",
-    State.READY: "blue",
-    State.AWAITING_APPROVAL: "amber",
-    State.QUEUED: "blue",
-    State.RUNNING: "blue",
-    State.COMPLETED: "green",
-    State.FAILED: "red",
-    State.TIMED_OUT: "red",
-    State.INTERRUPTED: "red",
-    State.REJECTED: "red",
-}
-STATE_WORDS = {State.PLANNING: "Making the plan", State.READY: "Ready to submit"}
 RISK_TONES = {"low": "green", "medium": "amber", "high": "red", "critical": "red"}
 
 
@@ -45,11 +32,11 @@ def mark() -> Path:
     return STATIC / "mark.svg"
 
 
-def head(title: str, facts: str = "") -> None:
-    """A page's title and one grey line with the facts."""
+def head(title: str, *facts: str) -> None:
+    """A page's title and one grey line with the facts; the organisation's name is the first of them."""
     st.title(title, anchor=False)
     if facts:
-        st.caption(facts)
+        st.caption(" · ".join(filter(None, facts)))
 
 
 def on_phone() -> bool:
@@ -85,14 +72,6 @@ def refusal(error: FinOpsError) -> None:
     st.error(f"**{error.message}**" + (f"  \n{error.hint}" if error.hint else ""), icon=icon)
 
 
-def state_badge(view: ExecutionView) -> Markup:
-    """Where an execution stands."""
-    label = STATE_WORDS.get(view.state, words(view.state))
-    if view.stop_requested and view.state is State.RUNNING:
-        label = "Stopping"
-    return html.badge(label, STATE_TONES.get(view.state, "gray"))
-
-
 def risk_badge(risk: str) -> Markup:
     """How much harm a wrong run can do."""
     return html.badge(f"{words(risk)} risk", RISK_TONES.get(risk, "gray"))
@@ -111,9 +90,11 @@ def faults_table(faults: Sequence[Fault], name: str, outcome: str) -> None:
         Column("What is wrong", wide=True),
     )
     rows = [(fault.row or "", fault.column or "", _cut(fault.value), fault.message) for fault in faults[:FAULTS_SHOWN]]
-    html.draw(html.table(columns, rows, f"What is wrong in {name}"))
+    # Many of them scroll in a frame of their own: what is to be done about them stands below.
+    with st.container(height=FRAME_PX if len(faults) > FAULTS_UNFRAMED else "content", border=False):
+        html.draw(html.table(columns, rows, f"What is wrong in {name}"))
     if len(faults) > FAULTS_SHOWN:
-        st.caption(f"The first {FAULTS_SHOWN} are shown; the file below has all {len(faults):,}.")
+        st.caption(f"The first {FAULTS_SHOWN} are shown; the file has all {len(faults):,}.")
 
 
 def _cut(value: str) -> str:
@@ -123,7 +104,7 @@ def _cut(value: str) -> str:
 def page_wanted(key: str) -> int:
     """Which page of a list the address or the pager asks for, before the list is read; 1 when it is no number."""
     raw = str(st.session_state.get(key) or st.query_params.get(key, "1"))
-    return max(1, int(raw)) if raw.isascii() and raw.isdigit() else 1
+    return min(max(1, int(raw)), LAST_PAGE) if raw.isascii() and raw.isdigit() and len(raw) < PAGE_DIGITS else 1
 
 
 def first_page(key: str) -> None:
@@ -131,9 +112,21 @@ def first_page(key: str) -> None:
     st.session_state[key] = 1
 
 
+def within(total: int, key: str, size: int = PAGE_SIZE) -> None:
+    """Once the list is counted: draw the page anew at the last of its pages when the address asked past that."""
+    last = _pages(total, size)
+    if page_wanted(key) > last:
+        st.session_state[key] = last
+        st.rerun()
+
+
 def pager(total: int, key: str, size: int = PAGE_SIZE) -> None:
     """The pages of a list, kept in the address."""
-    pages = max(1, -(-total // size))
+    pages = _pages(total, size)
     if pages > 1:
         with st.container(horizontal_alignment="center"):
             st.pagination(pages, key=key, bind="query-params")
+
+
+def _pages(total: int, size: int) -> int:
+    return max(1, -(-total // size))

@@ -7,11 +7,13 @@ from finops_core.audit.queries import (
     AuditView,
     Page,
     ProofRow,
+    Thing,
     counts,
     facets,
     proof_rows,
     records,
     steps,
+    thing,
     trail,
 )
 from finops_core.audit.sealing import seal
@@ -25,6 +27,7 @@ __all__ = [
     "Finding",
     "Page",
     "ProofRow",
+    "Thing",
     "Verification",
     "counts",
     "export_rows",
@@ -35,6 +38,7 @@ __all__ = [
     "records",
     "seal",
     "steps",
+    "thing",
     "trail",
     "verify",
 ]

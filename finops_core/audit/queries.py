@@ -1,6 +1,7 @@
 """Reads of the log. The table is one for the installation, so every read here starts from ``own_records``."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,7 @@ from finops_core.platform.work import Reading
 
 PAGE_MOST = 1_000
 CHUNK = 5_000
+_KIND = re.compile(r"[a-z_]+", re.ASCII)
 T = TypeVar("T")
 
 
@@ -34,6 +36,8 @@ class AuditFilter:
     Attributes:
         text: part of verb, object, actor, id or detail, upper or lower case.
         verb: a whole verb, or an area with its dot (``approval.``).
+        object: a thing (``execution:ex_…``) and nothing else.
+        about: a thing with all that belongs to it: an execution with its approvals, files and payouts.
         since: from this instant on.
         until: before this instant.
     """
@@ -42,8 +46,17 @@ class AuditFilter:
     verb: str = ""
     actor: str = ""
     object: str = ""
+    about: str = ""
     since: datetime | None = None
     until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """Something with a trail: ``object`` as records name it, ``number`` as people do, "" when it has none."""
+
+    object: str
+    number: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +119,23 @@ def records(
     total = reading.scalar(select(func.count()).select_from(audit_record).where(matching))
     found = _views(matching, newest_first=newest_first).limit(min(limit, PAGE_MOST)).offset(offset)
     return Page(tuple(_view(row) for row in reading.rows(found)), int(total))
+
+
+def thing(reading: Reading, name: str) -> Thing | None:
+    """What somebody calls by its number (EX-2026-0001) or its object; None for what has no record.
+
+    Needs ``AUDIT_VIEW``.
+    """
+    reading.require(Permission.AUDIT_VIEW)
+    name = name.strip()
+    if not name:
+        return None
+    number = _detail("number")
+    named = audit_record.c.object == name if ":" in name else number == name.upper()
+    found = select(audit_record.c.object, number.label("number")).where(own_records(reading), named)
+    # What has a number says it in its first record; an approval's subject is another thing, with its own.
+    row = reading.first(found.order_by(audit_record.c.at, audit_record.c.id).limit(1))
+    return Thing(row.object, row.number or "") if row is not None else None
 
 
 def trail(reading: Reading, object_: str) -> tuple[AuditView, ...]:
@@ -174,6 +204,8 @@ def matches(reading: Reading, wanted: AuditFilter) -> ColumnElement[bool]:
         parts.append(table.actor == wanted.actor)
     if wanted.object:
         parts.append(table.object == wanted.object)
+    if wanted.about:
+        parts.append(_about(reading, wanted.about))
     if wanted.since:
         parts.append(table.at >= instant_text(wanted.since))
     if wanted.until:
@@ -183,6 +215,29 @@ def matches(reading: Reading, wanted: AuditFilter) -> ColumnElement[bool]:
         places = (table.verb, table.object, table.actor, table.id, detail)
         parts.append(or_(*(func.lower(place).contains(wanted.text.lower(), autoescape=True) for place in places)))
     return and_(*parts)
+
+
+def _about(reading: Reading, object_: str) -> ColumnElement[bool]:
+    """Records of a thing and of what belongs to it, as the records themselves say.
+
+    By convention a record's detail names the thing it is about: as ``subject`` (an approval), as ``owner`` (a file), or
+    by its id under its kind (``execution`` of a payout). A file is told apart once, when it is stored: whatever is
+    recorded of it later belongs there as well. Nothing can be about a thing before its own first record.
+    """
+    table = audit_record.c
+    kind, _, id_ = object_.partition(":")
+    first = select(func.min(table.at)).where(own_records(reading), table.object == object_).scalar_subquery()
+    # Looking for the id as text is ten times as quick as opening the record, which then says what it means there.
+    named = and_(table.at >= func.coalesce(first, ""), table.body.contains(id_ or object_, autoescape=True))
+    owned = select(table.object).where(own_records(reading), named, _detail("owner") == object_)
+    says = [_detail("subject") == object_]
+    if id_ and _KIND.fullmatch(kind):
+        says.append(_detail(kind) == id_)
+    return or_(table.object == object_, table.object.in_(owned), and_(named, or_(*says)))
+
+
+def _detail(field: str) -> ColumnElement[str]:
+    return JsonText(JsonText(audit_record.c.body, "detail"), field)
 
 
 def _views(matching: ColumnElement[bool], *, newest_first: bool) -> Select[Any]:

@@ -1,5 +1,5 @@
 """Read models for people who look; every figure is computed in one place and leads to its rows."""
 
-from finops_core.insight.queries import Figure, HomeView, home
+from finops_core.insight.queries import Figure, Figures, Tone, home, money
 
-__all__ = ["Figure", "HomeView", "home"]
+__all__ = ["Figure", "Figures", "Tone", "home", "money"]

@@ -1,14 +1,16 @@
-"""The five figures of the first screen."""
+"""The figures of the first screen, and those of money on its way."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from finops_core import approvals, operations, payouts, reference
+from finops_core.approvals import RequestView
 from finops_core.kernel.permissions import Permission
 from finops_core.operations import ExecutionFilter, PublicState
+from finops_core.payouts import PayoutFilter, Standing
 from finops_core.platform.work import Reading
 
 WEEK = timedelta(days=7)
@@ -42,15 +44,15 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
-class HomeView:
+class Figures:
     """The figures and the instant they hold for."""
 
     as_of: datetime
     figures: tuple[Figure, ...]
 
 
-def home(reading: Reading) -> HomeView:
-    """Waiting for me, running, paid this week, failed this week, in doubt; each counts only what the person may see.
+def home(reading: Reading) -> Figures:
+    """What waits, running, paid this week, failed this week, in doubt; each counts only what the person may see.
 
     Every figure is that of the rows its link leads to. So a week begins with the organisation's day seven days ago,
     and an execution belongs to the day it was made, as in the list's filters.
@@ -61,40 +63,73 @@ def home(reading: Reading) -> HomeView:
     running = operations.executions(reading, ExecutionFilter(public=PublicState.RUNNING), limit=0).total
     failed = ExecutionFilter(public=PublicState.FAILED, since=since)
     failures = operations.executions(reading, failed, limit=0).total
-    doubtful = payouts.doubtful(reading)
-    paid = payouts.paid_out(reading, since)
-    return HomeView(
+    doubtful = payouts.sums(reading, PayoutFilter(standing=Standing.IN_DOUBT))
+    paid = payouts.sums(reading, PayoutFilter(standing=Standing.SENT, sent_since=since))
+    return Figures(
         reading.now,
         (
             _waiting(reading),
             Figure("running", "Running", running, "executions", {"state": "running"}, Tone.NEUTRAL),
             Figure(
                 "paid_week",
-                "Paid in 7 days",
+                "Paid out in 7 days",
                 paid.count,
-                "executions",
-                {"operation": "payouts.stripe_balance", **day},
+                "payouts",
+                {"standing": Standing.SENT.value, **day},
                 Tone.GOOD,
                 paid.amounts,
             ),
             Figure("failed", "Failed in 7 days", failures, "executions", {"state": "failed", **day}, _bad(failures)),
-            Figure("in_doubt", "In doubt", doubtful, "executions", {"payouts": "in_doubt"}, _bad(doubtful)),
+            Figure(
+                "in_doubt",
+                "In doubt",
+                doubtful.count,
+                "payouts",
+                {"standing": Standing.IN_DOUBT.value},
+                _bad(doubtful.count),
+                doubtful.amounts,
+            ),
         ),
     )
 
 
+def money(reading: Reading) -> Figures:
+    """Payouts on their way, late, in doubt, come back and not sent anew; each counts only what the person may see."""
+    wanted = {
+        "in_flight": ("On their way", PayoutFilter(standing=Standing.IN_FLIGHT), Tone.NEUTRAL),
+        "late": ("Late", PayoutFilter(standing=Standing.LATE), Tone.WAITING),
+        "in_doubt": ("In doubt", PayoutFilter(standing=Standing.IN_DOUBT), Tone.BAD),
+        "returned": ("Came back", PayoutFilter(standing=Standing.RETURNED), Tone.BAD),
+    }
+    figures = []
+    for key, (label, rows, tone) in wanted.items():
+        sums = payouts.sums(reading, rows)
+        shown = tone if sums.count else Tone.NEUTRAL
+        figures.append(Figure(key, label, sums.count, "payouts", {"standing": key}, shown, sums.amounts))
+    return Figures(reading.now, tuple(figures))
+
+
 def _waiting(reading: Reading) -> Figure:
+    """What waits: for those who decide, what they may decide; for those who run things, their own; else all of it."""
     if reading.may(Permission.APPROVALS_DECIDE):
-        waiting = [request for request in approvals.waiting(reading) if request.refusal is None]
-        amounts: dict[str, int] = {}
-        for request in waiting:
-            for amount in request.amounts:
-                amounts[amount.currency] = amounts.get(amount.currency, 0) + amount.minor
-        tone = Tone.WAITING if waiting else Tone.NEUTRAL
-        return Figure("waiting", "Waiting for me", len(waiting), "approvals", {}, tone, amounts)
-    mine = operations.executions(reading, ExecutionFilter(public=PublicState.PENDING, mine=True), limit=0).total
-    tone = Tone.WAITING if mine else Tone.NEUTRAL
-    return Figure("waiting", "Mine, pending", mine, "executions", {"state": "pending", "mine": "true"}, tone)
+        return _asked("Waiting for me", [each for each in approvals.waiting(reading) if each.refusal is None])
+    if not reading.may(Permission.OPERATIONS_RUN) and reading.may(Permission.APPROVALS_VIEW):
+        return _asked("Awaiting approval", approvals.waiting(reading))
+    mine = reading.may(Permission.OPERATIONS_RUN)
+    wanted = ExecutionFilter(public=PublicState.PENDING, mine=mine)
+    pending = operations.executions(reading, wanted, limit=0).total
+    query = {"state": "pending", **({"mine": "true"} if mine else {})}
+    label = "Mine, pending" if mine else "Pending"
+    return Figure("waiting", label, pending, "executions", query, Tone.WAITING if pending else Tone.NEUTRAL)
+
+
+def _asked(label: str, requests: Sequence[RequestView]) -> Figure:
+    amounts: dict[str, int] = {}
+    for request in requests:
+        for amount in request.amounts:
+            amounts[amount.currency] = amounts.get(amount.currency, 0) + amount.minor
+    tone = Tone.WAITING if requests else Tone.NEUTRAL
+    return Figure("waiting", label, len(requests), "approvals", {}, tone, amounts)
 
 
 def _week_ago(reading: Reading) -> datetime:

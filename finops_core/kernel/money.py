@@ -148,8 +148,8 @@ def _why_not_plain(text: str) -> str:
 
 
 def _excess_decimals(text: str, scale: int, currency: str, decimals: int) -> Invalid:
-    has = {0: "no decimals", 1: "one decimal"}.get(decimals, f"{decimals} decimals")
-    return Invalid("AMOUNT_BAD", f"{text} has {scale} decimals; {currency} has {has}.")
+    found, has = ({0: "no decimals", 1: "one decimal"}.get(each, f"{each} decimals") for each in (scale, decimals))
+    return Invalid("AMOUNT_BAD", f"{text} has {found}; {currency} has {has}.")
 
 
 def _too_large(currency: str) -> Invalid:

@@ -78,7 +78,8 @@ class FileSpec:
         sample: the sample's text.
         extra_columns: whether unknown headers are let pass unread.
         max_rows: more rows than this is one fault.
-        check_row: a second look at a whole row, after its cells were read: gives ``(column, message)`` pairs.
+        check_row: a second look at a whole row, after its cells were read: gives ``(column, message)`` pairs. An
+            optional cell that was refused is None here, like an empty one; with a refused required one nobody looks.
         unique: columns whose values together may stand only once.
     """
 

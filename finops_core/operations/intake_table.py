@@ -87,6 +87,7 @@ class _Table:
         self._width = width
         self._faults = faults
         self._readers = [_CellReader(each, places[each.name]) for each in spec.columns if each.name in places]
+        self._required = frozenset(each.name for each in spec.columns if each.required)
         self._absent = [each.name for each in spec.columns if each.name not in places]
         self._columns: dict[str, list[Any]] = {reader.name: [] for reader in self._readers}
         self._targets = list(self._columns.values())
@@ -105,21 +106,28 @@ class _Table:
             self._add_wrong_width(row, len(cells))
             return
         values = [reader.read(cells[reader.place], row, faults) for reader in self._readers]
-        if faults.count == before and (self._spec.check_row or self._spec.unique):
-            self._look_again(row, cells, values)
+        if self._spec.check_row or self._spec.unique:
+            refused = self._refused(cells) if faults.count != before else frozenset()
+            self._look_again(row, cells, values, refused)
         if faults.count:
             return
         for target, value in zip(self._targets, values, strict=True):
             target.append(value)
         self._rows.append(row)
 
-    def _look_again(self, row: int, cells: list[str], values: list[Any]) -> None:
+    def _refused(self, cells: list[str]) -> frozenset[str]:
+        return frozenset(reader.name for reader in self._readers if reader.refuses(cells[reader.place]))
+
+    def _look_again(self, row: int, cells: list[str], values: list[Any], refused: frozenset[str]) -> None:
+        """What only the whole row tells; one bad cell must not hide what is wrong with the others."""
         by_name = dict.fromkeys(self._absent)
         by_name.update(zip(self._columns, values, strict=True))
-        for column, message in self._spec.check_row(by_name) if self._spec.check_row else ():
-            stood = next((cells[reader.place] for reader in self._readers if reader.name == column), "")
-            self._faults.add("ROW_BAD", message, row, column, stood.strip())
-        if self._spec.unique:
+        if self._spec.check_row and not refused & self._required:
+            for column, message in self._spec.check_row(by_name):
+                if column not in refused:
+                    stood = next((cells[reader.place] for reader in self._readers if reader.name == column), "")
+                    self._faults.add("ROW_BAD", message, row, column, stood.strip())
+        if self._spec.unique and not refused.intersection(self._spec.unique):
             key = tuple(by_name[name] for name in self._spec.unique)
             first = self._first_rows.setdefault(key, row)
             if first != row:
@@ -155,14 +163,22 @@ class _CellReader:
 
     def read(self, cell: str, row: int, faults: Faults) -> Any:
         """The value of a cell; None for an empty one, and for one that was refused."""
+        outcome = self._remembered(cell)
+        if type(outcome) is _Refusal:
+            faults.add(outcome.code, outcome.message, row, self.name, cell.strip())
+            return None
+        return outcome
+
+    def refuses(self, cell: str) -> bool:
+        """Whether the cell is one that cannot be read."""
+        return type(self._remembered(cell)) is _Refusal
+
+    def _remembered(self, cell: str) -> Any:
         outcome = self._outcomes.get(cell, _UNREAD)
         if outcome is _UNREAD:
             outcome = self._outcome(cell.strip())
             if len(self._outcomes) < CACHED_VALUES:
                 self._outcomes[cell] = outcome
-        if type(outcome) is _Refusal:
-            faults.add(outcome.code, outcome.message, row, self.name, cell.strip())
-            return None
         return outcome
 
     def _outcome(self, text: str) -> Any:

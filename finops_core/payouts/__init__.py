@@ -2,17 +2,7 @@
 
 from finops_core.payouts.bank_status import StatusTaken, take_bank_status
 from finops_core.payouts.news import take_news
-from finops_core.payouts.queries import (
-    Paid,
-    PayoutFilter,
-    PayoutPage,
-    PayoutView,
-    doubtful,
-    one,
-    page,
-    paid_out,
-    rows,
-)
+from finops_core.payouts.queries import PayoutFilter, PayoutPage, PayoutView, Standing, Sums, one, page, rows, sums
 from finops_core.payouts.rehearsal import RehearsalView, Trouble, rehearsals, rehearse
 from finops_core.payouts.repair import Verdict, ask_cancel, resolve, retry, send_on
 from finops_core.payouts.report import TieOut, tie_out
@@ -23,27 +13,27 @@ __all__ = [
     "IN_FLIGHT",
     "LIVE",
     "RETRYABLE",
-    "Paid",
     "PayoutFilter",
     "PayoutPage",
     "PayoutState",
     "PayoutView",
     "RehearsalView",
+    "Standing",
     "StatusTaken",
+    "Sums",
     "TieOut",
     "Trouble",
     "Verdict",
     "ask_cancel",
-    "doubtful",
     "one",
     "page",
-    "paid_out",
     "rehearsals",
     "rehearse",
     "resolve",
     "retry",
     "rows",
     "send_on",
+    "sums",
     "take_bank_status",
     "take_news",
     "tie_out",

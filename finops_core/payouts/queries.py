@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, and_, case, func, or_, select
@@ -18,6 +19,20 @@ from finops_core.payouts.rules import DOUBTFUL, IN_FLIGHT, LIVE, UNSETTLED, Payo
 from finops_core.platform.work import Reading
 
 BAD = frozenset({PayoutState.FAILED, PayoutState.REJECTED})
+
+
+class Standing(StrEnum):
+    """What people look for among payouts.
+
+    In flight: on its way to the bank. Late: in flight, and expected before today. In doubt: the run is over, and of
+    the payout nobody can be sure. Returned: made, and come back. Sent: made, and not come back.
+    """
+
+    IN_FLIGHT = "in_flight"
+    LATE = "late"
+    IN_DOUBT = "in_doubt"
+    RETURNED = "returned"
+    SENT = "sent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,20 +78,27 @@ class PayoutFilter:
     """Which payouts; empty fields do not filter. ``newest``: only the last attempt of each row."""
 
     execution_id: str = ""
-    states: frozenset[PayoutState] = frozenset()
-    late: bool = False
+    standing: Standing | None = None
     currency: str = ""
     text: str = ""
+    sent_since: datetime | None = None
     newest: bool = True
 
 
 @dataclass(frozen=True, slots=True)
+class Sums:
+    """How many payouts, and their sums per currency in minor units."""
+
+    count: int
+    amounts: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class PayoutPage:
-    """Some payouts, how many there are in all, and their sums per currency in minor units."""
+    """Some payouts, and how many there are in all."""
 
     rows: tuple[PayoutView, ...]
-    total: int
-    sums: Mapping[str, int]
+    sums: Sums
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,18 +140,19 @@ def rows(reading: Reading, execution_id: str) -> tuple[PayoutView, ...]:
 
 def page(reading: Reading, wanted: PayoutFilter, limit: int = 50, offset: int = 0) -> PayoutPage:
     """Payouts this person may see, those that need somebody first, a page at a time; counted and summed in SQL."""
-    where = _conditions(reading, wanted)
-    per_currency = select(payout.c.currency, func.count().label("many"), func.sum(payout.c.amount_minor).label("minor"))
-    sums = reading.rows(per_currency.select_from(_joined()).where(*where).group_by(payout.c.currency))
     # Across executions the one that should have arrived first stands first.
     first = () if wanted.execution_id else (payout.c.arrival_on, payout.c.execution_id.desc())
     order = (_trouble(), *first, payout.c.row_no, payout.c.attempt)
     found = reading.rows(_select(reading, wanted).order_by(*order).limit(limit).offset(offset))
-    return PayoutPage(
-        tuple(_view(reading, row) for row in found),
-        sum(int(row.many) for row in sums),
-        {row.currency: int(row.minor) for row in sorted(sums, key=lambda row: row.currency)},
-    )
+    return PayoutPage(tuple(_view(reading, row) for row in found), sums(reading, wanted))
+
+
+def sums(reading: Reading, wanted: PayoutFilter) -> Sums:
+    """How many payouts this person may see, and how much they are; not one of them is fetched."""
+    columns = payout.c.currency, func.count().label("many"), func.sum(payout.c.amount_minor).label("minor")
+    totals = select(*columns).select_from(_joined()).where(*_conditions(reading, wanted))
+    found = reading.rows(totals.group_by(payout.c.currency).order_by(payout.c.currency))
+    return Sums(sum(int(row.many) for row in found), {row.currency: int(row.minor) for row in found})
 
 
 def one(reading: Reading, payout_id: str) -> PayoutView:
@@ -176,29 +199,6 @@ def left_over(reading: Reading, limit: int = 1_000) -> tuple[Unsettled, ...]:
     return tuple(unsettled(row) for row in found)
 
 
-@dataclass(frozen=True, slots=True)
-class Paid:
-    """How many payouts exist at the provider, and their sums per currency in minor units."""
-
-    count: int
-    amounts: Mapping[str, int]
-
-
-def doubtful(reading: Reading) -> int:
-    """How many payouts nobody can be sure of, of executions this person may see whose run is over."""
-    over = select(execution.c.id).where(execution.c.org_id == reading.org_id, execution.c.state.in_(sorted(OVER)))
-    where = payout.c.state.in_(sorted(DOUBTFUL)), payout.c.execution_id.in_(over)
-    return int(reading.scalar(select(func.count()).select_from(payout).where(*_seen(reading), *where)) or 0)
-
-
-def paid_out(reading: Reading, since: datetime) -> Paid:
-    """What was sent since an instant and has not come back, of executions this person may see."""
-    live = payout.c.state.in_(sorted(LIVE)), payout.c.first_sent_at >= since
-    sums = select(payout.c.currency, func.count().label("many"), func.sum(payout.c.amount_minor).label("minor"))
-    found = reading.rows(sums.where(*_seen(reading), *live).group_by(payout.c.currency).order_by(payout.c.currency))
-    return Paid(sum(int(row.many) for row in found), {row.currency: int(row.minor) for row in found})
-
-
 def _select(reading: Reading, wanted: PayoutFilter) -> Any:
     columns = (payout, execution.c.number, is_newest(reading).label("newest"))
     return select(*columns).select_from(_joined()).where(*_conditions(reading, wanted))
@@ -215,11 +215,10 @@ def _conditions(reading: Reading, wanted: PayoutFilter) -> list[ColumnElement[bo
         conditions.append(is_newest(reading))
     if wanted.execution_id:
         conditions.append(payout.c.execution_id == wanted.execution_id)
-    if wanted.states:
-        conditions.append(payout.c.state.in_(sorted(wanted.states)))
-    if wanted.late:
-        today = reading.now.date().isoformat()
-        conditions += [payout.c.state.in_(sorted(IN_FLIGHT)), payout.c.arrival_on != "", payout.c.arrival_on < today]
+    if wanted.standing:
+        conditions += _stands(reading, wanted.standing)
+    if wanted.sent_since:
+        conditions.append(payout.c.first_sent_at >= wanted.sent_since)
     if wanted.currency:
         conditions.append(payout.c.currency == wanted.currency)
     if wanted.text:
@@ -227,6 +226,20 @@ def _conditions(reading: Reading, wanted: PayoutFilter) -> list[ColumnElement[bo
         text = wanted.text.lower()
         conditions.append(or_(*(func.lower(field).contains(text, autoescape=True) for field in fields)))
     return conditions
+
+
+def _stands(reading: Reading, standing: Standing) -> tuple[ColumnElement[bool], ...]:
+    state, arrival = payout.c.state, payout.c.arrival_on
+    in_flight = state.in_(sorted(IN_FLIGHT))
+    conditions: Mapping[Standing, tuple[ColumnElement[bool], ...]] = {
+        Standing.IN_FLIGHT: (in_flight,),
+        Standing.LATE: (in_flight, arrival != "", arrival < reading.now.date().isoformat()),
+        # While a run is busy, every row it sends is unclear for a moment: nobody has to look at those.
+        Standing.IN_DOUBT: (state.in_(sorted(DOUBTFUL)), execution.c.state.in_(sorted(OVER))),
+        Standing.RETURNED: (state == PayoutState.FAILED,),
+        Standing.SENT: (state.in_(sorted(LIVE)),),
+    }
+    return conditions[standing]
 
 
 def is_newest(reading: Reading) -> ColumnElement[bool]:
@@ -250,10 +263,6 @@ def _trouble() -> ColumnElement[int]:
 
 def _mine(reading: Reading) -> Any:
     return select(execution.c.id).where(execution.c.org_id == reading.org_id, visible(reading))
-
-
-def _seen(reading: Reading) -> tuple[ColumnElement[bool], ...]:
-    return payout.c.org_id == reading.org_id, payout.c.execution_id.in_(_mine(reading))
 
 
 def _view(reading: Reading, row: Row[Any]) -> PayoutView:

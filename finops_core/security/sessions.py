@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Row, delete, or_, select, update
 
 from finops_core import audit
 from finops_core.kernel.actor import Actor, Via
-from finops_core.kernel.errors import NotAllowed
+from finops_core.kernel.errors import Conflict, NotAllowed
 from finops_core.kernel.permissions import Permission
 from finops_core.platform.work import Reading, Work
 from finops_core.reference.models import organisation
@@ -38,6 +38,7 @@ class OrganisationChoice:
     """An organisation somebody may switch to, and the titles of their roles in it."""
 
     id: str
+    slug: str
     name: str
     roles: tuple[str, ...]
 
@@ -79,7 +80,12 @@ class SessionView:
     @property
     def roles(self) -> tuple[str, ...]:
         """The titles of the person's roles in the present organisation."""
-        return next(choice.roles for choice in self.organisations if choice.id == self.org_id)
+        return self.organisation.roles
+
+    @property
+    def organisation(self) -> OrganisationChoice:
+        """The present organisation."""
+        return next(choice for choice in self.organisations if choice.id == self.org_id)
 
     def actor(self, via: Via = Via.PAGE) -> Actor:
         """The person, acting through this session."""
@@ -122,7 +128,7 @@ def session_of(reading: Reading, *, secret: str = "", session_id: str = "") -> S
 def organisations_of(reading: Reading, person_id: str) -> tuple[OrganisationChoice, ...]:
     """The organisations somebody has a role in now, by name."""
     held = (
-        select(organisation.c.id, organisation.c.name, role.c.title)
+        select(organisation.c.id, organisation.c.slug, organisation.c.name, role.c.title)
         .join(membership, membership.c.org_id == organisation.c.id)
         .join(role, role.c.id == membership.c.role_id)
         .where(membership.c.person_id == person_id, *in_force(reading))
@@ -130,10 +136,10 @@ def organisations_of(reading: Reading, person_id: str) -> tuple[OrganisationChoi
     )
     with reading.across_orgs("the organisations a person may choose from"):
         rows = reading.rows(held)
-    titles: dict[tuple[str, str], list[str]] = {}
+    titles: dict[tuple[str, str, str], list[str]] = {}
     for row in rows:
-        titles.setdefault((row.id, row.name), []).append(row.title)
-    return tuple(OrganisationChoice(org_id, name, tuple(found)) for (org_id, name), found in titles.items())
+        titles.setdefault((row.id, row.slug, row.name), []).append(row.title)
+    return tuple(OrganisationChoice(*which, tuple(found)) for which, found in titles.items())
 
 
 def sessions_of(reading: Reading, person_id: str) -> tuple[SessionEntry, ...]:
@@ -238,6 +244,27 @@ def switch_organisation(work: Work, session_id: str, org_id: str) -> None:
     work.execute(update(session).where(*mine).values(org_id=org_id))
     detail = {"from": before, "to": org_id}
     audit.record(work, "session.switched", f"session:{session_id}", detail=detail, org_id=org_id)
+
+
+def require_present(reading: Reading) -> None:
+    """Refuse with ``ORGANISATION_SWITCHED`` when the actor's session looks at another organisation than the actor.
+
+    Whoever acts through a page acts on what it showed. A page that was drawn before a switch (in another tab, say)
+    still names the organisation it was drawn for. Actors without a session pass; one that lives no more has no rights.
+    """
+    actor = reading.actor
+    found = session_of(reading, session_id=actor.session_id) if actor.session_id else None
+    if found is None or found.org_id == actor.org_id:
+        return
+    names = {choice.id: choice.name for choice in found.organisations}
+    raise Conflict(
+        "ORGANISATION_SWITCHED",
+        f"This page was drawn for {names.get(actor.org_id, 'another organisation')}; "
+        f"you now look at {names[found.org_id]}. Nothing was done.",
+        hint="Load the page again, or switch back first.",
+        drawn_for=actor.org_id,
+        present=found.org_id,
+    )
 
 
 def tidy(work: Work) -> int:

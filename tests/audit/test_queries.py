@@ -74,6 +74,88 @@ def test_records_are_filtered(desk: AreaDesk, orgs: tuple[str, str], wanted: Aud
     assert page.total == len(objects)
 
 
+@pytest.fixture
+def walk(desk: AreaDesk) -> str:
+    """An execution with its request, file and payout; beside it another one, and what only mentions it."""
+    mine = desk.org("harbour")
+    acts = [
+        ("file.stored", "file:fr_1", {"owner": "execution:ex_1"}),
+        ("execution.drafted", "execution:ex_1", {"number": "EX-2026-0001"}),
+        ("approval.requested", "approval:ap_1", {"number": "AP-2026-0007", "subject": "execution:ex_1"}),
+        ("payout.approved", "payout:pay_1", {"execution": "ex_1", "row": 1}),
+        ("file.downloaded", "file:fr_1", {}),
+        ("execution.drafted", "execution:ex_2", {"number": "EX-2026-0002"}),
+        ("file.stored", "file:fr_2", {"owner": "execution:ex_2"}),
+        ("payout.approved", "payout:pay_2", {"execution": "ex_2", "row": 1}),
+        ("audit.exported", "organisation:org_1", {"about": "execution:ex_1", "count": 5}),
+    ]
+    # All in one unit, so at one instant: what belongs to a thing may be written before the thing itself.
+    with desk.work(person_actor("person_ada", mine)) as work:
+        for verb, thing, detail in acts:
+            audit.record(work, verb, thing, detail=detail)
+    return mine
+
+
+@pytest.mark.parametrize(
+    ("about", "objects"),
+    [
+        ("execution:ex_1", {"file:fr_1", "execution:ex_1", "approval:ap_1", "payout:pay_1"}),
+        ("execution:ex_2", {"file:fr_2", "execution:ex_2", "payout:pay_2"}),
+        ("payout:pay_1", {"payout:pay_1"}),
+        ("execution:ex_3", set()),
+        ("execution", set()),
+        ("it's:x' OR 1", set()),
+    ],
+)
+def test_the_trail_of_a_thing_holds_what_belongs_to_it(desk: AreaDesk, walk: str, about: str, objects: set[str]):
+    with desk.read(person_actor("person_ada", walk)) as reading:
+        found = audit.records(reading, AuditFilter(about=about))
+
+    assert {view.object for view in found.rows} == objects
+    if about == "execution:ex_1":
+        assert sorted(view.verb for view in found.rows if view.object == "file:fr_1") == [
+            "file.downloaded",
+            "file.stored",
+        ]
+
+
+def test_another_organisations_records_about_a_thing_of_the_same_name_stay_out(desk: AreaDesk, walk: str):
+    other = desk.org("lake")
+    _write(
+        desk, other, "person_eve", "payout.approved", "payout:pay_9", {"execution": "ex_1", "number": "EX-2026-0009"}
+    )
+
+    with desk.read(person_actor("person_ada", walk)) as reading:
+        found = {view.object for view in audit.records(reading, AuditFilter(about="execution:ex_1")).rows}
+        named = [audit.thing(reading, name) for name in ("EX-2026-0009", "payout:pay_9")]
+    with desk.read(person_actor("person_eve", other)) as reading:
+        elsewhere = audit.records(reading, AuditFilter(about="execution:ex_1")).total
+
+    assert "payout:pay_9" not in found
+    assert named == [None, None]
+    assert elsewhere == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("EX-2026-0001", ("execution:ex_1", "EX-2026-0001")),
+        (" ex-2026-0002 ", ("execution:ex_2", "EX-2026-0002")),
+        ("AP-2026-0007", ("approval:ap_1", "AP-2026-0007")),
+        ("execution:ex_1", ("execution:ex_1", "EX-2026-0001")),
+        ("payout:pay_1", ("payout:pay_1", "")),
+        ("EX-2026-0003", None),
+        ("execution:ex_3", None),
+        ("", None),
+    ],
+)
+def test_a_thing_is_found_by_its_number_or_its_object(desk: AreaDesk, walk: str, name: str, found):
+    with desk.read(person_actor("person_ada", walk)) as reading:
+        thing = audit.thing(reading, name)
+
+    assert (None if thing is None else (thing.object, thing.number)) == found
+
+
 def test_no_read_shows_another_organisations_records(desk: AreaDesk, orgs: tuple[str, str]):
     mine, other = orgs
     with desk.read(person_actor("person_ada", mine)) as reading:
@@ -170,6 +252,7 @@ def test_the_position_is_shown_once_a_record_is_sealed(desk: AreaDesk, orgs: tup
     [
         (Permission.AUDIT_VIEW, lambda work, _: audit.records(work)),
         (Permission.AUDIT_VIEW, lambda work, _: audit.trail(work, "x:1")),
+        (Permission.AUDIT_VIEW, lambda work, _: audit.thing(work, "x:1")),
         (Permission.AUDIT_VIEW, lambda work, _: audit.facets(work)),
         (Permission.AUDIT_EXPORT, lambda work, _: audit.export_rows(work, AuditFilter())),
         (Permission.AUDIT_EXPORT, lambda work, _: list(audit.proof_rows(work))),

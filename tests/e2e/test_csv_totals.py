@@ -9,6 +9,7 @@ import pytest
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 AMOUNTS = b"currency,amount,reference\nEUR,1200.50,a\nUSD,-75.25,b\nJPY,180000,c\nEUR,99.50,d\nKWD,12.345,e\n"
+SHOWN = [("EUR", "2", "1,300.00"), ("JPY", "1", "180,000"), ("KWD", "1", "12.345"), ("USD", "1", "(75.25)")]
 TOTALS = [("EUR", "2", "1300.00"), ("JPY", "1", "180000"), ("KWD", "1", "12.345"), ("USD", "1", "-75.25")]
 
 
@@ -34,10 +35,16 @@ def test_a_file_of_amounts_is_added_up_without_approval_and_its_result_is_seen_a
     # and the viewer has a row per currency
     ana.turn_to("Result & files")
     ana.sees("4 rows;")
-    ana.page.get_by_test_id("stDataFrame").wait_for()
+    rows = ana.table("Result of")
+    assert [(row["Currency"], row["Count"], row["Sum"]) for row in rows] == SHOWN
     for total in ("1,300.00 EUR", "180,000 JPY", "12.345 KWD", "(75.25) USD"):
         ana.sees(total, ana.main)
     ana.look("30-totals")
+
+    # and it sorts by the number, not by its text
+    ana.pick("Sort by", "Sum, smallest first")
+    assert [row["Currency"] for row in ana.table("Result of")] == ["USD", "KWD", "EUR", "JPY"]
+    assert ana.page.get_by_test_id("stDataFrame").count() == 0
 
     # and the file says the same
     as_csv = ana.download(ana.main.get_by_role("button", name="Download", exact=True).nth(1), tmp_path)

@@ -68,7 +68,7 @@ STATIONS = {
     "completed-plan": ("carla", "executions?execution={done}&view=Plan"),
     "completed-result": ("carla", "executions?execution={totals}&view=Result+%26+files"),
     "completed-approvals": ("carla", "executions?execution={done}&view=Approvals"),
-    "in-doubt": ("carla", "executions?payouts=in_doubt"),
+    "in-doubt": ("carla", "payouts?standing=in_doubt"),
     "approvals": ("ben", "approvals"),
     "approvals-decided": ("ben", "approvals?show=Decided"),
     "drawer": ("ben", "approvals?request={request}"),

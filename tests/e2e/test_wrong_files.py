@@ -56,6 +56,7 @@ WRONG = {
             ("5", "maximum", "12e3", ""),
             ("6", "maximum", "1.50", ""),
             ("7", "maximum", "0.001", ""),
+            ("7", "", "", "The same account and currency as in row 5; each may stand only once."),
             ("8", "maximum", "-5", "Must be more than zero."),
         ],
     ),

@@ -40,6 +40,7 @@ def test_plain_decimal_text_is_read(text, currency, minor):
         ("12.345", "EUR", "12.345 has 3 decimals; EUR has 2 decimals."),
         ("12.340", "EUR", "EUR has 2 decimals"),
         ("100.00", "JPY", "100.00 has 2 decimals; JPY has no decimals."),
+        ("1.5", "JPY", "1.5 has one decimal; JPY has no decimals."),
         ("1,234.50", "EUR", "has a comma"),
         ("1234,50", "EUR", "has a comma"),
         ("1.5E+06", "EUR", "scientific notation"),

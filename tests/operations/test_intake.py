@@ -274,12 +274,34 @@ def test_the_second_look_sees_every_column_of_the_spec_even_an_absent_one():
     assert seen == [{"amount": "1", "currency": "EUR", "pay_on": None}]
 
 
-def test_the_second_look_is_spared_rows_with_a_bad_cell():
+def test_the_second_look_is_spared_rows_whose_required_cells_are_bad():
     seen = []
 
     faults_of("amount,currency\nx,EUR\n2,EUR\n", spec_of(check_row=lambda row: seen.append(row["amount"]) or []))
 
     assert seen == ["2"]
+
+
+def test_a_bad_cell_does_not_hide_what_else_is_wrong_with_its_row():
+    def check(row):
+        return [(name, "is odd") for name in ("amount", "pay_on") if name == "pay_on" or row[name] != "2"]
+
+    faults = faults_of("currency,amount,pay_on\nEUR,1,\nEUR,3,never\n", spec_of(check_row=check, unique=("currency",)))
+
+    # A cell that cannot be read is one fault, whatever else is said of it.
+    assert places(faults) == [
+        ("ROW_BAD", 2, "amount"),
+        ("ROW_BAD", 2, "pay_on"),
+        ("CELL_BAD", 3, "pay_on"),
+        ("ROW_BAD", 3, "amount"),
+        ("ROW_TWICE", 3, None),
+    ]
+
+
+def test_a_value_that_cannot_be_read_is_not_compared():
+    faults = faults_of("currency,amount\nE,1\nE,1\n", spec_of(unique=("currency",)))
+
+    assert places(faults) == [("CELL_BAD", 2, "currency"), ("CELL_BAD", 3, "currency")]
 
 
 def test_values_that_may_stand_only_once_are_compared_as_read():

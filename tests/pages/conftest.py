@@ -55,16 +55,11 @@ def stranger(world: World) -> At:
 
 @pytest.fixture
 def at(world: World, stranger: At) -> At:
-    """Somebody signed in, on a page."""
+    """Somebody signed in, on a page; ``beside`` another screen of theirs: in the same session, as a second tab."""
 
-    def open_page(who: str, page: str = "home", **query: str) -> AppTest:
-        with world.desk.read(visitor()) as reading:
-            proof = prove(reading, who, PASSWORD)
-        with world.desk.work(visitor()) as work:
-            opened = admit(work, proof)
-        assert isinstance(opened, SignedIn), opened
+    def open_page(who: str, page: str = "home", *, beside: AppTest | None = None, **query: str) -> AppTest:
         at = AppTest.from_file(str(ROOT / "ui" / "shell.py"), default_timeout=30)
-        at.session_state[SESSION] = opened.session_id
+        at.session_state[SESSION] = beside.session_state[SESSION] if beside else signed_in(world, who)
         at.run()
         at.switch_page(str(ROOT / "pages" / f"{page}.py"))
         for name, value in query.items():
@@ -72,6 +67,23 @@ def at(world: World, stranger: At) -> At:
         return at.run()
 
     return open_page
+
+
+def signed_in(world: World, who: str) -> str:
+    """The id of a fresh session."""
+    with world.desk.read(visitor()) as reading:
+        proof = prove(reading, who, PASSWORD)
+    with world.desk.work(visitor()) as work:
+        opened = admit(work, proof)
+    assert isinstance(opened, SignedIn), opened
+    return opened.session_id
+
+
+def press(screen: AppTest, label: str) -> AppTest:
+    """A button by its label; the page must stand after it."""
+    next(button for button in screen.button if button.label == label).click().run()
+    assert not screen.exception
+    return screen
 
 
 def shown(at: AppTest) -> str:

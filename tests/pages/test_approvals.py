@@ -1,5 +1,8 @@
 """Approvals: cards, the drawer with the plan and its checks, and who may decide."""
 
+import pytest
+
+from finops_core import approvals, operations
 from finops_core.operations import State
 from tests.pages.conftest import shown
 
@@ -88,24 +91,72 @@ def test_rejecting_needs_a_comment(world, at):
     assert world.execution(seen.id).state is State.REJECTED
 
 
-def test_somebody_without_authority_sees_why_and_has_no_buttons(world, at):
-    seen = world.submitted("currency\nSEK\n")
+@pytest.mark.parametrize(("who", "told"), [("dan", "no authority"), ("eva", "not allowed to decide")])
+def test_somebody_who_may_not_decide_sees_why_and_neither_buttons_nor_checks(world, at, who, told):
+    seen = world.submitted(f"currency,maximum\nSEK,{len(told)}.00\n")
 
-    screen = drawer(at, "dan", seen)
+    screen = drawer(at, who, seen)
 
     assert labels(screen) == []
-    assert "no authority" in screen.info[0].value
-    assert "The amounts are within your authority (not met)" in shown(screen)
+    assert told in screen.info[0].value
+    assert "within your authority" not in shown(screen)
 
 
-def test_what_was_decided_is_kept_with_who_decided(world, at):
+def test_what_was_decided_is_kept_with_who_decided_and_its_checks_are_over(world, at):
     seen = world.submitted("currency\nCAD\n")
     world.decide(seen, "approved")
 
     screen = at("carla", "approvals", show="Decided")
+    assert "by Ben Osei" in shown(screen)
+    assert "asked for by Ana Brito" in shown(screen)
     screen.button(key=f"tall_review_{number_of(screen, seen)}").click().run()
 
     told = shown(screen)
-    assert "Ben Osei" in told
     assert "as agreed" in told
+    assert "within your authority" not in told
     assert labels(screen) == []
+
+
+def test_a_request_that_was_replaced_says_so_and_leads_to_the_new_one(world, at):
+    # Given a request, and a plan that pays less since
+    old = world.submitted("currency\nAUD\n")
+    number = request_of(world, old).number
+    with world.desk.work(world.actor("ana")) as work:
+        operations.replan(work, old.id)
+
+    # When Ben opens it while the new plan is being made
+    told = shown(at("ben", "approvals", request=number))
+
+    # Then it says that it is over, and that nothing was decided
+    assert f"{number} does not count any more: a new plan was made." in told
+    assert "Nothing was decided." in told
+    assert "4.20 AUD" in told
+
+    # When the new plan has been submitted
+    world.work_off()
+    with world.desk.work(world.actor("ana")) as work:
+        operations.submit(work, old.id, world.execution(old.id).plan_hash)
+    screen = at("ben", "approvals", request=number)
+
+    # Then the old request leads to the new one
+    new = request_of(world, old).number
+    assert f"It was replaced by {new}." in shown(screen)
+    assert f"request={new}" in shown(screen)
+    assert labels(screen) == []
+
+
+def test_a_card_shows_the_organisations_own_currency_first(world, at):
+    world.submitted("currency,maximum\nCHF,2.00\nEUR,9000.00\nGBP,\nUSD,1.25\n")
+
+    assert "<strong>1.25 USD</strong></span><br><span><strong>9,042.10 GBP</strong>" in shown(at("ben", "approvals"))
+
+
+def test_a_page_past_the_last_shows_the_last(world, at):
+    seen = world.submitted("currency,maximum\nUSD,1.99\n")
+
+    assert seen.number in shown(at("ben", "approvals", approvals_page="99"))
+
+
+def request_of(world, seen):
+    with world.desk.read(world.actor("carla")) as reading:
+        return approvals.of_subject(reading, "execution", seen.id)[0]

@@ -2,14 +2,15 @@
 
 import pytest
 
+from finops_core import approvals
+from finops_core.approvals import Decision
 from finops_core.operations import State
-from tests.pages.conftest import shown
-
-
-def press(screen, label):
-    next(button for button in screen.button if button.label == label).click().run()
-    assert not screen.exception
-    return screen
+from finops_core.payouts import PayoutView
+from finops_core.payouts.rules import PayoutState
+from tests.desks import START
+from tests.pages.conftest import press, shown
+from ui.format import Format
+from ui.payout_rows import table
 
 
 def test_without_executions_a_preparer_is_shown_the_next_step(at):
@@ -71,12 +72,95 @@ def test_a_waiting_execution_can_be_cancelled_with_a_reason(world, at):
     assert "Cancel it" in [button.label for button in screen.button]
 
 
-def test_a_new_plan_takes_back_the_request(world, at):
+def test_a_new_plan_asks_before_it_takes_back_the_request(world, at):
     seen = world.submitted("currency\nKWD\n")
 
-    press(at("ana", "executions", execution=seen.number), "New plan")
+    screen = press(at("ana", "executions", execution=seen.number), "New plan")
 
-    assert world.execution(seen.id).state is State.PLANNING
+    assert "takes that request back" in shown(screen)
+    assert "Take it back and plan anew" in [button.label for button in screen.button]
+    assert world.execution(seen.id).state is State.AWAITING_APPROVAL
+
+
+def test_a_rejection_shows_who_and_why_and_leads_to_another_try(world, at):
+    # Given a rejection with words that look like markup
+    seen = world.submitted("currency,maximum\nCHF,3.00\n")
+    with world.desk.work(world.actor("ben")) as work:
+        request = approvals.of_subject(work, "execution", seen.id)[0]
+        approvals.decide(work, request.id, Decision.REJECTED, "the <b>amount</b> is wrong", request.content_hash)
+
+    # When Ana opens her execution
+    screen = at("ana", "executions", execution=seen.number)
+
+    # Then she reads it at once, as text, and can start again
+    told = next(element.value for element in screen.html if "to-told" in element.value)
+    assert "Rejected by Ben Osei." in told
+    assert "the &lt;b&gt;amount&lt;/b&gt; is wrong" in told
+    press(screen, "Start again")
+    assert screen.file_uploader
+
+    # and others see the words without the button
+    assert "Rejected by Ben Osei." in shown(at("eva", "executions", execution=seen.number))
+    assert "Start again" not in [button.label for button in at("eva", "executions", execution=seen.number).button]
+
+
+def test_what_ended_badly_shows_its_amount_as_planned_only(world, at):
+    seen = world.submitted("currency,maximum\nCHF,4.44\n")
+    assert "<span>4.44 CHF</span>" in shown(at("ana", "executions", text=seen.number))
+    world.decide(seen, "rejected")
+
+    told = shown(at("ana", "executions", text=seen.number))
+
+    assert '<span class="to-faint"><span><span>4.44 CHF</span></span><br><span>planned</span></span>' in told
+
+
+def payout(state: PayoutState, **changes) -> PayoutView:
+    facts = {"id": "pay_1", "row_no": 1, "account": "", "currency": "CHF", "amount_minor": 400, "attempt": 1}
+    more = {"bank": "Alpenbank •••• 7719", "provider_id": "", "arrival_on": "2026-11-30", "updated_at": START}
+    kept = {"execution_id": "ex_1", "number": "EX-2026-0001", "trace": "", "fee_minor": None, "returned_minor": None}
+    flags = {"late": False, "reconciled": False, "cancel_asked": False, "newest": True, "sent_at": None}
+    plain = {"state": state, "error_code": "", "error_message": ""}
+    return PayoutView(**{**facts, **more, **kept, **flags, **plain, **changes})
+
+
+@pytest.mark.parametrize("state", list(PayoutState))
+def test_money_is_expected_only_of_payouts_that_are_on_their_way(state):
+    told = table([payout(state)], Format())
+
+    on_its_way = state.value in {"approved", "submitting", "created", "in_transit", "paid"}
+    assert ("2026-11-30" in told) == on_its_way
+
+
+def test_a_cancelled_payout_says_why_and_spells_it_one_way():
+    assert "Never sent." in table([payout(PayoutState.CANCELED)], Format())
+    assert "Cancelled at the provider." in table([payout(PayoutState.CANCELED, provider_id="po_1")], Format())
+    assert "stopped by Ana" in table([payout(PayoutState.CANCELED, error_message="stopped by Ana")], Format())
+    assert "Canceled" not in table([payout(PayoutState.CANCELED)], Format())
+
+
+def test_which_filters_are_set_is_told_and_one_press_clears_them_all(world, at):
+    seen = world.planned("currency,maximum\nCHF,5.55\n")
+    screen = at("ana", "executions", text="no such", state="Failed", since="2020-01-01", mine="true")
+    assert seen.number not in shown(screen)
+    told = shown(screen)
+    for words in ("Search: no such", "State: Failed", "From: 2020-01-01", "Only mine: yes"):
+        assert words in told
+
+    press(screen, "Clear all")
+
+    assert seen.number in shown(screen)
+    assert "Filtered by" not in shown(screen)
+    assert "Clear all" not in [button.label for button in screen.button]
+
+
+@pytest.mark.parametrize("page", ["99", "9" * 30, "0", "x"])
+def test_a_page_that_is_not_there_shows_the_nearest(world, at, page):
+    seen = world.planned(f"currency,maximum\nCHF,6.{len(page):02}\n")
+
+    told = shown(at("ana", "executions", executions_page=page))
+
+    assert seen.number in told
+    assert "Nothing has run yet" not in told
 
 
 def test_somebody_elses_execution_cannot_be_changed_by_an_auditor(world, at):
@@ -95,7 +179,3 @@ def test_an_execution_one_may_not_see_is_as_if_it_were_not_there(world, at):
 
     assert "There is no such execution among those you may see." in shown(screen)
     assert seen.title not in shown(screen)
-
-
-def test_payouts_in_doubt_have_a_list_of_their_own(at):
-    assert "0 executions with payouts without a clear answer" in shown(at("carla", "executions", payouts="in_doubt"))

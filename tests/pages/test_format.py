@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from ui.format import Format, ago, duration, plural, size, until
+from ui.format import Format, ago, duration, plural, size, spelled, until, words
 
 AT = datetime(2026, 11, 20, 14, 15, 7, tzinfo=UTC)
 
@@ -37,8 +37,35 @@ def test_a_plain_amount_reads_like_one_in_minor_units_and_other_text_stays():
 def test_many_currencies_are_cut_to_the_first_few_and_never_added_up():
     totals = {"USD": 100, "EUR": 200, "JPY": 3}
 
-    assert Format().first_amounts(totals, 2) == ["2.00 EUR", "3 JPY", "and 1 more"]
-    assert Format().amounts(totals) == "2.00 EUR · 3 JPY · 1.00 USD"
+    assert Format().first_amounts(totals, 2) == ["3 JPY", "2.00 EUR", "and 1 more"]
+    assert Format().first_amounts(totals, 3) == ["3 JPY", "2.00 EUR", "1.00 USD"]
+
+
+def test_the_organisations_own_currency_comes_first_and_then_the_largest_figure():
+    totals = {"CAD": 30_303, "EUR": 1_000_000, "JPY": 1_000_000, "KWD": 819_730, "SEK": -5_000_000, "USD": 18_372_015}
+
+    assert [told.split()[-1] for told in Format(base="USD").each_amount(totals)] == [
+        "USD",
+        "JPY",
+        "SEK",
+        "EUR",
+        "KWD",
+        "CAD",
+    ]
+    assert Format(base="USD").first_amounts(totals, 1) == ["183,720.15 USD", "and 5 more"]
+
+
+def test_a_plain_figure_is_grouped_and_keeps_its_decimals_to_the_last_digit():
+    assert Format().figure("183720.15") == "183,720.15"
+    assert Format().figure("-75.250") == "(75.250)"
+    assert Format(locale="de_DE").figure("1250400") == "1.250.400"
+    assert Format().figure("90071992547409.91") == "90,071,992,547,409.91"
+
+
+def test_cancelled_has_one_spelling():
+    assert words("canceled") == "Cancelled"
+    assert words("cancelled") == "Cancelled"
+    assert spelled("0 of 2 payouts created (2 canceled).") == "0 of 2 payouts created (2 cancelled)."
 
 
 def test_instants_are_shown_in_the_organisations_zone():

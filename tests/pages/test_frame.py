@@ -8,14 +8,14 @@ from tests.pages.conftest import shown
 from ui.navigation import ROOMS, rooms_for
 from ui.session import SESSION
 
-EVERYBODY = {"Home"}
+EVERYBODY = {"Home", "Executions", "Money in flight"}
 MENUS = {
-    "ana": EVERYBODY | {"Upload & run", "Executions"},
-    "ben": EVERYBODY | {"Executions", "Approvals"},
-    "carla": EVERYBODY | {"Executions", "Approvals", "Audit"},
-    "dan": EVERYBODY | {"Executions", "Approvals", "Audit"},
-    "eva": EVERYBODY | {"Executions", "Approvals", "Audit"},
-    "adam": EVERYBODY | {"Executions", "Audit"},
+    "ana": EVERYBODY | {"Upload & run"},
+    "ben": EVERYBODY | {"Approvals"},
+    "carla": EVERYBODY | {"Approvals", "Audit"},
+    "dan": EVERYBODY | {"Approvals", "Audit"},
+    "eva": EVERYBODY | {"Approvals", "Audit"},
+    "adam": EVERYBODY | {"Audit"},
 }
 
 

@@ -1,8 +1,10 @@
 """Home and its figures; the audit log, its trail and its proof."""
 
-from finops_core import audit
+import re
+
+from finops_core import approvals, audit
 from finops_core.kernel.actor import worker_actor
-from tests.pages.conftest import shown
+from tests.pages.conftest import press, shown
 
 
 def seal(world):
@@ -44,25 +46,76 @@ def test_the_log_tells_who_did_what(world, at):
     assert "Ana Brito" in told
 
 
-def test_the_trail_of_one_thing_holds_nothing_else(world, at):
-    seen = world.submitted("currency\nJPY\n")
+def test_a_plan_that_pays_nothing_needs_nobody(world, at):
+    seen = world.planned("currency,minimum_to_leave\nAUD,9999.00\n")
 
-    screen = at("eva", "audit", object=f"execution:{seen.id}")
+    told = shown(at("ana"))
 
-    told = shown(screen)
-    assert f"Everything about execution:{seen.id}" in told
-    assert "Execution: drafted" in told
+    assert f"/run?execution={seen.number}" not in told
+    assert "Nothing to pay" in told
+
+
+def test_the_trail_of_an_execution_holds_all_that_belongs_to_it_and_nothing_else(world, at):
+    # Given one that was paid, and another one
+    seen = world.approved("currency\nJPY\n")
+    world.work_off()
+    other = world.submitted("currency\nCAD\n")
+
+    # When its number is typed, or an old link with its id opened
+    told = shown(at("eva", "audit", object=seen.number))
+    by_id = shown(at("eva", "audit", object=f"execution:{seen.id}"))
+
+    # Then request, decision, files and payouts stand there
+    assert f"Everything about {seen.number}" in told
+    assert f"Everything about {seen.number}" in by_id
+    for act in ("Execution: drafted", "Approval: requested", "Approval: approved", "File: stored", "Payout: created"):
+        assert act in told
+        assert act in by_id
     assert "Session: opened" not in told
+    assert other.id not in told
 
 
-def test_one_button_verifies_the_log(world, at):
+def test_a_request_has_its_trail_by_number_too_and_a_search_for_a_number_points_there(world, at):
+    seen = world.submitted("currency\nCHF\n")
+    with world.desk.read(world.actor("carla")) as reading:
+        number = approvals.of_subject(reading, "execution", seen.id)[0].number
+
+    told = shown(at("eva", "audit", object=number.lower()))
+
+    assert f"Everything about {number}" in told
+    assert "Approval: requested" in told
+    assert "Execution: drafted" not in told
+    assert f"object={seen.number}" in shown(at("eva", "audit", find=seen.number))
+    assert "Nothing matches" in shown(at("eva", "audit", object="EX-1999-0001"))
+
+
+def test_records_speak_peoples_language_and_open_to_what_is_stored(world, at):
+    # Given a check of the log, a refused upload, and a decision
     seal(world)
-    screen = at("eva", "audit")
+    press(at("eva", "audit"), "Verify the log")
+    world.draft("currency\nXX\n")
+    world.approved("currency,maximum\nKWD,2.000\n")
 
-    next(button for button in screen.button if button.label == "Verify the log").click().run()
+    # When they are read
+    told = shown(at("eva", "audit"))
 
-    assert not screen.exception
+    # Then no code, hash or truth value stands in a summary, and each opens to the record itself
+    summaries = "\n".join(re.findall(r"<summary>.*?</summary>", told))
+    assert "whole: yes" in summaries
+    assert "why: cell bad" in summaries
+    assert not re.search(r"[0-9a-f]{32}|True|False|[A-Z]+_[A-Z]+", summaries)
+    assert "The log</a>" in told
+    assert "Stripe balance payout</a>" in told
+    assert "&quot;verb&quot;:&quot;approval.approved&quot;" in told
+
+
+def test_one_button_verifies_the_log_of_the_whole_installation_and_says_so(world, at):
+    seal(world)
+
+    screen = press(at("eva", "audit"), "Verify the log")
+
     assert "The log is whole." in screen.success[0].value
+    assert "other organisations' included" in screen.success[0].value
     assert "Root, to note elsewhere" in shown(screen)
 
 

@@ -56,6 +56,19 @@ def test_every_fault_of_a_file_is_shown_by_row_and_column_and_nothing_is_stored(
     assert "wrong.csv" not in shown(at("ana", "executions"))
 
 
+def test_one_bad_cell_hides_nothing_of_its_row(at):
+    screen = at("ana", "run", operation=PAYOUT)
+    content = b"currency,maximum,descriptor\nSEK,1.234,this is far too long to stand there\nJPY,1.5,\nSEK,,\n"
+
+    send(screen, "both.csv", content, "Make the plan")
+
+    told = shown(screen)
+    assert "4 things to mend in both.csv" in told
+    assert "1.234 has 3 decimals; SEK has 2 decimals." in told
+    assert "1.5 has one decimal; JPY has no decimals." in told
+    assert "The same account and currency as in row 2" in told
+
+
 def test_a_missing_file_is_told_like_any_other_fault(at):
     screen = at("ana", "run", operation=PAYOUT)
 
@@ -117,6 +130,8 @@ def test_a_plan_that_pays_nothing_cannot_be_submitted(world, at):
 
     assert button.disabled
     assert "Nothing to pay" in shown(screen)
+    assert "Ready to submit" not in shown(screen)
+    assert "May approve it" not in shown(screen)
 
 
 def test_the_same_file_again_asks_for_a_reason(world, at):

@@ -110,6 +110,18 @@ def test_a_session_that_was_ended_elsewhere_shows_the_sign_in_at_the_next_click(
     screen.run()
 
     assert [button.label for button in screen.form_submit_button] == ["Sign in"]
+    assert "Your session has ended." in screen.info[0].value
+
+    # When they sign in again, nothing of it is left
+    screen.text_input(key="username").set_value("ana")
+    screen.text_input(key="password").set_value(PASSWORD)
+    screen.form_submit_button[0].click().run()
+    assert screen.title[0].value == "Home"
+    assert not screen.info
+
+
+def test_nobody_reads_of_a_session_who_had_none(stranger):
+    assert not stranger().info
 
 
 def test_a_setup_link_that_is_not_valid_says_so(stranger):

@@ -10,7 +10,7 @@ from finops_core import operations, payouts
 from finops_core.adapters.stripe_sandbox.faults import Fault, FaultKind
 from finops_core.kernel.actor import webhook_actor, worker_actor
 from finops_core.kernel.provider import Mode, ProviderEvent
-from finops_core.payouts import PayoutFilter, PayoutState
+from finops_core.payouts import PayoutFilter, PayoutState, Standing
 from finops_core.payouts.models import provider_news
 from tests.operations.walks import code_of
 from tests.payouts.walks import (
@@ -192,14 +192,14 @@ def test_a_paid_payout_is_watched_until_no_bank_returns_it_any_more(timed: World
 def test_what_should_have_arrived_is_late(timed: World):
     paid_batch(timed)
     with timed.desk.read(timed.actor("ana")) as reading:
-        assert payouts.page(reading, PayoutFilter(late=True)).total == 0
+        assert payouts.page(reading, PayoutFilter(standing=Standing.LATE)).sums.count == 0
 
     timed.advance(timedelta(days=8))
 
     with timed.desk.read(timed.actor("ana")) as reading:
-        late = payouts.page(reading, PayoutFilter(late=True))
-        in_flight = payouts.page(reading, PayoutFilter(states=payouts.IN_FLIGHT))
-    assert (late.total, late.sums) == (2, {"EUR": 10_000, "USD": 10_000})
+        late = payouts.page(reading, PayoutFilter(standing=Standing.LATE))
+        in_flight = payouts.page(reading, PayoutFilter(standing=Standing.IN_FLIGHT))
+    assert (late.sums.count, late.sums.amounts) == (2, {"EUR": 10_000, "USD": 10_000})
     assert all(row.late for row in in_flight.rows)
 
 

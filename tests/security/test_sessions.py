@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from finops_core import security
 from finops_core.kernel.actor import system_actor, worker_actor
-from finops_core.kernel.errors import NotAllowed, NotFound
+from finops_core.kernel.errors import Conflict, NotAllowed, NotFound
 from finops_core.security.models import session, sign_in_attempt, sign_in_ticket
 from tests.security.town import Town, bytes_at_rest
 
@@ -78,15 +78,56 @@ def test_a_session_says_who_where_and_what(here: Town):
     assert found.person == security.PersonView(ana, "ana", "Ana")
     assert (found.person_id, found.display_name) == (ana, "Ana")
     assert found.org_id == here.orgs["harbour"]
-    assert [(choice.name, choice.roles) for choice in found.organisations] == [
-        ("Harbour", ("Approver", "Preparer")),
-        ("Norrland", ("Auditor",)),
+    assert [(choice.slug, choice.name, choice.roles) for choice in found.organisations] == [
+        ("harbour", "Harbour", ("Approver", "Preparer")),
+        ("norrland", "Norrland", ("Auditor",)),
     ]
+    assert found.organisation == found.organisations[0]
     assert found.roles == ("Approver", "Preparer")
     assert found.orgs == frozenset(here.orgs.values())
     assert found.permissions == here.permissions(here.actor("ana"))
     assert (found.expires_at - here.clock.now()).total_seconds() == here.settings.session_absolute_s
     assert here.permissions(found.actor()) == found.permissions
+
+
+def test_an_act_for_the_organisation_one_has_left_is_refused_by_both_names(here: Town):
+    # Given Ana's page, drawn for Harbour
+    here.person("ana", harbour="preparer", norrland="preparer")
+    session_id = here.signed_in("ana").session_id
+    page = here.actor("ana", "harbour", session_id)
+    with here.work(page) as work:
+        security.require_present(work)
+
+    # When she switches elsewhere
+    with here.work(page) as work:
+        security.switch_organisation(work, session_id, here.orgs["norrland"])
+
+    # Then an act of that page is refused, and one of a page drawn since is not
+    with (
+        pytest.raises(Conflict, match="drawn for Harbour; you now look at Norrland") as refused,
+        here.work(page) as work,
+    ):
+        security.require_present(work)
+    assert refused.value.code == "ORGANISATION_SWITCHED"
+    with here.work(here.actor("ana", "norrland", session_id)) as work:
+        security.require_present(work)
+
+
+def test_a_role_that_ended_moves_one_on_and_services_are_nowhere(here: Town):
+    ana = here.person("ana", harbour="preparer", norrland="preparer")
+    session_id = here.signed_in("ana").session_id
+    with here.work(system_actor(here.orgs["harbour"])) as work:
+        security.end_role(work, ana, "preparer", here.orgs["harbour"])
+
+    with here.work(here.actor("ana", "norrland", session_id)) as work:
+        security.require_present(work)
+    with (
+        pytest.raises(Conflict, match="drawn for another organisation"),
+        here.work(here.actor("ana", "harbour", session_id)) as work,
+    ):
+        security.require_present(work)
+    with here.work(worker_actor(here.orgs["harbour"])) as work:
+        security.require_present(work)
 
 
 def test_looking_keeps_nobody_signed_in_and_neither_do_live_parts(here: Town):

@@ -16,6 +16,7 @@ from finops_core.kernel.clock import ManualClock, SystemClock
 from finops_core.kernel.errors import Unavailable
 from finops_core.kernel.ids import new_id
 from finops_core.operations import State, engine
+from finops_core.payouts import PayoutFilter, Standing
 from finops_core.platform import queue
 from finops_core.platform.queue import job
 from finops_core.security.models import session
@@ -77,7 +78,7 @@ def test_a_payout_left_in_doubt_that_was_made_is_adopted_and_nothing_is_sent(tmp
         assert rows(world, execution_id) == [("created", made[0]["id"])]
         assert (len(made), sent(world)) == (1, calls)
         with world.desk.read(world.actor("eva")) as reading:
-            assert payouts.doubtful_executions(reading) == ()
+            assert payouts.sums(reading, PayoutFilter(standing=Standing.IN_DOUBT)).count == 0
 
 
 def test_a_payout_that_was_never_made_is_never_sent_again_once_its_run_is_over(tmp_path: Path, database_url: str):
@@ -97,7 +98,7 @@ def test_a_payout_that_was_never_made_is_never_sent_again_once_its_run_is_over(t
         assert (world.sandbox.control.payouts(HARBOUR), sent(world)) == ([], calls)
         with world.desk.read(world.actor("carla")) as reading:
             (row,) = payouts.rows(reading, execution_id)
-            assert payouts.doubtful(reading) == 1
+            assert payouts.sums(reading, PayoutFilter(standing=Standing.IN_DOUBT)).count == 1
         assert (row.error_code, row.error_message) == (
             "NEEDS_REVIEW",
             "Nobody can say any more whether it was sent; look at the provider.",

@@ -1,0 +1,69 @@
+"""A draft of one's own: its plan being made, the plan, and the two ways on from it."""
+
+import streamlit as st
+
+from finops_core import approvals, operations
+from finops_core.kernel.errors import FinOpsError
+from finops_core.operations import ExecutionView, PlanView, State
+from ui import catalogue, execution, html, navigation, runs, widgets
+from ui.plan import plan_view
+from ui.session import Here
+
+PLANNING_POLL_S = 0.7
+
+
+def follow(here: Here, number: str) -> None:
+    """The draft with this number, wherever it stands."""
+    with here.read() as reading:
+        seen = operations.execution(reading, number)
+        plan = operations.plan(reading, seen.id) if seen.state is not State.PLANNING else None
+        op = reading.ports.operations.get(seen.operation_id)
+        asks = op is not None and op.approval_required
+        people = approvals.eligible(reading, op.item_type, seen.totals, [seen.requested_by]) if op and asks else ()
+    html.draw(html.line(html.link("← All operations", "run")))
+    widgets.head(seen.title)
+    html.draw(runs.run_line(seen, here.around.name, here.shown, reading.now))
+    if seen.state is State.PLANNING:
+        _planning(here, seen.number)
+    elif seen.state is State.READY and plan is not None:
+        plan_view(plan, here.shown)
+        if asks and not runs.pays_nothing(seen):
+            catalogue.approvers([person.display_name for person in people])
+        _submit(here, seen, plan)
+    else:
+        catalogue.outcome(seen, plan)
+
+
+@st.fragment(run_every=PLANNING_POLL_S)
+def _planning(here: Here, number: str) -> None:
+    """Look until the plan is made."""
+    try:
+        with here.read() as reading:
+            seen = operations.execution(reading, number)
+    except FinOpsError:
+        st.rerun()  # the session has ended, say; the whole page tells
+    if seen.state is not State.PLANNING:
+        st.rerun()
+    execution.moving(seen, reading.now)
+
+
+def _submit(here: Here, seen: ExecutionView, plan: PlanView) -> None:
+    """Send it on, or start over; a plan that pays nothing can only be started over."""
+    with st.container(horizontal=True, key="tall_submit"):
+        label = "Submit for approval" if seen.approval_required else "Run"
+        send = st.button(label, type="primary", icon=":material/send:", disabled=not seen.totals)
+        drop = st.button("Start over", icon=":material/restart_alt:")
+    if not seen.totals:
+        st.caption("This plan pays nothing, so there is nothing to submit.")
+    try:
+        if send:
+            with here.work() as work:
+                operations.submit(work, seen.id, plan.hash)
+            st.toast(f"{seen.number} submitted", icon=":material/check:")
+            navigation.go("executions", execution=seen.number)
+        if drop:
+            with here.work() as work:
+                operations.cancel(work, seen.id, "started over")
+            navigation.go("run", operation=seen.operation_id)
+    except FinOpsError as error:
+        widgets.refusal(error)

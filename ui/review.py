@@ -1,0 +1,126 @@
+"""The drawer of one request: what is asked, its plan and checks, what was said, and the one decision."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import streamlit as st
+
+from finops_core import approvals, operations, security
+from finops_core.approvals import Decision, RequestView
+from finops_core.kernel.errors import FinOpsError, NotFound
+from finops_core.operations import ExecutionView, PlanView
+from finops_core.platform.work import Reading
+from ui import html, requests, widgets
+from ui.plan import plan_view
+from ui.session import Here
+
+OPEN = "request"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request with what belongs to it; ``plan`` is the one that was asked about, ``newest`` the one that counts."""
+
+    request: RequestView
+    newest: RequestView
+    run: ExecutionView | None
+    plan: PlanView | None
+    now: datetime
+
+
+def open_drawer(here: Here, request: RequestView) -> None:
+    """Show it beside the list."""
+    st.dialog(request.title, width="medium", position="right", on_dismiss=close)(_drawer)(here, request.id)
+
+
+def close() -> None:
+    """The drawer was put away."""
+    st.query_params.pop(OPEN, None)
+
+
+def wanted(request: RequestView) -> bool:
+    """Whether the address names this request, by number or id."""
+    return st.query_params.get(OPEN, "") in {request.number, request.id}
+
+
+def elsewhere(here: Here) -> RequestView | None:
+    """A request the address names that is on neither list's present page."""
+    asked_for = st.query_params.get(OPEN, "")
+    if not asked_for:
+        return None
+    try:
+        with here.read() as reading:
+            return approvals.request_view(reading, asked_for)
+    except NotFound as error:
+        widgets.refusal(error)
+        return None
+
+
+def _drawer(here: Here, request_id: str) -> None:
+    with here.read() as reading:
+        asked = _asked(reading, request_id)
+        names = security.names(reading, requests.people([asked.request]))
+    request = asked.request
+    html.draw(requests.facts(request, names, asked.run, here.around.name, asked.now))
+    if asked.plan is not None:
+        plan_view(asked.plan, here.shown)
+    else:
+        html.draw(requests.sums(request, here.shown))
+    html.draw(requests.said(request, names, here.shown))
+    if request.refusal is None:
+        html.draw(requests.checks(request, same_plan=asked.plan is not None))
+        _decide(here, request)
+    elif request.state is approvals.State.PENDING:
+        st.info(f"**{request.refusal.message}**  \n{request.refusal.hint}", icon=":material/lock:")
+    elif asked.newest.id != request.id or request.state is approvals.State.SUPERSEDED:
+        _replaced(asked)
+    else:
+        html.draw(requests.ending(request))
+
+
+def _asked(reading: Reading, request_id: str) -> Asked:
+    """The request; its execution, when the person may see that, with its plan while that is still the same one."""
+    request = approvals.request_view(reading, request_id)
+    newest = approvals.of_subject(reading, request.subject_kind, request.subject_id)[0]
+    try:
+        run = operations.execution(reading, request.subject_id)
+        plan = operations.plan(reading, run.id)
+    except NotFound:
+        return Asked(request, newest, None, None, reading.now)
+    same = plan is not None and plan.hash == request.content_hash
+    return Asked(request, newest, run, plan if same else None, reading.now)
+
+
+def _replaced(asked: Asked) -> None:
+    """What somebody reads whose drawer stood open while the preparer thought again."""
+    request, newest = asked.request, asked.newest
+    told = f"{request.number} does not count any more: {request.closed_why or 'a newer request took its place'}."
+    if newest.id == request.id:
+        hint = "Nothing was decided. Should it be submitted again, a new request appears in the list."
+        st.warning(f"**{told}**  \n{hint}", icon=":material/update:")
+        return
+    st.warning(f"**{told}**  \nIt was replaced by {newest.number}.", icon=":material/update:")
+    html.draw(html.line(html.link(f"Open {newest.number}", "approvals", {OPEN: newest.number})))
+
+
+def _decide(here: Here, request: RequestView) -> None:
+    """Comment and the two buttons."""
+    with st.form("decide", border=False):
+        comment = st.text_area("Comment", placeholder="Needed to reject", height=80, max_chars=2000)
+        wrong = st.container()
+        with st.container(horizontal=True, key="tall_decide"):
+            yes = st.form_submit_button("Approve", type="primary", icon=":material/check:", width="stretch")
+            no = st.form_submit_button("Reject", icon=":material/close:", width="stretch")
+    if not (yes or no):
+        return
+    decision = Decision.APPROVED if yes else Decision.REJECTED
+    try:
+        with here.work() as work:
+            approvals.decide(work, request.id, decision, comment.strip(), request.content_hash)
+    except FinOpsError as error:
+        with wrong:
+            widgets.refusal(error)
+        return
+    st.toast(f"{request.number} {decision.value}", icon=":material/check:")
+    close()
+    st.rerun()
