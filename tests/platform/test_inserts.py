@@ -7,7 +7,6 @@ from sqlalchemy.exc import IntegrityError
 from finops_core.kernel.actor import worker_actor
 from finops_core.platform.inserts import insert_unless_there
 from finops_core.platform.queue import lease
-from finops_core.platform.work import Work
 from tests.desks import AreaDesk
 from tests.held_up import held_up
 
@@ -45,12 +44,13 @@ def test_one_that_comes_while_the_first_is_not_committed_waits_and_fails_nobodys
 
 
 def test_when_the_first_is_rolled_back_the_one_that_waited_is_inserted(area: AreaDesk):
-    def insert_and_break(work: Work) -> None:
-        insert_unless_there(work, lease, row("first"))
+    def insert_and_break() -> None:
+        with area.work(worker_actor("")) as work:
+            insert_unless_there(work, lease, row("first"))
+            raise ZeroDivisionError
 
-    with pytest.raises(ZeroDivisionError), area.work(worker_actor("")) as work:
-        insert_and_break(work)
-        raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError):
+        insert_and_break()
 
     assert insert(area, "second")
     assert owners(area) == ["second"]

@@ -210,9 +210,13 @@ def test_an_asking_that_is_rolled_back_asks_for_nothing(area: AreaDesk):
     ask(area)
     held = taken(area)
 
-    with pytest.raises(ZeroDivisionError), area.work(worker_actor("")) as work:
-        queue.enqueue(work, "test.job", {}, key=KEY, again=True)
-        raise ZeroDivisionError
+    def ask_and_break() -> None:
+        with area.work(worker_actor("")) as work:
+            queue.enqueue(work, "test.job", {}, key=KEY, again=True)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        ask_and_break()
 
     complete(area, held)
     assert rounds(area) == 0
