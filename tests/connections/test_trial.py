@@ -1,4 +1,4 @@
-"""Trying a connection: what its key is worth, asked of the real provider's protocol, kept and audited; never the key."""
+"""Trying a connection: what its key is worth, asked of the real provider, kept and audited; never the key itself."""
 
 import json
 import logging
