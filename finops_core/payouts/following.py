@@ -5,9 +5,11 @@ of order or before the answer to the call that made the payout.
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
+from typing import TypeVar
 
 from sqlalchemy import and_, or_, select, update
 
@@ -28,10 +30,13 @@ from finops_core.platform.work import Reading, Units, Work
 
 LOG = logging.getLogger("tieout.payouts")
 WAIT_S = 1.0
+# A provider that does not answer is left alone for a while, whatever else is heard meanwhile.
+TROUBLE_S = 15.0
 REFRESH_MOST = 500
 # A bank can return a payout up to five business days after it was paid (Stripe's payout documentation).
 RETURNED_WITHIN = timedelta(days=9)
 PAID_REFRESH = timedelta(days=1)
+T = TypeVar("T")
 
 
 @dataclass
@@ -127,14 +132,19 @@ def tell_of_return(work: Work, row: Unsettled, told: ProviderPayout) -> None:
 def follow_news(units: Units, claim: Claim) -> None:
     """An organisation's inbox. News of a payout whose call has no answer yet waits and is looked at again."""
     follower = Follower(units, claim.org_id)
-    waiting = 0
     with units.read(worker_actor(claim.org_id)) as reading:
         inbox = news.open_news(reading)
-    for found in inbox:
-        waiting += _tried(lambda found=found: follower.look_into(found) is NewsState.WAITING)  # type: ignore[misc]
+    states = [_tried(partial(follower.look_into, found)) for found in inbox]
     with units.work(worker_actor(claim.org_id)) as work:
-        if waiting or len(news.open_news(work, limit=1)) > 0:
-            news.ask_to_follow(work, delay_s=WAIT_S if waiting else 0)
+        if news.open_news(work, limit=1):
+            news.ask_to_follow(work, delay_s=_pause_s(states))
+
+
+def _pause_s(states: Sequence[NewsState | None]) -> float:
+    """How long to wait before the next look, after one that had these outcomes; None for one that failed."""
+    if None in states:
+        return TROUBLE_S
+    return WAIT_S if NewsState.WAITING in states else 0
 
 
 def follow_all(units: Units, claim: Claim) -> None:
@@ -156,7 +166,7 @@ def refresh(units: Units, claim: Claim) -> None:
     for org_id in org_ids:
         follower = Follower(units, org_id)
         for row in due(units, org_id):
-            _tried(lambda row=row, follower=follower: follower.follow(row) is None)  # type: ignore[misc]
+            _tried(partial(follower.follow, row))
 
 
 def due(units: Units, org_id: str) -> Iterable[Unsettled]:
@@ -172,10 +182,10 @@ def due(units: Units, org_id: str) -> Iterable[Unsettled]:
         return tuple(queries.unsettled(row) for row in rows)
 
 
-def _tried(act: Callable[[], bool]) -> bool:
+def _tried(act: Callable[[], T]) -> T | None:
     """One payout that cannot be looked at now keeps none of the others waiting."""
     try:
         return act()
     except FinOpsError as error:
         LOG.warning("a payout could not be followed: %s", error.code)
-        return False
+        return None

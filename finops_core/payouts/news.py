@@ -63,7 +63,7 @@ def take_news(work: Work, connection_id: str, event: ProviderEvent, body: bytes)
             "kind": event.kind,
             "account": event.account,
             "payout_id": event.payout_id,
-            "item": event.metadata.get(rules.META_ITEM, ""),
+            "item": rules.item_told(event.metadata),
             "state": (NewsState.NEW if about_payout else NewsState.OTHER).value,
             "told_at": event.created_at,
             "received_at": work.now,
