@@ -44,7 +44,8 @@ def carry(
     if claim.kind in JOBS:
         JOBS[claim.kind].run(desk, claim)
         with desk.work(worker_actor(claim.org_id)) as work:
-            assert queue.complete(work, claim)
+            queue.hold(work, claim)
+            queue.complete(work, claim)
         return
     begin = engine.begin_plan if claim.kind == PLAN_JOB else engine.begin_run
     actor = worker_actor(claim.org_id)

@@ -24,6 +24,7 @@ from finops_core import operations, payouts
 from finops_core.catalog.jobs import JOBS
 from finops_core.desk import Desk, open_desk
 from finops_core.kernel.actor import worker_actor
+from finops_core.kernel.errors import Conflict
 from finops_core.payouts import rules
 from finops_core.platform.settings import Settings
 from tests import inline
@@ -63,12 +64,14 @@ class Fate:
         row: which row of the plan it is about, 0 for whichever comes first.
         delay_s: for COMMIT: how long after it was begun.
         stops: it does not die but is put to sleep, until somebody wakes it.
+        lease_s: how long it holds a job without renewing it.
     """
 
     moment: Moment | None = None
     row: int = 0
     delay_s: float = 0.0
     stops: bool = False
+    lease_s: float = LEASE_S
     control: Control = Control.NONE
     ahead_s: float = 0.0
 
@@ -176,19 +179,31 @@ def _row(item: str) -> int:
 
 
 def main(pipe: Connection, settings: Settings, fate: Fate, org_id: str, execution_id: str) -> None:
-    """Entry of the process: carry the execution out, then look up what it left open, as far as its fate lets it."""
+    """Entry of the process: carry the execution out, then look up what it left open, as far as its fate lets it.
+
+    Like a worker it goes on when it has lost a job to another one; it says "lost" then.
+    """
     with open_desk(settings, clock=HurriedClock(fate.ahead_s)) as opened:
         desk = MortalDesk(opened, fate, pipe.send_bytes)
         until = time.monotonic() + PATIENCE_S
         while not _is_over(desk, org_id, execution_id):
             assert time.monotonic() < until, "it never ends"
-            if not inline.work_off(desk, lease_s=LEASE_S):
-                time.sleep(LEASE_S / 5)
+            _work(desk, fate, pipe)
         for _ in range(LOOK_UPS):
             if not _is_open(desk, org_id, execution_id):
                 break
             JOBS["payouts.look_up"].run(desk, None)
             time.sleep(LOOK_UP_PAUSE_S)
+
+
+def _work(desk: Desk, fate: Fate, pipe: Connection) -> None:
+    try:
+        if not inline.work_off(desk, lease_s=fate.lease_s):
+            time.sleep(LEASE_S / 5)
+    except Conflict as error:
+        if error.code != "LEASE_LOST":
+            raise
+        pipe.send_bytes(b"lost")
 
 
 def _is_over(desk: Desk, org_id: str, execution_id: str) -> bool:

@@ -47,6 +47,7 @@ def decide(world: World, execution_id: str) -> None:
     for row in rows_of(world, execution_id):
         if row.state is PayoutState.NEEDS_REVIEW:
             act(world, payouts.resolve, row.id, Verdict.NEVER_MADE, "", "Looked, and saw none.", who="ben")
+    world.sandbox.control.post("reset", {"only": ["fault"]})
     world.work_off()
     act(world, payouts.retry, execution_id)
     assert again(world, execution_id).state is operations.State.COMPLETED
