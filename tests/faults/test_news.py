@@ -4,9 +4,11 @@ The sandbox sends and signs it, the route of the running app takes it, the worke
 on the way, each payout ends where the provider has it, and each change had its effect once.
 """
 
+import json
+import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -77,6 +79,13 @@ def move(world: World, payout_id: str, *to: str) -> None:
     world.sandbox.control.transition(payout_id, *to, account=HARBOUR, code="account_closed")
 
 
+def endpoints(world: World) -> list[dict[str, str]]:
+    """Where the sandbox sends Harbour's news, and what it signs it with."""
+    with closing(sqlite3.connect(world.sandbox.database)) as store:
+        found = store.execute("SELECT url, secrets FROM webhook_endpoint WHERE account = ?", (HARBOUR,)).fetchall()
+    return [{"url": url, "secret": json.loads(secrets)[0]} for url, secrets in found]
+
+
 def at_provider(world: World, ids: list[str]) -> list[str]:
     known = {each["id"]: each["status"] for each in world.sandbox.control.payouts(HARBOUR)}
     names = {"pending": "created"}
@@ -89,6 +98,13 @@ def inbox(world: World) -> dict[str, int]:
         state, mine = provider_news.c.state, provider_news.c.org_id == reading.org_id
         found = reading.rows(select(state, func.count().label("many")).where(mine).group_by(state))
         return {row.state: row.many for row in found}
+
+
+def kinds_heard(world: World) -> list[str]:
+    """What the news was about, in the order it came."""
+    with world.desk.read(worker_actor(world.orgs["harbour"])) as reading:
+        mine = provider_news.c.org_id == reading.org_id
+        return [row.kind for row in reading.rows(select(provider_news.c.kind).where(mine).order_by(provider_news.c.id))]
 
 
 def notices(world: World, who: str) -> list[str]:
@@ -151,3 +167,130 @@ def test_news_of_a_payout_for_a_row_that_was_refused_is_a_strangers(told: World)
     assert told.work_off(limit=20) < 20
     assert states(told, seen.id) == ["rejected"]
     assert inbox(told) == {"stranger": 1}
+
+
+# --- every bad day of a delivery
+
+
+def bad_day(world: World, kind: WebhookFaultKind) -> None:
+    if kind is K.REORDERED:  # whatever is held goes after the next event, so not all can be
+        world.sandbox.control.webhook_fault(WebhookFault(kind, event="payout.paid", times=2))
+    elif kind is not K.NONE:
+        world.sandbox.control.webhook_fault(WebhookFault(kind, times=20, tries=9, delay_s=3600))
+
+
+@pytest.mark.parametrize("kind", WebhookFaultKind)
+def test_whatever_happens_to_its_news_a_payout_ends_where_the_provider_has_it(told: World, kind: WebhookFaultKind):
+    # Given two payouts, of which one comes back days after it was paid
+    bad_day(told, kind)
+    execution_id, ids = paid_batch(told)
+    move(told, ids[0], "in_transit", "paid")
+    move(told, ids[1], "in_transit", "paid")
+    told.sandbox.control.deliver()
+    told.work_off()
+    told.advance(timedelta(days=3))
+    move(told, ids[0], "failed")
+    # When its news comes as it may
+    tried = told.sandbox.control.deliver()
+    told.work_off()
+    # Then good news is enough
+    if kind in GOOD:
+        assert {each["last_status"] for each in tried} == {200}
+        assert states(told, execution_id) == at_provider(told, ids) == ["failed", "paid"]
+    else:
+        assert {each["last_status"] for each in tried} <= {400}
+        assert states(told, execution_id) == ["created", "created"]
+        assert inbox(told) == {}
+    # and without any, payouts are looked at now and then
+    told.advance(timedelta(hours=25))
+    told.run_job("payouts.refresh")
+    told.work_off()
+    assert states(told, execution_id) == at_provider(told, ids) == ["failed", "paid"]
+    assert len(notices(told, "ana")) == len(notices(told, "ben")) == 1
+    assert violations(told) == {}
+
+
+def test_failed_before_paid_ends_failed_and_is_told_once(told: World):
+    # Given a payout that was paid and came back, and news of it in the wrong order
+    told.sandbox.control.webhook_fault(WebhookFault(K.DELAYED, event="payout.paid", delay_s=3600))
+    execution_id, ids = paid_batch(told)
+    move(told, ids[0], "in_transit", "paid", "failed")
+
+    for _ in range(2):
+        told.sandbox.control.deliver()
+        told.work_off()
+        assert states(told, execution_id) == ["failed", "created"]
+        told.advance(timedelta(hours=2))
+
+    kinds = kinds_heard(told)
+    assert kinds.index("payout.failed") < kinds.index("payout.paid")
+    assert steps(told, execution_id, 1) == ["submitting", "created", "failed"]
+    assert len(notices(told, "ana")) == 1
+    assert violations(told) == {}
+
+
+def test_paid_and_failed_after_days_is_followed_by_news_alone(both_told: World):
+    # Given two payouts that were paid
+    world = both_told
+    execution_id, ids = paid_batch(world)
+    for each in ids:
+        move(world, each, "in_transit", "paid")
+    world.sandbox.control.deliver()
+    world.work_off()
+    assert states(world, execution_id) == ["paid", "paid"]
+    # When a bank gives one back
+    move(world, ids[1], "failed")
+    world.sandbox.control.deliver()
+    world.work_off()
+    # Then its row says so, and everybody near hears of it once
+    assert states(world, execution_id) == ["paid", "failed"]
+    assert world.execution(execution_id).message == "1 of 2 payouts made, 1 came back."
+    assert steps(world, execution_id, 2) == ["submitting", "created", "paid", "failed"]
+    assert len(notices(world, "ana")) == len(notices(world, "ben")) == 1
+    assert violations(world) == {}
+
+
+def test_the_same_news_three_times_at_once_has_one_effect(both_told: World):
+    # Given a receiver that is registered three times, so that each event comes three times at the same moment
+    world = both_told
+    (known,) = endpoints(world)
+    for number in range(2):
+        world.sandbox.control.endpoint(known["url"], known["secret"], HARBOUR, id=f"we_sbx_again_{number}")
+    execution_id, ids = paid_batch(world)
+    # When things happen to two payouts
+    for each in ids:
+        move(world, each, "in_transit", "paid")
+    move(world, ids[0], "failed")
+    tried = world.sandbox.control.deliver()
+    world.work_off()
+    # Then every delivery was taken, and each event kept once
+    assert len(tried) == 3 * len({each["event"] for each in tried}) == 30
+    assert {each["last_status"] for each in tried} == {200}
+    assert inbox(world) == {"done": 10}
+    # and had one effect
+    assert states(world, execution_id) == ["failed", "paid"]
+    assert steps(world, execution_id, 1) == ["submitting", "created", "failed"]
+    assert len(notices(world, "ana")) == 1
+    assert violations(world) == {}
+
+
+def test_news_that_is_faster_than_the_answer_waits_for_it(both_told: World):
+    # Given a provider that executes at once, tells the world, and takes its time to answer
+    world = both_told
+    world.sandbox.control.settings(delivers_by_itself=True)
+    seen = world.approved("currency,maximum\nUSD,100.00\n")
+    world.sandbox.control.fault(Fault(FaultKind.DELAY, delay_s=3))
+    run = threading.Thread(target=world.work_off, daemon=True)
+    run.start()
+    # When its news is there before the answer
+    until(lambda: inbox(world) == {"new": 1}, what="the news is there")
+    world.look_through_the_inbox()
+    assert (states(world, seen.id), inbox(world)) == (["submitting"], {"waiting": 1})
+    run.join(60)
+    # Then it waits, and changes nothing that the answer does not say
+    assert states(world, seen.id) == ["created"]
+    due_now(world)
+    world.work_off()
+    assert inbox(world) == {"done": 1}
+    assert steps(world, seen.id, 1) == ["submitting", "created"]
+    assert violations(world) == {}
