@@ -111,7 +111,8 @@ def go_on(work: Work, execution_id: str) -> ExecutionView:
     runnable(work, seen.operation_id)
     _move(work, seen, State.RUNNING, ended_at=None, error_code="", hint="", stop_requested=False, stopped_at=None)
     _record(work, seen, "execution.sent_on", before=seen.plan_hash)
-    queue.enqueue(work, RUN_JOB, _payload(seen), key=f"{RUN_JOB}:{seen.id}:{seen.attempt}")
+    key = f"{RUN_JOB}:{seen.id}:{seen.attempt}"
+    queue.enqueue(work, RUN_JOB, _payload(seen), key=key, fence=queue.highest_fence(work, key))
     return queries.execution(work, seen.id)
 
 

@@ -19,7 +19,7 @@ from finops_core.kernel.errors import FinOpsError, NotFound
 from finops_core.kernel.money import Money
 from finops_core.kernel.provider import ProviderPayout
 from finops_core.operations import outcome
-from finops_core.payouts import look_up, news, queries, service, settlement
+from finops_core.payouts import look_up, news, queries, rules, service, settlement
 from finops_core.payouts.models import payout
 from finops_core.payouts.news import News, NewsState
 from finops_core.payouts.queries import Unsettled
@@ -64,6 +64,9 @@ class Follower:
             state = NewsState.STRANGER
         elif row.state in {PayoutState.APPROVED, PayoutState.SUBMITTING, PayoutState.IN_DOUBT} and running:
             state = NewsState.WAITING  # the run itself will hear the answer, or look it up
+        elif not row.provider_id and row.state not in rules.DOUBTFUL:
+            LOG.error("%s carries the name of payout %s, which is %s", found.payout_id, row.id, row.state.value)
+            state = NewsState.STRANGER
         else:
             self.follow(row, found.payout_id)
             state = NewsState.DONE
@@ -130,7 +133,10 @@ def tell_of_return(work: Work, row: Unsettled, told: ProviderPayout) -> None:
 
 
 def follow_news(units: Units, claim: Claim) -> None:
-    """An organisation's inbox. News of a payout whose call has no answer yet waits and is looked at again."""
+    """An organisation's inbox. News of a payout whose call has no answer yet waits and is looked at again.
+
+    What cannot be followed now, because the provider does not answer, is left alone for ``TROUBLE_S``.
+    """
     follower = Follower(units, claim.org_id)
     with units.read(worker_actor(claim.org_id)) as reading:
         inbox = news.open_news(reading)

@@ -40,10 +40,12 @@ def dry_run(context: RunContext) -> Plan:
     provider, connection = running.connect(context, STRIPE)
     if context.retry_rows:
         planned, failed = running.failed_rows(context)
-        return plan_again(context, provider, planned, failed, connection.id, connection.fingerprint)
+        again = plan_again(context, provider, planned, failed, connection.id, connection.fingerprint)
+        return running.in_its_mode(again, connection)
     with context.unit() as work:
         last = comparison.last_of_kind(work, connection.id)
-    return make_plan(context, provider, last, connection.id, connection.fingerprint)
+    plan = make_plan(context, provider, last, connection.id, connection.fingerprint)
+    return running.in_its_mode(plan, connection)
 
 
 def run(context: RunContext) -> Result:

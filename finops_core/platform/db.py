@@ -130,8 +130,7 @@ class _WritersQueue:
 
 
 def _begun(connection: Connection, *, again: bool) -> bool:
-    raw = connection.connection.driver_connection
-    assert isinstance(raw, sqlite3.Connection)
+    raw: Any = connection.connection.driver_connection
     raw.execute("PRAGMA busy_timeout=0")
     try:
         connection.exec_driver_sql(_BEGINS[1])
