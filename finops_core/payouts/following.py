@@ -61,39 +61,44 @@ class Follower:
             row = news.row_of(reading, found)
             running = row is not None and not self._is_over(reading, row)
         if row is None:
-            state = NewsState.STRANGER
-        elif row.state in {PayoutState.APPROVED, PayoutState.SUBMITTING, PayoutState.IN_DOUBT} and running:
-            state = NewsState.WAITING  # the run itself will hear the answer, or look it up
-        elif not row.provider_id and row.state not in rules.DOUBTFUL:
+            return self._heard(found.ids, NewsState.STRANGER)
+        if row.state in {PayoutState.APPROVED, PayoutState.SUBMITTING, PayoutState.IN_DOUBT} and running:
+            # The run itself will hear the answer, or look it up.
+            return self._heard(found.ids, NewsState.WAITING)
+        if not row.provider_id and row.state not in rules.DOUBTFUL:
             LOG.error("%s carries the name of payout %s, which is %s", found.payout_id, row.id, row.state.value)
-            state = NewsState.STRANGER
-        else:
-            self.follow(row, found.payout_id)
-            state = NewsState.DONE
-        with self.units.work(worker_actor(self.org_id)) as work:
-            news.mark(work, found.ids, state)
-        return state
+            return self._heard(found.ids, NewsState.STRANGER)
+        self.follow(row, found.payout_id, found.ids)
+        return NewsState.DONE
 
-    def follow(self, row: Unsettled, payout_id: str = "") -> None:
-        """Read one payout anew and move it on."""
+    def follow(self, row: Unsettled, payout_id: str = "", heard: Sequence[str] = ()) -> None:
+        """Read one payout anew and move it on; ``heard`` are the ids of the news that is done with it."""
         provider = self.provider(row.connection_id)
         if not row.provider_id:
-            self._find(row, provider)
+            self._find(row, provider, heard)
             return
         try:
             told = provider.get(row.account, payout_id or row.provider_id)
         except NotFound:
             LOG.warning("payout %s is not known to its provider", row.id)
+            self._heard(heard, NewsState.DONE)
             return
         with self.units.work(worker_actor(self.org_id)) as work:
             move_on(work, row, told)
+            news.mark(work, heard, NewsState.DONE)
 
-    def _find(self, row: Unsettled, provider: PayoutProvider) -> None:
+    def _find(self, row: Unsettled, provider: PayoutProvider, heard: Sequence[str]) -> None:
         found = look_up.ask(provider, row, self.units.ports.clock.now(), self.units.ports.settings)
         with self.units.work(worker_actor(self.org_id)) as work:
             _, state = look_up.conclude(work, row, found, provider)
             if state is not row.state:
                 outcome.settle(work, row.execution_id)
+            news.mark(work, heard, NewsState.DONE)
+
+    def _heard(self, ids: Sequence[str], state: NewsState) -> NewsState:
+        with self.units.work(worker_actor(self.org_id)) as work:
+            news.mark(work, ids, state)
+        return state
 
     @staticmethod
     def _is_over(reading: Reading, row: Unsettled) -> bool:

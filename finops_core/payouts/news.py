@@ -110,6 +110,8 @@ def row_of(reading: Reading, news: News) -> Unsettled | None:
 
 def mark(work: Work, ids: Sequence[str], state: NewsState) -> None:
     """Say what became of some news."""
+    if not ids:
+        return
     table = provider_news
     done_at = None if state in OPEN else work.now
     mine = table.c.org_id == work.org_id, table.c.id.in_(ids)
