@@ -87,7 +87,7 @@ def close(
     changes: dict[str, Any] = {"message": told, "ended_at": seen.ended_at or work.now}
     if error:
         changes |= {"error_code": error.code, "hint": error.hint}
-    if not touched or new in {State.SUPERSEDED, State.EXPIRED}:
+    if (not touched or new in {State.SUPERSEDED, State.EXPIRED}) and not seen.retry_rows:
         changes |= {"started_at": None}  # it counts as never run, so the same file may run again
     change(work, seen, state=new, public_state=PUBLIC[new], **changes)
     verb = "execution.stopped" if seen.stop_requested and new is State.CANCELLED else f"execution.{new.value}"
