@@ -61,7 +61,8 @@ def submit(work: Work, execution_id: str, plan_hash: str = "") -> ExecutionView:
 def cancel(work: Work, execution_id: str, reason: str = "") -> ExecutionView:
     """Stop it: at once while nothing runs; a running one is asked to stop and starts no further call.
 
-    For who asked for it, who approved it, and those with EXECUTIONS_CANCEL_ANY.
+    For who asked for it, who approved it, and those with EXECUTIONS_CANCEL_ANY. ``EXECUTION_MOVED_ON`` when it has
+    ended, or only waits until it is known what became of its parts.
     """
     seen = queries.execution(work, execution_id)
     if seen.requested_by != work.actor.id and not _approved_by_me(work, seen):
@@ -70,6 +71,8 @@ def cancel(work: Work, execution_id: str, reason: str = "") -> ExecutionView:
         _change(work, seen, stop_requested=True, stopped_at=work.now)
         _record(work, seen, "execution.stop_requested", reason=reason)
         return queries.execution(work, seen.id)
+    if seen.state not in rules.CANCELLABLE:
+        raise rules.moved(seen.number, seen.state, State.CANCELLED)
     approvals.supersede(work, SUBJECT, seen.id, "the execution was cancelled")
     changes = {"ended_at": work.now, "stop_requested": True, "stopped_at": work.now}
     _move(work, seen, State.CANCELLED, message="Cancelled before it ran.", **changes)
