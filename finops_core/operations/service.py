@@ -73,6 +73,8 @@ def cancel(work: Work, execution_id: str, reason: str = "") -> ExecutionView:
         _change(work, seen, stop_requested=True, stopped_at=work.now)
         _record(work, seen, "execution.stop_requested", reason=reason)
         return queries.execution(work, seen.id)
+    if seen.state not in rules.CANCELLABLE:
+        raise rules.moved(seen.number, seen.state, State.CANCELLED)
     approvals.supersede(work, SUBJECT, seen.id, "the execution was cancelled")
     changes = {"ended_at": work.now, "stop_requested": True, "stopped_at": work.now}
     _move(work, seen, State.CANCELLED, message="Cancelled before it ran.", **changes)

@@ -178,6 +178,15 @@ def test_what_is_in_doubt_is_sent_on_with_the_same_key(timed: World):
     assert violations(timed) == {}
 
 
+def test_an_execution_with_payouts_in_doubt_cannot_be_called_off(timed: World):
+    seen = in_doubt(timed)
+
+    assert code_of(act, timed, operations.cancel, seen.id, "enough") == "EXECUTION_MOVED_ON"
+
+    assert timed.execution(seen.id).state is State.UNSETTLED
+    assert violations(timed) == {}
+
+
 def test_a_run_that_was_taken_over_and_is_then_sent_on_looks_like_no_lost_worker(timed: World):
     # Given a run that died while sending, whose second worker got no clear answer either
     seen = timed.approved("currency,maximum\nUSD,100.00\n")
