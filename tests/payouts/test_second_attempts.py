@@ -2,9 +2,11 @@
 
 import pytest
 
-from finops_core import operations, payouts
+from finops_core import operations, payouts, security
 from finops_core.adapters.stripe_sandbox.faults import Fault, FaultKind
+from finops_core.kernel.actor import system_actor
 from finops_core.operations import State
+from tests.operations.walks import code_of
 from tests.payouts.walks import HARBOUR, act, again, made, rows_of, states, violations
 from tests.tampering import tamper
 from tests.world import World
@@ -57,3 +59,28 @@ def test_a_row_whose_earlier_attempts_all_failed_is_sent(world: World):
     assert view.state is State.COMPLETED
     assert states(world, execution_id) == ["created", "created"]
     assert violations(world) == {}
+
+
+def test_another_preparer_learns_nothing_of_a_run_they_may_not_see(timed: World):
+    # Given a run with a payout in doubt, and somebody else who prepares
+    seen = timed.approved("currency,maximum\nUSD,100.00\n")
+    timed.sandbox.control.fault(Fault(FaultKind.RESET_BEFORE, times=50))
+    timed.work_off()
+    assert states(timed, seen.id) == ["in_doubt"]
+    with timed.desk.work(system_actor(timed.orgs["harbour"])) as work:
+        cem = security.add_person(work, "cem", "Cem Aydin", "", "a-long-password-9")
+        security.grant_role(work, cem, "preparer", timed.orgs["harbour"])
+    timed.people["cem"] = cem
+    # When they ask for what only its preparer may have done
+    for verb in (payouts.retry, payouts.send_on):
+        for name in (seen.id, seen.number, "ex_none"):
+            # Then the answer is the same as for one that is not there
+            assert code_of(act, timed, verb, name, who="cem") == "EXECUTION_UNKNOWN"
+
+
+def test_a_run_is_named_by_its_number_too(world: World):
+    execution_id = half_done(world)
+
+    view = act(world, payouts.retry, world.execution(execution_id).number)
+
+    assert (view.id, view.attempt, view.retry_rows) == (execution_id, 2, (2,))
