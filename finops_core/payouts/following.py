@@ -13,13 +13,12 @@ from typing import TypeVar
 
 from sqlalchemy import and_, or_, select, update
 
-from finops_core import approvals, connections, notifications, operations, reference
+from finops_core import connections, operations, reference
 from finops_core.kernel.actor import worker_actor
 from finops_core.kernel.errors import FinOpsError, NotFound
-from finops_core.kernel.money import Money
 from finops_core.kernel.provider import ProviderPayout
 from finops_core.operations import outcome
-from finops_core.payouts import look_up, news, queries, rules, service, settlement
+from finops_core.payouts import look_up, news, notices, queries, rules, service, settlement
 from finops_core.payouts.models import payout
 from finops_core.payouts.news import News, NewsState
 from finops_core.payouts.queries import Unsettled
@@ -115,26 +114,8 @@ def move_on(work: Work, row: Unsettled, told: ProviderPayout) -> PayoutState:
     outcome.settle(work, row.execution_id)
     settlement.ask_to_reconcile(work)
     if state is PayoutState.FAILED:
-        tell_of_return(work, row, told)
+        notices.tell_of_return(work, row, told)
     return state
-
-
-def tell_of_return(work: Work, row: Unsettled, told: ProviderPayout) -> None:
-    """Preparer and approvers learn that the bank gave a payout back, days after they thought it done."""
-    seen = operations.execution(work, row.execution_id)
-    asked = approvals.of_subject(work, "execution", seen.id)
-    people = [seen.requested_by, *(said.person_id for request in asked for said in request.decisions)]
-    amount = Money(row.amount_minor, row.currency)
-    notifications.notify(
-        work,
-        people,
-        "payout.returned",
-        once=f"returned:{row.id}",
-        title=f"{amount} of {seen.number} came back",
-        body=told.failure_message or "The bank returned it.",
-        page="executions",
-        query={"execution": seen.number},
-    )
 
 
 def follow_news(units: Units, claim: Claim) -> None:

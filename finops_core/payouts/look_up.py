@@ -7,12 +7,15 @@ import logging
 from collections.abc import Sequence
 from datetime import datetime
 
+from sqlalchemy import update
+
 from finops_core import connections, reference
 from finops_core.kernel.actor import worker_actor
 from finops_core.kernel.errors import FinOpsError
 from finops_core.kernel.provider import ProviderPayout, Scope
 from finops_core.operations import outcome
 from finops_core.payouts import queries, rules, service
+from finops_core.payouts.models import payout
 from finops_core.payouts.queries import Unsettled
 from finops_core.payouts.rules import LookUp, PayoutState
 from finops_core.payouts.service import Called
@@ -71,8 +74,10 @@ def look_up_unsettled(units: Units, claim: Claim) -> None:
         org_ids = reference.all_ids(reading)
     for org_id in org_ids:
         with units.read(worker_actor(org_id)) as reading:
-            rows = queries.left_over(reading)
+            rows, now = queries.left_over(reading), reading.now
         for row in rows:
+            if not rules.look_again(row.first_sent_at, row.followed_at, now):
+                continue
             try:
                 _settle(units, org_id, row)
             except FinOpsError as error:
@@ -94,3 +99,6 @@ def _settle(units: Units, org_id: str, row: Unsettled) -> None:
         _, state = conclude(work, row, found, provider)
         if state is not row.state:
             outcome.settle(work, row.execution_id)
+            return
+        mine = payout.c.org_id == work.org_id, payout.c.id == row.id
+        work.execute(update(payout).where(*mine).values(followed_at=work.now))

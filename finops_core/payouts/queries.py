@@ -123,6 +123,7 @@ class Unsettled:
     error_code: str
     asked_at: datetime
     first_sent_at: datetime | None
+    followed_at: datetime | None
 
     @property
     def item(self) -> str:
@@ -198,11 +199,15 @@ def for_change(reading: Reading, payout_id: str) -> Unsettled:
 
 
 def left_over(reading: Reading, limit: int = 1_000) -> tuple[Unsettled, ...]:
-    """Payouts of executions whose run is over: sent without a clear answer, or never sent. Oldest first."""
+    """Payouts of executions whose run is over: sent without a clear answer, or never sent.
+
+    Those that were looked up longest ago first.
+    """
     over = select(execution.c.id).where(execution.c.org_id == reading.org_id, execution.c.state.in_(sorted(OVER)))
     states = payout.c.state.in_(sorted(UNSETTLED | {PayoutState.APPROVED}))
     mine = payout.c.org_id == reading.org_id, states, payout.c.execution_id.in_(over)
-    found = reading.rows(select(payout).where(*mine).order_by(payout.c.created_at, payout.c.id).limit(limit))
+    order = payout.c.followed_at.is_not(None), payout.c.followed_at, payout.c.created_at, payout.c.id
+    found = reading.rows(select(payout).where(*mine).order_by(*order).limit(limit))
     return tuple(unsettled(row) for row in found)
 
 
@@ -291,9 +296,10 @@ def _view(reading: Reading, row: Row[Any]) -> PayoutView:
 def unsettled(row: Row[Any]) -> Unsettled:
     """A row of the table as the batch needs it."""
     same = ("id", "execution_id", "row_no", "attempt", "connection_id", "account", "currency", "amount_minor")
-    more = ("row_hash", "key", "body_hash", "stops", "provider_id", "error_code", "asked_at", "first_sent_at")
+    more = ("row_hash", "key", "body_hash", "stops", "provider_id", "error_code")
+    times = ("asked_at", "first_sent_at", "followed_at")
     return Unsettled(
-        **{name: getattr(row, name) for name in (*same, *more)},
+        **{name: getattr(row, name) for name in (*same, *more, *times)},
         sealed_body=row.request_body,
         state=PayoutState(row.state),
     )

@@ -21,6 +21,8 @@ KEY_HEX = 40
 META_ITEM, META_EXECUTION, META_ATTEMPT, META_HASH = "fod_item", "fod_exec", "fod_attempt", "fod_row_hash"
 # Clocks of one company's machines and of a provider differ by seconds; further apart than this, one of them is wrong.
 SKEW_MAX = timedelta(minutes=5)
+# A look-up that showed nothing is made again after an eighth of the payout's age.
+LOOK_SHARE, LOOK_RAREST = 8, timedelta(minutes=15)
 _ITEM = re.compile(r"ex_[0-9a-f]{1,64}:[0-9]{1,9}", re.ASCII)
 
 
@@ -200,6 +202,16 @@ def search_from(asked_at: datetime, sent_at: datetime, now: datetime, margin_s: 
     if max(asked_at, sent_at) > now + SKEW_MAX:
         return now - timedelta(days=31)
     return min(asked_at, sent_at) - timedelta(seconds=margin_s)
+
+
+def look_again(sent_at: datetime | None, looked_at: datetime | None, now: datetime) -> bool:
+    """Whether a payout nobody can be sure of is asked about now: rarer as it gets older, every quarter of an hour then.
+
+    At once when a clock was set back since.
+    """
+    if sent_at is None or looked_at is None or looked_at > now:
+        return True
+    return now - looked_at >= min((now - sent_at) / LOOK_SHARE, LOOK_RAREST)
 
 
 def clocks_agree(ours: datetime, theirs: datetime | None) -> bool:

@@ -26,7 +26,7 @@ from finops_core.kernel.provider import (
     Unknown,
 )
 from finops_core.operations.engine import stop_requested
-from finops_core.payouts import queries, rules
+from finops_core.payouts import notices, queries, rules
 from finops_core.payouts.models import payout, payout_call
 from finops_core.payouts.queries import Unsettled
 from finops_core.payouts.rules import PayoutState
@@ -203,7 +203,8 @@ def follow(work: Work, row: Unsettled, found: ProviderPayout) -> PayoutState:
 
 
 def review(work: Work, row: Unsettled, why: str, **more: Any) -> PayoutState:
-    """A person must look: nothing is sent for this row any more."""
+    """A person must look, and is told so: nothing is sent for this row any more."""
+    notices.tell_of_review(work, row, why)
     return _move(work, row, PayoutState.NEEDS_REVIEW, {**_error("NEEDS_REVIEW", why), **more}, why=why)
 
 

@@ -3,12 +3,14 @@
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import func, select
 
-from finops_core import approvals, operations, payouts
+from finops_core import approvals, notifications, operations, payouts
 from finops_core.adapters.stripe_sandbox.faults import Fault, FaultKind
 from finops_core.kernel.errors import FinOpsError
 from finops_core.operations import State
 from finops_core.payouts import Verdict
+from finops_core.payouts.models import payout_call
 from tests.operations.walks import code_of
 from tests.payouts.walks import (
     HARBOUR,
@@ -156,13 +158,13 @@ def test_only_its_preparer_retries(world: World):
 # --- send on, and settle by hand
 
 
-def in_doubt(timed: World) -> operations.ExecutionView:
-    """A run whose one payout got no clear answer, and never arrived."""
-    seen = timed.approved("currency,maximum\nUSD,100.00\n")
+def in_doubt(timed: World, file: str = "currency,maximum\nUSD,100.00\n") -> operations.ExecutionView:
+    """A run whose payouts got no clear answer, and never arrived."""
+    seen = timed.approved(file)
     timed.sandbox.control.fault(Fault(FaultKind.RESET_BEFORE, times=50))
     timed.work_off()
     timed.sandbox.control.post("reset", {"only": ["fault"]})
-    assert states(timed, seen.id) == ["in_doubt"]
+    assert set(states(timed, seen.id)) == {"in_doubt"}
     return seen
 
 
@@ -213,6 +215,49 @@ def test_once_the_key_may_be_forgotten_a_person_decides(timed: World):
     assert states(timed, seen.id) == ["needs_review"]
     assert timed.execution(seen.id).state is State.UNSETTLED
     assert code_of(act, timed, payouts.send_on, seen.id) == "NOTHING_TO_SEND"
+
+
+def test_whoever_is_near_a_batch_and_whoever_may_settle_it_are_told_once_that_it_needs_a_decision(timed: World):
+    # Given a batch whose two payouts nobody can be sure of
+    seen = in_doubt(timed, TWO)
+    assert told_of(timed, "ana") == []
+    # When the provider may have forgotten their keys
+    timed.advance(timedelta(hours=24))
+    timed.look_up()
+    assert states(timed, seen.id) == ["needs_review", "needs_review"]
+    # Then the preparer, the approver and the controller have one notice each, and the auditor none
+    for who in ("ana", "ben", "carla"):
+        assert told_of(timed, who) == [f"100.00 USD of {seen.number} needs a decision"]
+    assert told_of(timed, "eva") == []
+
+
+def told_of(timed: World, who: str) -> list[str]:
+    with timed.desk.read(timed.actor(who)) as reading:
+        return [notice.title for notice in notifications.unread(reading)]
+
+
+def test_what_stays_in_doubt_is_looked_up_more_rarely_as_it_gets_older(timed: World):
+    seen = in_doubt(timed)
+    finds = found_calls(timed, seen.id)
+
+    for _ in range(60):
+        timed.advance(timedelta(minutes=1))
+        timed.look_up()
+    first_hour = found_calls(timed, seen.id) - finds
+    for _ in range(60):
+        timed.advance(timedelta(minutes=1))
+        timed.look_up()
+
+    assert states(timed, seen.id) == ["in_doubt"]
+    assert 15 < first_hour < 30
+    assert found_calls(timed, seen.id) - finds - first_hour <= 8
+
+
+def found_calls(timed: World, execution_id: str) -> int:
+    row = row_as_stored(timed, execution_id)
+    with timed.desk.read(timed.actor("ana")) as reading:
+        calls = select(func.count()).where(payout_call.c.payout_id == row.id, payout_call.c.kind == "find")
+        return int(reading.scalar(calls.where(payout_call.c.org_id == reading.org_id)) or 0)
 
 
 def needs_review(timed: World, *, arrived: bool) -> str:

@@ -191,3 +191,27 @@ def test_nothing_is_sent_before_it_was_approved_and_nothing_is_created_unsent():
     assert PayoutState.CREATED not in rules.NEXT[PayoutState.APPROVED]
     assert PayoutState.SUBMITTING in rules.NEXT[PayoutState.APPROVED]
     assert PayoutState.REJECTED not in rules.NEXT[PayoutState.APPROVED]
+
+
+@pytest.mark.parametrize(
+    ("sent_min", "looked_min", "again"),
+    [
+        (None, None, True),
+        (5, None, True),
+        (8, 1, True),
+        (16, 1, False),
+        (16, 2, True),
+        (600, 14, False),
+        (600, 15, True),
+    ],
+)
+def test_a_payout_is_looked_up_after_an_eighth_of_its_age_and_every_quarter_of_an_hour_at_the_rarest(
+    sent_min: int | None, looked_min: int | None, again: bool
+):
+    sent, looked = (None if each is None else NOW - timedelta(minutes=each) for each in (sent_min, looked_min))
+
+    assert rules.look_again(sent, looked, NOW) is again
+
+
+def test_after_a_clock_was_set_back_a_payout_is_looked_up_at_once():
+    assert rules.look_again(NOW - timedelta(hours=9), NOW + timedelta(hours=2), NOW)

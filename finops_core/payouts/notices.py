@@ -1,0 +1,43 @@
+"""Whom a payout concerns is told, in the unit that makes the news."""
+
+from finops_core import approvals, notifications, operations, security
+from finops_core.kernel.money import Money
+from finops_core.kernel.permissions import Permission
+from finops_core.kernel.provider import ProviderPayout
+from finops_core.payouts.queries import Unsettled
+from finops_core.platform.work import Work
+
+
+def tell_of_return(work: Work, row: Unsettled, told: ProviderPayout) -> None:
+    """Preparer and approvers learn that the bank gave a payout back, days after they thought it done."""
+    seen = operations.execution(work, row.execution_id)
+    notifications.notify(
+        work,
+        _near(work, seen),
+        "payout.returned",
+        once=f"returned:{row.id}",
+        title=f"{Money(row.amount_minor, row.currency)} of {seen.number} came back",
+        body=told.failure_message or "The bank returned it.",
+        page="executions",
+        query={"execution": seen.number},
+    )
+
+
+def tell_of_review(work: Work, row: Unsettled, why: str) -> None:
+    """Those near a batch, and those who may settle it, learn that it waits for a person: once an attempt."""
+    seen = operations.execution(work, row.execution_id)
+    notifications.notify(
+        work,
+        [*_near(work, seen), *(person.id for person in security.people_with(work, Permission.PAYOUTS_RESOLVE))],
+        "payout.review",
+        once=f"review:{seen.id}:{row.attempt}",
+        title=f"{Money(row.amount_minor, row.currency)} of {seen.number} needs a decision",
+        body=f"{why} Look at the provider, then settle it.",
+        page="executions",
+        query={"execution": seen.number},
+    )
+
+
+def _near(work: Work, seen: operations.ExecutionView) -> list[str]:
+    asked = approvals.of_subject(work, "execution", seen.id)
+    return [seen.requested_by, *(said.person_id for request in asked for said in request.decisions)]
