@@ -2,6 +2,7 @@
 
 import ast
 from collections import defaultdict
+from pathlib import Path
 
 import pytest
 from pydantic import AliasChoices
@@ -11,8 +12,14 @@ from tests import documents, house
 
 DOCS, README = house.ROOT / "docs", house.ROOT / "README.md"
 
-# These hand on a code that was raised, and so is read, elsewhere.
-PASSING_ON = {"finops_core/worker/supervisor.py", "finops_core/operations/intake_faults.py"}
+# These hand on, by this expression, a code that was raised, and so is read, elsewhere.
+PASSING_ON = {
+    ("finops_core/operations/intake_faults.py", "code"),
+    ("finops_core/payouts/bank_transfers.py", "problem.code"),
+    ("finops_core/payouts/planning.py", "problems[0].code"),
+    ("finops_core/payouts/running.py", "code"),
+    ("finops_core/worker/supervisor.py", "code"),
+}
 
 
 def codes_of_the_project() -> tuple[dict[str, set[str]], list[str]]:
@@ -24,8 +31,12 @@ def codes_of_the_project() -> tuple[dict[str, set[str]], list[str]]:
             found = documents.error_codes(house.parsed(house.ROOT / path))
             for code, kind in found.used:
                 used[code].add(kind)
-            unclear += [f"{path}: {text}" for text in found.unclear if str(path) not in PASSING_ON]
+            unclear += [f"{path}: {text}" for text in found.unclear if not _handed_on(path, text)]
     return used, unclear
+
+
+def _handed_on(path: Path, told: str) -> bool:
+    return any(str(path) == file and f" the code `{code}` cannot" in told for file, code in PASSING_ON)
 
 
 def documented() -> dict[str, set[str]]:
