@@ -79,6 +79,12 @@ def glossary_terms(text: str) -> list[str]:
     return re.findall(r"^\*\*(.+?)\*\*", text, re.MULTILINE)
 
 
+def floors(text: str) -> list[str]:
+    """The rooms of the first block that begins with the command line, a floor a line."""
+    block = text[text.index("\n__main__ ") :].partition("```")[0]
+    return [re.split(r" {2,}", line)[0] for line in block.strip().splitlines()]
+
+
 def environment_names(text: str) -> dict[str, str]:
     """Variable -> value of an example environment file, those commented out included."""
     return dict(re.findall(r"^(?:# ?)?([A-Z][A-Z0-9_]+)=(.*)$", text, re.MULTILINE))

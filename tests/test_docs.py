@@ -1,6 +1,7 @@
 """The documents say what the code does: error codes, settings, the glossary."""
 
 import ast
+import tomllib
 from collections import defaultdict
 from pathlib import Path
 
@@ -108,6 +109,14 @@ def test_the_readme_leads_to_every_document_and_no_link_of_a_document_leads_nowh
 
     assert {path.name for path in DOCS.glob("*.md")} - {link.removeprefix("docs/") for link in links[README]} == set()
     assert dead == []
+
+
+def test_the_readme_shows_the_floors_that_the_contract_holds():
+    told = tomllib.loads((house.ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    layers = told["tool"]["importlinter"]["contracts"][0]["layers"]
+    names = [" | ".join(room.strip("() ") for room in layer.split("|")) for layer in layers]
+
+    assert documents.floors(README.read_text(encoding="utf-8")) == names
 
 
 def test_links_are_read_without_their_anchors_and_without_the_webs():
