@@ -54,10 +54,12 @@ def error_codes(tree: ast.Module) -> Codes:
         kind = names.get(_word(call.func)) or _noted(call)
         if kind is None or any(keyword.arg is None for keyword in call.keywords):
             continue  # not an error; or Fault(**stored), which only reads back what was made elsewhere
-        found = _texts(tree, function, _argument(call, 0, "code"))
+        given = _argument(call, 0, "code")
+        found = _texts(tree, function, given)
         used |= {(code, kind) for code in found}
         if not found or not all(CODE.match(code) for code in found):
-            unclear.append(f"line {call.lineno}: the code cannot be read here; write it as a literal")
+            code = ast.unparse(given) if given else "none"
+            unclear.append(f"line {call.lineno}: the code `{code}` cannot be read; write it as a literal")
     return Codes(frozenset(used), tuple(unclear))
 
 
@@ -75,6 +77,12 @@ def documented_codes(text: str) -> dict[str, set[str]]:
 def glossary_terms(text: str) -> list[str]:
     """The terms of the glossary in the order they stand."""
     return re.findall(r"^\*\*(.+?)\*\*", text, re.MULTILINE)
+
+
+def floors(text: str) -> list[str]:
+    """The rooms of the first block that begins with the command line, a floor a line."""
+    block = text[text.index("\n__main__ ") :].partition("```")[0]
+    return [re.split(r" {2,}", line)[0] for line in block.strip().splitlines()]
 
 
 def environment_names(text: str) -> dict[str, str]:

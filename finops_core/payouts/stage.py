@@ -14,6 +14,7 @@ from finops_core.kernel.clock import SystemClock
 from finops_core.kernel.operation import LogLevel, Plan
 from finops_core.kernel.permissions import Permission
 from finops_core.operations.models import execution
+from finops_core.platform import schema
 from finops_core.platform.db import open_database, open_owner_engine
 from finops_core.platform.ports import PayoutProvider, Ports
 from finops_core.platform.settings import Settings
@@ -114,12 +115,14 @@ def set_stage(
     told = {**ports.settings.model_dump(), "data_dir": folder, "database_url": "", "owner_database_url": ""}
     settings = Settings.model_construct(**{**told, **NO_PACE})
     owner = open_owner_engine(settings)
-    with owner.begin() as connection:
-        METADATA.create_all(connection)
-        connection.execute(insert(organisation).values(**known["organisation"]))
-        connection.execute(insert(execution).values(**known["execution"]))
+    schema.lay_out(owner, METADATA)
     owner.dispose()
     stage_ports = replace(ports, settings=settings, clock=Hurried())
     units = UnitFactory(open_database(settings), stage_ports, {}, lambda _reading: frozenset(Permission))
     row = known["execution"]
-    return Stage(units, str(row["org_id"]), execution_id, int(row["attempt"]), plan)
+    org_id = str(row["org_id"])
+    with units.work(worker_actor(org_id)) as work:
+        # Alone on the stage: no organisation stands above it there.
+        work.execute(insert(organisation).values(**{**known["organisation"], "parent_id": None}))
+        work.execute(insert(execution).values(**row))
+    return Stage(units, org_id, execution_id, int(row["attempt"]), plan)

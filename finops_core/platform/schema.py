@@ -30,6 +30,13 @@ def upgrade(connection: Connection, metadata: MetaData) -> None:
     command.upgrade(_config(connection, metadata), "head")
 
 
+def lay_out(engine: Engine, metadata: MetaData) -> None:
+    """Tables and guards as the code has them, without migrations: for a database that is thrown away after use."""
+    with engine.begin() as connection:
+        metadata.create_all(connection)
+        guards.ensure(connection, metadata)
+
+
 def revision(engine: Engine, metadata: MetaData, message: str, rev_id: str) -> None:
     """Write a new migration from what differs (development only)."""
     with engine.begin() as connection:

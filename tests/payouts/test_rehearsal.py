@@ -6,6 +6,7 @@ from finops_core import operations, payouts
 from finops_core.payouts import Trouble
 from tests.operations.walks import code_of
 from tests.payouts.walks import act, made
+from tests.tampering import tamper
 from tests.world import World
 
 FIVE = "currency,maximum\nUSD,100.00\nEUR,100.00\nGBP,100.00\nJPY,1000\nKWD,10.000\n"
@@ -80,6 +81,15 @@ def test_an_approver_sees_it_and_may_rehearse_too(world: World):
 
     assert told.requested_by == world.people["ben"]
     assert told.plan_hash == seen.plan_hash
+
+
+def test_a_subsidiary_stands_alone_on_the_stage(both: World):
+    world = both
+    seen = world.planned(FIVE)
+    parent, own = world.orgs["norrland"], world.orgs["harbour"]
+    tamper(world.desk.settings, "UPDATE organisation SET parent_id = :parent WHERE id = :own", parent=parent, own=own)
+
+    assert rehearsed(world, seen.id).passed
 
 
 def test_a_new_plan_has_not_been_rehearsed(world: World):

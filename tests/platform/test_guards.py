@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Column, Engine, Integer, MetaData, Table, Text, UniqueConstraint
 from sqlalchemy.exc import DBAPIError
 
-from finops_core.platform import guards
+from finops_core.platform import guards, schema
 from finops_core.platform.db import open_owner_engine
 from finops_core.platform.tables import FACTS, Retention, Scope, TableFacts
 from tests.desks import settings_for
@@ -52,9 +52,8 @@ ONLY_POSTGRES = {
 def engine(tmp_path: Path, database_url: str) -> Iterator[Engine]:
     """The owner's engine, which no guard on statements checks: only the triggers stand in the way."""
     engine = open_owner_engine(settings_for(tmp_path, database_url))
+    schema.lay_out(engine, METADATA)
     with engine.begin() as connection:
-        METADATA.create_all(connection)
-        guards.ensure(connection, METADATA)
         connection.exec_driver_sql("INSERT INTO chronicle VALUES ('a', 1, 'first', 1)")
     yield engine
     engine.dispose()

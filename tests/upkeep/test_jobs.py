@@ -19,6 +19,7 @@ from finops_core.kernel.ids import new_id
 from finops_core.operations import State, engine
 from finops_core.payouts import PayoutFilter, Standing
 from finops_core.payouts.news import FOLLOW_JOB
+from finops_core.payouts.rehearsal import REHEARSE_JOB
 from finops_core.payouts.repair import CANCEL_JOB, RESOLVE_JOB
 from finops_core.platform import queue
 from finops_core.platform.queue import job
@@ -312,4 +313,4 @@ def test_every_job_of_the_schedule_may_run_twice_and_on_an_empty_desk(world: Wor
 
 
 def test_what_is_only_asked_for_is_on_no_schedule():
-    assert set(JOBS) - set(SCHEDULED) == {FOLLOW_JOB, RESOLVE_JOB, CANCEL_JOB}
+    assert set(JOBS) - set(SCHEDULED) == {FOLLOW_JOB, REHEARSE_JOB, RESOLVE_JOB, CANCEL_JOB}
