@@ -191,3 +191,10 @@ def test_nothing_is_sent_before_it_was_approved_and_nothing_is_created_unsent():
     assert PayoutState.CREATED not in rules.NEXT[PayoutState.APPROVED]
     assert PayoutState.SUBMITTING in rules.NEXT[PayoutState.APPROVED]
     assert PayoutState.REJECTED not in rules.NEXT[PayoutState.APPROVED]
+
+
+def test_people_read_one_spelling_of_a_cancelled_payout():
+    told = {rules.words(state) for state in PayoutState}
+
+    assert "cancelled" in told
+    assert not any("canceled" in each or "_" in each for each in told)
