@@ -1,7 +1,7 @@
 """Reads of the registry and of executions. Everything given out is a frozen view the reader may see (A13, A14)."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -221,12 +221,14 @@ def plan(reading: Reading, execution_id: str, plan_hash: str = "") -> PlanView |
     return None if row is None else _plan_view(row, _plan_rows(reading, row.id))
 
 
-def planned_rows(reading: Reading, execution_id: str) -> tuple[PlanRow, ...]:
-    """Every row of every plan of an execution, oldest plan first: what a retry looks its rows up in."""
+def planned_rows(reading: Reading, execution_id: str, attempts: Sequence[int] = ()) -> tuple[PlanRow, ...]:
+    """Every row of every plan of an execution, or of some attempts, oldest plan first: where a retry looks rows up."""
     seen = execution(reading, execution_id)
     header, line = models.plan, models.plan_row
     together = (header.c.org_id == line.c.org_id) & (header.c.id == line.c.plan_id)
-    mine = header.c.org_id == reading.org_id, header.c.execution_id == seen.id
+    mine = [header.c.org_id == reading.org_id, header.c.execution_id == seen.id]
+    if attempts:
+        mine.append(header.c.attempt.in_(sorted(attempts)))
     order = header.c.created_at, header.c.id, line.c.row_no
     rows = reading.rows(select(line).select_from(line.join(header, together)).where(*mine).order_by(*order))
     return tuple(PlanRow(row.account, row.currency, row.amount_minor, json.loads(row.body)) for row in rows)

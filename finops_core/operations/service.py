@@ -16,7 +16,7 @@ from finops_core.operations.queries import ExecutionView, PlanView
 from finops_core.operations.registry import runnable
 from finops_core.operations.rules import PUBLIC, State
 from finops_core.platform import queue
-from finops_core.platform.work import Work
+from finops_core.platform.work import Reading, Work
 
 RUN_JOB = "operations.run"
 
@@ -61,11 +61,15 @@ def submit(work: Work, execution_id: str, plan_hash: str = "") -> ExecutionView:
 def cancel(work: Work, execution_id: str, reason: str = "") -> ExecutionView:
     """Stop it: at once while nothing runs; a running one is asked to stop and starts no further call.
 
-    For who asked for it, who approved it, and those with EXECUTIONS_CANCEL_ANY.
+    For who asked for it, who approved it, and those with EXECUTIONS_CANCEL_ANY. ``NOTHING_TO_STOP`` once its run is
+    over and only doubts are left: a cancellation would hide them.
     """
     seen = queries.execution(work, execution_id)
-    if seen.requested_by != work.actor.id and not _approved_by_me(work, seen):
+    if not _is_near(work, seen):
         work.require(Permission.EXECUTIONS_CANCEL_ANY)
+    if seen.state is State.UNSETTLED:
+        told = f"{seen.number} is not being sent any more; what is in doubt is being looked up."
+        raise Conflict("NOTHING_TO_STOP", told, hint="Take back what has not left, or have the doubtful ones settled.")
     if seen.state is State.RUNNING:
         _change(work, seen, stop_requested=True, stopped_at=work.now)
         _record(work, seen, "execution.stop_requested", reason=reason)
@@ -75,6 +79,13 @@ def cancel(work: Work, execution_id: str, reason: str = "") -> ExecutionView:
     _move(work, seen, State.CANCELLED, message="Cancelled before it ran.", **changes)
     _record(work, seen, "execution.cancelled", reason=reason)
     return queries.execution(work, seen.id)
+
+
+def may_stop(reading: Reading, seen: ExecutionView) -> bool:
+    """Whether ``cancel`` is open to this person now. A courtesy for drawing its button: the verb asks again."""
+    if seen.state in rules.OVER or seen.stop_requested:
+        return False
+    return reading.may(Permission.EXECUTIONS_CANCEL_ANY) or _is_near(reading, seen)
 
 
 def replan(work: Work, execution_id: str) -> ExecutionView:
@@ -201,9 +212,12 @@ def _own(work: Work, execution_id: str) -> ExecutionView:
     return seen
 
 
-def _approved_by_me(work: Work, seen: ExecutionView) -> bool:
-    approval = approvals.standing_approval(work, SUBJECT, seen.id, seen.plan_hash)
-    return approval is not None and work.actor.id in approval.people
+def _is_near(reading: Reading, seen: ExecutionView) -> bool:
+    """Whether this person asked for it, or approved it as it stands."""
+    if seen.requested_by == reading.actor.id:
+        return True
+    approval = approvals.standing_approval(reading, SUBJECT, seen.id, seen.plan_hash)
+    return approval is not None and reading.actor.id in approval.people
 
 
 def _require_first(work: Work, seen: ExecutionView) -> None:
