@@ -235,12 +235,12 @@ def planned_rows(reading: Reading, execution_id: str, attempts: Sequence[int] = 
 
 
 def log(reading: Reading, execution_id: str, after: int = 0, limit: int = 500) -> tuple[LogView, ...]:
-    """Lines of the log past ``after``, in order."""
+    """Lines of the log past ``after``, in order: the last ones when there are more than ``limit``."""
     seen = execution(reading, execution_id)
     table = models.log
     wanted = table.c.org_id == reading.org_id, table.c.execution_id == seen.id, table.c.seq > after
-    rows = reading.rows(select(table).where(*wanted).order_by(table.c.seq).limit(limit))
-    return tuple(LogView(r.seq, r.at, LogLevel(r.level), r.message, json.loads(r.data)) for r in rows)
+    rows = reading.rows(select(table).where(*wanted).order_by(table.c.seq.desc()).limit(limit))
+    return tuple(LogView(r.seq, r.at, LogLevel(r.level), r.message, json.loads(r.data)) for r in reversed(rows))
 
 
 def result(reading: Reading, execution_id: str) -> ResultView | None:

@@ -76,7 +76,8 @@ def cancel(work: Work, execution_id: str, reason: str = "") -> ExecutionView:
         return queries.execution(work, seen.id)
     approvals.supersede(work, SUBJECT, seen.id, "the execution was cancelled")
     changes = {"ended_at": work.now, "stop_requested": True, "stopped_at": work.now}
-    _move(work, seen, State.CANCELLED, message="Cancelled before it ran.", **changes)
+    told = "Its retry was cancelled; what was made before stays." if seen.retry_rows else "Cancelled before it ran."
+    _move(work, seen, State.CANCELLED, message=told, **changes)
     _record(work, seen, "execution.cancelled", reason=reason)
     return queries.execution(work, seen.id)
 
@@ -89,16 +90,17 @@ def may_stop(reading: Reading, seen: ExecutionView) -> bool:
 
 
 def replan(work: Work, execution_id: str) -> ExecutionView:
-    """Make a fresh plan of the whole; an approval of the old one, waiting or given, no longer counts.
+    """Make a fresh plan of what this attempt is for; an approval of the old one, waiting or given, no longer counts.
 
-    Only while nothing was done: ``EXECUTION_MOVED_ON`` otherwise, see ``reopen``.
+    That is the whole, or the rows of a retry: what an earlier attempt made is never planned again. Only while nothing
+    of the attempt was done: ``EXECUTION_MOVED_ON`` otherwise, see ``reopen``.
     """
     seen = _own(work, execution_id)
     runnable(work, seen.operation_id)
     if seen.state not in rules.REPLANNABLE:
         raise rules.moved(seen.number, seen.state, State.PLANNING)
     approvals.supersede(work, SUBJECT, seen.id, "a new plan was made")
-    return _plan_anew(work, seen, "execution.replanned", ())
+    return _plan_anew(work, seen, "execution.replanned", seen.retry_rows)
 
 
 def reopen(work: Work, execution_id: str, rows: Sequence[int]) -> ExecutionView:

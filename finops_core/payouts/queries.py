@@ -19,6 +19,7 @@ from finops_core.payouts.rules import DOUBTFUL, IN_FLIGHT, LIVE, UNSETTLED, Payo
 from finops_core.platform.work import Reading
 
 BAD = frozenset({PayoutState.FAILED, PayoutState.REJECTED})
+CALLS_TOLD = 20
 NOT_MADE = frozenset({PayoutState.REJECTED, PayoutState.CANCELED, PayoutState.EXPIRED})
 
 
@@ -123,13 +124,14 @@ class Dossier:
     Attributes:
         destination: the bank account's id at the provider, "" for the default one.
         marks: what the payout carries at the provider, by which it can be found there.
-        calls: every call about it, oldest first.
+        calls: the last of the ``called`` calls about it, oldest first.
     """
 
     payout: PayoutView
     destination: str
     marks: Mapping[str, str]
     calls: tuple[CallView, ...]
+    called: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,13 +202,15 @@ def dossier(reading: Reading, payout_id: str) -> Dossier:
     seen = one(reading, payout_id)
     mine = payout.c.org_id == reading.org_id, payout.c.id == seen.id
     about = payout_call.c.org_id == reading.org_id, payout_call.c.payout_id == seen.id
-    called = reading.rows(select(payout_call).where(*about).order_by(payout_call.c.at, payout_call.c.id))
+    newest = payout_call.c.at.desc(), payout_call.c.id.desc()
+    called = reading.rows(select(payout_call).where(*about).order_by(*newest).limit(CALLS_TOLD))
     marks = {rules.META_ITEM: rules.item_id(seen.execution_id, seen.row_no), rules.META_ATTEMPT: str(seen.attempt)}
     return Dossier(
         seen,
         str(reading.scalar(select(payout.c.destination).where(*mine)) or ""),
         marks,
-        tuple(CallView(row.at, row.kind, row.outcome, row.told, row.request_id) for row in called),
+        tuple(CallView(row.at, row.kind, row.outcome, row.told, row.request_id) for row in reversed(called)),
+        int(reading.scalar(select(func.count()).select_from(payout_call).where(*about)) or 0),
     )
 
 

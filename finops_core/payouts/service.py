@@ -4,7 +4,7 @@ The order per row is: ``intend`` (commit) → the call → ``record_answer`` (co
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -59,17 +59,29 @@ class Called:
 def prepare(
     work: Work, execution_id: str, attempt: int, plan: Plan, provider: PayoutProvider, order_of: OrderOf
 ) -> tuple[Unsettled, ...]:
-    """Turn the approved plan's rows into payouts, once; called again after a crash it finds them there."""
+    """Turn the approved plan's rows into payouts, once; called again after a crash it finds them there.
+
+    ``ROW_ALREADY_PAID`` when a row of an earlier attempt was made, or may have been: whatever was planned (I1, I5).
+    """
     there = queries.batch(work, execution_id, attempt)
     paying = [row for row in plan.rows if row.amount_minor > 0]
     if there or not paying:
         return there
+    _require_unpaid(work, execution_id, paying)
     asked_at = operations.execution(work, execution_id).submitted_at or work.now
     made = [_made(work, execution_id, attempt, plan, row, provider, order_of) for row in paying]
     work.execute(insert(payout), [{**row, "asked_at": asked_at} for row in made])
     detail = {"attempt": attempt, "payouts": len(made), "key": plan.key_fingerprint, "mode": plan.mode}
     audit.record(work, "payouts.prepared", f"execution:{execution_id}", detail=detail)
     return queries.batch(work, execution_id, attempt)
+
+
+def _require_unpaid(work: Work, execution_id: str, paying: Sequence[PlanRow]) -> None:
+    alive = {row.row_no for row in queries.newest_of(work, execution_id) if row.state not in rules.RETRYABLE}
+    twice = sorted(alive & {number_of(row) for row in paying})
+    if twice:
+        told = f"Row {twice[0]} was made by an earlier attempt, or may have been. Nothing was paid."
+        raise Conflict("ROW_ALREADY_PAID", told, hint="Retry only what failed.", rows=twice)
 
 
 def number_of(row: PlanRow) -> int:
