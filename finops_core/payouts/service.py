@@ -61,13 +61,13 @@ def prepare(
 ) -> tuple[Unsettled, ...]:
     """Turn the approved plan's rows into payouts, once; called again after a crash it finds them there.
 
-    ``ROW_ALREADY_PAID`` when a row of an earlier attempt was made, or may have been: whatever was planned (I1, I5).
+    ``ALREADY_PAID`` when an earlier attempt of any of these rows has not definitely failed (I5).
     """
     there = queries.batch(work, execution_id, attempt)
     paying = [row for row in plan.rows if row.amount_minor > 0]
     if there or not paying:
         return there
-    _require_unpaid(work, execution_id, paying)
+    _refuse_what_was_paid(queries.newest_of(work, execution_id), frozenset(map(number_of, paying)))
     asked_at = operations.execution(work, execution_id).submitted_at or work.now
     made = [_made(work, execution_id, attempt, plan, row, provider, order_of) for row in paying]
     work.execute(insert(payout), [{**row, "asked_at": asked_at} for row in made])
@@ -76,12 +76,14 @@ def prepare(
     return queries.batch(work, execution_id, attempt)
 
 
-def _require_unpaid(work: Work, execution_id: str, paying: Sequence[PlanRow]) -> None:
-    alive = {row.row_no for row in queries.newest_of(work, execution_id) if row.state not in rules.RETRYABLE}
-    twice = sorted(alive & {number_of(row) for row in paying})
-    if twice:
-        told = f"Row {twice[0]} was made by an earlier attempt, or may have been. Nothing was paid."
-        raise Conflict("ROW_ALREADY_PAID", told, hint="Retry only what failed.", rows=twice)
+def _refuse_what_was_paid(earlier: Sequence[Unsettled], numbers: frozenset[int]) -> None:
+    for row in earlier:
+        if row.row_no in numbers and row.state not in rules.RETRYABLE:
+            raise Conflict(
+                "ALREADY_PAID",
+                f"Row {row.row_no} was paid, or may have been, by an earlier attempt. Nothing was sent.",
+                hint="Tell whoever maintains the desk: this row should not have been planned.",
+            )
 
 
 def number_of(row: PlanRow) -> int:

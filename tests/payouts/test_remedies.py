@@ -119,7 +119,7 @@ def test_nothing_in_doubt_can_be_cancelled_away(world: World):
     execution_id = one_of_each(world)
     seen = world.execution(execution_id)
 
-    assert code_of(act, world, operations.cancel, execution_id, who="carla") == "NOTHING_TO_STOP"
+    assert code_of(act, world, operations.cancel, execution_id, who="carla") == "EXECUTION_MOVED_ON"
 
     with world.desk.read(world.actor("carla")) as reading:
         assert not operations.may_stop(reading, seen)
