@@ -76,10 +76,10 @@ def _answer(here: Here, run: ExecutionView, taken: list[files.FileView]) -> None
             html.draw(html.line(html.icon("check_circle", "green"), html.strong(file.name), html.faint(f"read {when}")))
         turn = st.session_state.setdefault(TURN, 0)
         with st.form(f"bank_status_{run.id}", border=False):
-            file = st.file_uploader("Status file (pain.002)", type="xml", key=f"bank_status_{run.id}_{turn}")
+            given = st.file_uploader("Status file (pain.002)", type="xml", key=f"bank_status_{run.id}_{turn}")
             pressed = st.form_submit_button("Read it", type="primary", icon=":material/play_arrow:")
         if pressed:
-            _read(here, run, file.name if file else "", file.getvalue() if file else None)
+            _read(here, run, given.name if given else "", given.getvalue() if given else None)
         done: tuple[str, str, StatusTaken] | None = st.session_state.get(TAKEN)
         if done is not None and done[0] == run.id:
             _told(done[1], done[2])

@@ -19,8 +19,11 @@ WHY = "stopped before anything was sent"
 
 def card(here: Here, run: ExecutionView, left_s: float, *, may_stop: bool) -> None:
     """How long there still is to stop it; the button is outside of what ticks, so that a press is never lost."""
+    begins_at = run.not_before
+    if begins_at is None:
+        return
     with st.container(border=True, key="held_back"):
-        st.fragment(_ticking, run_every=TICK_S if left_s < SHORT_S else SLOW_TICK_S)(here, run.not_before)
+        st.fragment(_ticking, run_every=TICK_S if left_s < SHORT_S else SLOW_TICK_S)(here, begins_at)
         if may_stop and st.button(
             "Stop", key="tall_stop", icon=":material/front_hand:", type="primary", width="stretch"
         ):
