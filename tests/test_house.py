@@ -20,8 +20,14 @@ TOP_LEVEL = {
 }
 # fmt: on
 
-# Who else may begin or commit: migrations, before any unit can be; the sandbox, whose store is not ours.
-OWN_TRANSACTIONS = {"platform/work.py", "platform/schema.py", "adapters/stripe_sandbox/store.py"}
+# Who else may begin or commit: migrations, before any unit can be; the sandbox, whose store is not ours; the stage of a
+# rehearsal, which fills a database of its own before there are units over it.
+OWN_TRANSACTIONS = {
+    "platform/work.py",
+    "platform/schema.py",
+    "adapters/stripe_sandbox/store.py",
+    "payouts/stage.py",
+}
 
 # Rooms that are no areas: their files are named by what they hold.
 ENGINE_ROOMS = {"adapters", "api", "catalog", "kernel", "platform", "worker"}
@@ -29,21 +35,46 @@ ENGINE_ROOMS = {"adapters", "api", "catalog", "kernel", "platform", "worker"}
 ENGINE_FILES: dict[str, set[str]] = {
     "approvals": {"authority"},
     "audit": {"heads", "naming", "outside", "sealing", "verification"},
+    "connections": {"trial"},
     "operations": {
+        "admission",
         "broker",
         "cells",
+        "drafting",
         "engine",
         "intake",
         "intake_faults",
         "intake_records",
         "intake_table",
+        "outcome",
+        "registry",
         "runner",
         "sandbox",
         "spreadsheets",
     },
-    "payouts": {"batch", "look_up", "planning"},
+    "payouts": {
+        "bank_status",
+        "bank_transfers",
+        "batch",
+        "comparison",
+        "following",
+        "look_up",
+        "news",
+        "pacing",
+        "planning",
+        "rehearsal",
+        "rehearsing",
+        "remedies",
+        "repair",
+        "repairing",
+        "report",
+        "retrying",
+        "running",
+        "settlement",
+        "stage",
+    },
     "security": {"grants", "links", "passwords", "roles", "sessions", "sign_in", "tidying"},
-    "upkeep": {"demo", "jobs"},
+    "upkeep": {"checking", "demo", "jobs"},
 }
 MONEY = ("finops_core/payouts/", "finops_core/approvals/", "kernel/money.py", "adapters/stripe_currencies.py")
 

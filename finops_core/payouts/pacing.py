@@ -23,7 +23,7 @@ class Bucket:
 
     def __post_init__(self) -> None:
         self.rate_per_s = self.most_per_s
-        self._tokens = float(self.burst)
+        self._tokens: float = self.burst
         self._filled_at = self.clock.monotonic()
 
     def due_in_s(self) -> float:
@@ -48,7 +48,7 @@ class Bucket:
 
     def _fill(self) -> None:
         now = self.clock.monotonic()
-        self._tokens = min(float(self.burst), self._tokens + (now - self._filled_at) * self.rate_per_s)
+        self._tokens = min(self.burst, self._tokens + (now - self._filled_at) * self.rate_per_s)
         self._filled_at = now
 
 
