@@ -72,17 +72,17 @@ def _moved(rows: Sequence[PlanRowView], shown: Format) -> list[Markup]:
         html.join(
             html.strong(shown.amount(row.amount_minor, row.currency)),
             html.join("to", html.fixed_tail(str(row.body.get("bank", "")))),
-            html.text(f"({_before(row)})"),
+            html.join("(", _before(row), ")", by=""),
         )
         for row in rows[:MOST_TOLD]
     ]
     return [*lines, *([html.text(f"and {len(rows) - MOST_TOLD} more")] if len(rows) > MOST_TOLD else [])]
 
 
-def _before(row: PlanRowView) -> str:
+def _before(row: PlanRowView) -> Markup:
     """Where the money went the last time."""
     last = str(_change(row).get("last_bank", ""))
-    return BEHIND if last == row.body.get("bank") else f"before: {last}"
+    return html.text(BEHIND) if last == row.body.get("bank") else html.join("before:", html.fixed_tail(last))
 
 
 def _whole(value: object) -> Markup:

@@ -5,7 +5,7 @@ import streamlit as st
 from finops_core import approvals, operations, payouts
 from finops_core.kernel.errors import FinOpsError
 from finops_core.operations import ExecutionView, PlanView, State
-from ui import catalogue, execution, html, navigation, rehearsals, runs, widgets
+from ui import catalogue, execution, html, navigation, rehearsals, repair, runs, widgets
 from ui.plan import plan_view
 from ui.session import Here
 
@@ -41,7 +41,7 @@ def follow(here: Here, number: str) -> None:
 def _retry_failed(seen: ExecutionView, plan: PlanView | None) -> None:
     """A retry that could not be planned: what is to be done first, and back to where it can be tried once more."""
     if plan is not None and plan.faults:
-        widgets.faults_table(plan.faults, f"the retry of {seen.number}", "nothing was paid")
+        html.draw(repair.in_the_way(plan.faults))
     elif seen.message:
         st.info(f"**{seen.message}**  \n{seen.hint}", icon=":material/info:")
     html.draw(html.line(html.link(f"Open {seen.number} to retry again", "executions", {"execution": seen.number})))

@@ -31,7 +31,7 @@ from ui.html import Markup
 from ui.session import Here
 
 PROGRESS, PLAN, RESULT, REPORT, TRAIL = "Progress", "Plan", "Result & files", "Report", "Approvals"
-PAYING = "payouts."
+PAYING, PLAN_FAULTY = "payouts.", "PLAN_FAULTY"
 LOG_LINES = 200
 ASKED_S, IN_FLIGHT_S = 2, 15
 LEVEL_TONES = {"warn": "amber", "error": "red", "info": "blue"}
@@ -180,6 +180,8 @@ def _told(here: Here, seen: Seen, *, whole: bool) -> None:
         repair.doubt(run, seen.found, here, whole=whole)
     elif run.state is State.REJECTED:
         _rejected(here, run)
+    elif run.retry_rows and run.error_code == PLAN_FAULTY:
+        _retry_in_the_way(here, run)
     elif run.public is PublicState.FAILED or run.state in {State.SUPERSEDED, State.EXPIRED}:
         st.error(f"**{message or words(run.state.value)}**  \n{_hint(seen)}", icon=":material/error:")
     elif run.state is State.COMPLETED and message:
@@ -194,6 +196,13 @@ def _hint(seen: Seen) -> str:
     if seen.found.may_retry and seen.found.failed.count:
         return f"{seen.run.hint} {RETRY_NOW}".strip()
     return seen.run.hint or (PLAN_ANEW if seen.run.state in REPLANNABLE else LOOK_BELOW)
+
+
+def _retry_in_the_way(here: Here, run: ExecutionView) -> None:
+    """A retry could not even be planned: what has to be done before the next one."""
+    with here.read() as reading:
+        made = operations.plan(reading, run.id)
+    html.draw(repair.in_the_way(made.faults if made else ()))
 
 
 def _rejected(here: Here, run: ExecutionView) -> None:

@@ -1,5 +1,6 @@
 """The time between an approval and the first payment: a countdown, and one button that stops it."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import streamlit as st
@@ -22,23 +23,25 @@ def card(here: Here, run: ExecutionView, left_s: float, *, may_stop: bool) -> No
     begins_at = run.not_before
     if begins_at is None:
         return
+    sums = here.shown.first_amounts(run.totals)
     with st.container(border=True, key="held_back"):
-        st.fragment(_ticking, run_every=TICK_S if left_s < SHORT_S else SLOW_TICK_S)(here, begins_at)
+        st.fragment(_ticking, run_every=TICK_S if left_s < SHORT_S else SLOW_TICK_S)(here, begins_at, sums)
         if may_stop and st.button(
             "Stop", key="tall_stop", icon=":material/front_hand:", type="primary", width="stretch"
         ):
             _stop(here, run)
 
 
-def _ticking(here: Here, begins_at: datetime) -> None:
-    html.draw(words((begins_at - here.desk.ports.clock.now()).total_seconds()))
+def _ticking(here: Here, begins_at: datetime, sums: Sequence[str]) -> None:
+    html.draw(words((begins_at - here.desk.ports.clock.now()).total_seconds(), sums))
 
 
-def words(left_s: float) -> Markup:
-    """The sentence with the time that is left."""
+def words(left_s: float, sums: Sequence[str]) -> Markup:
+    """The sentence with the time that is left, and what is about to be sent."""
     told = f"Sending begins in {countdown(left_s)}" if left_s > 0 else "Sending begins now"
     why = "It is approved, and nothing has been sent. Until then it can be stopped without a trace at the provider."
-    return Markup(f'<div class="to-count" role="timer">{html.text(told)}</div>{html.faint(why)}')
+    amounts = html.line(*map(html.strong, sums), html.text(why))
+    return Markup(f'<div class="to-count" role="timer">{html.text(told)}</div>{amounts}')
 
 
 def _stop(here: Here, run: ExecutionView) -> None:

@@ -9,7 +9,7 @@ import streamlit as st
 from finops_core import approvals, files, operations, payouts, security
 from finops_core.kernel.permissions import Permission
 from finops_core.operations import ExecutionView, PlanView, State
-from ui import html, rehearsals, requests, results, widgets
+from ui import html, rehearsals, repair, requests, results, widgets
 from ui.format import Format, duration, size, words
 from ui.html import Cell, Markup
 from ui.plan import plan_view
@@ -33,9 +33,10 @@ def plan(here: Here, run: ExecutionView) -> None:
             "This operation runs without a plan." if run.state is not State.PLANNING else "The plan is being made."
         )
         return
-    if made.faults:
-        given = run.number if run.retry_rows else run.input_name or run.number
-        widgets.faults_table(made.faults, given, "nothing was paid")
+    if made.faults and run.retry_rows:
+        html.draw(repair.in_the_way(made.faults))
+    elif made.faults:
+        widgets.faults_table(made.faults, run.input_name or run.number, "nothing was paid")
     plan_view(made, here.shown, again)
     rehearsals.section(here, run)
 

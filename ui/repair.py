@@ -1,11 +1,13 @@
 """What can be done about payouts: retry what failed, send on what is in doubt, take back what has not left."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Literal
 
 import streamlit as st
 
 from finops_core import payouts
 from finops_core.kernel.errors import FinOpsError
+from finops_core.kernel.faults import Fault
 from finops_core.operations import ExecutionView
 from finops_core.payouts import PayoutFilter, PayoutState, Remedies, Sums
 from finops_core.platform.work import Work
@@ -38,12 +40,21 @@ WHY_NOT = "Wait until they are settled, or have them settled; then what failed c
 
 def buttons(here: Here, run: ExecutionView, found: Remedies) -> None:
     """The remedies that are open to this person, each with its own question."""
-    if found.may_retry and st.button("Retry failed", type="primary", icon=":material/replay:"):
+    # While a row is in doubt the retry can only say what it waits for, so it is not the one thing to press.
+    kind: Literal["primary", "secondary"] = "secondary" if found.doubtful.count else "primary"
+    if found.may_retry and st.button("Retry failed", type=kind, icon=":material/replay:"):
         st.dialog(f"Retry what failed of {run.number}?")(_retry)(here, run, found)
     if found.may_send_on and st.button("Send on", icon=":material/play_arrow:"):
         st.dialog(f"Send on what is in doubt of {run.number}?")(_send_on)(here, run, found)
     if found.may_take_back and st.button("Take back", icon=":material/undo:"):
         st.dialog(f"Take back payouts of {run.number}?")(_take_back)(here, run, found)
+
+
+def in_the_way(faults: Sequence[Fault]) -> Markup:
+    """Why a retry could not be planned, a sentence each: there is no file whose rows could be mended."""
+    one = len(faults) == 1
+    sentence = f"{plural(len(faults), 'thing')} {'is' if one else 'are'} in the way of the retry; nothing was paid."
+    return html.told("rule", sentence, html.lines(*(fault.message for fault in faults)), "red")
 
 
 def doubt(run: ExecutionView, found: Remedies, here: Here, *, whole: bool) -> None:

@@ -112,7 +112,7 @@ def _facts(here: Here, row: PayoutView) -> Markup:
             ("Sent", here.shown.instant(row.sent_at)),
         ]
     )
-    return Markup(f"{total}{html.line(row.error_message)}{facts}")
+    return Markup(f'{total}<p class="to-note">{html.faint(row.error_message, small=False)}</p>{facts}')
 
 
 def _where_to_look(known: Dossier, shown: Format) -> Markup:

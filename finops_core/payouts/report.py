@@ -31,11 +31,12 @@ def conclude(work: Work, execution_id: str, attempt: int) -> Result:
 
 
 def standing(reading: Reading, execution_id: str, attempt: int) -> Standing:
-    """What an attempt has come to by now, counted by the database."""
+    """What an attempt has come to by now, counted by the database; no words of one that has not made a row."""
     mine = payout.c.org_id == reading.org_id, payout.c.execution_id == execution_id, payout.c.attempt == attempt
     rows = reading.rows(select(payout.c.state, func.count().label("many")).where(*mine).group_by(payout.c.state))
     counts = {PayoutState(row.state): int(row.many) for row in rows}
-    return Standing(_message(sum(counts.values()), counts), sum(counts.get(state, 0) for state in DOUBTFUL))
+    message = _message(sum(counts.values()), counts) if counts else ""
+    return Standing(message, sum(counts.get(state, 0) for state in DOUBTFUL))
 
 
 RECORDS = Records(conclude, standing)

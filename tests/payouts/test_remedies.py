@@ -27,7 +27,7 @@ from finops_core.payouts import (
     service,
 )
 from tests.operations.walks import code_of
-from tests.payouts.walks import act, row_as_stored, rows_of, states
+from tests.payouts.walks import HARBOUR, act, row_as_stored, rows_of, states
 from tests.world import World
 
 THREE = "currency,maximum\nUSD,100.00\nEUR,50.00\nGBP,25.00\n"
@@ -162,6 +162,27 @@ def test_a_dossier_tells_every_call_and_what_to_look_for_at_the_provider(world: 
     assert {call.kind for call in known.calls} == {"submit", "find"}
     with world.desk.read(world.actor("ana", "norrland")) as reading:
         assert code_of(payouts.dossier, reading, row.id) == "PAYOUT_UNKNOWN"
+
+
+def test_news_of_earlier_payouts_changes_nothing_of_what_a_retry_that_could_not_be_planned_says(both: World):
+    # Given a batch with a row that failed, and no money for its retry
+    world = both
+    seen = world.approved("currency,maximum\nUSD,100.00\nEUR,50.00\n")
+    world.sandbox.control.fault(Fault(FaultKind.BALANCE_INSUFFICIENT, where={"currency": "eur"}))
+    world.work_off()
+    world.sandbox.control.fund(-world.sandbox.control.available("eur", HARBOUR), "eur", HARBOUR, kind="refund")
+    act(world, payouts.retry, seen.id)
+    world.work_off()
+    told = world.execution(seen.id)
+    assert (told.error_code, told.message) == ("PLAN_FAULTY", "The plan found 1 thing to mend.")
+
+    # When the row that was made moves on
+    world.sandbox.control.transition(rows_of(world, seen.id)[0].provider_id, "in_transit", account=HARBOUR)
+    world.follow()
+
+    # Then the row has moved, and the retry still says what is in its way
+    assert states(world, seen.id) == ["in_transit", "rejected"]
+    assert world.execution(seen.id).message == "The plan found 1 thing to mend."
 
 
 # --- the report
