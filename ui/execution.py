@@ -1,5 +1,7 @@
 """One execution: where it stands, what can be done with it, and its progress, live while it moves."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 
 import streamlit as st
@@ -7,57 +9,118 @@ import streamlit as st
 from finops_core import approvals, operations, payouts, security
 from finops_core.approvals import Decision
 from finops_core.kernel.errors import FinOpsError, NotAllowed, NotFound
-from finops_core.kernel.permissions import Permission
-from finops_core.operations import FINAL, ExecutionView, LogView, PublicState, State
-from ui import html, navigation, outcome, payout_rows, runs, widgets
+from finops_core.operations import FINAL, OVER, ExecutionView, LogView, PublicState, State
+from finops_core.payouts import PayoutState, Remedies
+from finops_core.platform.work import Reading
+from ui import (
+    bank_file,
+    batch,
+    filters,
+    hold_back,
+    html,
+    navigation,
+    outcome,
+    repair,
+    runs,
+    settle,
+    tie_out,
+    widgets,
+)
 from ui.format import Format, spelled, words
 from ui.html import Markup
 from ui.session import Here
 
-PROGRESS, PLAN, RESULT, TRAIL = "Progress", "Plan", "Result & files", "Approvals"
-LOG_LINES = 500
+PROGRESS, PLAN, RESULT, REPORT, TRAIL = "Progress", "Plan", "Result & files", "Report", "Approvals"
+PAYING, PLAN_FAULTY = "payouts.", "PLAN_FAULTY"
+LOG_LINES = 200
+ASKED_S, IN_FLIGHT_S = 2, 15
 LEVEL_TONES = {"warn": "amber", "error": "red", "info": "blue"}
 PLAN_ANEW, LOOK_BELOW = "A new plan can be made and submitted.", "What stands below tells how far it came."
+RETRY_NOW = "Put right what was in the way, such as a missing balance, then retry what failed: with its own approval."
 REPLANNABLE = frozenset({State.AWAITING_APPROVAL, State.SUPERSEDED, State.EXPIRED})
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One execution as it was when the page was drawn; ``pace_s``: how often to look again, None for never."""
+
+    run: ExecutionView
+    found: Remedies
+    may_stop: bool
+    held_s: float
+    pace_s: int | None
+    now: datetime
 
 
 def detail(here: Here, number: str) -> None:
     """The page of one execution; ``EXECUTION_UNKNOWN`` for one that this person may not see."""
+    filters.speak("executions")
     with here.read() as reading:
-        run = operations.execution(reading, number)
-        now = reading.now
+        seen = _look(reading, number)
+    run = seen.run
     html.draw(html.line(html.link("← All executions", "executions")))
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.title(run.title, anchor=False, width="content")
-        _actions(here, run)
-    html.draw(runs.run_line(run, here.around.name, here.shown, now))
-    _told(here, run)
+        _actions(here, seen)
+    html.draw(runs.run_line(run, here.around.name, here.shown, seen.now))
+    above = st.container()
+    if seen.held_s > 0:
+        hold_back.card(here, run, seen.held_s, may_stop=seen.may_stop)
+    views = _views(run)
     view = st.segmented_control(
         "Show",
-        [PROGRESS, PLAN, RESULT, TRAIL],
+        [PROGRESS, *views],
         default=PROGRESS,
         required=True,
         key="view",
         bind="query-params",
         label_visibility="collapsed",
     )
-    {PROGRESS: _progress, PLAN: outcome.plan, RESULT: outcome.result, TRAIL: outcome.trail}[view or PROGRESS](here, run)
+    with above:
+        _told(here, seen, whole=view not in views)
+    if view in views:
+        views[view](here, run)
+    else:
+        _progress(here, seen)
 
 
-def _actions(here: Here, run: ExecutionView) -> None:
-    own = run.requested_by == here.actor.id
+def _look(reading: Reading, number: str) -> Seen:
+    run = operations.execution(reading, number)
+    found, now = payouts.remedies(reading, run), reading.now
+    held_s = runs.held_s(run, now)
+    return Seen(run, found, operations.may_stop(reading, run), held_s, _pace_s(run, found, now), now)
+
+
+def _pace_s(run: ExecutionView, found: Remedies, now: datetime) -> int | None:
+    """As the run itself asks for; soon while somebody waits for an answer, now and then while money is on its way."""
+    if found.asked:
+        return ASKED_S
+    every = runs.poll_s(run, now)
+    return IN_FLIGHT_S if every is None and found.in_flight.count else every
+
+
+def _views(run: ExecutionView) -> dict[str, Callable[[Here, ExecutionView], None]]:
+    """What can be shown of it besides its progress; a report only of what pays."""
+    report = {REPORT: tie_out.report} if run.operation_id.startswith(PAYING) else {}
+    return {PLAN: outcome.plan, RESULT: outcome.result, **report, TRAIL: outcome.trail}
+
+
+def _actions(here: Here, seen: Seen) -> None:
+    run = seen.run
     with st.container(horizontal=True, width="content"):
-        if own:
-            _way_on(here, run)
-        stoppable = run.state not in FINAL and not run.stop_requested
-        if stoppable and (own or here.may(Permission.EXECUTIONS_CANCEL_ANY)):
+        repair.buttons(here, run, seen.found)
+        if run.requested_by == here.actor.id:
+            _way_on(here, seen)
+        # While it is held back, the stop is the large one beside the countdown.
+        if seen.may_stop and not seen.held_s:
             label = "Stop" if run.state is State.RUNNING else "Cancel"
             if st.button(label, icon=":material/cancel:"):
                 st.dialog(f"{label} {run.number}?")(_confirm_cancel)(here, run)
 
 
-def _way_on(here: Here, run: ExecutionView) -> None:
+def _way_on(here: Here, seen: Seen) -> None:
     """The one next step of its requester, if there is one."""
+    run = seen.run
     if runs.is_draft(run):
         if st.button("Go on", type="primary", icon=":material/arrow_forward:"):
             navigation.go("run", execution=run.number)
@@ -67,8 +130,13 @@ def _way_on(here: Here, run: ExecutionView) -> None:
                 st.dialog(f"A new plan for {run.number}?")(_confirm_new_plan)(here, run)
             else:
                 _new_plan(here, run)
-    elif run.public in runs.UNPAID and st.button("Start again", icon=":material/restart_alt:"):
+    elif _ended_unpaid(seen) and st.button("Start again", icon=":material/restart_alt:"):
         navigation.go("run", operation=run.operation_id)
+
+
+def _ended_unpaid(seen: Seen) -> bool:
+    """Whether only a new start is left: what has payouts is retried, not started again."""
+    return seen.run.public in runs.UNPAID and not seen.found.payouts
 
 
 def _new_plan(here: Here, run: ExecutionView) -> None:
@@ -104,18 +172,37 @@ def _confirm_cancel(here: Here, run: ExecutionView) -> None:
         st.rerun()
 
 
-def _told(here: Here, run: ExecutionView) -> None:
-    """What came of it, in its own words."""
+def _told(here: Here, seen: Seen, *, whole: bool) -> None:
+    """What came of it, in its own words; ``whole``: with what happens next, for the view where that can be followed."""
+    run = seen.run
     message = spelled(run.message)
-    if run.state is State.REJECTED:
+    if run.state is State.UNSETTLED and seen.found.doubtful.count:
+        repair.doubt(run, seen.found, here, whole=whole)
+    elif run.state is State.REJECTED:
         _rejected(here, run)
+    elif run.retry_rows and run.error_code == PLAN_FAULTY:
+        _retry_in_the_way(here, run)
     elif run.public is PublicState.FAILED or run.state in {State.SUPERSEDED, State.EXPIRED}:
-        hint = run.hint or (PLAN_ANEW if run.state in REPLANNABLE else LOOK_BELOW)
-        st.error(f"**{message or words(run.state.value)}**  \n{hint}", icon=":material/error:")
+        st.error(f"**{message or words(run.state.value)}**  \n{_hint(seen)}", icon=":material/error:")
     elif run.state is State.COMPLETED and message:
-        st.success(message, icon=":material/check_circle:")
+        came_back = seen.found.of({PayoutState.FAILED}).count
+        (st.warning if came_back else st.success)(message, icon=f":material/{'undo' if came_back else 'check_circle'}:")
     elif run.state in FINAL and message:
         st.info(message, icon=":material/info:")
+
+
+def _hint(seen: Seen) -> str:
+    """What to do about a bad end."""
+    if seen.found.may_retry and seen.found.failed.count:
+        return f"{seen.run.hint} {RETRY_NOW}".strip()
+    return seen.run.hint or (PLAN_ANEW if seen.run.state in REPLANNABLE else LOOK_BELOW)
+
+
+def _retry_in_the_way(here: Here, run: ExecutionView) -> None:
+    """A retry could not even be planned: what has to be done before the next one."""
+    with here.read() as reading:
+        made = operations.plan(reading, run.id)
+    html.draw(repair.in_the_way(made.faults if made else ()))
 
 
 def _rejected(here: Here, run: ExecutionView) -> None:
@@ -129,31 +216,32 @@ def _rejected(here: Here, run: ExecutionView) -> None:
     html.draw(html.told("block", f"Rejected by {who or 'the approver'}.", told.comment if told else "", "red"))
 
 
-def _progress(here: Here, run: ExecutionView) -> None:
-    with here.read() as reading:
-        every = runs.poll_s(run, reading.now)
-    st.fragment(_live, run_every=every)(here, run.id, run.state, every)
+def _progress(here: Here, seen: Seen) -> None:
+    bank_file.section(here, seen.run)
+    settle.section(here, seen.run, seen.found)
+    st.fragment(_live, run_every=seen.pace_s)(here, seen.run.id, seen.run.state, seen.found, seen.pace_s)
 
 
-def _live(here: Here, execution_id: str, was: State, every: int | None) -> None:
-    """Progress, a row per payout and the log; draws the whole page anew when the state or the pace has changed."""
-    seen = _last_seen(execution_id)
+def _live(here: Here, execution_id: str, was: State, before: Remedies, every: int | None) -> None:
+    """Progress, a row per payout and the log.
+
+    The whole page is drawn anew when its state or pace has changed, or what can be done about its payouts.
+    """
+    after = _last_seen(execution_id)
     try:
         with here.read() as reading:
-            run = operations.execution(reading, execution_id)
-            rows = payouts.rows(reading, execution_id)
-            fresh = operations.log(reading, execution_id, seen, LOG_LINES)
-            now = reading.now
+            seen = _look(reading, execution_id)
+            fresh = operations.log(reading, execution_id, after, LOG_LINES)
     except (NotAllowed, NotFound):
         # The session or the right to see it has ended: the whole page says which.
         st.rerun()
-    if run.state is not was or runs.poll_s(run, now) != every:
+    if seen.run.state is not was or seen.pace_s != every or (seen.run.state in OVER and seen.found != before):
         st.rerun()
-    moving(run, now)
-    if rows:
-        html.draw(payout_rows.table(rows, here.shown))
-    st.markdown("**Log**")
-    html.draw(_log(_kept(execution_id, fresh), here.shown))
+    moving(seen.run, seen.now)
+    batch.section(here, seen.run, seen.found)
+    kept = _kept(execution_id, fresh)
+    st.markdown("**Log**" if len(kept) < LOG_LINES else f"**Log**, the last {LOG_LINES} lines")
+    html.draw(_log(kept, here.shown))
 
 
 def moving(run: ExecutionView, now: datetime) -> None:
@@ -161,7 +249,7 @@ def moving(run: ExecutionView, now: datetime) -> None:
     if run.progress_total and run.state in {State.PLANNING, State.RUNNING}:
         told = run.message or f"{run.progress_done} of {run.progress_total}"
         st.progress(min(run.progress_done / run.progress_total, 1.0), text=told)
-    elif run.state in {State.PLANNING, State.QUEUED}:
+    elif run.state in {State.PLANNING, State.QUEUED} and not runs.held_s(run, now):
         html.draw(html.line(html.icon("hourglass_top", "blue"), runs.waiting_words(run, now)))
     elif run.state is State.AWAITING_APPROVAL:
         html.draw(

@@ -109,6 +109,7 @@ def standings() -> dict[str, str]:
         "late": "Late",
         "in_doubt": "In doubt",
         "returned": "Came back",
+        "not_made": "Refused or not sent",
         "sent": "Sent",
     }
     return {"": "All payouts", **told}
@@ -121,7 +122,7 @@ def operations(offered: Iterable[OperationView]) -> dict[str, str]:
 
 def spoken(query: Mapping[str, str], offered: Iterable[OperationView]) -> dict[str, str]:
     """A query of the core's, with what the filters show instead of values: the form an address has on screen."""
-    labels = {"state": states(), "operation": operations(offered), "standing": standings()}
+    labels = {"state": states(), "operation": operations(offered), "standing": standings(), "batch": standings()}
     return {key: labels.get(key, {}).get(value, value) for key, value in query.items() if value}
 
 

@@ -118,6 +118,14 @@ def until(at: datetime | None, now: datetime) -> str:
     return f"expires in {_span(max(left, MINUTE_S))}" if left > 0 else "expired"
 
 
+def countdown(seconds: float) -> str:
+    """``4:12``, or ``1:04:12`` from an hour on: whole seconds, the one that has begun counted in."""
+    left = max(0, -int(-seconds // 1))
+    hours, rest = divmod(left, HOUR_S)
+    minutes, rest = divmod(rest, MINUTE_S)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
 def duration(ms: int | None) -> str:
     """``820 ms``, ``3.4 s``, ``2 min 10 s``."""
     if ms is None:

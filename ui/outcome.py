@@ -6,20 +6,24 @@ from typing import Any
 
 import streamlit as st
 
-from finops_core import approvals, files, operations, security
+from finops_core import approvals, files, operations, payouts, security
 from finops_core.kernel.permissions import Permission
 from finops_core.operations import ExecutionView, PlanView, State
-from ui import html, requests, results, widgets
+from ui import html, rehearsals, repair, requests, results, widgets
 from ui.format import Format, duration, size, words
 from ui.html import Cell, Markup
 from ui.plan import plan_view
 from ui.session import Here
+
+PLANNED = frozenset({State.READY, State.AWAITING_APPROVAL, State.QUEUED})
+"""Before a new attempt has begun: its rows still stand as the earlier one has left them."""
 
 
 def plan(here: Here, run: ExecutionView) -> None:
     """What was given and what was planned."""
     with here.read() as reading:
         made = operations.plan(reading, run.id)
+        again = payouts.remedies(reading, run) if run.retry_rows and run.state in PLANNED else None
         operation = reading.ports.operations.get(run.operation_id)
     fields = operation.parameters.model_fields if operation else {}
     titles = {name: field.title or words(name) for name, field in fields.items()}
@@ -29,9 +33,12 @@ def plan(here: Here, run: ExecutionView) -> None:
             "This operation runs without a plan." if run.state is not State.PLANNING else "The plan is being made."
         )
         return
-    if made.faults:
+    if made.faults and run.retry_rows:
+        html.draw(repair.in_the_way(made.faults))
+    elif made.faults:
         widgets.faults_table(made.faults, run.input_name or run.number, "nothing was paid")
-    plan_view(made, here.shown)
+    plan_view(made, here.shown, again)
+    rehearsals.section(here, run)
 
 
 def _given(here: Here, run: ExecutionView, plan: PlanView | None, titles: Mapping[str, str]) -> None:

@@ -36,7 +36,7 @@ ACROSS = (Column("Execution"), *_WHERE)
 
 def table(rows: Sequence[PayoutView], shown: Format) -> Markup:
     """The rows of one execution, in the order given."""
-    return html.table(COLUMNS, [(row.row_no, *_where(row, shown)) for row in rows], "Payouts, row by row")
+    return html.table(COLUMNS, [(_number(row), *_where(row, shown)) for row in rows], "Payouts, row by row")
 
 
 def across(rows: Sequence[PayoutView], shown: Format) -> Markup:
@@ -47,6 +47,19 @@ def across(rows: Sequence[PayoutView], shown: Format) -> Markup:
 def totals(sums: Sums, shown: Format) -> Markup:
     """What the rows come to, a figure per currency."""
     return html.line(html.faint("Together", small=False), *map(html.strong, shown.first_amounts(sums.amounts)))
+
+
+def named(row: PayoutView, shown: Format) -> str:
+    """A payout in a line, where it has to be told from others: ``Row 3: 100.00 USD to Harbour Bank •••• 6789``."""
+    return f"Row {row.row_no}: {shown.amount(row.amount_minor, row.currency)} to {row.bank}"
+
+
+def _number(row: PayoutView) -> Cell:
+    """The row, and of a repeated one which attempt this is."""
+    if row.attempt == 1 and row.newest:
+        return row.row_no
+    counts = "" if row.newest else ", tried again"
+    return html.lines(row.row_no, html.faint(f"attempt {row.attempt}{counts}"))
 
 
 def _execution(row: PayoutView) -> Markup:

@@ -1,38 +1,90 @@
 """The plan of an execution as preparer and approver see it: the same drawing in both places."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
 
 from finops_core.operations import PlanRowView, PlanView
-from ui import html
+from finops_core.payouts import Remedies
+from ui import changes, html, widgets
 from ui.format import Format, plural, words
 from ui.html import Cell, Column, Markup
 
+COMPARED = "Against last time"
 PAYOUT_COLUMNS = (
     Column("Currency", fixed=True),
     Column("Available", number=True),
     Column("To pay", number=True),
     Column("Left", number=True),
-    Column("Why, and the rule", wide=True),
     Column("To bank account"),
+    Column(COMPARED, wide=True),
+    Column("Why, and the rule", wide=True),
     Column("Expected", fixed=True),
 )
+TRANSFER_COLUMNS = (
+    Column("Payee"),
+    Column("Amount", number=True),
+    Column("To bank account"),
+    Column(COMPARED, wide=True),
+    Column("Reference", wide=True),
+    Column("Paid on", fixed=True),
+)
+CAPTION = "What will be paid, row by row"
+AS_BEFORE = "Amounts and bank accounts are those that were approved before."
+PAGE = "plan_page"
 OWN_ACCOUNT = "Own account"
 FEW_CURRENCIES = 4
 
 
-def plan_view(plan: PlanView, shown: Format) -> None:
-    """Totals, what the dry run warns of, and every row with what happens to it and why."""
+def plan_view(plan: PlanView, shown: Format, retried: Remedies | None = None, page: str = PAGE) -> None:
+    """Totals, what is new, what the dry run warns of, and every row with what happens to it and why.
+
+    ``retried``: how the execution's payouts stand, when this plan pays some of its rows again. ``page``: the key under
+    which the address keeps the page of a long plan.
+    """
     html.draw(totals(plan.totals, plan.rows, shown))
+    if retried is not None:
+        html.draw(left_out(plan, retried))
+    html.draw(changes.summary(plan.rows, shown))
     for warning in plan.warnings:
         st.warning(warning, icon=":material/warning:")
-    if plan.rows and "available" in plan.rows[0].body:
-        rows = [_payout_row(row, shown) for row in plan.rows]
-        html.draw(html.table(PAYOUT_COLUMNS, rows, "What will be paid, row by row"))
-    elif plan.rows:
-        html.draw(_plain_table(plan.rows, shown))
+    if plan.rows:
+        _rows(plan, shown, page)
+
+
+def left_out(plan: PlanView, found: Remedies) -> Markup:
+    """What a new attempt pays again, and why the other rows are not in it."""
+    others = found.payouts - len(plan.rows)
+    was = "was" if others == 1 else "were"
+    why = f"Left out: {plural(others, 'row')} that {was} made before." if others else "No row is left out."
+    sentence = f"Attempt {plan.attempt} pays only what failed before: {plural(len(plan.rows), 'row')}."
+    return html.told(
+        "replay", sentence, f"{why} Amounts and bank accounts are those that were approved before.", "blue"
+    )
+
+
+def _rows(plan: PlanView, shown: Format, page: str) -> None:
+    """The rows a page at a time; in a long plan those that go somewhere new stand first."""
+    kind = _kind(plan.rows[0])
+    rows = plan.rows
+    if len(rows) > widgets.PAGE_SIZE:
+        rows = tuple(sorted(rows, key=lambda row: not changes.flagged(row)))
+    widgets.within(len(rows), page)
+    first = (widgets.page_wanted(page) - 1) * widgets.PAGE_SIZE
+    told = rows[first : first + widgets.PAGE_SIZE]
+    if kind is None:
+        html.draw(_plain_table(told, shown))
+    else:
+        columns, cells = kind
+        html.draw(html.table(columns, [cells(row, shown) for row in told], CAPTION))
+    widgets.pager(len(rows), page)
+
+
+def _kind(row: PlanRowView) -> tuple[Sequence[Column], Callable[[PlanRowView, Format], tuple[Cell, ...]]] | None:
+    if "available" in row.body:
+        return PAYOUT_COLUMNS, _payout_row
+    return (TRANSFER_COLUMNS, _transfer_row) if "payee" in row.body else None
 
 
 def totals(sums: Mapping[str, int], rows: Sequence[PlanRowView], shown: Format) -> Markup:
@@ -55,9 +107,23 @@ def _payout_row(row: PlanRowView, shown: Format) -> tuple[Cell, ...]:
         shown.plain(body.get("available"), currency),
         html.strong(to_pay) if row.amount_minor else html.faint(to_pay, small=False),
         shown.plain(body.get("left"), currency),
-        html.lines(why, html.faint(rule) if rule != why else ""),
         html.lines(html.fixed_tail(str(body.get("bank", ""))), html.faint(str(body.get("descriptor", "")))),
+        changes.cell(row, shown),
+        html.lines(why, html.faint(rule) if rule != why else ""),
         str(body.get("arrival_on", "")) if row.amount_minor else "",
+    )
+
+
+def _transfer_row(row: PlanRowView, shown: Format) -> tuple[Cell, ...]:
+    body = row.body
+    payee = str(body.get("payee", ""))
+    return (
+        html.lines(html.strong(payee), html.faint(f"row {body.get('row', row.row_no)}")),
+        html.strong(shown.amount(row.amount_minor, row.currency)),
+        html.fixed_tail(str(body.get("bank", "")).removeprefix(payee).strip()),
+        changes.cell(row, shown),
+        str(body.get("descriptor", "")),
+        str(body.get("arrival_on", "")),
     )
 
 

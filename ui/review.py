@@ -5,27 +5,38 @@ from datetime import datetime
 
 import streamlit as st
 
-from finops_core import approvals, operations, security
+from finops_core import approvals, operations, payouts, security
 from finops_core.approvals import Decision, RequestView
 from finops_core.kernel.errors import FinOpsError, NotFound
 from finops_core.operations import ExecutionView, PlanView
+from finops_core.payouts import RehearsalView, Remedies
 from finops_core.platform.work import Reading
-from ui import html, requests, widgets
+from ui import html, rehearsals, requests, widgets
 from ui.plan import plan_view
 from ui.session import Here
 
-OPEN = "request"
+OPEN, PAGE = "request", "drawer_page"
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request with what belongs to it; ``plan`` is the one that was asked about, ``newest`` the one that counts."""
+    """A request with what belongs to it; ``plan`` is the one that was asked about, ``newest`` the one that counts.
+
+    ``retried``: how the payouts stand, when that plan pays some of them again. ``rehearsed``: of that very plan.
+    """
 
     request: RequestView
     newest: RequestView
     run: ExecutionView | None
     plan: PlanView | None
+    retried: Remedies | None
+    rehearsed: tuple[RehearsalView, ...]
     now: datetime
+
+    @property
+    def same_plan(self) -> bool:
+        """Whether what was asked about is still what would be carried out."""
+        return self.plan is not None and self.run is not None and self.run.plan_hash == self.request.content_hash
 
 
 def open_drawer(here: Here, request: RequestView) -> None:
@@ -35,7 +46,8 @@ def open_drawer(here: Here, request: RequestView) -> None:
 
 def close() -> None:
     """The drawer was put away."""
-    st.query_params.pop(OPEN, None)
+    for key in (OPEN, PAGE):
+        st.query_params.pop(key, None)
 
 
 def wanted(request: RequestView) -> bool:
@@ -59,16 +71,18 @@ def elsewhere(here: Here) -> RequestView | None:
 def _drawer(here: Here, request_id: str) -> None:
     with here.read() as reading:
         asked = _asked(reading, request_id)
-        names = security.names(reading, requests.people([asked.request]))
+        people = {*requests.people([asked.request]), *(each.requested_by for each in asked.rehearsed)}
+        names = security.names(reading, people)
     request = asked.request
     html.draw(requests.facts(request, names, asked.run, here.around.name, asked.now))
     if asked.plan is not None:
-        plan_view(asked.plan, here.shown)
+        plan_view(asked.plan, here.shown, asked.retried, PAGE)
+        html.draw(rehearsals.outcomes(asked.rehearsed, names, here))
     else:
         html.draw(requests.sums(request, here.shown))
     html.draw(requests.said(request, names, here.shown))
     if request.refusal is None:
-        html.draw(requests.checks(request, same_plan=asked.plan is not None))
+        html.draw(requests.checks(request, same_plan=asked.same_plan))
         _decide(here, request)
     elif request.state is approvals.State.PENDING:
         st.info(f"**{request.refusal.message}**  \n{request.refusal.hint}", icon=":material/lock:")
@@ -79,16 +93,25 @@ def _drawer(here: Here, request_id: str) -> None:
 
 
 def _asked(reading: Reading, request_id: str) -> Asked:
-    """The request; its execution, when the person may see that, with its plan while that is still the same one."""
+    """The request; its execution, when the person may see that, with the very plan that was asked about."""
     request = approvals.request_view(reading, request_id)
     newest = approvals.of_subject(reading, request.subject_kind, request.subject_id)[0]
     try:
         run = operations.execution(reading, request.subject_id)
-        plan = operations.plan(reading, run.id)
+        plan = operations.plan(reading, run.id, request.content_hash)
     except NotFound:
-        return Asked(request, newest, None, None, reading.now)
-    same = plan is not None and plan.hash == request.content_hash
-    return Asked(request, newest, run, plan if same else None, reading.now)
+        return Asked(request, newest, None, None, None, (), reading.now)
+    again = run.retry_rows and plan is not None and plan.attempt == run.attempt
+    retried = payouts.remedies(reading, run) if again else None
+    return Asked(
+        request,
+        newest,
+        run,
+        plan,
+        retried,
+        payouts.rehearsals(reading, run.id, request.content_hash),
+        reading.now,
+    )
 
 
 def _replaced(asked: Asked) -> None:

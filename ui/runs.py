@@ -26,15 +26,16 @@ STATE_TONES = {
     State.AWAITING_APPROVAL: "amber",
     State.QUEUED: "blue",
     State.RUNNING: "blue",
+    State.UNSETTLED: "amber",
     State.COMPLETED: "green",
     State.FAILED: "red",
     State.TIMED_OUT: "red",
     State.INTERRUPTED: "red",
     State.REJECTED: "red",
 }
-STATE_WORDS = {State.PLANNING: "Making the plan", State.READY: "Ready to submit"}
+STATE_WORDS = {State.PLANNING: "Making the plan", State.READY: "Ready to submit", State.UNSETTLED: "In doubt"}
 UNPAID = frozenset({PublicState.FAILED, PublicState.CANCELLED})
-QUICK_S, SLOW_S, SLOWEST_S, WAITING_S = 1, 3, 10, 5
+QUICK_S, SLOW_S, SLOWEST_S, WAITING_S, HELD_S = 1, 3, 10, 5, 2
 QUICK_FOR_S, SLOW_FOR_S = 60, 600
 PATIENCE_S = 5
 
@@ -119,12 +120,21 @@ def needs_plan(run: ExecutionView) -> bool:
     return is_draft(run) and not pays_nothing(run)
 
 
+def held_s(run: ExecutionView, now: datetime) -> float:
+    """How long an approved run is still held back, in seconds; 0 when it is not."""
+    if run.state is not State.QUEUED or run.not_before is None:
+        return 0
+    return max(0.0, (run.not_before - now).total_seconds())
+
+
 def poll_s(run: ExecutionView, now: datetime) -> int | None:
     """How often to look again, in seconds: quickly at first, then slower; None once nothing more will come."""
     if run.state in FINAL:
         return None
     if run.state is State.AWAITING_APPROVAL:
         return WAITING_S
+    if held_s(run, now) > 0:
+        return HELD_S
     age = (now - (run.started_at or run.submitted_at or run.created_at)).total_seconds()
     return QUICK_S if age < QUICK_FOR_S else SLOW_S if age < SLOW_FOR_S else SLOWEST_S
 

@@ -40,6 +40,7 @@ DEFINITE = frozenset((BAD_REQUEST, UNAUTHORIZED, 402, FORBIDDEN, 404))
 KNOWN_TYPES = frozenset(("card_error", "invalid_request_error"))
 # Codes that will meet every further payout of the account in the same way.
 BATCH_CODES = frozenset(("account_invalid", "payouts_not_allowed"))
+UNREADABLE = "Stripe's answer was broken and cannot be read."
 CONFLICT_PAUSE_S, LOCK_PAUSE_S, RATE_PAUSE_S, PAUSE_MAX_S = 1.0, 0.5, 2.0, 60.0
 
 
@@ -87,9 +88,8 @@ def created(document: Document, asked: Wanted, mode: Mode, reply: Reply) -> Answ
         return Unknown(f"The answer does not match the request: {wrong}.", reply.request_id, reply.raw)
     try:
         payout = payout_of(document)
-    except (KeyError, TypeError, ValueError, FinOpsError) as error:
-        why = f"The answer cannot be read ({type(error).__name__})."
-        return Unknown(why, reply.request_id, reply.raw)
+    except (KeyError, TypeError, ValueError, FinOpsError):
+        return Unknown(UNREADABLE, reply.request_id, reply.raw)
     return Created(payout, reply.request_id, reply.replayed, reply.raw)
 
 
@@ -115,7 +115,8 @@ def refused(status: int, error: Document, reply: Reply) -> Answer:
         return OurFault(message or "Key and request do not belong together.", reply.request_id, reply.raw)
     if status in DEFINITE and kind in KNOWN_TYPES:
         return Rejected(code or kind, message, _scope(status, code), reply.request_id, reply.raw)
-    return Unknown(f"Stripe answered with status {status}.", reply.request_id, reply.raw)
+    why = UNREADABLE if status == OK else f"Stripe answered with an error of its own ({status})."
+    return Unknown(why, reply.request_id, reply.raw)
 
 
 def _later(status: int, code: str, reply: Reply) -> RetryLater:
@@ -131,11 +132,10 @@ def canceled(document: Document, payout_id: str, mode: Mode, reply: Reply) -> Ca
     """An answer of success to a cancellation: ``Canceled`` when it is that payout and says so, else ``Unknown``."""
     try:
         payout = payout_of(document)
-    except (KeyError, TypeError, ValueError, FinOpsError) as error:
-        why = f"The answer cannot be read ({type(error).__name__})."
-        return Unknown(why, reply.request_id, reply.raw)
+    except (KeyError, TypeError, ValueError, FinOpsError):
+        return Unknown(UNREADABLE, reply.request_id, reply.raw)
     if (payout.id, payout.mode, payout.status) != (payout_id, mode, PayoutStatus.CANCELED):
-        return Unknown("The answer does not say that this payout is canceled.", reply.request_id, reply.raw)
+        return Unknown("The answer does not say that this payout is cancelled.", reply.request_id, reply.raw)
     return Canceled(payout, reply.request_id, reply.raw)
 
 
@@ -147,7 +147,8 @@ def not_canceled(status: int, error: Document, reply: Reply) -> CancelAnswer:
     if isinstance(answer, RetryLater):
         return answer
     # A key that belongs to another request says nothing about this one.
-    return Unknown(f"Stripe answered with status {status}.", reply.request_id, reply.raw)
+    why = UNREADABLE if status == OK else f"Stripe answered with an error of its own ({status})."
+    return Unknown(why, reply.request_id, reply.raw)
 
 
 def _scope(status: int, code: str) -> Scope:

@@ -5,12 +5,16 @@ Nothing is sent twice. Answers are read as plain JSON (the SDK's ``raw_request``
 settings. What an answer means for a payout is in ``stripe_answers``.
 """
 
+import logging
 import re
+import socket
+import ssl
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
+import requests
 import stripe
 
 from finops_core.adapters import stripe_answers
@@ -20,10 +24,18 @@ from finops_core.kernel.errors import FinOpsError, Invalid, NotAllowed, NotFound
 from finops_core.kernel.provider import Mode
 from finops_core.platform.ports import ProviderCredentials
 
+LOG = logging.getLogger("tieout.stripe")
 PAGE_SIZE = 100
 PAGES_MAX = 1_000
 _KEY = re.compile(r"(?:sk|rk)_(test|live)_[A-Za-z0-9_]{1,240}", re.ASCII)
 _ACCOUNT_ID = re.compile(r"acct_[A-Za-z0-9_]{1,200}", re.ASCII)
+_SILENCES: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
+    ((ConnectionRefusedError,), "the connection was refused"),
+    ((socket.gaierror,), "its address was not found"),
+    ((ssl.SSLError, requests.exceptions.SSLError), "its certificate was not accepted"),
+    ((TimeoutError, requests.exceptions.Timeout), "it took too long"),
+    ((requests.exceptions.ConnectionError, requests.exceptions.ChunkedEncodingError), "the connection broke off"),
+)
 _T = TypeVar("_T")
 _P = ParamSpec("_P")
 
@@ -98,9 +110,10 @@ class StripeCalls:
                 document = self._ask(method, address, params, options)
             except stripe.StripeError as error:
                 return _told_by(error, exchange)
-            except Exception as error:  # noqa: BLE001 - the request is out: whatever broke, it may have been executed
-                why = f"The answer broke our reading of it ({type(error).__name__})."
-                return Told(exchange.status, None, {}, _reply(exchange), why)
+            except Exception:
+                # The request is out: whatever broke, it may have been executed.
+                LOG.exception("an answer of Stripe's broke our reading of it")
+                return Told(exchange.status, None, {}, _reply(exchange), stripe_answers.UNREADABLE)
             return Told(exchange.status, document, {}, _reply(exchange))
 
     def read(self, address: str, options: Mapping[str, str], params: Document | None = None) -> Document:
@@ -158,13 +171,32 @@ def not_found(**context: object) -> NotFound:
 def _told_by(error: stripe.StripeError, exchange: Exchange) -> Told:
     reply = _reply(exchange)
     if error.http_status is None:
-        return Told(0, None, {}, reply, f"No answer came ({_cause(error)}).")
+        return Told(0, None, {}, reply, f"No answer came: {_silence(error)}.")
     body = error.json_body
     inner = body.get("error") if isinstance(body, Mapping) else None
     return Told(error.http_status, None, inner if isinstance(inner, Mapping) else {}, reply)
 
 
+def _silence(error: BaseException) -> str:
+    """Why there is no answer, as people say it."""
+    causes = tuple(_causes(error))
+    for kinds, told in _SILENCES:
+        if any(isinstance(cause, kinds) for cause in causes):
+            return told
+    return "the connection failed"
+
+
+def _causes(error: object, depth: int = 8) -> Iterator[BaseException]:
+    """An error and what it came from; requests and urllib3 hand the cause on as an argument or a reason."""
+    if not isinstance(error, BaseException) or not depth:
+        return
+    yield error
+    for inner in (error.__cause__, error.__context__, getattr(error, "reason", None), *error.args):
+        yield from _causes(inner, depth - 1)
+
+
 def _cause(error: BaseException) -> str:
+    """For the log and for those who maintain it."""
     return type(error.__cause__ or error).__name__
 
 

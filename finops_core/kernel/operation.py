@@ -258,7 +258,7 @@ class NoParameters(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What an attempt has come to by now, in short: a sentence, and how many ends are open."""
+    """What an attempt has come to by now, in short: a sentence, "" before it has made a record, and its open ends."""
 
     message: str
     open_ends: int

@@ -20,7 +20,17 @@ from finops_core.operations.queries import (
 )
 from finops_core.operations.registry import register, set_active
 from finops_core.operations.rules import FINAL, OVER, RETRYABLE, PublicState, State
-from finops_core.operations.service import cancel, go_on, on_approved, on_expired, on_rejected, reopen, replan, submit
+from finops_core.operations.service import (
+    cancel,
+    go_on,
+    may_stop,
+    on_approved,
+    on_expired,
+    on_rejected,
+    reopen,
+    replan,
+    submit,
+)
 
 __all__ = [
     "FINAL",
@@ -46,6 +56,7 @@ __all__ = [
     "executions",
     "go_on",
     "log",
+    "may_stop",
     "on_approved",
     "on_expired",
     "on_rejected",

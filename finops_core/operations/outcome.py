@@ -68,7 +68,7 @@ def settle(work: Work, execution_id: str) -> None:
         result = records.conclude(work, seen.id, seen.attempt)
         store(work, seen, result)
         close(work, seen, _ending(seen, result), None, message=result.message)
-    elif now.message != seen.message:
+    elif now.message and now.message != seen.message:
         change(work, seen, message=now.message)
 
 

@@ -1,7 +1,7 @@
 """Reads of the registry and of executions. Everything given out is a frozen view the reader may see (A13, A14)."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -221,24 +221,26 @@ def plan(reading: Reading, execution_id: str, plan_hash: str = "") -> PlanView |
     return None if row is None else _plan_view(row, _plan_rows(reading, row.id))
 
 
-def planned_rows(reading: Reading, execution_id: str) -> tuple[PlanRow, ...]:
-    """Every row of every plan of an execution, oldest plan first: what a retry looks its rows up in."""
+def planned_rows(reading: Reading, execution_id: str, attempts: Sequence[int] = ()) -> tuple[PlanRow, ...]:
+    """Every row of every plan of an execution, or of some attempts, oldest plan first: where a retry looks rows up."""
     seen = execution(reading, execution_id)
     header, line = models.plan, models.plan_row
     together = (header.c.org_id == line.c.org_id) & (header.c.id == line.c.plan_id)
-    mine = header.c.org_id == reading.org_id, header.c.execution_id == seen.id
+    mine = [header.c.org_id == reading.org_id, header.c.execution_id == seen.id]
+    if attempts:
+        mine.append(header.c.attempt.in_(sorted(attempts)))
     order = header.c.created_at, header.c.id, line.c.row_no
     rows = reading.rows(select(line).select_from(line.join(header, together)).where(*mine).order_by(*order))
     return tuple(PlanRow(row.account, row.currency, row.amount_minor, json.loads(row.body)) for row in rows)
 
 
 def log(reading: Reading, execution_id: str, after: int = 0, limit: int = 500) -> tuple[LogView, ...]:
-    """Lines of the log past ``after``, in order."""
+    """Lines of the log past ``after``, in order: the last ones when there are more than ``limit``."""
     seen = execution(reading, execution_id)
     table = models.log
     wanted = table.c.org_id == reading.org_id, table.c.execution_id == seen.id, table.c.seq > after
-    rows = reading.rows(select(table).where(*wanted).order_by(table.c.seq).limit(limit))
-    return tuple(LogView(r.seq, r.at, LogLevel(r.level), r.message, json.loads(r.data)) for r in rows)
+    rows = reading.rows(select(table).where(*wanted).order_by(table.c.seq.desc()).limit(limit))
+    return tuple(LogView(r.seq, r.at, LogLevel(r.level), r.message, json.loads(r.data)) for r in reversed(rows))
 
 
 def result(reading: Reading, execution_id: str) -> ResultView | None:

@@ -16,7 +16,7 @@ from finops_core.operations.queries import ExecutionView, PlanView
 from finops_core.operations.registry import runnable
 from finops_core.operations.rules import PUBLIC, State
 from finops_core.platform import queue
-from finops_core.platform.work import Work
+from finops_core.platform.work import Reading, Work
 
 RUN_JOB = "operations.run"
 
@@ -65,7 +65,7 @@ def cancel(work: Work, execution_id: str, reason: str = "") -> ExecutionView:
     over, also while some of its ends are open: they are settled, not called off.
     """
     seen = queries.execution(work, execution_id)
-    if seen.requested_by != work.actor.id and not _approved_by_me(work, seen):
+    if not _is_near(work, seen):
         work.require(Permission.EXECUTIONS_CANCEL_ANY)
     if seen.state in rules.OVER:
         raise rules.moved(seen.number, seen.state, State.CANCELLED)
@@ -77,9 +77,17 @@ def cancel(work: Work, execution_id: str, reason: str = "") -> ExecutionView:
         raise rules.moved(seen.number, seen.state, State.CANCELLED)
     approvals.supersede(work, SUBJECT, seen.id, "the execution was cancelled")
     changes = {"ended_at": work.now, "stop_requested": True, "stopped_at": work.now}
-    _move(work, seen, State.CANCELLED, message="Cancelled before it ran.", **changes)
+    told = "Its retry was cancelled; what was made before stays." if seen.retry_rows else "Cancelled before it ran."
+    _move(work, seen, State.CANCELLED, message=told, **changes)
     _record(work, seen, "execution.cancelled", reason=reason)
     return queries.execution(work, seen.id)
+
+
+def may_stop(reading: Reading, seen: ExecutionView) -> bool:
+    """Whether ``cancel`` is open to this person now. A courtesy for drawing its button: the verb asks again."""
+    if seen.state in rules.OVER or seen.stop_requested:
+        return False
+    return reading.may(Permission.EXECUTIONS_CANCEL_ANY) or _is_near(reading, seen)
 
 
 def replan(work: Work, execution_id: str) -> ExecutionView:
@@ -210,9 +218,12 @@ def _own(work: Work, execution_id: str) -> ExecutionView:
     return seen
 
 
-def _approved_by_me(work: Work, seen: ExecutionView) -> bool:
-    approval = approvals.standing_approval(work, SUBJECT, seen.id, seen.plan_hash)
-    return approval is not None and work.actor.id in approval.people
+def _is_near(reading: Reading, seen: ExecutionView) -> bool:
+    """Whether this person asked for it, or approved it as it stands."""
+    if seen.requested_by == reading.actor.id:
+        return True
+    approval = approvals.standing_approval(reading, SUBJECT, seen.id, seen.plan_hash)
+    return approval is not None and reading.actor.id in approval.people
 
 
 def _require_first(work: Work, seen: ExecutionView) -> None:

@@ -53,14 +53,19 @@ def csv_bytes(table: Table) -> bytes:
 
 
 def xlsx_bytes(table: Table, title: str = "") -> bytes:
-    """The table as an XLSX workbook of one sheet; ``title`` stands in its properties.
+    """The table as an XLSX workbook of one sheet; see ``workbook_bytes``."""
+    return workbook_bytes({"Result": table}, title)
+
+
+def workbook_bytes(sheets: Mapping[str, Table], title: str = "") -> bytes:
+    """Tables as an XLSX workbook, a sheet each by name; ``title`` stands in its properties.
 
     Numbers, amounts and days are typed cells; text is never taken for a formula or a link. Instants are in UTC, as
-    their header says. Past 10,000 rows the sheet goes through a private temporary file, not through memory.
+    their header says. Past 10,000 rows a workbook goes through a private temporary file, not through memory.
     Raises Invalid TABLE_LONG for more rows than a sheet can have, ValueError when columns differ in length.
     """
-    shaped = _with_currencies(table)
-    rows = max((len(values) for values in shaped.values()), default=0)
+    shaped = {name: _with_currencies(table) for name, table in sheets.items()}
+    rows = max((len(values) for table in shaped.values() for values in table.values()), default=0)
     if rows > MAX_SHEET_ROWS:
         message = f"The result has {rows:,} rows; a spreadsheet holds {MAX_SHEET_ROWS:,}."
         raise Invalid("TABLE_LONG", message, hint="Download the CSV file instead.")
@@ -75,7 +80,9 @@ def xlsx_bytes(table: Table, title: str = "") -> bytes:
     }
     with xlsxwriter.Workbook(content, options) as workbook:
         workbook.set_properties({"title": _sheet_text(title)[:255], "created": CREATED_AT.replace(tzinfo=None)})
-        _fill(workbook, shaped)
+        styles = _Styles(workbook)
+        for name, table in shaped.items():
+            _fill(workbook.add_worksheet(name), table, styles)
     return content.getvalue()
 
 
@@ -123,9 +130,7 @@ def _in_utc(instant: datetime) -> datetime:
     return instant.astimezone(UTC).replace(tzinfo=None)
 
 
-def _fill(workbook: xlsxwriter.Workbook, shaped: Mapping[str, Sequence[Any]]) -> None:
-    sheet = workbook.add_worksheet("Result")
-    styles = _Styles(workbook)
+def _fill(sheet: Any, shaped: Mapping[str, Sequence[Any]], styles: "_Styles") -> None:
     sheet.freeze_panes(1, 0)
     for place, (header, values) in enumerate(shaped.items()):
         instants = any(isinstance(value, datetime) for value in values)

@@ -1,34 +1,66 @@
 """Paying out a provider's balance: planned, approved, sent once, looked up when in doubt, followed to the bank."""
 
 from finops_core.payouts.bank_status import StatusTaken, take_bank_status
+from finops_core.payouts.comparison import FIRST, MOVED, Differences, differences
 from finops_core.payouts.news import take_news
-from finops_core.payouts.queries import PayoutFilter, PayoutPage, PayoutView, Standing, Sums, one, page, rows, sums
-from finops_core.payouts.rehearsal import RehearsalView, Trouble, rehearsals, rehearse
+from finops_core.payouts.queries import (
+    CallView,
+    Dossier,
+    PayoutFilter,
+    PayoutPage,
+    PayoutView,
+    Standing,
+    Sums,
+    dossier,
+    one,
+    page,
+    rows,
+    sums,
+)
+from finops_core.payouts.rehearsal import OFFERED, RehearsalView, Trouble, rehearsals, rehearse
+from finops_core.payouts.remedies import Remedies, Resolution, remedies, resolutions
 from finops_core.payouts.repair import Verdict, ask_cancel, resolve, retry, send_on
-from finops_core.payouts.report import TieOut, tie_out
-from finops_core.payouts.rules import DOUBTFUL, IN_FLIGHT, LIVE, RETRYABLE, PayoutState
+from finops_core.payouts.report import CSV, TIE_OUT_CSV, XLSX, Tie, TieOut, export, tie_out
+from finops_core.payouts.rules import DOUBTFUL, IN_FLIGHT, LIVE, RETRYABLE, PayoutState, words
 
 __all__ = [
+    "CSV",
     "DOUBTFUL",
+    "FIRST",
     "IN_FLIGHT",
     "LIVE",
+    "MOVED",
+    "OFFERED",
     "RETRYABLE",
+    "TIE_OUT_CSV",
+    "XLSX",
+    "CallView",
+    "Differences",
+    "Dossier",
     "PayoutFilter",
     "PayoutPage",
     "PayoutState",
     "PayoutView",
     "RehearsalView",
+    "Remedies",
+    "Resolution",
     "Standing",
     "StatusTaken",
     "Sums",
+    "Tie",
     "TieOut",
     "Trouble",
     "Verdict",
     "ask_cancel",
+    "differences",
+    "dossier",
+    "export",
     "one",
     "page",
     "rehearsals",
     "rehearse",
+    "remedies",
+    "resolutions",
     "resolve",
     "retry",
     "rows",
@@ -37,4 +69,5 @@ __all__ = [
     "take_bank_status",
     "take_news",
     "tie_out",
+    "words",
 ]

@@ -89,7 +89,7 @@ class Batch:
 
     def _tell(self, row: Unsettled, state: PayoutState) -> None:
         level = LogLevel.INFO if state in rules.LIVE else LogLevel.WARN
-        self.context.log(level, f"Row {row.row_no}: {state.value.replace('_', ' ')}.", row=row.row_no)
+        self.context.log(level, f"Row {row.row_no}: {rules.words(state)}.", row=row.row_no)
 
     def _settle_row(self, row: Unsettled) -> PayoutState:
         if row.state in rules.UNSETTLED:

@@ -3,9 +3,11 @@
 It is part of each plan row's body, and so of the hash that is approved: nobody can say they were not shown it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, Protocol
 
 from sqlalchemy import func, select
 
@@ -17,6 +19,8 @@ from finops_core.platform.work import Reading
 
 LOOK_BACK = timedelta(days=400)
 FIRST, SAME, ANOTHER, CHANGED = "first", "same", "another", "changed"
+MOVED = frozenset({ANOTHER, CHANGED})
+"""The money goes to another bank account than the last time: what fraud looks like."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,3 +146,50 @@ def change(last: Last | None, *, total: Money, destination: str, bank: str, fing
         "difference": difference.plain(),
     }
     return told if kind == SAME else {**told, "last_bank": last.bank}
+
+
+class PlannedRow(Protocol):
+    """A row of a plan, as it is made or as it is shown."""
+
+    @property
+    def account(self) -> str:
+        """Whose balance it pays."""
+
+    @property
+    def currency(self) -> str:
+        """ISO 4217."""
+
+    @property
+    def amount_minor(self) -> int:
+        """0 when it pays nothing."""
+
+    @property
+    def body(self) -> Mapping[str, Any]:
+        """With ``change``, as above."""
+
+
+@dataclass(frozen=True, slots=True)
+class Differences:
+    """How many payments of a plan are new: to nobody paid before, to another bank account, of another amount."""
+
+    first: int
+    moved: int
+    amounts: int
+
+    @property
+    def none(self) -> bool:
+        """Whether all is as it was the last time."""
+        return not (self.first or self.moved or self.amounts)
+
+
+def differences(rows: Iterable[PlannedRow]) -> Differences:
+    """What is new in a plan, counted. A balance that is paid in parts was compared as a whole, and counts once."""
+    seen: dict[object, Mapping[str, str]] = {}
+    for index, row in enumerate(rows):
+        if row.amount_minor:
+            kind: object = index if "payee" in row.body else (row.account, row.currency)
+            seen[kind] = row.body.get("change", {})
+    banks = [told.get("bank", "") for told in seen.values()]
+    amounts = [Decimal(told["difference"]) for told in seen.values() if told.get("difference")]
+    moved = sum(bank in MOVED for bank in banks)
+    return Differences(banks.count(FIRST), moved, sum(not amount.is_zero() for amount in amounts))

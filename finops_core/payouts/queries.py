@@ -14,24 +14,28 @@ from finops_core.operations.models import execution
 from finops_core.operations.queries import visible
 from finops_core.operations.rules import OVER
 from finops_core.payouts import rules
-from finops_core.payouts.models import payout
+from finops_core.payouts.models import payout, payout_call
 from finops_core.payouts.rules import DOUBTFUL, IN_FLIGHT, LIVE, UNSETTLED, PayoutState
 from finops_core.platform.work import Reading
 
 BAD = frozenset({PayoutState.FAILED, PayoutState.REJECTED})
+CALLS_TOLD = 20
+NOT_MADE = frozenset({PayoutState.REJECTED, PayoutState.CANCELED, PayoutState.EXPIRED})
 
 
 class Standing(StrEnum):
     """What people look for among payouts.
 
     In flight: on its way to the bank. Late: in flight, and expected before today. In doubt: the run is over, and of
-    the payout nobody can be sure. Returned: made, and come back. Sent: made, and not come back.
+    the payout nobody can be sure. Returned: made, and come back. Not made: refused, called off or taken back. Sent:
+    made, and not come back.
     """
 
     IN_FLIGHT = "in_flight"
     LATE = "late"
     IN_DOUBT = "in_doubt"
     RETURNED = "returned"
+    NOT_MADE = "not_made"
     SENT = "sent"
 
 
@@ -79,6 +83,7 @@ class PayoutFilter:
 
     execution_id: str = ""
     standing: Standing | None = None
+    states: frozenset[PayoutState] = frozenset()
     currency: str = ""
     text: str = ""
     sent_since: datetime | None = None
@@ -99,6 +104,34 @@ class PayoutPage:
 
     rows: tuple[PayoutView, ...]
     sums: Sums
+
+
+@dataclass(frozen=True, slots=True)
+class CallView:
+    """One call to the provider about a payout. ``kind``: submit, find, cancel; ``told``: what the answer said."""
+
+    at: datetime
+    kind: str
+    outcome: str
+    told: str
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dossier:
+    """Everything the desk knows of one payout, for a person who has to find out what became of it.
+
+    Attributes:
+        destination: the bank account's id at the provider, "" for the default one.
+        marks: what the payout carries at the provider, by which it can be found there.
+        calls: the last of the ``called`` calls about it, oldest first.
+    """
+
+    payout: PayoutView
+    destination: str
+    marks: Mapping[str, str]
+    calls: tuple[CallView, ...]
+    called: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +198,23 @@ def one(reading: Reading, payout_id: str) -> PayoutView:
     return _view(reading, row)
 
 
+def dossier(reading: Reading, payout_id: str) -> Dossier:
+    """What is known of one payout, by our id; ``PAYOUT_UNKNOWN`` when there is none this person may see."""
+    seen = one(reading, payout_id)
+    mine = payout.c.org_id == reading.org_id, payout.c.id == seen.id
+    about = payout_call.c.org_id == reading.org_id, payout_call.c.payout_id == seen.id
+    newest = payout_call.c.at.desc(), payout_call.c.id.desc()
+    called = reading.rows(select(payout_call).where(*about).order_by(*newest).limit(CALLS_TOLD))
+    marks = {rules.META_ITEM: rules.item_id(seen.execution_id, seen.row_no), rules.META_ATTEMPT: str(seen.attempt)}
+    return Dossier(
+        seen,
+        str(reading.scalar(select(payout.c.destination).where(*mine)) or ""),
+        marks,
+        tuple(CallView(row.at, row.kind, row.outcome, row.told, row.request_id) for row in reversed(called)),
+        int(reading.scalar(select(func.count()).select_from(payout_call).where(*about)) or 0),
+    )
+
+
 def unknown() -> NotFound:
     """What is said of a payout that is not there, or not for this person."""
     return NotFound("PAYOUT_UNKNOWN", "There is no such payout among those you may see.", hint="Open it from its list.")
@@ -229,6 +279,8 @@ def _conditions(reading: Reading, wanted: PayoutFilter) -> list[ColumnElement[bo
         conditions.append(payout.c.execution_id == wanted.execution_id)
     if wanted.standing:
         conditions += _stands(reading, wanted.standing)
+    if wanted.states:
+        conditions.append(payout.c.state.in_(sorted(wanted.states)))
     if wanted.sent_since:
         conditions.append(payout.c.first_sent_at >= wanted.sent_since)
     if wanted.currency:
@@ -249,6 +301,7 @@ def _stands(reading: Reading, standing: Standing) -> tuple[ColumnElement[bool], 
         # While a run is busy, every row it sends is unclear for a moment: nobody has to look at those.
         Standing.IN_DOUBT: (state.in_(sorted(DOUBTFUL)), execution.c.state.in_(sorted(OVER))),
         Standing.RETURNED: (state == PayoutState.FAILED,),
+        Standing.NOT_MADE: (state.in_(sorted(NOT_MADE)),),
         Standing.SENT: (state.in_(sorted(LIVE)),),
     }
     return conditions[standing]

@@ -2,20 +2,24 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import ColumnElement, case, func, select
 
-from finops_core import operations
+from finops_core import audit, operations
+from finops_core.kernel.errors import Invalid
 from finops_core.kernel.money import Money
 from finops_core.kernel.operation import Metrics, Records, Result, Standing
-from finops_core.payouts import queries, service
+from finops_core.operations.spreadsheets import Table, csv_bytes, workbook_bytes
+from finops_core.payouts import queries, rules, service
 from finops_core.payouts.models import payout
 from finops_core.payouts.queries import PayoutView
 from finops_core.payouts.rules import DOUBTFUL, IN_FLIGHT, LIVE, PayoutState
 from finops_core.platform.work import Reading, Work
 
 _S = PayoutState
+CSV, TIE_OUT_CSV, XLSX = "csv", "tie-out csv", "xlsx"
 NEVER_SENT = frozenset({_S.CANCELED, _S.EXPIRED, _S.REJECTED})
 
 
@@ -27,11 +31,12 @@ def conclude(work: Work, execution_id: str, attempt: int) -> Result:
 
 
 def standing(reading: Reading, execution_id: str, attempt: int) -> Standing:
-    """What an attempt has come to by now, counted by the database."""
+    """What an attempt has come to by now, counted by the database; no words of one that has not made a row."""
     mine = payout.c.org_id == reading.org_id, payout.c.execution_id == execution_id, payout.c.attempt == attempt
     rows = reading.rows(select(payout.c.state, func.count().label("many")).where(*mine).group_by(payout.c.state))
     counts = {PayoutState(row.state): int(row.many) for row in rows}
-    return Standing(_message(sum(counts.values()), counts), sum(counts.get(state, 0) for state in DOUBTFUL))
+    message = _message(sum(counts.values()), counts) if counts else ""
+    return Standing(message, sum(counts.get(state, 0) for state in DOUBTFUL))
 
 
 RECORDS = Records(conclude, standing)
@@ -88,7 +93,7 @@ def _table(rows: Sequence[PayoutView]) -> Mapping[str, Sequence[Any]]:
         "Currency": [row.currency for row in rows],
         "Amount": [Money(row.amount_minor, row.currency) for row in rows],
         "Bank account": [row.bank for row in rows],
-        "State": [row.state.value.replace("_", " ") for row in rows],
+        "State": [rules.words(row.state) for row in rows],
         "Provider id": [row.provider_id for row in rows],
         "Expected arrival": [row.arrival_on if row.state in LIVE else "" for row in rows],
         "Bank reference": [row.trace for row in rows],
@@ -96,12 +101,25 @@ def _table(rows: Sequence[PayoutView]) -> Mapping[str, Sequence[Any]]:
     }
 
 
+class Tie(StrEnum):
+    """How one currency of a batch ties out.
+
+    Tied: plan, payouts and the provider's statement agree. Doubt: of some payouts nobody knows yet. Unstated: all
+    adds up, but the statement does not show every payout yet. Off: something contradicts something else.
+    """
+
+    TIED = "tied"
+    DOUBT = "doubt"
+    UNSTATED = "unstated"
+    OFF = "off"
+
+
 @dataclass(frozen=True, slots=True)
 class TieOut:
     """One currency of a batch: what was approved, and where each minor unit of it is. All amounts in minor units.
 
-    The last attempt of each row counts. ``planned`` = in flight + arrived + returned + refused + not_sent + in_doubt
-    holds by construction; ``difference`` is what the provider's own statement says otherwise (0 when it agrees).
+    The last attempt of each row counts. ``planned`` is what the approved plans say of those rows; it is ``accounted``
+    for by the payouts' own states. ``difference`` is what the provider's statement says otherwise (0 when it agrees).
     """
 
     currency: str
@@ -119,9 +137,23 @@ class TieOut:
     difference: int
 
     @property
+    def accounted(self) -> int:
+        """The sum of the parts."""
+        return self.in_flight + self.arrived + self.returned + self.refused + self.not_sent + self.in_doubt
+
+    @property
     def complete(self) -> bool:
         """Every payout that was made stands in the provider's statement, with the amount we asked for."""
         return self.reconciled == self.made and not self.difference
+
+    @property
+    def tie(self) -> Tie:
+        """How it ties out; what is worst counts."""
+        if self.planned != self.accounted or self.difference:
+            return Tie.OFF
+        if self.in_doubt:
+            return Tie.DOUBT
+        return Tie.TIED if self.complete else Tie.UNSTATED
 
 
 def tie_out(reading: Reading, execution_id: str) -> tuple[TieOut, ...]:
@@ -136,7 +168,6 @@ def tie_out(reading: Reading, execution_id: str) -> tuple[TieOut, ...]:
     found = reading.rows(
         select(
             payout.c.currency,
-            func.sum(payout.c.amount_minor).label("planned"),
             _sum(payout.c.state.in_(sorted(IN_FLIGHT))).label("in_flight"),
             _sum(payout.c.state == _S.PAID).label("arrived"),
             _sum(payout.c.state == _S.FAILED).label("returned"),
@@ -151,9 +182,84 @@ def tie_out(reading: Reading, execution_id: str) -> tuple[TieOut, ...]:
         )
         .where(*where)
         .group_by(payout.c.currency)
-        .order_by(payout.c.currency)
     )
-    return tuple(TieOut(row.currency, *map(int, tuple(row)[1:])) for row in found)
+    if not found:
+        return ()
+    planned = _planned(reading, seen.id)
+    parts = {row.currency: tuple(map(int, tuple(row)[1:])) for row in found}
+    nothing = (0,) * (len(tuple(found[0])) - 1)
+    return tuple(
+        TieOut(currency, planned.get(currency, 0), *parts.get(currency, nothing))
+        for currency in sorted(planned.keys() | parts.keys())
+    )
+
+
+def export(work: Work, execution_id: str, kind: str) -> bytes:
+    """The report of a batch as a file, for those who may see the execution; that it was taken stands in the audit.
+
+    Args:
+        work: the unit that records it.
+        execution_id: or its number.
+        kind: CSV gives every payout of every attempt, TIE_OUT_CSV the sums, XLSX both. ``EXPORT_KIND_UNKNOWN``.
+    """
+    if kind not in {CSV, TIE_OUT_CSV, XLSX}:
+        raise Invalid("EXPORT_KIND_UNKNOWN", "There is no such export.", hint="Choose CSV or XLSX.")
+    seen = operations.execution(work, execution_id)
+    rows = queries.rows(work, seen.id)
+    sheets = {"Payouts": _every_row(rows), "Tie-out": _sums_table(tie_out(work, seen.id))}
+    detail = {"number": seen.number, "kind": kind, "payouts": len(rows)}
+    audit.record(work, "payouts.report_exported", f"execution:{seen.id}", detail=detail)
+    if kind == XLSX:
+        return workbook_bytes(sheets, f"{seen.title} {seen.number}")
+    return csv_bytes(sheets["Payouts" if kind == CSV else "Tie-out"])
+
+
+def _planned(reading: Reading, execution_id: str) -> Mapping[str, int]:
+    """By currency: what the plans say of the rows that became payouts, each row once."""
+    mine = payout.c.org_id == reading.org_id, payout.c.execution_id == execution_id
+    attempts = reading.rows(select(payout.c.attempt).where(*mine).distinct())
+    planned = operations.planned_rows(reading, execution_id, [row.attempt for row in attempts])
+    by_number = {service.number_of(row): row for row in planned}
+    sums: dict[str, int] = {}
+    for row in by_number.values():
+        if row.amount_minor:
+            sums[row.currency] = sums.get(row.currency, 0) + row.amount_minor
+    return sums
+
+
+def _every_row(rows: Sequence[PayoutView]) -> Table:
+    def amount(minor: int | None, row: PayoutView) -> Money | None:
+        return None if minor is None else Money(minor, row.currency)
+
+    return {
+        "Attempt": [row.attempt for row in rows],
+        "Counts": [row.newest for row in rows],
+        **_table(rows),
+        "Sent at": [row.sent_at for row in rows],
+        "Fee": [amount(row.fee_minor, row) for row in rows],
+        "Given back": [amount(row.returned_minor, row) for row in rows],
+        "In the provider's statement": [row.reconciled for row in rows],
+    }
+
+
+def _sums_table(sums: Sequence[TieOut]) -> Table:
+    def column(name: str) -> list[Money]:
+        return [Money(getattr(each, name), each.currency) for each in sums]
+
+    return {
+        "Currency": [each.currency for each in sums],
+        **{name.replace("_", " ").capitalize(): column(name) for name in _PARTS},
+        "Planned": column("planned"),
+        "Fees": column("fees"),
+        "Payouts": [each.payouts for each in sums],
+        "Made": [each.made for each in sums],
+        "In the provider's statement": [each.reconciled for each in sums],
+        "Difference to the statement": column("difference"),
+        "Ties out": [each.tie.value for each in sums],
+    }
+
+
+_PARTS = ("in_flight", "arrived", "returned", "refused", "not_sent", "in_doubt")
 
 
 def _sum(condition: ColumnElement[bool]) -> ColumnElement[Any]:

@@ -67,12 +67,17 @@ _TOLD: Mapping[PayoutStatus, PayoutState] = {
 }
 
 
+def words(state: PayoutState) -> str:
+    """The state as people say it; a provider writes ``canceled``, the desk ``cancelled``."""
+    return "cancelled" if state is _S.CANCELED else state.value.replace("_", " ")
+
+
 def move(old: PayoutState, new: PayoutState) -> PayoutState:
     """The new state, or ``PAYOUT_MOVED_ON`` when it may not follow the old one."""
     if new not in NEXT.get(old, frozenset()):
         raise Conflict(
             "PAYOUT_MOVED_ON",
-            f"A payout that is {old.value.replace('_', ' ')} cannot become {new.value.replace('_', ' ')}.",
+            f"A payout that is {words(old)} cannot become {words(new)}.",
             hint="Open the execution again to see where it stands.",
         )
     return new

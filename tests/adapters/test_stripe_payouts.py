@@ -205,6 +205,28 @@ def test_an_answer_that_is_missing_or_wrong_leaves_it_unknown_and_a_look_up_tell
     assert len(sandbox.control.payouts()) == made
 
 
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        (FaultKind.RESET_AFTER, "No answer came: the connection broke off."),
+        (FaultKind.DELAY, "No answer came: it took too long."),
+        (FaultKind.BAD_JSON, "Stripe's answer was broken and cannot be read."),
+        (FaultKind.CUT_BODY, "No answer came: the connection broke off."),
+        (FaultKind.ERROR_AFTER, "Stripe answered with an error of its own (500)."),
+    ],
+)
+def test_a_missing_or_broken_answer_is_told_in_words_for_people(sandbox, kind, told):
+    sandbox.control.fault(Fault(kind, delay_s=1.0 if kind is FaultKind.DELAY else 0.0))
+
+    answer = submit(StripePayouts(sandbox.credentials(), 0.3))
+
+    sandbox.forgive()
+    assert isinstance(answer, Unknown)
+    assert answer.why == told
+    if kind is FaultKind.DELAY:
+        _wait_for_calls(sandbox, 1)
+
+
 def _wait_for_calls(sandbox: RunningSandbox, count: int) -> None:
     wait_until(lambda: len(sandbox.control.calls("POST", "/v1/payouts")) == count)
 
@@ -224,6 +246,7 @@ def test_a_server_that_is_not_there_leaves_it_unknown(tmp_path):
     answer = submit(provider)
 
     assert isinstance(answer, Unknown)
+    assert answer.why == "No answer came: the connection was refused."
     with pytest.raises(Unavailable) as caught:
         provider.facts("")
     assert caught.value.code == "PROVIDER_UNAVAILABLE"

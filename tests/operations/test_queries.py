@@ -183,4 +183,4 @@ def test_the_log_can_be_read_on_from_any_line(world: World):
     with world.desk.read(world.actor("ana")) as reading:
         lines = operations.log(reading, seen.id)
         assert operations.log(reading, seen.id, after=lines[0].seq) == lines[1:]
-        assert operations.log(reading, seen.id, limit=1) == lines[:1]
+        assert operations.log(reading, seen.id, limit=1) == lines[-1:]

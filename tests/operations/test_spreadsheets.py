@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from finops_core.kernel.errors import Invalid
 from finops_core.kernel.money import MAX_MINOR, Money
-from finops_core.operations.spreadsheets import MAX_SHEET_ROWS, csv_bytes, xlsx_bytes
+from finops_core.operations.spreadsheets import MAX_SHEET_ROWS, csv_bytes, workbook_bytes, xlsx_bytes
 
 FORMULAS = [
     "=1+1",
@@ -228,3 +228,13 @@ def test_an_empty_table_is_a_file_all_the_same():
 def test_yes_and_no_are_words():
     assert read_csv(csv_bytes({"a": [True, False]}))[1:] == [["yes"], ["no"]]
     assert values_of(xlsx_bytes({"a": [True, False]}))[1:] == [["yes"], ["no"]]
+
+
+def test_a_workbook_has_a_sheet_for_each_table():
+    book = openpyxl.load_workbook(io.BytesIO(workbook_bytes({"Rows": {"A": [1, 2]}, "Sums": {"B": ["=1+1"]}})))
+
+    assert [[[cell.value for cell in row] for row in sheet] for sheet in book.worksheets] == [
+        [["A"], [1], [2]],
+        [["B"], ["=1+1"]],
+    ]
+    assert book.sheetnames == ["Rows", "Sums"]

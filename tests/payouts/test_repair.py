@@ -7,10 +7,13 @@ from sqlalchemy import func, select
 
 from finops_core import approvals, notifications, operations, payouts
 from finops_core.adapters.stripe_sandbox.faults import Fault, FaultKind
+from finops_core.kernel.actor import worker_actor
 from finops_core.kernel.errors import FinOpsError
 from finops_core.operations import State
-from finops_core.payouts import Verdict
+from finops_core.payouts import Verdict, service
 from finops_core.payouts.models import payout_call
+from finops_core.payouts.operations import STRIPE
+from finops_core.payouts.running import ordering
 from tests.operations.walks import code_of
 from tests.payouts.walks import (
     HARBOUR,
@@ -23,6 +26,7 @@ from tests.payouts.walks import (
     due_now,
     made,
     prepared,
+    provider,
     resume,
     row_as_stored,
     rows_of,
@@ -146,6 +150,46 @@ def test_nothing_is_retried_while_a_row_is_in_doubt_or_when_none_failed(timed: W
     timed.sandbox.control.fault(Fault(FaultKind.ERROR_BEFORE, times=50, keep=False))
     timed.work_off()
     assert code_of(act, timed, payouts.retry, other.id) == "STILL_IN_DOUBT"
+
+
+def test_a_new_plan_of_a_retry_plans_the_same_rows_and_never_what_was_made(both: World):
+    # Given a retry that waits for its approval
+    world = both
+    seen = with_one_refused(world)
+    act(world, payouts.retry, seen.id)
+    world.work_off()
+    act(world, operations.submit, seen.id, world.execution(seen.id).plan_hash)
+    # When its preparer makes a new plan
+    act(world, operations.replan, seen.id)
+    # Then that pays the refused row alone, once
+    assert again(world, seen.id).state is State.COMPLETED
+    assert made(world) == [("eur", 10_000), ("usd", 10_000)]
+    assert violations(world) == {}
+
+
+def test_whatever_was_planned_no_row_that_was_made_is_made_again(world: World):
+    # Given a plan of the whole for an execution of which one row was made
+    seen = with_one_refused(world)
+    with world.desk.read(world.actor("ana")) as reading:
+        plan = operations.plan(reading, seen.id)
+    assert plan is not None
+    # When it is to become payouts of a next attempt
+    with world.desk.work(worker_actor(world.orgs["harbour"])) as work:
+        order_of = ordering(STRIPE, seen.id, 2, plan.mode)
+        told = code_of(service.prepare, work, seen.id, 2, plan.as_plan(), provider(world), order_of)
+    # Then it does not
+    assert told == "ALREADY_PAID"
+    assert states(world, seen.id) == ["created", "rejected"]
+
+
+def test_a_retry_that_is_left_says_that_what_was_made_stays(world: World):
+    seen = with_one_refused(world)
+    act(world, payouts.retry, seen.id)
+    world.work_off()
+
+    act(world, operations.cancel, seen.id)
+
+    assert world.execution(seen.id).message == "Its retry was cancelled; what was made before stays."
 
 
 def test_only_its_preparer_retries(world: World):
@@ -275,8 +319,6 @@ def needs_review(timed: World, *, arrived: bool) -> str:
 
 def with_own_hands(timed: World) -> None:
     """Somebody made the payout in the provider's dashboard, so it carries nothing of ours."""
-    from tests.payouts.walks import provider
-
     form = b"amount=10000&currency=usd"
     provider(timed).submit("", form, "by-hand")
 
@@ -345,9 +387,6 @@ def test_a_person_who_says_never_made_is_not_believed_when_the_provider_lists_it
 
 
 def force_review(timed: World, execution_id: str) -> None:
-    from finops_core.kernel.actor import worker_actor
-    from finops_core.payouts import service
-
     row = row_as_stored(timed, execution_id)
     with timed.desk.work(worker_actor(timed.orgs["harbour"])) as work:
         service.review(work, row, "for the test")

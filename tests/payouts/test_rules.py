@@ -215,3 +215,10 @@ def test_a_payout_is_looked_up_after_an_eighth_of_its_age_and_every_quarter_of_a
 
 def test_after_a_clock_was_set_back_a_payout_is_looked_up_at_once():
     assert rules.look_again(NOW - timedelta(hours=9), NOW + timedelta(hours=2), NOW)
+
+
+def test_people_read_one_spelling_of_a_cancelled_payout():
+    told = {rules.words(state) for state in PayoutState}
+
+    assert "cancelled" in told
+    assert not any("canceled" in each or "_" in each for each in told)

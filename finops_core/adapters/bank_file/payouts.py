@@ -5,6 +5,7 @@ them, and only then may they be handed out. Whoever dies in between finds the sa
 """
 
 import hashlib
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 
@@ -41,6 +42,7 @@ from finops_core.kernel.provider import (
 from finops_core.platform.crypto import Vault
 from finops_core.platform.ports import ProviderCredentials
 
+LOG = logging.getLogger("tieout.bank_file")
 # The outbox forgets nothing; ten years is how long the desk keeps anything.
 KEY_LIFETIME_S = 10 * 365 * 24 * 3600
 RATE_PER_S = 10_000.0
@@ -130,8 +132,9 @@ class BankFilePayouts:
             return Created(payout, request_id="", replayed=not new)
         except FinOpsError as error:
             return self._unsure(fragment.id, error)
-        except Exception as error:  # noqa: BLE001 - whatever broke, the order may have been stored
-            return Unknown(f"Storing the order broke off ({type(error).__name__}).")
+        except Exception:
+            LOG.exception("an order could not be stored")
+            return Unknown("Storing the order broke off; it may have been stored.")
 
     def _refusal(self, account: str, body: bytes, key: str) -> Answer | None:
         if not self._is_ours(account):
@@ -200,8 +203,9 @@ class BankFilePayouts:
         except FinOpsError as error:
             why = f"The outbox cannot be used now ({error.code})."
             return Unknown(why) if self._may_be_canceled(payout_id) else RetryLater(RETRY_S, why)
-        except Exception as error:  # noqa: BLE001 - the port promises answers
-            return Unknown(f"Taking the order back broke off ({type(error).__name__}).")
+        except Exception:
+            LOG.exception("an order could not be taken back")
+            return Unknown("Taking the order back broke off.")
 
     def _may_be_canceled(self, payout_id: str) -> bool:
         try:

@@ -1,0 +1,111 @@
+"""The file of a bank-transfer run: downloaded for the bank, and what the bank's answer did to its payments."""
+
+from functools import partial
+
+import streamlit as st
+
+from finops_core import files, payouts
+from finops_core.kernel.errors import FinOpsError
+from finops_core.kernel.permissions import Permission
+from finops_core.operations import ExecutionView
+from finops_core.payouts import StatusTaken
+from ui import html, widgets
+from ui.format import plural, size
+from ui.html import Markup
+from ui.session import Here
+
+OPERATION = "payouts.bank_transfers"
+TAKEN, TURN = "bank_status_taken", "bank_status_turn"
+TO_BANK = (
+    "Give it to your bank as it is, once: the bank pays what is in it. Every download is counted here and in the audit."
+)
+FROM_BANK = (
+    "Banks answer with a status file (pain.002, XML): which payments were taken, which were refused and why. Bring it "
+    "here and each payment moves on. A file with faults, or about another bank file, changes nothing."
+)
+
+
+def section(here: Here, run: ExecutionView) -> None:
+    """The files of the run and the way back from the bank; nothing for other operations, or before it has run."""
+    if run.operation_id != OPERATION:
+        return
+    with here.read() as reading:
+        stored = files.of(reading, "execution", run.id)
+        made = [file for file in stored if file.role == files.OUTPUT and file.name.endswith(".xml")]
+        taken = [file for file in stored if file.role == files.STATUS]
+        counts = files.downloads(reading, [file.id for file in made])
+    if not made:
+        return
+    st.markdown("**Bank file**")
+    with st.container(border=True):
+        for file in made:
+            _file(here, file, counts.get(file.id, 0))
+        st.caption(TO_BANK)
+    if here.may(Permission.PAYOUTS_PREPARE):
+        _answer(here, run, taken)
+
+
+def _file(here: Here, file: files.FileView, downloads: int) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        count = plural(downloads, "download") if downloads else "not downloaded yet"
+        told = html.faint(f"{here.shown.instant(file.created_at)} · {size(file.size_bytes)} · {count}")
+        html.draw(Markup(f"{html.strong(file.name)}<br>{told}"))
+        st.download_button(
+            "Download for the bank",
+            partial(_bytes, here, file.id),
+            file_name=file.name,
+            mime=file.mime,
+            icon=":material/download:",
+            key=f"tall_bank_{file.id}",
+            on_click="rerun",
+            disabled=not file.available,
+        )
+
+
+def _bytes(here: Here, reference_id: str) -> bytes:
+    with here.hand_out() as work:
+        return files.download(work, reference_id).content
+
+
+def _answer(here: Here, run: ExecutionView, taken: list[files.FileView]) -> None:
+    """Bring the bank's status file; what the last one did stays in sight."""
+    with st.expander("The bank's answer", icon=":material/mark_email_read:", expanded=not taken):
+        st.caption(FROM_BANK)
+        for file in taken:
+            when = here.shown.instant(file.created_at)
+            html.draw(html.line(html.icon("check_circle", "green"), html.strong(file.name), html.faint(f"read {when}")))
+        turn = st.session_state.setdefault(TURN, 0)
+        with st.form(f"bank_status_{run.id}", border=False):
+            given = st.file_uploader("Status file (pain.002)", type="xml", key=f"bank_status_{run.id}_{turn}")
+            pressed = st.form_submit_button("Read it", type="primary", icon=":material/play_arrow:")
+        if pressed:
+            _read(here, run, given.name if given else "", given.getvalue() if given else None)
+        done: tuple[str, str, StatusTaken] | None = st.session_state.get(TAKEN)
+        if done is not None and done[0] == run.id:
+            _told(done[1], done[2])
+
+
+def _read(here: Here, run: ExecutionView, name: str, content: bytes | None) -> None:
+    if content is None:
+        st.error("**Choose the bank's status file first.**", icon=":material/error:")
+        return
+    try:
+        with here.work():
+            pass  # a page drawn for another organisation is refused before anything is read
+        done = payouts.take_bank_status(here.desk, here.actor, run.id, name, content)
+    except FinOpsError as error:
+        st.session_state.pop(TAKEN, None)
+        widgets.refusal(error)
+        return
+    st.session_state[TAKEN] = (run.id, name, done)
+    if not done.faults:
+        st.session_state[TURN] += 1
+        st.rerun()
+
+
+def _told(name: str, done: StatusTaken) -> None:
+    if done.faults:
+        widgets.faults_table(done.faults, name, "nothing was changed")
+        return
+    moved = f"{plural(done.moved, 'payment')} moved on" if done.moved else "nothing new"
+    st.success(f"{name}: {plural(done.named, 'payment')} named, {moved}.", icon=":material/check_circle:")

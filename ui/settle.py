@@ -1,0 +1,169 @@
+"""Payouts that wait for a person: what is known of each, and the form that says what a look at the provider showed."""
+
+from collections.abc import Mapping
+
+import streamlit as st
+
+from finops_core import payouts, security
+from finops_core.kernel.errors import FinOpsError, NotFound
+from finops_core.operations import ExecutionView
+from finops_core.payouts import CallView, Dossier, PayoutFilter, PayoutState, PayoutView, Remedies, Resolution, Verdict
+from ui import html, payout_rows, widgets
+from ui.format import Format, plural
+from ui.html import Column, Markup
+from ui.plan import OWN_ACCOUNT
+from ui.session import Here
+
+OPEN = "settle"
+SHOWN = 10
+WAITING = frozenset({PayoutState.NEEDS_REVIEW})
+FOUND = {Verdict.EXISTS: "It was made", Verdict.NEVER_MADE: "It was never made"}
+CALLS = {"submit": "Sent", "find": "Looked up", "cancel": "Asked to take it back"}
+OUTCOMES = {
+    "created": "it was made",
+    "rejected": "refused",
+    "later": "asked to wait",
+    "unknown": "no clear answer",
+    "our fault": "refused: key and request do not belong together",
+    "found": "found",
+    "resend": "not found",
+    "review": "not found for certain",
+    "twice": "found more than once",
+}
+COLUMNS = (Column("When", fixed=True), Column("What"), Column("What came of it", wide=True))
+CHECKED = "The desk looks at the provider for itself before this counts. If it finds otherwise, the payout says so."
+
+
+def section(here: Here, run: ExecutionView, found: Remedies) -> None:
+    """A card for each payout that waits for a person; a button for those who may settle it."""
+    if not found.waiting.count:
+        return
+    with here.read() as reading:
+        page = payouts.page(reading, PayoutFilter(run.id, states=WAITING), SHOWN)
+        said = payouts.resolutions(reading, [row.id for row in page.rows])
+        names = security.names(reading, [each.person_id for each in said.values()])
+    st.markdown("**Waits for a person**")
+    for row in page.rows:
+        _card(here, row, said.get(row.id), names, may_settle=found.may_settle)
+    if page.sums.count > SHOWN:
+        st.caption(f"And {page.sums.count - SHOWN} more, once these are settled.")
+    wanted = st.query_params.get(OPEN, "")
+    if wanted and found.may_settle:
+        _open(here, wanted)
+
+
+def close() -> None:
+    """The drawer was put away."""
+    st.query_params.pop(OPEN, None)
+
+
+def _card(here: Here, row: PayoutView, said: Resolution | None, names: Mapping[str, str], *, may_settle: bool) -> None:
+    with st.container(border=True):
+        text, act = st.columns([3, 1], vertical_alignment="center")
+        with text:
+            html.draw(html.lines(html.strong(payout_rows.named(row, here.shown)), *_told(row, said, names)))
+        with act:
+            checking = said is not None and said.checking
+            if may_settle and not checking and st.button("Settle", key=f"tall_settle_{row.id}", width="stretch"):
+                st.query_params.update(html.addressed({OPEN: row.id}))
+
+
+def _told(row: PayoutView, said: Resolution | None, names: Mapping[str, str]) -> list[Markup]:
+    """Why it waits, and what somebody has said of it."""
+    why = html.faint(row.error_message)
+    if said is None:
+        return [why]
+    who = names.get(said.person_id, "Somebody")
+    what = f"{who} said: {FOUND[Verdict(said.verdict)].lower()}. {said.comment}"
+    state = html.badge("The desk checks it", "blue") if said.checking else html.badge("Not confirmed", "amber")
+    return [html.join(state, html.text(what)), *([] if said.checking else [why])]
+
+
+def _open(here: Here, payout_id: str) -> None:
+    st.dialog("Settle a payout", width="medium", position="right", on_dismiss=close)(_drawer)(here, payout_id)
+
+
+def _drawer(here: Here, payout_id: str) -> None:
+    try:
+        with here.read() as reading:
+            known = payouts.dossier(reading, payout_id)
+    except NotFound as error:
+        widgets.refusal(error)
+        return
+    row = known.payout
+    if row.state not in WAITING:
+        st.info("**It does not wait for a person any more.**", icon=":material/check_circle:")
+        return
+    html.draw(_facts(here, row))
+    html.draw(_where_to_look(known, here.shown))
+    html.draw(_calls(known, here.shown))
+    _form(here, row)
+
+
+def _facts(here: Here, row: PayoutView) -> Markup:
+    total = Markup(f'<div class="to-big">{html.text(here.shown.amount(row.amount_minor, row.currency))}</div>')
+    attempt = f", attempt {row.attempt}" if row.attempt > 1 else ""
+    facts = html.facts(
+        [
+            ("Organisation", here.around.name),
+            ("Of", f"{row.number}, row {row.row_no}{attempt}"),
+            ("To bank account", html.fixed_tail(row.bank)),
+            ("From account", row.account or OWN_ACCOUNT),
+            ("Sent", here.shown.instant(row.sent_at)),
+        ]
+    )
+    return Markup(f'{total}<p class="to-note">{html.faint(row.error_message, small=False)}</p>{facts}')
+
+
+def _where_to_look(known: Dossier, shown: Format) -> Markup:
+    row = known.payout
+    marks = [(name, Markup(f"<code>{html.text(value)}</code>")) for name, value in known.marks.items()]
+    looked = (
+        f"At the provider, look among the payouts of {shown.instant(row.sent_at)} and after for "
+        f"{shown.amount(row.amount_minor, row.currency)}. Ours carries these metadata:"
+    )
+    pairs = html.definitions([*marks, *([("destination", known.destination)] if known.destination else [])])
+    return Markup(f'<p class="to-h">Where to look</p><p class="to-note">{html.text(looked)}</p>{pairs}')
+
+
+def _calls(known: Dossier, shown: Format) -> Markup:
+    rows = [
+        (shown.instant(call.at, seconds=True), CALLS.get(call.kind, call.kind), _came_of(call)) for call in known.calls
+    ]
+    table = html.table(COLUMNS, rows, "Calls to the provider")
+    more = f", the last {len(rows)} shown" if known.called > len(rows) else ""
+    return html.more(f"{plural(known.called, 'call')} to the provider{more}", table)
+
+
+def _came_of(call: CallView) -> Markup:
+    number = html.faint(f"request {call.request_id}") if call.request_id else ""
+    return html.lines(html.join(html.strong(OUTCOMES.get(call.outcome, call.outcome)), html.text(call.told)), number)
+
+
+def _form(here: Here, row: PayoutView) -> None:
+    with st.form("settle", border=False):
+        verdict = st.radio(
+            "What did you find?", list(FOUND), index=None, format_func=FOUND.__getitem__, horizontal=True
+        )
+        provider_id = st.text_input("Its id at the provider, if it was made", placeholder="po_…", max_chars=120)
+        comment = st.text_area("Where you looked, and what you saw", height=80, max_chars=2000)
+        st.caption(CHECKED)
+        wrong = st.container()
+        with st.container(key="tall_settle"):
+            pressed = st.form_submit_button("Settle it", type="primary", icon=":material/check:", width="stretch")
+    if not pressed:
+        return
+    if verdict is None:
+        with wrong:
+            st.error("**Say whether it was made.**", icon=":material/error:")
+        return
+    try:
+        with here.work() as work:
+            payouts.resolve(work, row.id, verdict, provider_id, comment)
+    except FinOpsError as error:
+        with wrong:
+            widgets.refusal(error)
+        return
+    st.toast("The desk checks it at the provider.", icon=":material/search:")
+    close()
+    st.rerun()
