@@ -24,11 +24,16 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A standing truth: gives one sentence per violation, nothing when all is well."""
+    """A standing truth: gives one sentence per violation, nothing when all is well.
+
+    Attributes:
+        hint: what a violation means, and what to do about one, for whoever watches the desk.
+    """
 
     id: str
     title: str
     find: Callable[..., list[str]]
+    hint: str = ""
 
 
 class Event:

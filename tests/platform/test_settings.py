@@ -68,6 +68,37 @@ def test_a_value_that_means_nothing_is_refused(monkeypatch: pytest.MonkeyPatch):
         settings()
 
 
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        ("", ""),
+        ("https://tieout.example.com", "https://tieout.example.com"),
+        (" https://tieout.example.com:8443/desk/ ", "https://tieout.example.com:8443/desk"),
+        ("http://127.0.0.1:8501", "http://127.0.0.1:8501"),
+    ],
+)
+def test_the_address_the_desk_is_reached_at_is_kept_without_its_last_slash(typed: str, kept: str):
+    assert settings(public_url=typed).public_url == kept
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "tieout.example.com",
+        "ftp://tieout.example.com",
+        "https://",
+        "https://someone@tieout.example.com",
+        "https://tieout.example.com/?a=1",
+        "https://tieout.example.com/#top",
+        "https://tieout.example.com/a b",
+        "https://tieout.ex\N{LATIN SMALL LETTER A WITH ACUTE}mple.com",
+    ],
+)
+def test_what_is_no_address_of_a_desk_is_refused(typed: str):
+    with pytest.raises(ValidationError, match="the address people use for the desk"):
+        settings(public_url=typed)
+
+
 def test_settings_do_not_change_and_do_not_show_the_master_key():
     held = settings(master_key="ab" * 32)
 
