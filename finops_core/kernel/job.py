@@ -14,12 +14,14 @@ class Job:
         run: called by the worker with ``(desk, claim)``; owns its units of work.
         every_s: when set, the scheduler enqueues one per period; None for work that is asked for.
         retries: how often a failed job is tried again before it is given up.
+        title: what it does, for people who watch the queue.
     """
 
     kind: str
     run: Callable[..., None]
     every_s: int | None = None
     retries: int = 3
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
