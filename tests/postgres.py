@@ -36,6 +36,7 @@ SETTINGS = {
     "max_connections": "200",
     "shared_buffers": "64MB",
     "timezone": "UTC",
+    "track_commit_timestamp": "on",  # tests of what came first ask the database
 }
 START_S = 60
 _numbers = count(1)

@@ -22,6 +22,7 @@ from finops_core.adapters.stripe_sandbox.seeding import Funding
 from finops_core.adapters.stripe_sandbox.server import SandboxServer, create_app, listen
 from finops_core.adapters.stripe_sandbox.store import Store
 from finops_core.adapters.stripe_sandbox.webhook_faults import WebhookFault
+from finops_core.kernel.clock import Clock
 from finops_core.platform.ports import ProviderCredentials
 
 KEY = "sk_test_sandboxOne0001"
@@ -145,10 +146,10 @@ class RunningSandbox:
         self._stop()
 
 
-def start_sandbox(folder: Path, port: int = 0) -> RunningSandbox:
+def start_sandbox(folder: Path, port: int = 0, clock: Clock | None = None) -> RunningSandbox:
     """A sandbox in a thread of this process; its database is ``stripe-sandbox.sqlite`` in the folder."""
     database = folder / "stripe-sandbox.sqlite"
-    store = Store(database)
+    store = Store(database, clock)
     witness = Witness(create_app(store))
     listener = listen(port)
     server = SandboxServer(store, app=witness)

@@ -27,13 +27,14 @@ def tamper(settings: Settings, statement: str, **values: object) -> int:
     """Run one statement with every guard taken down; gives how many rows it changed."""
     engine: Engine = open_owner_engine(settings)
     with engine.begin() as connection:
-        _unguard(connection)
+        unguard(connection)
         changed = connection.execute(text(statement), values).rowcount
     engine.dispose()
     return changed
 
 
-def _unguard(connection: Connection) -> None:
+def unguard(connection: Connection) -> None:
+    """Take every guard down, until the transaction is rolled back or a migration puts them up again."""
     if connection.dialect.name == "postgresql":
         for name in TABLES.tables:
             connection.execute(text(f'ALTER TABLE "{name}" DISABLE TRIGGER USER'))

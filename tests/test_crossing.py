@@ -9,27 +9,42 @@ import inspect
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 from sqlalchemy import Table, and_, delete, exists, func, insert, or_, select, text, update
 
-from finops_core import approvals, audit, connections, files, insight, operations, payouts, reference, security
+from finops_core import (
+    approvals,
+    audit,
+    connections,
+    files,
+    insight,
+    notifications,
+    operations,
+    payouts,
+    reference,
+    security,
+)
+from finops_core.adapters.stripe_sandbox.faults import Fault, FaultKind
 from finops_core.audit import AuditFilter
+from finops_core.catalog.jobs import JOBS
 from finops_core.catalog.tables import TABLES
-from finops_core.kernel.actor import Actor, Via, system_actor, worker_actor
+from finops_core.kernel.actor import Actor, Via, system_actor, webhook_actor, worker_actor
 from finops_core.kernel.errors import FinOpsError, NotAllowed, NotFound
 from finops_core.kernel.permissions import Permission
+from finops_core.kernel.provider import Mode, ProviderEvent
 from finops_core.operations import ExecutionFilter
-from finops_core.operations.engine import Ended
+from finops_core.payouts import PayoutFilter, Verdict, service
 from finops_core.platform.db import open_owner_engine
 from finops_core.platform.scope_guard import ScopeBreach
 from finops_core.platform.tables import Scope, facts_of
 from finops_core.platform.work import Work
 from finops_core.security.models import session
 from finops_core.security.roles import SHIPPED_ROLES
+from tests.payouts.walks import begin, prepared, resume, row_as_stored, run_of
 from tests.postgres import PostgresServer
 from tests.world import World, running_world
 
@@ -39,6 +54,7 @@ AREAS: tuple[ModuleType, ...] = (
     connections,
     files,
     insight,
+    notifications,
     operations,
     payouts,
     reference,
@@ -48,6 +64,9 @@ BUSINESS = sorted(name for name, table in TABLES.tables.items() if facts_of(tabl
 SHARED = sorted(set(TABLES.tables) - set(BUSINESS))
 MARK = "only-harbour-knows"
 FILE = f"currency,descriptor\nUSD,{MARK[:22]}\n"
+TRANSFERS = (
+    f"name,iban,bic,currency,amount,town,country\n{MARK},DE02120300000000202051,BYLADEM1001,EUR,12.50,Hamburg,DE\n"
+)
 PASSWORD = "a-long-password-9"
 
 # What the installation's own tables hold of Harbour: its sessions, its links, and the people who work nowhere else.
@@ -115,16 +134,63 @@ def both_at_work(folder: Path, url: str) -> Iterator[Towns]:
         towns = Towns(world, world.orgs["harbour"], world.orgs["norrland"])
         everywhere(towns, "hana", towns.harbour)
         everywhere(towns, "nils", towns.norrland)
-        done = world.approved(FILE)
+        in_doubt(towns)
+        done, transfers = world.approved(FILE), world.approved(TRANSFERS, operation="payouts.bank_transfers")
         world.approved("currency\nEUR\n", org="norrland")
+        world.work_off()
+        failed = world.approved("currency\nCHF\n")
+        world.sandbox.control.fault(Fault(FaultKind.BALANCE_INSUFFICIENT))
         world.work_off()
         asked, planned = world.submitted("currency\nEUR\n"), world.planned("currency\nGBP\n")
         world.submitted("currency\nSEK\n", org="norrland")
+        towns.ids |= {"transfers": transfers.id, "failed": failed.id}
+        rehearsed_and_told(towns, planned.id)
         gather(towns, done.id, asked.id, planned.id)
         with world.desk.work(worker_actor("")) as work:
             work.execute(update(session).values(last_seen_at=work.now - timedelta(minutes=5)))
             audit.seal(work, world.desk.settings.heads_dir)
         yield towns
+
+
+def in_doubt(towns: Towns) -> None:
+    """A run of Harbour's with two payouts nobody can be sure of, one of which waits for a person."""
+    world = towns.world
+    seen = world.approved("currency\nCAD\nSEK\n")
+    begun = begin(world)
+    first, second = prepared(world, begun)
+    run = run_of(world, begun)
+    for row in (first, second):
+        with run.unit() as work:
+            assert service.intend(work, row)
+    with run.unit() as work:
+        service.review(work, row_as_stored(world, seen.id, 1), MARK)
+    world.sandbox.control.fault(Fault(FaultKind.ERROR_BEFORE, method="GET", path="/v1/payouts", times=50))
+    resume(world)
+    world.sandbox.control.post("reset", {"only": ["fault"]})
+    assert world.execution(seen.id).state is operations.State.UNSETTLED
+    towns.ids |= {"doubtful": seen.id, "in_review": first.id}
+
+
+def rehearsed_and_told(towns: Towns, planned: str) -> None:
+    """A rehearsal, what a person found, news and what signs it, a notice, a round of the checks: all of Harbour's."""
+    desk = towns.world.desk
+    with desk.work(towns.actor("ben", towns.harbour)) as work:
+        payouts.resolve(work, towns.ids["in_review"], Verdict.NEVER_MADE, "", MARK)
+    with desk.work(towns.actor("ana", towns.harbour)) as work:
+        payouts.rehearse(work, planned, ())
+    with desk.work(system_actor(towns.harbour)) as work:
+        stripe = connections.active(work, "stripe").id
+        connections.set_webhook_secret(work, stripe, f"whsec_{MARK}")
+        people = [towns.world.people["hana"]]
+        notifications.notify(work, people, "payout.returned", once=MARK, title=MARK)
+    with desk.work(webhook_actor(towns.harbour)) as work:
+        assert payouts.take_news(work, stripe, news_of(work.now), MARK.encode())
+    JOBS["upkeep.check"].run(desk, None)
+    towns.ids["connection"] = stripe
+
+
+def news_of(now: datetime) -> ProviderEvent:
+    return ProviderEvent("evt_sbx_harbour", "payout.paid", "", "po_sbx_harbour", {}, Mode.TEST, now)
 
 
 def everywhere(towns: Towns, username: str, org_id: str) -> None:
@@ -146,7 +212,7 @@ def gather(towns: Towns, done: str, asked: str, planned: str) -> None:
     hana = towns.world.people["hana"]
     with desk.read(towns.actor("hana", towns.harbour)) as reading:
         request = approvals.of_subject(reading, "execution", asked)[0]
-        towns.ids = {
+        towns.ids |= {
             "done": done,
             "asked": asked,
             "planned": planned,
@@ -155,14 +221,19 @@ def gather(towns: Towns, done: str, asked: str, planned: str) -> None:
             "done_hash": operations.execution(reading, done).plan_hash,
             "planned_hash": operations.execution(reading, planned).plan_hash,
             "file": next(each.id for each in files.of(reading, "execution", done) if each.role == "input"),
-            "connection": connections.listed(reading)[0].id,
+            "payout": payouts.rows(reading, done)[0].id,
+            "notice": notifications.unread(reading)[0].id,
             "authority": approvals.authorities(reading, hana)[0].id,
             "session": signed_in.session_id,
             "hana": hana,
         }
+    with desk.work(towns.actor("hana", towns.harbour)) as work:
+        files.download(work, towns.ids["file"])
     rows = towns.harbour_rows()
     row_ids = {str(row[1]) for name in set(BUSINESS) - {"number_series"} for row in rows[name]}
-    towns.secrets = frozenset({towns.harbour, hana, signed_in.session_id, "Hana", MARK[:22], "192.0.2.7"} | row_ids)
+    # What Harbour paid, in minor units, and the end of what signs its news: views show them without any id.
+    shown = {MARK[:22], f"…{MARK[-4:]}", "18422015", "192.0.2.7"}
+    towns.secrets = frozenset({towns.harbour, hana, signed_in.session_id, "Hana"} | shown | row_ids)
 
 
 # --- each table ---------------------------------------------------------------------------------------------------
@@ -292,36 +363,59 @@ DOORS: dict[str, Door] = {
     "audit.records": Door(lambda w, _: audit.records(w, AuditFilter(), limit=1000)),
     "audit.thing": Door(lambda w, i: audit.thing(w, f"execution:{i['done']}")),
     "audit.trail": Door(lambda w, i: audit.trail(w, f"execution:{i['done']}")),
+    "audit.counts": Door(lambda w, i: audit.counts(w, "file.downloaded", [f"file:{i['file']}"])),
     "connections.active": Door(lambda w, _: connections.active(w, "stripe")),
     "connections.credentials": Door(lambda w, i: connections.credentials(w, i["connection"])),
     "connections.listed": Door(lambda w, _: connections.listed(w)),
+    "connections.one": Door(lambda w, i: connections.one(w, i["connection"])),
     "connections.replace_secret": Door(
         lambda w, i: connections.replace_secret(w, i["connection"], "rk_test_sbx_other_demo_0009")
     ),
     "connections.retire": Door(lambda w, i: connections.retire(w, i["connection"])),
+    "connections.set_webhook_secret": Door(
+        lambda w, i: connections.set_webhook_secret(w, i["connection"], "whsec_SomebodyElsesSecret")
+    ),
+    "connections.webhook_secrets": Door(lambda w, i: connections.webhook_secrets(w, i["connection"])),
     "files.content": Door(lambda w, i: files.content(w, i["file"])),
     "files.download": Door(lambda w, i: files.download(w, i["file"])),
+    "files.downloads": Door(lambda w, i: files.downloads(w, [i["file"]])),
     "files.check": Door(lambda w, _: ("checked", files.check(w))),
     "files.mine": Door(lambda w, _: files.mine(w), who="ana"),
     "files.of": Door(lambda w, i: files.of(w, "execution", i["done"])),
     "insight.home": Door(lambda w, _: insight.home(w)),
+    "insight.money": Door(lambda w, _: insight.money(w)),
+    "notifications.read_all": Door(lambda w, _: notifications.read_all(w)),
+    "notifications.read_one": Door(lambda w, i: notifications.read_one(w, i["notice"])),
+    "notifications.unread": Door(lambda w, _: notifications.unread(w)),
+    "notifications.unread_count": Door(lambda w, _: notifications.unread_count(w)),
     "operations.cancel": Door(lambda w, i: operations.cancel(w, i["asked"])),
     "operations.draft": Door(lambda w, _: operations.draft(w, STRIPE, {}, _upload(FILE)), who="ana"),
     "operations.execution": Door(lambda w, i: operations.execution(w, i["done"])),
     "operations.executions": Door(lambda w, _: operations.executions(w, ExecutionFilter())),
+    "operations.go_on": Door(lambda w, i: operations.go_on(w, i["doubtful"]), who="ana"),
     "operations.log": Door(lambda w, i: operations.log(w, i["done"])),
     "operations.on_approved": Door(lambda w, i: operations.on_approved(w, _event(approvals.Approved, i, w.org_id))),
     "operations.on_expired": Door(lambda w, i: operations.on_expired(w, _event(approvals.Expired, i, w.org_id))),
     "operations.on_rejected": Door(lambda w, i: operations.on_rejected(w, _event(approvals.Rejected, i, w.org_id))),
     "operations.plan": Door(lambda w, i: operations.plan(w, i["done"])),
+    "operations.planned_rows": Door(lambda w, i: operations.planned_rows(w, i["done"])),
+    "operations.reopen": Door(lambda w, i: operations.reopen(w, i["failed"], [1]), who="ana"),
     "operations.replan": Door(lambda w, i: operations.replan(w, i["planned"]), who="ana"),
     "operations.result": Door(lambda w, i: operations.result(w, i["done"])),
     "operations.submit": Door(lambda w, i: operations.submit(w, i["planned"], i["planned_hash"]), who="ana"),
-    "payouts.doubtful": Door(lambda w, _: ("doubtful", payouts.doubtful(w))),
-    "payouts.doubtful_executions": Door(lambda w, _: ("doubtful", payouts.doubtful_executions(w))),
-    "payouts.on_ended": Door(lambda w, i: payouts.on_ended(w, Ended(i["asked"], 1))),
-    "payouts.paid_since": Door(lambda w, _: payouts.paid_since(w, w.now.replace(year=2000))),
+    "payouts.ask_cancel": Door(lambda w, i: payouts.ask_cancel(w, i["done"])),
+    "payouts.one": Door(lambda w, i: payouts.one(w, i["payout"])),
+    "payouts.page": Door(lambda w, _: payouts.page(w, PayoutFilter(newest=False), limit=1000)),
+    "payouts.rehearsals": Door(lambda w, i: payouts.rehearsals(w, i["planned"])),
+    "payouts.rehearse": Door(lambda w, i: payouts.rehearse(w, i["asked"], ())),
+    "payouts.resolve": Door(
+        lambda w, i: payouts.resolve(w, i["in_review"], Verdict.NEVER_MADE, "", "Looked at the provider.")
+    ),
+    "payouts.retry": Door(lambda w, i: payouts.retry(w, i["failed"]), who="ana"),
     "payouts.rows": Door(lambda w, i: payouts.rows(w, i["done"])),
+    "payouts.send_on": Door(lambda w, i: payouts.send_on(w, i["doubtful"]), who="ana"),
+    "payouts.sums": Door(lambda w, _: payouts.sums(w, PayoutFilter(newest=False))),
+    "payouts.tie_out": Door(lambda w, i: payouts.tie_out(w, i["done"])),
     "reference.organisation": Door(lambda w, i: reference.organisation(w, i["harbour"])),
     "reference.organisations": Door(lambda w, _: reference.organisations(w)),
     "security.end_role": Door(lambda w, i: security.end_role(w, i["ben"], "approver", i["harbour"])),
@@ -349,16 +443,24 @@ NO_DOORS = {
     "approvals.waiting_for_me": "a number; its rows are those of approvals.waiting, and home shows it",
     "audit.note_verified": "writes a line of its own organisation into the log",
     "audit.record": "writes into the log; every verb's own line",
+    "audit.steps": "the worker's; needs WORKER_ACT (below)",
     "audit.seal": "the worker's; needs WORKER_ACT (below)",
     "audit.verify": "one log for the installation; tells ids of records that were tampered with (below)",
     "connections.add": "writes a connection of its own organisation",
+    "connections.check_mode": "compares two values it is given",
+    "connections.receiver": "whoever knows a webhook's address; its signature is the proof (tests/api)",
+    "connections.try_connection": "opens units of its own (below)",
+    "connections.unknown_connection": "the one answer for what is not there",
     "files.expire": "the worker's; needs WORKER_ACT (below)",
     "files.content_hash_of": "a hash of what is given",
     "files.store": "writes a file of its own organisation (below)",
     "files.sweep": "the worker's; compares names across organisations and gives a number",
+    "notifications.notify": "tells people of its own organisation; its caller has decided whom",
     "operations.catalogue": "the registry, one for the installation",
     "operations.register": "the registry, at start",
     "operations.set_active": "the registry, one for the installation",
+    "payouts.take_bank_status": "opens units of its own (below)",
+    "payouts.take_news": "a provider's; needs NEWS_TAKE (below)",
     "reference.add_organisation": "set-up, by the installation itself",
     "reference.all_ids": "the worker's rounds",
     "reference.ids_by_slug": "set-up, by the installation itself",
@@ -455,8 +557,10 @@ def test_what_only_the_worker_or_the_installation_does_is_refused_to_people(town
     refused = {
         "approvals.expire_due": approvals.expire_due,
         "audit.seal": lambda work: audit.seal(work, heads),
+        "audit.steps": lambda work: audit.steps(work, "payout.", work.now - timedelta(days=1)),
         "files.expire": lambda work: files.expire(work, -1),
         "files.sweep": files.sweep,
+        "payouts.take_news": lambda work: payouts.take_news(work, "cn_x", news_of(work.now), b"{}"),
         "security.tidy": security.tidy,
         "security.first_administrator_link": security.first_administrator_link,
     }
@@ -492,8 +596,49 @@ def test_an_actor_who_says_to_act_for_an_organisation_without_a_role_there_may_d
     assert towns.harbour_rows() == before
 
 
+def test_a_provider_at_the_door_of_an_organisation_sees_and_does_nothing_there_but_leave_news(towns: Towns):
+    before = towns.harbour_rows()
+
+    for name, door in DOORS.items():
+        answer = answer_of(towns, webhook_actor(towns.harbour), door, keep=False)
+        told = "" if isinstance(answer, FinOpsError) else repr(answer)
+        if name not in CHECKED_BY_CALLER:
+            assert [secret for secret in towns.secrets if secret in told] == [], name
+    assert towns.harbour_rows() == before
+
+
+@pytest.mark.parametrize("intruder", ["nils", "ana"])
+def test_what_opens_units_of_its_own_shows_and_does_nothing_of_another_organisation(towns: Towns, intruder: str):
+    desk, actor = towns.world.desk, towns.actor(intruder, towns.norrland)
+    before, calls = towns.harbour_rows(), len(towns.world.sandbox.control.calls())
+
+    with pytest.raises(NotFound if intruder == "nils" else NotAllowed) as untried:
+        connections.try_connection(desk, actor, towns.ids["connection"])
+    with pytest.raises(NotFound) as untaken:
+        payouts.take_bank_status(desk, actor, towns.ids["transfers"], "answer.xml", b"<x/>")
+
+    told = f"{untried.value} {untried.value.context} {untaken.value} {untaken.value.context}"
+    assert [secret for secret in towns.secrets if secret in told] == []
+    assert towns.harbour_rows() == before
+    assert len(towns.world.sandbox.control.calls()) == calls
+
+
+def test_the_same_opens_for_the_organisation_itself(towns: Towns):
+    desk = towns.world.desk
+
+    trial = connections.try_connection(desk, towns.actor("hana", towns.harbour), towns.ids["connection"])
+    taken = payouts.take_bank_status(
+        desk, towns.actor("ana", towns.harbour), towns.ids["transfers"], "answer.xml", b"<x/>"
+    )
+
+    assert trial.passed, trial.problem
+    assert taken.faults
+
+
 # Inner verbs and reads whose callers have checked the actor; no screen and no route calls them for a person as such.
 CHECKED_BY_CALLER = {
+    "audit.counts",
+    "files.downloads",
     "approvals.eligible",
     "approvals.asked_about",
     "approvals.standing_approval",

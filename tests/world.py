@@ -19,15 +19,13 @@ from finops_core.catalog.jobs import JOBS
 from finops_core.desk import Desk, open_desk
 from finops_core.kernel.actor import Actor, system_actor, worker_actor
 from finops_core.kernel.clock import Clock, ManualClock, SystemClock
-from finops_core.operations import engine
-from finops_core.operations.runner import Line, Message, Progress, Run, carry_out
-from finops_core.operations.service import PLAN_JOB
+from finops_core.operations.runner import Message
 from finops_core.payouts import queries
 from finops_core.payouts.following import Follower
 from finops_core.payouts.models import payout
 from finops_core.platform import queue
 from finops_core.start import prepare
-from finops_core.worker.supervisor import keep
+from tests import inline
 from tests.desks import person_actor, settings_for
 from tests.sandbox import RunningSandbox, start_sandbox
 
@@ -115,35 +113,11 @@ class World:
 
     def work_off(self, limit: int = 50) -> int:
         """Carry out every job that is due, in this process; gives how many."""
-        for count in range(limit):
-            with self.desk.work(worker_actor("")) as work:
-                claim = queue.claim(work, "inline", 30)
-            if claim is None:
-                return count
-            self.carry(claim)
-        raise AssertionError("the queue never empties")
+        return inline.work_off(self.desk, limit, told=self.messages)
 
     def carry(self, claim: queue.Claim, stop: Callable[[], bool] = lambda: False) -> None:
         """One job, as the worker, and for an execution the supervisor and its child, would do it together."""
-        if claim.kind in JOBS:
-            JOBS[claim.kind].run(self.desk, claim)
-            with self.desk.work(worker_actor(claim.org_id)) as work:
-                assert queue.complete(work, claim)
-            return
-        begin = engine.begin_plan if claim.kind == PLAN_JOB else engine.begin_run
-        actor = worker_actor(claim.org_id)
-        with self.desk.work(actor) as work:
-            begun = begin(work, claim)
-        if begun is None:
-            return
-        told: list[Message] = []
-        outcome = carry_out(Run(self.desk, begun, told.append, stop))
-        self.messages += told
-        lines = [message.entry for message in told if isinstance(message, Line)]
-        steps = [(m.done, m.total, m.message) for m in told if isinstance(m, Progress)]
-        with self.desk.work(actor) as work:
-            engine.report(work, begun, lines, steps[-1] if steps else None)
-            keep(work, begun, outcome)
+        inline.carry(self.desk, claim, stop, self.messages)
 
 
 @contextmanager

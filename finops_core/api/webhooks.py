@@ -3,9 +3,12 @@
 Open to the internet: the signature is the proof. What the news says is read anew from the provider by the worker.
 """
 
+import asyncio
 import logging
+import re
 
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolEmpty
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,12 +18,17 @@ from finops_core.api.requests import DeskGetter, small_body
 from finops_core.connections import Receiver
 from finops_core.desk import Desk
 from finops_core.kernel.actor import Via, webhook_actor
-from finops_core.kernel.errors import FinOpsError, NotFound
+from finops_core.kernel.errors import FinOpsError, NotFound, Unavailable
 from finops_core.kernel.provider import ProviderEvent
 
+# A burst shares one interpreter with everybody's pages; the database takes one writer at a time anyway.
+AT_ONCE = 2
 BODY_BYTES_MAX = 256 * 1024
 SIGNATURE_CHARS_MAX = 4_096
 TAKEN, NOT_GOOD, UNKNOWN, TOO_LARGE, LATER = 200, 400, 404, 413, 503
+# Whatever else stands in the address is no id of ours: it reaches neither the database nor the log.
+_CONNECTION = re.compile(r"cn_[0-9a-f]{1,64}", re.ASCII)
+_BUSY = (OperationalError, InterfaceError, PoolEmpty)
 _LOG = logging.getLogger(__name__)
 
 
@@ -29,6 +37,7 @@ class NewsDoor:
 
     def __init__(self, desk: DeskGetter, provider: str, header: str) -> None:
         self._desk, self._provider, self._header = desk, provider, header
+        self._turns = asyncio.Semaphore(AT_ONCE)
 
     async def take(self, request: Request) -> Response:
         """200 when it is kept, now or before; 400 for what is not proven; 404, 413; 503 asks for it again later."""
@@ -36,7 +45,8 @@ class NewsDoor:
         if body is None:
             return Response(status_code=TOO_LARGE)
         signature = request.headers.get(self._header, "")[:SIGNATURE_CHARS_MAX]
-        status = await run_in_threadpool(self._keep, request.path_params["connection"], body, signature)
+        async with self._turns:
+            status = await run_in_threadpool(self._keep, request.path_params["connection"], body, signature)
         return Response(status_code=status)
 
     def _keep(self, connection_id: str, body: bytes, signature: str) -> int:
@@ -49,18 +59,20 @@ class NewsDoor:
         except NotFound:
             return UNKNOWN
         except FinOpsError as error:
-            _LOG.warning("news for %s refused: %s", connection_id[:80], error.code)
-            return NOT_GOOD
-        except OperationalError:
-            _LOG.warning("news for %s could not be kept; the provider sends it again", connection_id[:80])
+            _LOG.warning("news for %s refused: %s", connection_id, error.code)
+            return LATER if isinstance(error, Unavailable) else NOT_GOOD
+        except _BUSY:
+            _LOG.warning("news for %s could not be kept; the provider sends it again", connection_id)
             return LATER
         return TAKEN
 
     def _receiver(self, desk: Desk, connection_id: str) -> Receiver:
+        if _CONNECTION.fullmatch(connection_id) is None:
+            raise connections.unknown_connection()
         with desk.read(security.visitor(Via.WEBHOOK)) as reading:
             receiver = connections.receiver(reading, connection_id)
         if receiver.provider != self._provider:
-            raise NotFound("CONNECTION_MISSING", "There is no such connection.", hint="Check the webhook's address.")
+            raise connections.unknown_connection()
         return receiver
 
     def _proven(self, desk: Desk, receiver: Receiver, body: bytes, signature: str) -> ProviderEvent:

@@ -10,6 +10,7 @@ from finops_core.connections.queries import (
     listed,
     one,
     receiver,
+    unknown_connection,
     webhook_secrets,
 )
 from finops_core.connections.service import add, replace_secret, retire, set_webhook_secret
@@ -31,5 +32,6 @@ __all__ = [
     "retire",
     "set_webhook_secret",
     "try_connection",
+    "unknown_connection",
     "webhook_secrets",
 ]

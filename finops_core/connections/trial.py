@@ -38,7 +38,6 @@ def try_connection(units: Units, actor: Actor, connection_id: str) -> Trial:
     """Ask the provider what this connection is worth, and keep the answer. Needs CONNECTIONS_ADMINISTER."""
     with units.read(actor) as reading:
         connection = queries.one(reading, connection_id)
-        now = reading.now
     # Whoever administers connections may have one tried, but not take its key out.
     with units.read(worker_actor(actor.org_id)) as reading:
         credentials = queries.credentials(reading, connection_id)
@@ -46,11 +45,12 @@ def try_connection(units: Units, actor: Actor, connection_id: str) -> Trial:
     rights = provider.rights()
     try:
         facts = provider.facts("")
+        heard_at = units.ports.clock.now()
     except FinOpsError as error:
         problem, hint = _unheard(error, rights)
         trial = Trial(passed=False, problem=problem, rights=_words(rights), hint=hint)
     else:
-        skew_s = None if facts.told_at is None else round((now - facts.told_at).total_seconds())
+        skew_s = None if facts.told_at is None else round((heard_at - facts.told_at).total_seconds())
         problem, hint = _problem(connection, facts, rights)
         trial = Trial(
             passed=not problem,

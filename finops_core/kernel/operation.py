@@ -256,7 +256,26 @@ class NoParameters(BaseModel):
     """For operations that take only a file."""
 
 
-Conclude = Callable[[Any, str, int], Result]
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What an attempt has come to by now, in short: a sentence, and how many ends are open."""
+
+    message: str
+    open_ends: int
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """For operations that keep records of their own; each is given a unit of work, an execution and an attempt.
+
+    Attributes:
+        conclude: closes what was never begun and gives what the attempt has come to. Called in the unit that ends the
+            attempt, however it ends, and again when its last open end is settled.
+        standing: the short form, without a look at every row; called whenever one of them has changed.
+    """
+
+    conclude: Callable[[Any, str, int], Result]
+    standing: Callable[[Any, str, int], Standing]
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,9 +287,7 @@ class Operation:
         version: semantic version; part of what an approval binds.
         run: does it; may be called again after a crash when ``recovery`` is RESUME.
         dry_run: makes the plan; None for operations without one.
-        conclude: for operations that keep records of their own: given a unit of work, an execution and an attempt, it
-            closes what was never begun and gives what the attempt has come to. Called in the unit that ends the
-            attempt, however it ends, and again whenever an open end is settled.
+        records: of an operation that keeps its own; None for one whose result says it all.
         approval_required: whether a second person must agree before it runs.
         item_type: names the authority an approver needs; "" when no approval is required.
         permissions: all of them are needed to run it (A12).
@@ -288,7 +305,7 @@ class Operation:
     parameters: type[BaseModel] = NoParameters
     file: FileSpec | None = None
     dry_run: Callable[[RunContext], Plan] | None = None
-    conclude: Conclude | None = None
+    records: Records | None = None
     permissions: tuple[Permission, ...] = (Permission.OPERATIONS_RUN,)
     approval_required: bool = False
     item_type: str = ""

@@ -23,7 +23,8 @@ def notify(
     query: Mapping[str, str] | None = None,
 ) -> None:
     """Tell each of these people once: the same ``once`` again is no news. The caller decides who must know."""
-    for person_id in dict.fromkeys(people):
+    # In one order whoever tells: two units that tell the same people crosswise would wait for each other for ever.
+    for person_id in sorted(set(people)):
         insert_unless_there(
             work,
             notice,

@@ -252,7 +252,7 @@ def _resume(
     if op is None or op.recovery is not Recovery.RESUME:
         fail(work, begun, interrupted(seen, "the worker died"), State.INTERRUPTED)
         return None
-    if refused is not None and op.conclude is None:
+    if refused is not None and op.records is None:
         fail(work, begun, refused)
         return None
     wind_down = (refused.code, refused.message) if refused else None

@@ -12,7 +12,7 @@ from finops_core import audit, files
 from finops_core.kernel.errors import FinOpsError
 from finops_core.kernel.ids import new_id
 from finops_core.kernel.money import Money
-from finops_core.kernel.operation import OutputFile, Result
+from finops_core.kernel.operation import Operation, OutputFile, Records, Result
 from finops_core.operations import models, queries, rules
 from finops_core.operations.admission import SUBJECT
 from finops_core.operations.queries import ExecutionView
@@ -27,11 +27,16 @@ XLSX_MIME = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 def conclude(work: Work, seen: ExecutionView, given: Result | None = None) -> Result | None:
     """What the attempt has come to: told by the operation's own records, else by what the run gave back."""
-    op = work.ports.operations.get(seen.operation_id)
-    if op is None or op.conclude is None:
+    records = _records(work, seen)
+    if records is None:
         return given
-    told: Result = op.conclude(work, seen.id, seen.attempt)
+    told = records.conclude(work, seen.id, seen.attempt)
     return replace(told, files=given.files) if given else told
+
+
+def _records(work: Work, seen: ExecutionView) -> Records | None:
+    op: Operation | None = work.ports.operations.get(seen.operation_id)
+    return op.records if op else None
 
 
 def end(work: Work, seen: ExecutionView, result: Result) -> None:
@@ -55,16 +60,16 @@ def end_badly(work: Work, seen: ExecutionView, new: State, error: FinOpsError, *
 def settle(work: Work, execution_id: str) -> None:
     """Something of an ended attempt became known: tell anew what it has come to; the last open end ends it."""
     seen = queries.execution(work, execution_id)
-    if seen.state not in rules.OVER:
+    records = _records(work, seen)
+    if seen.state not in rules.OVER or records is None:
         return
-    result = conclude(work, seen)
-    if result is None or (result.message == seen.message and seen.state is not State.UNSETTLED):
-        return
-    if seen.state is State.UNSETTLED and not result.open_ends:
+    now = records.standing(work, seen.id, seen.attempt)
+    if seen.state is State.UNSETTLED and not now.open_ends:
+        result = records.conclude(work, seen.id, seen.attempt)
         store(work, seen, result)
         close(work, seen, _ending(seen, result), None, message=result.message)
-    elif result.message != seen.message:
-        change(work, seen, message=result.message)
+    elif now.message != seen.message:
+        change(work, seen, message=now.message)
 
 
 def close(
@@ -82,7 +87,7 @@ def close(
     changes: dict[str, Any] = {"message": told, "ended_at": seen.ended_at or work.now}
     if error:
         changes |= {"error_code": error.code, "hint": error.hint}
-    if not touched or new in {State.SUPERSEDED, State.EXPIRED}:
+    if (not touched or new in {State.SUPERSEDED, State.EXPIRED}) and not seen.retry_rows:
         changes |= {"started_at": None}  # it counts as never run, so the same file may run again
     change(work, seen, state=new, public_state=PUBLIC[new], **changes)
     verb = "execution.stopped" if seen.stop_requested and new is State.CANCELLED else f"execution.{new.value}"

@@ -70,6 +70,8 @@ _NEXT: Mapping[State, frozenset[State]] = {
     # What has ended can be planned again: as a whole while nothing was done, else only those of its rows that failed.
     **dict.fromkeys((_S.SUPERSEDED, _S.EXPIRED, *_ENDINGS, _S.TIMED_OUT, _S.INTERRUPTED), frozenset({_S.PLANNING})),
 }
+# What can be called off on the spot. A running one is asked to stop; of an unsettled one everything was sent already.
+CANCELLABLE = frozenset({_S.PLANNING, _S.READY, _S.AWAITING_APPROVAL, _S.QUEUED})
 REPLANNABLE = frozenset({_S.READY, _S.AWAITING_APPROVAL, _S.SUPERSEDED, _S.EXPIRED})
 RETRYABLE = frozenset({*_ENDINGS, _S.TIMED_OUT, _S.INTERRUPTED})
 FINAL = frozenset({*RETRYABLE, _S.REJECTED, _S.SUPERSEDED, _S.EXPIRED})

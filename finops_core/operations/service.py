@@ -61,15 +61,20 @@ def submit(work: Work, execution_id: str, plan_hash: str = "") -> ExecutionView:
 def cancel(work: Work, execution_id: str, reason: str = "") -> ExecutionView:
     """Stop it: at once while nothing runs; a running one is asked to stop and starts no further call.
 
-    For who asked for it, who approved it, and those with EXECUTIONS_CANCEL_ANY.
+    For who asked for it, who approved it, and those with EXECUTIONS_CANCEL_ANY. ``EXECUTION_MOVED_ON`` once its run is
+    over, also while some of its ends are open: they are settled, not called off.
     """
     seen = queries.execution(work, execution_id)
     if seen.requested_by != work.actor.id and not _approved_by_me(work, seen):
         work.require(Permission.EXECUTIONS_CANCEL_ANY)
+    if seen.state in rules.OVER:
+        raise rules.moved(seen.number, seen.state, State.CANCELLED)
     if seen.state is State.RUNNING:
         _change(work, seen, stop_requested=True, stopped_at=work.now)
         _record(work, seen, "execution.stop_requested", reason=reason)
         return queries.execution(work, seen.id)
+    if seen.state not in rules.CANCELLABLE:
+        raise rules.moved(seen.number, seen.state, State.CANCELLED)
     approvals.supersede(work, SUBJECT, seen.id, "the execution was cancelled")
     changes = {"ended_at": work.now, "stop_requested": True, "stopped_at": work.now}
     _move(work, seen, State.CANCELLED, message="Cancelled before it ran.", **changes)
@@ -78,16 +83,17 @@ def cancel(work: Work, execution_id: str, reason: str = "") -> ExecutionView:
 
 
 def replan(work: Work, execution_id: str) -> ExecutionView:
-    """Make a fresh plan of the whole; an approval of the old one, waiting or given, no longer counts.
+    """Make a fresh plan of what this attempt plans; an approval of the old one, waiting or given, no longer counts.
 
-    Only while nothing was done: ``EXECUTION_MOVED_ON`` otherwise, see ``reopen``.
+    Of the whole, or of the same rows when it retries some: the others were done before, and must not be done again.
+    Only while nothing was done in it: ``EXECUTION_MOVED_ON`` otherwise, see ``reopen``.
     """
     seen = _own(work, execution_id)
     runnable(work, seen.operation_id)
     if seen.state not in rules.REPLANNABLE:
         raise rules.moved(seen.number, seen.state, State.PLANNING)
     approvals.supersede(work, SUBJECT, seen.id, "a new plan was made")
-    return _plan_anew(work, seen, "execution.replanned", ())
+    return _plan_anew(work, seen, "execution.replanned", seen.retry_rows)
 
 
 def reopen(work: Work, execution_id: str, rows: Sequence[int]) -> ExecutionView:
@@ -111,7 +117,8 @@ def go_on(work: Work, execution_id: str) -> ExecutionView:
     runnable(work, seen.operation_id)
     _move(work, seen, State.RUNNING, ended_at=None, error_code="", hint="", stop_requested=False, stopped_at=None)
     _record(work, seen, "execution.sent_on", before=seen.plan_hash)
-    queue.enqueue(work, RUN_JOB, _payload(seen), key=f"{RUN_JOB}:{seen.id}:{seen.attempt}")
+    key = f"{RUN_JOB}:{seen.id}:{seen.attempt}"
+    queue.enqueue(work, RUN_JOB, _payload(seen), key=key, fence=queue.highest_fence(work, key))
     return queries.execution(work, seen.id)
 
 
@@ -165,6 +172,8 @@ def _check_plan(work: Work, seen: ExecutionView, plan: PlanView | None, plan_has
 
 def _plan_anew(work: Work, seen: ExecutionView, verb: str, rows: tuple[int, ...]) -> ExecutionView:
     again = seen.attempt + 1
+    # What retries some of its rows has run, whatever comes of this attempt: the same file again needs a reason.
+    never_ran = {} if rows else {"started_at": None}
     _move(
         work,
         seen,
@@ -176,7 +185,6 @@ def _plan_anew(work: Work, seen: ExecutionView, verb: str, rows: tuple[int, ...]
         approval_request_id=None,
         submitted_at=None,
         not_before=None,
-        started_at=None,
         ended_at=None,
         stop_requested=False,
         stopped_at=None,
@@ -185,6 +193,7 @@ def _plan_anew(work: Work, seen: ExecutionView, verb: str, rows: tuple[int, ...]
         message="",
         error_code="",
         hint="",
+        **never_ran,
     )
     _record(work, seen, verb, before=seen.plan_hash, rows=list(rows))
     payload = {"execution_id": seen.id, "attempt": again}

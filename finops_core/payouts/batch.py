@@ -5,6 +5,8 @@ or a currency stands in its row. It never holds a transaction during a call.
 """
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from finops_core.kernel.clock import Clock
@@ -19,6 +21,7 @@ from finops_core.payouts.queries import Unsettled
 from finops_core.payouts.rules import LookUp, PayoutState
 from finops_core.payouts.service import Called
 from finops_core.platform.ports import PayoutProvider
+from finops_core.platform.work import Work
 
 RESENDS = 3
 PATIENCE = 8
@@ -54,6 +57,7 @@ class Batch:
         settings = self.context.ports.settings
         rate = min(settings.payout_rate_per_s, self.provider.capabilities().rate_per_s)
         self._clock: Clock = self.context.ports.clock
+        self._ours_at = self._clock.now(), self._clock.monotonic()
         self._pacing = Pacing(rate, settings.payout_burst, self._clock)
 
     def settle(self, rows: tuple[Unsettled, ...]) -> None:
@@ -94,10 +98,10 @@ class Batch:
         if intended is None:
             why = self._why_not(row)
             if why:
-                with self.context.unit() as work:
+                with self._unit() as work:
                     return service.call_off(work, row, why, self._called_off_as())
             self._pace(row)
-            with self.context.unit() as work:
+            with self._unit() as work:
                 intended = service.intend(work, row)
         return self._send(intended) if intended.state is _S.SUBMITTING else intended.state
 
@@ -112,7 +116,7 @@ class Batch:
         """A row found SUBMITTING was being sent when its run died: whatever is said next, it may have been executed."""
         if row.state is not _S.SUBMITTING:
             return row
-        with self.context.unit() as work:
+        with self._unit() as work:
             state = service.doubt(work, row, "The run was interrupted while it was being sent.")
         return replace(row, state=state)
 
@@ -133,7 +137,7 @@ class Batch:
         return self._call_off(row, "The provider had no room for it; it was never executed.")
 
     def _call_off(self, row: Unsettled, why: str) -> PayoutState:
-        with self.context.unit() as work:
+        with self._unit() as work:
             return service.call_off(work, row, why)
 
     def _resolve(self, row: Unsettled) -> PayoutState:
@@ -158,14 +162,33 @@ class Batch:
             return None, row.state
         finally:
             self.provider_s += time.perf_counter() - started
-        with self.context.unit() as work:
+        with self._unit() as work:
             verdict, state = look_up.conclude(work, row, found, self.provider, fence=self.context.fence)
         if verdict is LookUp.TWICE:
             self.halted = f"Two payouts were found for row {row.row_no}."
         return verdict, state
 
+    @contextmanager
+    def _unit(self) -> Iterator[Work]:
+        """One unit of the run, which is surely ours as it begins."""
+        self._ours_at = self._clock.now(), self._clock.monotonic()
+        with self.context.unit() as work:
+            yield work
+
+    def _wake(self) -> None:
+        """Before a call: a process that slept since its last unit asks whether the run is still its own.
+
+        A machine that was paused can have lost the run long ago, and the provider can have forgotten the key.
+        """
+        at, steady_s = self._ours_at
+        slept_s = max(abs((self._clock.now() - at).total_seconds()), self._clock.monotonic() - steady_s)
+        if slept_s > self.context.ports.settings.job_lease_s / 3:
+            with self._unit():
+                pass
+
     def _submit(self, row: Unsettled) -> tuple[PayoutState, Answer]:
         body = service.body_of(self.context, row)
+        self._wake()
         bucket = self._pacing.of(row.account)
         bucket.take()
         started = time.perf_counter()
@@ -190,7 +213,7 @@ class Batch:
             self._heed(Scope.BATCH, row, "the provider says its key was used for something else")
         elif isinstance(answer, Rejected):
             self._heed(answer.scope, row, answer.code)
-        with self.context.unit() as work:
+        with self._unit() as work:
             state = service.record_answer(work, row, answer, called)
             ahead = self._may_follow(state)
             intended = service.intend(work, ahead) if ahead else None
@@ -207,7 +230,7 @@ class Batch:
 
     def _stopped(self, row: Unsettled) -> bool:
         """Asked before every call but the first, whose intent has just asked: no call starts after a stop."""
-        with self.context.unit() as work:
+        with self._unit() as work:
             return stop_requested(work, row.execution_id)
 
     def _pace(self, row: Unsettled) -> None:

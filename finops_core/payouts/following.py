@@ -5,9 +5,11 @@ of order or before the answer to the call that made the payout.
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
+from typing import TypeVar
 
 from sqlalchemy import and_, or_, select, update
 
@@ -17,7 +19,7 @@ from finops_core.kernel.errors import FinOpsError, NotFound
 from finops_core.kernel.money import Money
 from finops_core.kernel.provider import ProviderPayout
 from finops_core.operations import outcome
-from finops_core.payouts import look_up, news, queries, service, settlement
+from finops_core.payouts import look_up, news, queries, rules, service, settlement
 from finops_core.payouts.models import payout
 from finops_core.payouts.news import News, NewsState
 from finops_core.payouts.queries import Unsettled
@@ -28,10 +30,13 @@ from finops_core.platform.work import Reading, Units, Work
 
 LOG = logging.getLogger("tieout.payouts")
 WAIT_S = 1.0
+# A provider that does not answer is left alone for a while, whatever else is heard meanwhile.
+TROUBLE_S = 15.0
 REFRESH_MOST = 500
 # A bank can return a payout up to five business days after it was paid (Stripe's payout documentation).
 RETURNED_WITHIN = timedelta(days=9)
 PAID_REFRESH = timedelta(days=1)
+T = TypeVar("T")
 
 
 @dataclass
@@ -56,36 +61,44 @@ class Follower:
             row = news.row_of(reading, found)
             running = row is not None and not self._is_over(reading, row)
         if row is None:
-            state = NewsState.STRANGER
-        elif row.state in {PayoutState.APPROVED, PayoutState.SUBMITTING, PayoutState.IN_DOUBT} and running:
-            state = NewsState.WAITING  # the run itself will hear the answer, or look it up
-        else:
-            self.follow(row, found.payout_id)
-            state = NewsState.DONE
-        with self.units.work(worker_actor(self.org_id)) as work:
-            news.mark(work, found.ids, state)
-        return state
+            return self._heard(found.ids, NewsState.STRANGER)
+        if row.state in {PayoutState.APPROVED, PayoutState.SUBMITTING, PayoutState.IN_DOUBT} and running:
+            # The run itself will hear the answer, or look it up.
+            return self._heard(found.ids, NewsState.WAITING)
+        if not row.provider_id and row.state not in rules.DOUBTFUL:
+            LOG.error("%s carries the name of payout %s, which is %s", found.payout_id, row.id, row.state.value)
+            return self._heard(found.ids, NewsState.STRANGER)
+        self.follow(row, found.payout_id, found.ids)
+        return NewsState.DONE
 
-    def follow(self, row: Unsettled, payout_id: str = "") -> None:
-        """Read one payout anew and move it on."""
+    def follow(self, row: Unsettled, payout_id: str = "", heard: Sequence[str] = ()) -> None:
+        """Read one payout anew and move it on; ``heard`` are the ids of the news that is done with it."""
         provider = self.provider(row.connection_id)
         if not row.provider_id:
-            self._find(row, provider)
+            self._find(row, provider, heard)
             return
         try:
             told = provider.get(row.account, payout_id or row.provider_id)
         except NotFound:
             LOG.warning("payout %s is not known to its provider", row.id)
+            self._heard(heard, NewsState.DONE)
             return
         with self.units.work(worker_actor(self.org_id)) as work:
             move_on(work, row, told)
+            news.mark(work, heard, NewsState.DONE)
 
-    def _find(self, row: Unsettled, provider: PayoutProvider) -> None:
+    def _find(self, row: Unsettled, provider: PayoutProvider, heard: Sequence[str]) -> None:
         found = look_up.ask(provider, row, self.units.ports.clock.now(), self.units.ports.settings)
         with self.units.work(worker_actor(self.org_id)) as work:
             _, state = look_up.conclude(work, row, found, provider)
             if state is not row.state:
                 outcome.settle(work, row.execution_id)
+            news.mark(work, heard, NewsState.DONE)
+
+    def _heard(self, ids: Sequence[str], state: NewsState) -> NewsState:
+        with self.units.work(worker_actor(self.org_id)) as work:
+            news.mark(work, ids, state)
+        return state
 
     @staticmethod
     def _is_over(reading: Reading, row: Unsettled) -> bool:
@@ -125,16 +138,24 @@ def tell_of_return(work: Work, row: Unsettled, told: ProviderPayout) -> None:
 
 
 def follow_news(units: Units, claim: Claim) -> None:
-    """An organisation's inbox. News of a payout whose call has no answer yet waits and is looked at again."""
+    """An organisation's inbox. News of a payout whose call has no answer yet waits and is looked at again.
+
+    What cannot be followed now, because the provider does not answer, is left alone for ``TROUBLE_S``.
+    """
     follower = Follower(units, claim.org_id)
-    waiting = 0
     with units.read(worker_actor(claim.org_id)) as reading:
         inbox = news.open_news(reading)
-    for found in inbox:
-        waiting += _tried(lambda found=found: follower.look_into(found) is NewsState.WAITING)  # type: ignore[misc]
+    states = [_tried(partial(follower.look_into, found)) for found in inbox]
     with units.work(worker_actor(claim.org_id)) as work:
-        if waiting or len(news.open_news(work, limit=1)) > 0:
-            news.ask_to_follow(work, delay_s=WAIT_S if waiting else 0)
+        if news.open_news(work, limit=1):
+            news.ask_to_follow(work, delay_s=_pause_s(states))
+
+
+def _pause_s(states: Sequence[NewsState | None]) -> float:
+    """How long to wait before the next look, after one that had these outcomes; None for one that failed."""
+    if None in states:
+        return TROUBLE_S
+    return WAIT_S if NewsState.WAITING in states else 0
 
 
 def follow_all(units: Units, claim: Claim) -> None:
@@ -156,7 +177,7 @@ def refresh(units: Units, claim: Claim) -> None:
     for org_id in org_ids:
         follower = Follower(units, org_id)
         for row in due(units, org_id):
-            _tried(lambda row=row, follower=follower: follower.follow(row) is None)  # type: ignore[misc]
+            _tried(partial(follower.follow, row))
 
 
 def due(units: Units, org_id: str) -> Iterable[Unsettled]:
@@ -172,10 +193,10 @@ def due(units: Units, org_id: str) -> Iterable[Unsettled]:
         return tuple(queries.unsettled(row) for row in rows)
 
 
-def _tried(act: Callable[[], bool]) -> bool:
+def _tried(act: Callable[[], T]) -> T | None:
     """One payout that cannot be looked at now keeps none of the others waiting."""
     try:
         return act()
     except FinOpsError as error:
         LOG.warning("a payout could not be followed: %s", error.code)
-        return False
+        return None

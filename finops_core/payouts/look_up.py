@@ -35,7 +35,10 @@ def ask(provider: PayoutProvider, row: Unsettled, now: datetime, settings: Setti
 def conclude(
     work: Work, row: Unsettled, found: Sequence[ProviderPayout], provider: PayoutProvider, *, fence: int = 0
 ) -> tuple[LookUp, PayoutState]:
-    """Record what a look-up means: the verdict and the row's new state, the old one while it may be sent again."""
+    """Record what a look-up means: the verdict and the row's new state, the old one while it may be sent again.
+
+    Of a row that waits for a person only a payout that was found is news.
+    """
     verdict = rules.judge(
         found,
         amount_minor=row.amount_minor,
@@ -47,6 +50,8 @@ def conclude(
     service.note_call(work, row, Called("find", verdict.value, f"{len(found)} found", fence=fence))
     if verdict is LookUp.FOUND:
         return verdict, service.adopt(work, row, found[0])
+    if row.state not in rules.UNSETTLED:
+        return verdict, row.state
     if verdict is LookUp.TWICE:
         why = f"The provider lists {len(found)} payouts for this row."
         return verdict, service.review(work, row, why, stops=Scope.BATCH.value)

@@ -90,7 +90,7 @@ def take_news(work: Work, connection_id: str, event: ProviderEvent, body: bytes)
             "kind": event.kind,
             "account": event.account,
             "payout_id": event.payout_id,
-            "item": event.metadata.get(rules.META_ITEM, ""),
+            "item": rules.item_told(event.metadata),
             "state": (NewsState.NEW if about_payout else NewsState.OTHER).value,
             "told_at": event.created_at,
             "received_at": work.now,
@@ -137,6 +137,8 @@ def row_of(reading: Reading, news: News) -> Unsettled | None:
 
 def mark(work: Work, ids: Sequence[str], state: NewsState) -> None:
     """Say what became of some news."""
+    if not ids:
+        return
     table = provider_news
     done_at = None if state in OPEN else work.now
     mine = table.c.org_id == work.org_id, table.c.id.in_(ids)

@@ -40,10 +40,12 @@ def dry_run(context: RunContext) -> Plan:
     provider, connection = running.connect(context, STRIPE)
     if context.retry_rows:
         planned, failed = running.failed_rows(context)
-        return plan_again(context, provider, planned, failed, connection.id, connection.fingerprint)
+        again = plan_again(context, provider, planned, failed, connection.id, connection.fingerprint)
+        return running.in_its_mode(again, connection)
     with context.unit() as work:
         last = comparison.last_of_kind(work, connection.id)
-    return make_plan(context, provider, last, connection.id, connection.fingerprint)
+    plan = make_plan(context, provider, last, connection.id, connection.fingerprint)
+    return running.in_its_mode(plan, connection)
 
 
 def run(context: RunContext) -> Result:
@@ -109,7 +111,7 @@ STRIPE_BALANCE = Operation(
     ),
     dry_run=dry_run,
     run=run,
-    conclude=report.conclude,
+    records=report.RECORDS,
     permissions=(Permission.OPERATIONS_RUN, Permission.PAYOUTS_PREPARE),
     approval_required=True,
     item_type=ITEM_TYPE,
@@ -173,7 +175,7 @@ BANK_TRANSFERS = Operation(
     ),
     dry_run=bank_transfers.dry_run,
     run=bank_transfers.run,
-    conclude=report.conclude,
+    records=report.RECORDS,
     permissions=(Permission.OPERATIONS_RUN, Permission.PAYOUTS_PREPARE),
     approval_required=True,
     item_type=TRANSFER_ITEM,

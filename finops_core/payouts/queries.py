@@ -184,6 +184,13 @@ def batch(reading: Reading, execution_id: str, attempt: int) -> tuple[Unsettled,
     return tuple(unsettled(row) for row in reading.rows(select(payout).where(*mine).order_by(payout.c.row_no)))
 
 
+def never_sent(reading: Reading, execution_id: str, attempt: int) -> tuple[Unsettled, ...]:
+    """Payouts of an attempt that wait to be sent."""
+    mine = payout.c.org_id == reading.org_id, payout.c.execution_id == execution_id, payout.c.attempt == attempt
+    where = (*mine, payout.c.state == PayoutState.APPROVED)
+    return tuple(unsettled(row) for row in reading.rows(select(payout).where(*where).order_by(payout.c.row_no)))
+
+
 def newest_of(reading: Reading, execution_id: str) -> tuple[Unsettled, ...]:
     """The last attempt of every row of an execution, in the plan's order; for the verbs that repair it."""
     where = payout.c.org_id == reading.org_id, payout.c.execution_id == execution_id, is_newest(reading)

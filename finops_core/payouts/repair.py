@@ -37,14 +37,15 @@ def retry(work: Work, execution_id: str) -> ExecutionView:
     ``NOTHING_TO_RETRY`` when none has, ``EXECUTION_MOVED_ON`` while any of them is in doubt.
     """
     work.require(Permission.PAYOUTS_PREPARE)
-    newest = queries.newest_of(work, execution_id)
+    seen = operations.execution(work, execution_id)
+    newest = queries.newest_of(work, seen.id)
     if any(row.state in rules.DOUBTFUL for row in newest):
         raise Conflict(
             "STILL_IN_DOUBT",
             "Of some payouts nobody knows yet what became of them.",
             hint="Wait until they are settled, or settle them; then retry.",
         )
-    return operations.reopen(work, execution_id, [row.row_no for row in newest if row.state in rules.RETRYABLE])
+    return operations.reopen(work, seen.id, [row.row_no for row in newest if row.state in rules.RETRYABLE])
 
 
 def send_on(work: Work, execution_id: str) -> ExecutionView:
@@ -53,9 +54,10 @@ def send_on(work: Work, execution_id: str) -> ExecutionView:
     ``NOTHING_TO_SEND`` when none may be sent again: once a key may be forgotten, only a person can settle a row.
     """
     work.require(Permission.PAYOUTS_PREPARE)
-    if not any(row.state in rules.UNSETTLED for row in queries.newest_of(work, execution_id)):
+    seen = operations.execution(work, execution_id)
+    if not any(row.state in rules.UNSETTLED for row in queries.newest_of(work, seen.id)):
         raise Conflict("NOTHING_TO_SEND", "No payout here may be sent again.", hint="Look at its rows.")
-    return operations.go_on(work, execution_id)
+    return operations.go_on(work, seen.id)
 
 
 def resolve(work: Work, payout_id: str, verdict: Verdict, provider_id: str, comment: str) -> None:

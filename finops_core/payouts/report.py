@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, case, func, select
 
 from finops_core import operations
 from finops_core.kernel.money import Money
-from finops_core.kernel.operation import Metrics, Result
+from finops_core.kernel.operation import Metrics, Records, Result, Standing
 from finops_core.payouts import queries, service
 from finops_core.payouts.models import payout
 from finops_core.payouts.queries import PayoutView
@@ -20,12 +20,21 @@ NEVER_SENT = frozenset({_S.CANCELED, _S.EXPIRED, _S.REJECTED})
 
 
 def conclude(work: Work, execution_id: str, attempt: int) -> Result:
-    """Close what an ended attempt never sent, and give what it has come to. See ``Operation.conclude``."""
-    for row in queries.batch(work, execution_id, attempt):
-        if row.state is _S.APPROVED:
-            service.call_off(work, row, "The run ended before it was sent.")
-    views = [view for view in queries.rows(work, execution_id) if view.attempt == attempt]
-    return result_of(views)
+    """Close what an ended attempt never sent, and give what it has come to."""
+    for row in queries.never_sent(work, execution_id, attempt):
+        service.call_off(work, row, "The run ended before it was sent.")
+    return result_of([view for view in queries.rows(work, execution_id) if view.attempt == attempt])
+
+
+def standing(reading: Reading, execution_id: str, attempt: int) -> Standing:
+    """What an attempt has come to by now, counted by the database."""
+    mine = payout.c.org_id == reading.org_id, payout.c.execution_id == execution_id, payout.c.attempt == attempt
+    rows = reading.rows(select(payout.c.state, func.count().label("many")).where(*mine).group_by(payout.c.state))
+    counts = {PayoutState(row.state): int(row.many) for row in rows}
+    return Standing(_message(sum(counts.values()), counts), sum(counts.get(state, 0) for state in DOUBTFUL))
+
+
+RECORDS = Records(conclude, standing)
 
 
 def result_of(rows: Sequence[PayoutView]) -> Result:

@@ -5,6 +5,7 @@ stored before the call, a row nobody can be sure of is looked up before anything
 """
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -20,6 +21,7 @@ KEY_HEX = 40
 META_ITEM, META_EXECUTION, META_ATTEMPT, META_HASH = "fod_item", "fod_exec", "fod_attempt", "fod_row_hash"
 # Clocks of one company's machines and of a provider differ by seconds; further apart than this, one of them is wrong.
 SKEW_MAX = timedelta(minutes=5)
+_ITEM = re.compile(r"ex_[0-9a-f]{1,64}:[0-9]{1,9}", re.ASCII)
 
 
 class PayoutState(StrEnum):
@@ -136,6 +138,12 @@ def by_source(balance: Balance, amount_minor: int, step_minor: int) -> tuple[tup
 def item_id(execution_id: str, row_no: int) -> str:
     """What a payout is for ever: its execution and its row in the plan."""
     return f"{execution_id}:{row_no}"
+
+
+def item_told(metadata: Mapping[str, str]) -> str:
+    """The item a payout at the provider carries; "" for one that cannot be ours, whatever else stands there."""
+    told = metadata.get(META_ITEM, "")
+    return told if _ITEM.fullmatch(told) else ""
 
 
 def row_hash(facts: Mapping[str, str]) -> str:

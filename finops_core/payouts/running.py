@@ -1,11 +1,12 @@
 """What every payout operation does alike: connect, check that what was approved still holds, and settle the batch."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from finops_core import connections, operations
 from finops_core.connections import ConnectionView
 from finops_core.kernel.errors import Conflict
+from finops_core.kernel.faults import Fault
 from finops_core.kernel.money import Money
 from finops_core.kernel.operation import Plan, PlanRow, Result, RunContext
 from finops_core.kernel.provider import AccountFacts, PayoutOrder
@@ -35,6 +36,15 @@ def connect(context: RunContext, rail: Rail) -> tuple[PayoutProvider, Connection
         connection = connections.active(work, rail.provider)
         credentials = connections.credentials(work, connection.id)
     return context.ports.provider(credentials), connection
+
+
+def in_its_mode(plan: Plan, connection: ConnectionView) -> Plan:
+    """A dry run's plan; faulty when the provider answered in another mode than the connection is for (I10)."""
+    mode = connection.mode.value
+    if plan.mode in {"", mode}:
+        return plan
+    told = f"The provider answers in {plan.mode} mode; this connection is for {mode} mode. Nothing may be paid by it."
+    return replace(plan, faults=(*plan.faults, Fault("MODE_WRONG", told)))
 
 
 def carry_out(context: RunContext, rail: Rail) -> Result:

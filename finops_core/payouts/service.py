@@ -4,7 +4,7 @@ The order per row is: ``intend`` (commit) → the call → ``record_answer`` (co
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -59,17 +59,31 @@ class Called:
 def prepare(
     work: Work, execution_id: str, attempt: int, plan: Plan, provider: PayoutProvider, order_of: OrderOf
 ) -> tuple[Unsettled, ...]:
-    """Turn the approved plan's rows into payouts, once; called again after a crash it finds them there."""
+    """Turn the approved plan's rows into payouts, once; called again after a crash it finds them there.
+
+    ``ALREADY_PAID`` when an earlier attempt of any of these rows has not definitely failed (I5).
+    """
     there = queries.batch(work, execution_id, attempt)
     paying = [row for row in plan.rows if row.amount_minor > 0]
     if there or not paying:
         return there
+    _refuse_what_was_paid(queries.newest_of(work, execution_id), frozenset(map(number_of, paying)))
     asked_at = operations.execution(work, execution_id).submitted_at or work.now
     made = [_made(work, execution_id, attempt, plan, row, provider, order_of) for row in paying]
     work.execute(insert(payout), [{**row, "asked_at": asked_at} for row in made])
     detail = {"attempt": attempt, "payouts": len(made), "key": plan.key_fingerprint, "mode": plan.mode}
     audit.record(work, "payouts.prepared", f"execution:{execution_id}", detail=detail)
     return queries.batch(work, execution_id, attempt)
+
+
+def _refuse_what_was_paid(earlier: Sequence[Unsettled], numbers: frozenset[int]) -> None:
+    for row in earlier:
+        if row.row_no in numbers and row.state not in rules.RETRYABLE:
+            raise Conflict(
+                "ALREADY_PAID",
+                f"Row {row.row_no} was paid, or may have been, by an earlier attempt. Nothing was sent.",
+                hint="Tell whoever maintains the desk: this row should not have been planned.",
+            )
 
 
 def number_of(row: PlanRow) -> int:

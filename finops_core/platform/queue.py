@@ -106,11 +106,14 @@ def enqueue(
     delay_s: float = 0,
     org_id: str | None = None,
     again: bool = False,
+    fence: int = 0,
 ) -> str | None:
     """Queue a job in this unit; None when an unfinished job with the same key is already there.
 
     ``payload`` is plain JSON: ids, never secrets. ``again``: the one that is there shall run (once) more after now,
-    even if it runs already: it may have looked before what this unit does could be seen.
+    even if it runs already: it may have looked before what this unit does could be seen. Of several such wishes the
+    soonest counts. ``fence``: the highest one of an earlier job that began the same work (``highest_fence``), so that
+    every later claim is above it.
     """
     job_id = new_id("job")
     key = key or job_id
@@ -125,20 +128,33 @@ def enqueue(
         "run_at_ms": run_at,
         "lease_owner": "",
         "lease_until_ms": 0,
-        "fence": 0,
+        "fence": fence,
         "attempts": 0,
         "last_error": "",
         "created_at": work.now,
     }
-    if insert_unless_there(work, job, row):
-        return job_id
-    if again:
-        # Its row is locked by this until the unit ends, so it cannot be completed without having seen the mark; one
-        # that was completed a moment ago is not found, and takes the insert.
-        there = job.c.key == key, job.c.state.in_((JobState.QUEUED, JobState.LEASED))
-        if work.execute(update(job).where(*there).values(again_at_ms=run_at)).rowcount == 0:
-            return enqueue(work, kind, payload, key=key, delay_s=delay_s, org_id=org_id, again=True)
-    return None
+    while True:
+        if again and _asked_again(work, key, run_at):
+            return None
+        if insert_unless_there(work, job, row):
+            return job_id
+        if not again:
+            return None
+
+
+def _asked_again(work: Work, key: str, run_at: Any) -> bool:
+    """Mark the unfinished job with this key; False when there is none.
+
+    Its row is locked by this until the unit ends, so it cannot be completed without having seen the mark.
+    """
+    there = job.c.key == key, job.c.state.in_((JobState.QUEUED, JobState.LEASED))
+    soonest = case((job.c.again_at_ms < run_at, job.c.again_at_ms), else_=run_at)
+    return work.execute(update(job).where(*there).values(again_at_ms=soonest)).rowcount > 0
+
+
+def highest_fence(reading: Reading, key: str) -> int:
+    """The highest fence of the jobs with this key, ended ones too; 0 when there was none. Reads the whole queue."""
+    return int(reading.scalar(select(func.max(job.c.fence)).where(job.c.key == key)) or 0)
 
 
 def claim(work: Work, owner: str, lease_s: float, kinds: tuple[str, ...] = ()) -> Claim | None:
@@ -188,27 +204,11 @@ def hold(work: Work, held: Claim) -> None:
 
 def complete(work: Work, held: Claim) -> bool:
     """The job is done, or queued once more when that was asked for meanwhile; False when another worker has it."""
-    again = job.c.again_at_ms
-    # One statement: between two of them somebody could ask for it and not be heard.
-    changed = work.execute(
-        update(job)
-        .where(*_mine(held))
-        .values(
-            state=case((again.is_(None), JobState.DONE.value), else_=JobState.QUEUED.value),
-            run_at_ms=func.coalesce(again, job.c.run_at_ms),
-            ended_at=case((again.is_(None), work.now), else_=None),
-            attempts=case((again.is_(None), job.c.attempts), else_=0),
-            again_at_ms=None,
-            lease_owner="",
-            lease_until_ms=0,
-            last_error="",
-        )
-    )
-    return changed.rowcount == 1
+    return _end(work, held, JobState.DONE, "")
 
 
 def give_up(work: Work, held: Claim, error: str) -> bool:
-    """The job failed for good; False when another worker has it."""
+    """The job failed for good, or begins anew when it was asked for meanwhile; False when another worker has it."""
     return _end(work, held, JobState.FAILED, error)
 
 
@@ -374,9 +374,20 @@ def _mine(held: Claim) -> tuple[Any, ...]:
 
 
 def _end(work: Work, held: Claim, state: JobState, error: str) -> bool:
+    again = job.c.again_at_ms
+    # One statement: between two of them somebody could ask for it and not be heard.
     changed = work.execute(
         update(job)
         .where(*_mine(held))
-        .values(state=state, lease_owner="", last_error=error[:MAX_ERROR_CHARS], ended_at=work.now)
+        .values(
+            state=case((again.is_(None), state.value), else_=JobState.QUEUED.value),
+            run_at_ms=func.coalesce(again, job.c.run_at_ms),
+            ended_at=case((again.is_(None), work.now), else_=None),
+            attempts=case((again.is_(None), job.c.attempts), else_=0),
+            again_at_ms=None,
+            lease_owner="",
+            lease_until_ms=0,
+            last_error=error[:MAX_ERROR_CHARS],
+        )
     )
     return changed.rowcount == 1

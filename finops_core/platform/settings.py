@@ -2,10 +2,10 @@
 
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -62,6 +62,15 @@ class Settings(BaseSettings):
             raise ValueError("give the address people use for the desk, such as https://tieout.example.com")
         return url
 
+    @model_validator(mode="after")
+    def _what_is_held_back_can_still_start(self) -> Self:
+        if self.held_back_s >= self.approval_expires_s:
+            raise ValueError(
+                "TIEOUT_HOLD_BACK_S must be shorter than TIEOUT_APPROVAL_EXPIRES_S, or every approval would be too old "
+                "by the time its run may start."
+            )
+        return self
+
     @cached_property
     def url(self) -> str:
         """The application's database; SQLite under ``data_dir`` when none is set."""
@@ -72,7 +81,7 @@ class Settings(BaseSettings):
         """The database as its owner, for migrations only."""
         return self.owner_database_url or self.url
 
-    @cached_property
+    @property
     def held_back_s(self) -> int:
         """How long an approved run waits before it starts, so that it can be stopped: five minutes, 0 in the demo."""
         if self.hold_back_s is not None:

@@ -9,7 +9,12 @@ from finops_core.api.routes import OPEN_ROUTES
 from finops_core.desk import Desk, open_desk
 from tests.desks import settings_for
 
-OPEN = {("POST", "/session/begin"), ("POST", "/session/end"), ("GET", "/healthz")}
+OPEN = {
+    ("POST", "/session/begin"),
+    ("POST", "/session/end"),
+    ("GET", "/healthz"),
+    ("POST", "/webhooks/stripe/{connection}"),
+}
 
 
 def no_desk() -> Desk:

@@ -1,7 +1,11 @@
-"""`make bench`: prints the table."""
+"""`make bench`: prints the table; names of parts as arguments print only those."""
 
-from tests.bench import intake, pages, payout
+import sys
+
+from tests.bench import batch, intake, pages, payout
 from tests.bench.report import show
 
+PARTS = {"intake": intake.measure, "payout": payout.measure, "batch": batch.measure, "pages": pages.measure}
+
 if __name__ == "__main__":
-    show([*intake.measure(), *payout.measure(), *pages.measure()])
+    show([figure for name in sys.argv[1:] or PARTS for figure in PARTS[name]()])

@@ -39,6 +39,10 @@ def p90(times: Sequence[float]) -> float:
     return sorted(times)[min(len(times) - 1, int(len(times) * 0.9))]
 
 
+def p99(times: Sequence[float]) -> float:
+    return sorted(times)[min(len(times) - 1, int(len(times) * 0.99))]
+
+
 def timed(call: Callable[[], object], turns: int = 5) -> list[float]:
     """Seconds of each turn, after one that is not counted."""
     call()

@@ -85,9 +85,11 @@ class Backstage:
             assert isinstance(drafted, operations.Drafted), drafted
         return drafted.execution_id
 
-    def planned(self, csv: str, *, who: str = "ana", org: str = "harbour", **more: Any) -> ExecutionView:
+    def planned(
+        self, csv: str, *, who: str = "ana", org: str = "harbour", by_s: float = 60, **more: Any
+    ) -> ExecutionView:
         execution_id = self.draft(csv, who=who, org=org, **more)
-        return self.awaited(execution_id, State.READY, org=org)
+        return self.awaited(execution_id, State.READY, org=org, by_s=by_s)
 
     def submitted(self, csv: str, *, who: str = "ana", org: str = "harbour", **more: Any) -> ExecutionView:
         seen = self.planned(csv, who=who, org=org, **more)
@@ -116,13 +118,13 @@ class Backstage:
         with self.app.desk.read(worker_actor(self.orgs[org])) as reading:
             return operations.execution(reading, number_or_id)
 
-    def awaited(self, number_or_id: str, *states: State, org: str = "harbour") -> ExecutionView:
+    def awaited(self, number_or_id: str, *states: State, org: str = "harbour", by_s: float = 60) -> ExecutionView:
         """The execution once it is in one of these states."""
 
         def there() -> bool:
             return self.execution(number_or_id, org).state in states
 
-        until(there, 60, f"{number_or_id} is {' or '.join(states)}")
+        until(there, by_s, f"{number_or_id} is {' or '.join(states)}")
         return self.execution(number_or_id, org)
 
     def request_number(self, execution_id: str, org: str = "harbour") -> str:

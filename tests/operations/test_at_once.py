@@ -1,26 +1,21 @@
 """Two people or two workers at the same moment: a second unit is held up inside the first one's, then goes on."""
 
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from finops_core import approvals, connections, operations
 from finops_core.kernel.actor import worker_actor
-from finops_core.kernel.errors import FinOpsError
 from finops_core.operations import State, engine
 from finops_core.payouts import service
 from finops_core.payouts.operations import STRIPE
 from finops_core.payouts.running import ordering
 from finops_core.platform import queue
 from finops_core.platform.work import Work
+from tests.held_up import held_up
 from tests.operations.walks import USD, act, code_of
-from tests.processes import until
 from tests.world import World, running_world
-
-HELD_UP_S = 0.5
 
 pytestmark = pytest.mark.slow
 
@@ -31,32 +26,9 @@ def both(tmp_path: Path, database_url: str) -> Iterator[World]:
         yield made
 
 
-@contextmanager
-def meanwhile(second: Callable[[], object]) -> Iterator[list[object]]:
-    """Starts something inside the first unit, before it commits; what it gave or raised is there after the block."""
-    given: list[object] = []
-
-    def attempt() -> None:
-        try:
-            given.append(second())
-        except FinOpsError as error:
-            given.append(error.code)
-
-    thread = threading.Thread(target=attempt, daemon=True)
-    thread.start()
-    thread.join(HELD_UP_S)
-    yield given
-    until(lambda: not thread.is_alive(), 30, "the second one goes on")
-
-
 def after(first: Callable[[Work], object], actor, second: Callable[[], object], world: World) -> list[object]:
     """What the second one came to, when it began while the first one was not yet committed."""
-    with world.desk.work(actor) as work:
-        first(work)
-        waiting = meanwhile(second)
-        given = waiting.__enter__()
-    waiting.__exit__(None, None, None)
-    return given
+    return [held_up(world.desk, actor, first, second)]
 
 
 def claimed(world: World) -> queue.Claim:
@@ -148,7 +120,7 @@ def test_a_question_that_is_answered_and_cancelled_at_the_same_moment_has_one_en
         world,
     )
 
-    assert given in ([["APPROVAL_NOT_PENDING"]], ["APPROVAL_NOT_PENDING"])
+    assert given == ["APPROVAL_NOT_PENDING"]
     assert world.execution(seen.id).state is State.CANCELLED
     assert world.work_off() == 0
 

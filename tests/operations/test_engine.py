@@ -173,7 +173,7 @@ def test_a_plan_changed_while_its_run_was_dead_is_not_resumed(both: World):
 def test_a_replaced_key_voids_what_was_approved_with_the_old_one(world: World):
     seen = world.approved(USD)
     with world.desk.work(world.actor("adam")) as work:
-        connection = connections.listed(work)[0]
+        connection = connections.active(work, "stripe")
         connections.replace_secret(work, connection.id, "rk_test_sbx_harbour_other_0002")
 
     world.work_off()

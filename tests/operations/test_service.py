@@ -14,7 +14,7 @@ from finops_core.kernel.clock import ManualClock, SystemClock
 from finops_core.kernel.errors import Conflict, NotAllowed
 from finops_core.kernel.permissions import Permission
 from finops_core.operations import State
-from finops_core.payouts.operations import STRIPE_BALANCE
+from finops_core.payouts.operations import BANK_TRANSFERS, STRIPE_BALANCE
 from finops_core.platform import queue
 from finops_core.security.models import role, role_permission
 from tests.operations.walks import (
@@ -125,7 +125,7 @@ def test_a_switched_off_operation_is_refused_and_says_so_in_the_catalogue(world:
 
     with world.desk.read(world.actor("ana")) as reading:
         listed = {view.id: (view.active, view.runnable) for view in operations.catalogue(reading)}
-    assert listed == {TOTALS: (False, False), STRIPE_BALANCE.id: (True, True)}
+    assert listed == {TOTALS: (False, False), STRIPE_BALANCE.id: (True, True), BANK_TRANSFERS.id: (True, True)}
     assert code_of(world.draft, AMOUNTS, operation=TOTALS) == "OPERATION_INACTIVE"
     assert code_of(world.planned, AMOUNTS, operation=TOTALS) == "OPERATION_INACTIVE"
 
@@ -152,7 +152,7 @@ def test_each_operation_asks_for_its_own_permissions(world: World):
     with world.desk.read(world.actor("ben")) as reading:
         runnable = {view.id: view.runnable for view in operations.catalogue(reading)}
     # Then only the one that needs no more is open to them
-    assert runnable == {TOTALS: True, STRIPE_BALANCE.id: False}
+    assert runnable == {TOTALS: True, STRIPE_BALANCE.id: False, BANK_TRANSFERS.id: False}
     assert isinstance(world.draft(AMOUNTS, operation=TOTALS, who="ben"), operations.Drafted)
     assert code_of(world.draft, USD, who="ben") == "NOT_ALLOWED"
 

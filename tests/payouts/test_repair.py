@@ -178,6 +178,32 @@ def test_what_is_in_doubt_is_sent_on_with_the_same_key(timed: World):
     assert violations(timed) == {}
 
 
+def test_an_execution_with_payouts_in_doubt_cannot_be_called_off(timed: World):
+    seen = in_doubt(timed)
+
+    assert code_of(act, timed, operations.cancel, seen.id, "enough") == "EXECUTION_MOVED_ON"
+
+    assert timed.execution(seen.id).state is State.UNSETTLED
+    assert violations(timed) == {}
+
+
+def test_a_run_that_was_taken_over_and_is_then_sent_on_looks_like_no_lost_worker(timed: World):
+    # Given a run that died while sending, whose second worker got no clear answer either
+    seen = timed.approved("currency,maximum\nUSD,100.00\n")
+    begun = begin(timed)
+    sent_and_died(timed, begun, prepared(timed, begun)[0], arrived=False)
+    timed.sandbox.control.fault(Fault(FaultKind.RESET_BEFORE, times=50))
+    resume(timed)
+    timed.sandbox.control.post("reset", {"only": ["fault"]})
+    assert states(timed, seen.id) == ["in_doubt"]
+    # When its preparer sends it on
+    act(timed, payouts.send_on, seen.id)
+    timed.work_off()
+    # Then the new run's calls come after the old one's
+    assert made(timed) == [("usd", 10_000)]
+    assert violations(timed) == {}
+
+
 def test_once_the_key_may_be_forgotten_a_person_decides(timed: World):
     seen = in_doubt(timed)
     timed.advance(timedelta(hours=24))

@@ -99,6 +99,34 @@ def test_what_is_no_address_of_a_desk_is_refused(typed: str):
         settings(public_url=typed)
 
 
+def test_an_approved_run_waits_five_minutes_but_not_in_the_demo_and_as_long_as_is_set():
+    assert (settings(demo=False).held_back_s, settings(demo=True).held_back_s) == (300, 0)
+    assert [settings(demo=demo, hold_back_s=60).held_back_s for demo in (False, True)] == [60, 60]
+    assert settings(demo=False, hold_back_s=0).held_back_s == 0
+
+
+@pytest.mark.parametrize("values", [{"hold_back_s": -1}, {"hold_back_s": 8 * 24 * 3600}, {"payout_rate_per_s": 0}])
+def test_a_window_or_a_pace_that_makes_no_sense_is_refused(values: dict[str, float]):
+    with pytest.raises(ValidationError):
+        settings(**values)
+
+
+@pytest.mark.parametrize(
+    ("demo", "hold_back_s", "approval_expires_s", "fits"),
+    [(False, 3600, 3600, False), (False, 3599, 3600, True), (False, None, 300, False), (True, None, 300, True)],
+)
+def test_what_is_held_back_must_still_be_able_to_start(
+    demo: bool, hold_back_s: int | None, approval_expires_s: int, fits: bool
+):
+    values = {"demo": demo, "hold_back_s": hold_back_s, "approval_expires_s": approval_expires_s}
+
+    if fits:
+        assert settings(**values).approval_expires_s == approval_expires_s
+        return
+    with pytest.raises(ValidationError, match="TIEOUT_HOLD_BACK_S must be shorter"):
+        settings(**values)
+
+
 def test_settings_do_not_change_and_do_not_show_the_master_key():
     held = settings(master_key="ab" * 32)
 

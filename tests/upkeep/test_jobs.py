@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from finops_core import approvals, operations, payouts, security
 from finops_core.adapters.stripe_sandbox.faults import Fault, FaultKind
+from finops_core.catalog.checks import CHECKS
 from finops_core.catalog.jobs import JOBS
 from finops_core.kernel.actor import worker_actor
 from finops_core.kernel.clock import ManualClock, SystemClock
@@ -17,9 +18,12 @@ from finops_core.kernel.errors import Unavailable
 from finops_core.kernel.ids import new_id
 from finops_core.operations import State, engine
 from finops_core.payouts import PayoutFilter, Standing
+from finops_core.payouts.news import FOLLOW_JOB
+from finops_core.payouts.repair import CANCEL_JOB, RESOLVE_JOB
 from finops_core.platform import queue
 from finops_core.platform.queue import job
 from finops_core.security.models import session
+from finops_core.upkeep.checking import CHECK_JOB
 from tests.tampering import grown, row_counts, tamper
 from tests.world import World, running_world
 
@@ -42,11 +46,11 @@ def sent(world: World) -> int:
 
 
 @contextmanager
-def moving(folder: Path, url: str = "", **overrides: object) -> Iterator[tuple[World, ManualClock]]:
+def moving(folder: Path, url: str = "", **overrides: object) -> Iterator[World]:
     """A world whose clock is moved by hand."""
     clock = ManualClock(SystemClock().now() + timedelta(seconds=5))
     with running_world(folder, url, clock=clock, **overrides) as world:
-        yield world, clock
+        yield world
 
 
 # --- payouts left open --------------------------------------------------------------------------------------------
@@ -61,7 +65,7 @@ def left_in_doubt(world: World, kind: FaultKind, csv: str = USD, org: str = "har
     world.sandbox.control.post("reset", {"only": ["fault"]})
     world.sandbox.forgive()
     assert rows(world, seen.id, org)[0][0] == "in_doubt"
-    assert world.execution(seen.id, org).state in operations.FINAL
+    assert world.execution(seen.id, org).state is State.UNSETTLED
     return seen.id
 
 
@@ -79,10 +83,11 @@ def test_a_payout_left_in_doubt_that_was_made_is_adopted_and_nothing_is_sent(tmp
         assert (len(made), sent(world)) == (1, calls)
         with world.desk.read(world.actor("eva")) as reading:
             assert payouts.sums(reading, PayoutFilter(standing=Standing.IN_DOUBT)).count == 0
+        assert world.execution(execution_id).state is State.COMPLETED
 
 
 def test_a_payout_that_was_never_made_is_never_sent_again_once_its_run_is_over(tmp_path: Path, database_url: str):
-    with moving(tmp_path, database_url) as (world, clock):
+    with moving(tmp_path, database_url) as world:
         # Given a payout that never reached the provider
         execution_id = left_in_doubt(world, FaultKind.RESET_BEFORE)
         calls = sent(world)
@@ -91,8 +96,7 @@ def test_a_payout_that_was_never_made_is_never_sent_again_once_its_run_is_over(t
         # Then it waits, and sends nothing
         assert rows(world, execution_id) == [("in_doubt", "")]
         # and when the key's time is over, a person must look
-        clock.advance(timedelta(hours=25))
-        world.sandbox.control.advance(25 * 3600)
+        world.advance(timedelta(hours=25))
         run(world, "payouts.look_up")
         assert rows(world, execution_id) == [("needs_review", "")]
         assert (world.sandbox.control.payouts(HARBOUR), sent(world)) == ([], calls)
@@ -110,10 +114,9 @@ def test_a_payout_that_was_never_made_is_never_sent_again_once_its_run_is_over(t
 
 
 def test_a_payout_that_was_made_is_adopted_even_long_after_its_key_was_forgotten(tmp_path: Path):
-    with moving(tmp_path) as (world, clock):
+    with moving(tmp_path) as world:
         execution_id = left_in_doubt(world, FaultKind.RESET_AFTER)
-        clock.advance(timedelta(days=3))
-        world.sandbox.control.advance(3 * 24 * 3600)
+        world.advance(timedelta(days=3))
 
         run(world, "payouts.look_up")
 
@@ -192,27 +195,30 @@ def begun(world: World) -> queue.Claim:
 def payouts_prepared(world: World, work, execution_id: str) -> int:
     from finops_core import connections
     from finops_core.payouts import service
+    from finops_core.payouts.operations import STRIPE
+    from finops_core.payouts.running import ordering
 
     plan = operations.plan(work, execution_id)
     assert plan is not None
     provider = world.desk.ports.provider(connections.credentials(work, plan.connection_id))
-    return len(service.prepare(work, execution_id, 1, plan.as_plan(), provider))
+    order_of = ordering(STRIPE, execution_id, 1, plan.mode)
+    return len(service.prepare(work, execution_id, 1, plan.as_plan(), provider, order_of))
 
 
 # --- questions ----------------------------------------------------------------------------------------------------
 
 
 def test_questions_age_out_in_every_organisation_and_not_a_moment_early(tmp_path: Path, database_url: str):
-    with moving(tmp_path, database_url, approval_expires_s=3600) as (world, clock):
+    with moving(tmp_path, database_url, approval_expires_s=3600) as world:
         first = world.submitted(USD)
         other = world.submitted("currency\nEUR\n", org="norrland")
-        clock.advance(timedelta(minutes=30))
+        world.advance(timedelta(minutes=30))
         later = world.submitted("currency\nGBP\n")
-        clock.advance(timedelta(minutes=29, seconds=59))
+        world.advance(timedelta(minutes=29, seconds=59))
 
         run(world, "approvals.expire")
         early = [world.execution(first.id).state, world.execution(other.id, "norrland").state]
-        clock.advance(timedelta(seconds=1))
+        world.advance(timedelta(seconds=1))
         run(world, "approvals.expire")
 
         assert early == [State.AWAITING_APPROVAL] * 2
@@ -226,10 +232,10 @@ def test_questions_age_out_in_every_organisation_and_not_a_moment_early(tmp_path
 
 
 def test_jobs_that_ended_a_week_ago_go_and_open_ones_stay(tmp_path: Path, database_url: str):
-    with moving(tmp_path, database_url) as (world, clock):
+    with moving(tmp_path, database_url) as world:
         # Given a finished job, and one that waits
         world.planned(USD)
-        clock.advance(timedelta(days=6))
+        world.advance(timedelta(days=6))
         world.draft("currency\nEUR\n")
         with world.desk.read(worker_actor("")) as reading:
             before = {row.state for row in reading.rows(select(job.c.state))}
@@ -237,7 +243,7 @@ def test_jobs_that_ended_a_week_ago_go_and_open_ones_stay(tmp_path: Path, databa
         # When the worker tidies up within the week, and after it
         run(world, "upkeep.clean_up")
         within = row_counts(world.desk.settings)["job"]
-        clock.advance(timedelta(days=2))
+        world.advance(timedelta(days=2))
         run(world, "upkeep.clean_up")
         # Then only the finished one has gone
         with world.desk.read(worker_actor("")) as reading:
@@ -246,11 +252,11 @@ def test_jobs_that_ended_a_week_ago_go_and_open_ones_stay(tmp_path: Path, databa
 
 
 def test_sessions_of_no_use_go_and_living_ones_stay(tmp_path: Path):
-    with moving(tmp_path) as (world, clock):
+    with moving(tmp_path) as world:
         password = world_password(world)
         with world.desk.work(security.visitor()) as work:
             old = security.sign_in(work, "ana", password)
-        clock.advance(timedelta(days=40))
+        world.advance(timedelta(days=40))
         with world.desk.work(security.visitor()) as work:
             new = security.sign_in(work, "ben", password)
 
@@ -269,7 +275,7 @@ def world_password(world: World) -> str:
 
 
 def test_bytes_that_no_row_knows_go_after_a_day_and_files_in_use_stay(tmp_path: Path):
-    with moving(tmp_path) as (world, clock):
+    with moving(tmp_path) as world:
         # Given a stored file, and bytes of a unit that never committed
         seen = world.planned(USD)
         store = world.desk.ports.file_store
@@ -279,7 +285,7 @@ def test_bytes_that_no_row_knows_go_after_a_day_and_files_in_use_stay(tmp_path: 
         # When the worker tidies up on the same day, and two days later
         run(world, "upkeep.clean_up")
         same_day = set(store.names())
-        clock.advance(timedelta(days=2))
+        world.advance(timedelta(days=2))
         run(world, "upkeep.clean_up")
         # Then only those bytes have gone
         assert same_day == {*kept, orphan}
@@ -290,12 +296,20 @@ def test_bytes_that_no_row_knows_go_after_a_day_and_files_in_use_stay(tmp_path: 
             assert files.content(reading, str(seen.input_reference)) == USD.encode()
 
 
-@pytest.mark.parametrize("kind", sorted(JOBS))
-def test_every_job_of_the_schedule_may_run_twice_at_once_and_on_an_empty_desk(world: World, kind: str):
+SCHEDULED = sorted(kind for kind, each in JOBS.items() if each.every_s is not None)
+
+
+@pytest.mark.parametrize("kind", SCHEDULED)
+def test_every_job_of_the_schedule_may_run_twice_and_on_an_empty_desk(world: World, kind: str):
     before = row_counts(world.desk.settings)
 
     run(world, kind)
     run(world, kind)
 
-    assert grown(before, row_counts(world.desk.settings)) == {}
-    assert JOBS[kind].every_s is not None
+    after = grown(before, row_counts(world.desk.settings))
+    assert after.pop("check_run", 0) == (2 * 2 * len(CHECKS) if kind == CHECK_JOB else 0)
+    assert after == {}
+
+
+def test_what_is_only_asked_for_is_on_no_schedule():
+    assert set(JOBS) - set(SCHEDULED) == {FOLLOW_JOB, RESOLVE_JOB, CANCEL_JOB}

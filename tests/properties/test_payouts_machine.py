@@ -1,0 +1,40 @@
+"""Runs of the machine: a few in every suite, many in the deep one. The same ones each time."""
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.properties.machine import PayoutMachine
+
+ROWS = {
+    "approved", "created", "in_transit", "paid", "failed", "rejected", "in_doubt", "canceled",
+}  # fmt: skip
+RARE = {"submitting", "needs_review", "expired"}
+BASE = settings(
+    derandomize=True,
+    database=None,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=list(HealthCheck),
+)
+SHORT = settings(BASE, max_examples=5, stateful_step_count=15)
+LONG = settings(BASE, max_examples=40, stateful_step_count=40)
+
+
+def test_a_few_bad_weeks_end_well():
+    PayoutMachine.seen.clear()
+
+    run_state_machine_as_test(PayoutMachine, settings=SHORT)
+
+    assert PayoutMachine.seen["row created"] > 0
+
+
+@pytest.mark.deep
+@pytest.mark.timeout(1200)
+def test_many_bad_weeks_end_well():
+    PayoutMachine.seen.clear()
+
+    run_state_machine_as_test(PayoutMachine, settings=LONG)
+
+    # Otherwise it would prove little.
+    assert {f"row {state}" for state in ROWS | RARE} - set(PayoutMachine.seen) == set(), PayoutMachine.seen
