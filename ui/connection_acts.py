@@ -53,6 +53,7 @@ def close() -> None:
 
 def open_asked(here: Here, every: Sequence[ConnectionView]) -> None:
     """The dialog that the address asks for, if it still makes sense."""
+    _conclude_done()
     what = st.query_params.get(DO, "")
     free = free_providers(every)
     view = next((each for each in every if each.active and each.id == st.query_params.get(WHICH, "")), None)
@@ -182,14 +183,19 @@ def _try(act: Callable[[], str]) -> None:
         st.session_state[REFUSED] = error
 
 
-def _conclude() -> None:
-    """First thing in a dialog: what the callback before it gave closes it, or stands above the form."""
+def _conclude_done() -> None:
+    """What was done closes the dialog and is told, though the address may ask for something that is no more."""
     done: str = st.session_state.pop(DONE, "")
     if done:
         session.look_anew()
         st.toast(done, icon=":material/check:")
         close()
         st.rerun()
+
+
+def _conclude() -> None:
+    """First thing in a dialog: what the callback before it gave closes it, or stands above the form."""
+    _conclude_done()
     refused: FinOpsError | None = st.session_state.pop(REFUSED, None)
     if refused is not None:
         widgets.refusal(refused)
