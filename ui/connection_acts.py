@@ -89,7 +89,7 @@ def _test(here: Here, view: ConnectionView) -> None:
 
 
 def _add(here: Here, free: Sequence[str]) -> None:
-    _conclude()
+    _begin(here)
     provider = st.segmented_control(
         "Provider", free, default=free[0], required=True, format_func=TITLES.__getitem__, key="cn_provider"
     )
@@ -105,7 +105,7 @@ def _add(here: Here, free: Sequence[str]) -> None:
 
 
 def _replace(here: Here, view: ConnectionView) -> None:
-    _conclude()
+    _begin(here, view)
     st.markdown(_REPLACED if view.provider == STRIPE else _REPLACED_ACCOUNT)
     with st.form("cn_replace", border=False):
         if view.provider == STRIPE:
@@ -117,7 +117,7 @@ def _replace(here: Here, view: ConnectionView) -> None:
 
 
 def _sign(here: Here, view: ConnectionView) -> None:
-    _conclude()
+    _begin(here, view)
     with here.read() as reading:
         rolled = bool(connections.webhook_secrets(reading, view.id))
     st.markdown(_ROLLED if rolled else _SIGNED)
@@ -133,7 +133,7 @@ def _sign(here: Here, view: ConnectionView) -> None:
 
 
 def _retire(here: Here, view: ConnectionView) -> None:
-    _conclude()
+    _begin(here, view)
     st.markdown(
         "No new plan can use it, and plans that were approved with it are not sent. Payouts that left through it are "
         "still followed to the bank. It cannot be taken back into use; a new one can be added."
@@ -193,9 +193,10 @@ def _conclude_done() -> None:
         st.rerun()
 
 
-def _conclude() -> None:
-    """First thing in a dialog: what the callback before it gave closes it, or stands above the form."""
+def _begin(here: Here, view: ConnectionView | None = None) -> None:
+    """First thing in a dialog: whose it is; what the callback before it gave closes it, or stands above the form."""
     _conclude_done()
+    html.draw(html.line(html.strong(here.around.name), view.shown if view else ""))
     refused: FinOpsError | None = st.session_state.pop(REFUSED, None)
     if refused is not None:
         widgets.refusal(refused)

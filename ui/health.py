@@ -165,7 +165,8 @@ def _database(health: Health, machinery: Machinery) -> Part:
             "Database", "database", "red", "Out of date", tuple(facts), "Start the desk anew: that migrates it."
         )
     if schema.triggers_missing:
-        facts.append(("Missing", ", ".join(schema.triggers_missing)))
+        which = Markup("<br>".join(map(html.text, schema.triggers_missing)))
+        facts.append(("Missing", html.more(f"{len(schema.triggers_missing)} of them", which)))
         todo = "Somebody took a guard down. Verify the audit log, then start the desk anew: that puts it back."
         return Part("Database", "database", "red", "Unguarded", tuple(facts), todo)
     return Part("Database", "database", "green", "Well", tuple(facts))

@@ -17,6 +17,8 @@ NOTICE, NEWS, ALL = "notice", "news", "all"
 FIRST, MOST = 5, 100
 MARKS = {"payout.returned": ("undo", "red"), "check.violated": ("rule", "red")}
 PLAIN_MARK = ("notifications", "blue")
+# What a check found names rows by their ids; its page links them, and says what to do.
+UNTOLD = frozenset({"check.violated"})
 
 
 def count(here: Here) -> int:
@@ -74,7 +76,8 @@ def _put_away(here: Here, notice_id: str = "") -> None:
 
 def _notice(notice: NoticeView, shown: Format, now: datetime) -> Markup:
     mark, tone = MARKS.get(notice.kind, PLAIN_MARK)
-    facts = html.faint(" · ".join(filter(None, (shown.sentence(notice.body), ago(notice.created_at, now)))))
+    said = "" if notice.kind in UNTOLD else shown.sentence(notice.body)
+    facts = html.faint(" · ".join(filter(None, (said, ago(notice.created_at, now)))))
     body = Markup(f"{html.icon(mark, tone)}<span>{html.strong(shown.sentence(notice.title))}<br>{facts}</span>")
     link = html.link(body, notice.page, {**notice.query, NOTICE: notice.id})
     return Markup(f'<div class="to-needs">{link}</div>')

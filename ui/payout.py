@@ -79,16 +79,17 @@ def _drawer(here: Here, story: PayoutHistory, names: Mapping[str, str]) -> None:
     html.draw(_head(story, here.around.name))
     html.draw(_told(row))
     html.draw(_facts(story, here.shown))
-    html.draw(Markup('<p class="to-h">What happened</p>'))
-    html.draw(timeline(story.steps, names, here.shown))
+    html.draw(_part("What happened", timeline(story.steps, names, here.shown)))
     if row.provider_id:
-        html.draw(Markup('<p class="to-h">The provider\'s statement</p>'))
-        html.draw(statement(story.statement, row, here.shown))
+        html.draw(_part("The provider's statement", statement(story.statement, row, here.shown)))
     if len(story.attempts) > 1:
-        html.draw(Markup('<p class="to-h">Every attempt of this row</p>'))
-        html.draw(attempts(story.attempts, row.id))
+        html.draw(_part("Every attempt of this row", attempts(story.attempts, row.id)))
     if here.may(Permission.AUDIT_VIEW):
         html.draw(html.line(html.link("Everything recorded about it", "audit", {"object": f"payout:{row.id}"})))
+
+
+def _part(title: str, body: Markup) -> Markup:
+    return Markup(f'<p class="to-h">{html.text(title)}</p>{body}')
 
 
 def timeline(steps: Sequence[Step], names: Mapping[str, str], shown: Format) -> Markup:
