@@ -14,13 +14,14 @@ from finops_core.catalog.jobs import JOBS
 from finops_core.operations import ExecutionFilter
 from finops_core.operations.drafting import PLAN_JOB
 from finops_core.operations.service import RUN_JOB
+from finops_core.payouts import PayoutState
 from finops_core.platform.queue import BrokenJob
 from finops_core.platform.work import Reading
 from finops_core.upkeep import checking, queries
 from finops_core.upkeep.checking import CheckView
 from finops_core.upkeep.queries import Health, Lane, Machinery
 from ui import html
-from ui.format import Format, ago, duration, plural, size
+from ui.format import Format, ago, duration, plural, size, spelled
 from ui.html import Cell, Column, Markup
 from ui.session import Here, the_desk
 
@@ -29,9 +30,10 @@ SLOW_S = 60
 DATABASES = {"sqlite": "SQLite, embedded", "postgresql": "PostgreSQL"}
 RUN_TITLES = {PLAN_JOB: "Make a plan", RUN_JOB: "Carry out an execution"}
 NO_WORKER = "Nothing runs until one is there: start the desk anew, or `python -m finops_core worker`."
+_STATE = re.compile("|".join(rf"\b{state}\b" for state in PayoutState if "_" in state))
 _EXECUTION = re.compile(r"\bex_[0-9a-f]{32}\b")
 CHECK_COLUMNS = (
-    Column("Check", wide=True),
+    Column("Check"),
     Column("Holds", fixed=True),
     Column("Last run", fixed=True),
     Column("Took", number=True),
@@ -186,7 +188,8 @@ def _queue(machinery: Machinery) -> Part:
     facts = tuple((title, _lane(lane)) for title, lane in lanes)
     broken, slow = len(machinery.broken), max(lane.oldest_s for _, lane in lanes) > SLOW_S
     if broken:
-        return Part("Queue", "format_list_numbered", "red", f"{plural(broken, 'job')} failed", facts)
+        todo = "Each stands below with its reason. What runs on schedule leaves the list once it was done again."
+        return Part("Queue", "format_list_numbered", "red", f"{plural(broken, 'job')} failed", facts, todo)
     if slow:
         todo = "Work waits longer than it should. Give the worker more processes, or start a second one."
         return Part("Queue", "format_list_numbered", "amber", "Slow", facts, todo)
@@ -251,9 +254,14 @@ def _linked(told: str, numbers: Mapping[str, str]) -> Markup:
     for found in re.finditer(r"\b(ex_[0-9a-f]{32})(?::([0-9]+))?", told):
         number, row = numbers.get(found.group(1)), found.group(2)
         link = html.link(number, "executions", {"execution": number}) if number else Markup("an execution")
-        pieces += [told[end : found.start()], link, f", row {row}," if row else ""]
+        pieces += [_said(told[end : found.start()]), link, f", row {row}," if row else ""]
         end = found.end()
-    return Markup("".join(html.text(piece) for piece in [*pieces, told[end:]]))
+    return Markup("".join(html.text(piece) for piece in [*pieces, _said(told[end:])]))
+
+
+def _said(told: str) -> str:
+    """States as people write them."""
+    return _STATE.sub(lambda found: found[0].replace("_", " "), spelled(told))
 
 
 def _span(seconds: float) -> str:
