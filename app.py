@@ -21,7 +21,7 @@ async def lifespan(_app: st.App) -> AsyncIterator[None]:
     address = f"http://127.0.0.1:{st.get_option('server.port')}"
     desk = await run_in_threadpool(start.prepare, settings, address)
     desk.close()
-    with start.children(settings):
+    with start.children(settings), start.preloading():
         sys.stdout.write(start.welcome(settings))
         sys.stdout.flush()
         yield

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from importlib import import_module
 from types import TracebackType
 from typing import Self
 
@@ -21,6 +22,8 @@ from finops_core.platform.db import Database, open_database, open_owner_engine
 from finops_core.platform.ports import PayoutProvider, Ports, ProviderCredentials
 from finops_core.platform.settings import Settings
 from finops_core.platform.work import Reading, UnitFactory, Work
+
+_LATE = ("finops_core.adapters.stripe_webhooks", "finops_core.adapters.stripe_payouts")
 
 
 class Desk:
@@ -95,6 +98,12 @@ def open_desk(settings: Settings | None = None, *, clock: Clock | None = None) -
         operations=OPERATIONS,
     )
     return Desk(settings, open_database(settings), ports)
+
+
+def preload() -> None:
+    """Import what is imported on first use: without it the first webhook and the first test of a key wait for it."""
+    for name in _LATE:
+        import_module(name)
 
 
 def _stripe_news(body: bytes, signature: str, secrets: Sequence[str], now: datetime) -> ProviderEvent:

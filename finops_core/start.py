@@ -3,16 +3,18 @@
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from finops_core import operations, security
-from finops_core.desk import Desk, open_desk
+from finops_core.desk import Desk, open_desk, preload
 from finops_core.kernel.actor import system_actor
 from finops_core.platform.settings import Settings
 from finops_core.upkeep import demo
 
 STOP_S = 10
+PRELOAD_AFTER_S = 2.0
 
 
 def prepare(settings: Settings, address: str = "") -> Desk:
@@ -52,6 +54,18 @@ def children(settings: Settings) -> Iterator[None]:
         if settings.worker == "child":
             stack.enter_context(_child("worker"))
         yield
+
+
+@contextmanager
+def preloading(after_s: float = PRELOAD_AFTER_S) -> Iterator[None]:
+    """Import the provider's SDK beside the app, a moment after its start: neither that nor a request waits for it."""
+    timer = threading.Timer(after_s, preload)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 @contextmanager

@@ -2,11 +2,11 @@
 
 import streamlit as st
 
-from finops_core import approvals, insight, operations
+from finops_core import approvals, insight, notifications, operations
 from finops_core.approvals import RequestView
 from finops_core.kernel.permissions import Permission
 from finops_core.operations import ExecutionFilter, ExecutionView, PublicState
-from ui import figures, filters, html, runs, widgets
+from ui import figures, filters, html, news, runs, widgets
 from ui.format import ago
 from ui.html import Markup
 from ui.session import open_page
@@ -37,6 +37,7 @@ with here.read() as reading:
     drafts = operations.executions(reading, ExecutionFilter(public=PublicState.PENDING, mine=True))
     offered = operations.catalogue(reading)
     recent = operations.executions(reading, ExecutionFilter(), limit=RECENT_SHOWN)
+    notices = notifications.unread(reading, news.MOST)
 as_of = view.as_of
 
 widgets.head("Home", here.around.name, f"as of {here.shown.as_of(as_of)}")
@@ -56,7 +57,7 @@ with left, st.container(border=True, height="stretch"):
         html.draw(Markup(f'<div class="to-needs">{html.link(Markup(upload), "run")}</div>'))
     else:
         st.caption("Nothing has run yet. Executions you may see appear here.")
-with right, st.container(border=True, height="stretch"):
+with right, st.container(border=True, height="content" if notices else "stretch"):
     st.subheader("Needs you", anchor=False)
     needs = [asked(request) for request in requests if request.refusal is None][:NEEDS_SHOWN]
     needs += [unsubmitted(run) for run in drafts.rows if runs.needs_plan(run)][:NEEDS_SHOWN]
@@ -64,3 +65,6 @@ with right, st.container(border=True, height="stretch"):
         html.draw(Markup(f'<div class="to-needs">{"".join(needs)}</div>'))
     else:
         st.caption("Nothing waits for you.")
+if notices:
+    with right, st.container(border=True, key="news"):
+        news.section(here, notices, as_of)

@@ -268,6 +268,37 @@ def worker_is_there(settings: Settings) -> bool:
     return age is not None and age < 0
 
 
+LIFE = """
+    import asyncio, sys, time
+    import app
+    async def life():
+        async with app.lifespan(app.app):
+            print("stripe" in sys.modules, flush=True)
+            end = time.monotonic() + 60
+            while "stripe" not in sys.modules and time.monotonic() < end:
+                await asyncio.sleep(0.05)
+            print("stripe" in sys.modules, flush=True)
+    asyncio.run(life())
+"""
+
+
+def test_the_app_imports_the_providers_sdk_by_itself_once_it_is_up(tmp_path: Path):
+    settings = settings_for(tmp_path, demo=False, worker="off")
+
+    told = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(LIFE)],
+        cwd=ROOT,
+        env=environment(settings),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+
+    # Not before it is up: whoever starts it must not wait. And not at the first request, which must not either.
+    assert [line for line in told.stdout.splitlines() if line in {"True", "False"}] == ["False", "True"]
+
+
 @pytest.fixture
 def alone(tmp_path: Path) -> Settings:
     url = f"http://127.0.0.1:{free_port()}"

@@ -7,7 +7,7 @@ from datetime import date
 import streamlit as st
 
 from finops_core.operations import OperationView, PublicState
-from ui import html, navigation, widgets
+from ui import html, in_flight, navigation, widgets
 from ui.format import words
 
 
@@ -122,7 +122,13 @@ def operations(offered: Iterable[OperationView]) -> dict[str, str]:
 
 def spoken(query: Mapping[str, str], offered: Iterable[OperationView]) -> dict[str, str]:
     """A query of the core's, with what the filters show instead of values: the form an address has on screen."""
-    labels = {"state": states(), "operation": operations(offered), "standing": standings(), "batch": standings()}
+    labels = {
+        "state": states(),
+        "operation": operations(offered),
+        "standing": standings(),
+        "batch": standings(),
+        "sort": in_flight.orders(),
+    }
     return {key: labels.get(key, {}).get(value, value) for key, value in query.items() if value}
 
 

@@ -1,5 +1,6 @@
 """How figures and instants read on a screen, in an organisation's zone and locale. Formats only; computes no money."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -21,6 +22,7 @@ MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86400
 SECOND_MS, MINUTE_MS = 1000, 60_000
 DAYS_SHOWN_IN_HOURS = 2
 KIBI = 1024
+_AMOUNT = re.compile(r"(?<![\w.-])(-?[0-9]+(?:\.[0-9]+)?) ([A-Z]{3})\b", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,10 @@ class Format:
             return self.amount(Money.parse(str(text), currency).minor, currency)
         except FinOpsError:
             return str(text)
+
+    def sentence(self, text: str) -> str:
+        """A sentence of the core's, with each plain amount in it (``1234.50 USD``) as ``amount`` shows it."""
+        return _AMOUNT.sub(lambda found: self._written(found.group(1), found.group(2)), text)
 
     def each_amount(self, totals: Mapping[str, int]) -> list[str]:
         """One text a currency: the organisation's own first, then the largest figure; no rate weighs them."""
@@ -94,6 +100,12 @@ class Format:
     def day(self, at: datetime) -> date:
         """The date an instant falls on in the organisation's zone."""
         return at.astimezone(_zone(self.zone)).date()
+
+    def _written(self, plain: str, currency: str) -> str:
+        try:
+            return self.amount(Money.parse(plain, currency).minor, currency)
+        except FinOpsError:
+            return f"{plain} {currency}"
 
     def _digits(self, minor: int, currency: str) -> str:
         pattern = _pattern(self.locale, currencies.exponent(currency))

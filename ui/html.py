@@ -98,19 +98,27 @@ def href(page: str, query: Mapping[str, str] | None = None) -> str:
     return f"{path or '/'}?{urlencode(asked)}" if asked else (path or "/")
 
 
-def link(label: Cell, page: str, query: Mapping[str, str] | None = None, css: str = "") -> Markup:
-    """A link inside the desk that does not load the page anew."""
+def link(
+    label: Cell, page: str, query: Mapping[str, str] | None = None, css: str = "", *, current: bool = False
+) -> Markup:
+    """A link inside the desk that does not load the page anew; ``current``: it leads to what is shown already."""
     style = f' class="{escape(css)}"' if css else ""
-    return Markup(f'<a href="{escape(href(page, query))}" target="_self" data-inside="1"{style}>{text(label)}</a>')
+    here = ' aria-current="true"' if current else ""
+    address = escape(href(page, query))
+    return Markup(f'<a href="{address}" target="_self" data-inside="1"{style}{here}>{text(label)}</a>')
 
 
-def table(columns: Sequence[Column], rows: Iterable[Sequence[Cell]], label: str) -> Markup:
-    """A table named ``label`` for readers; each row has one cell a column."""
+def table(columns: Sequence[Column], rows: Iterable[Sequence[Cell]], label: str, *, cards: bool = True) -> Markup:
+    """A table named ``label`` for readers; each row has one cell a column.
+
+    ``cards``: whether its rows become cards where it is narrow; a table of two short columns is better left whole.
+    """
     wide = " wide" if len(columns) >= MANY_COLUMNS else ""
+    wrap = f"to-wrap{wide}" if cards else "to-whole"
     head = "".join(_header(column) for column in columns)
     body = "".join(_row(columns, row) for row in rows)
     return Markup(
-        f'<div class="to-wrap{wide}"><div class="to-frame"><table class="to-table"><caption>{escape(label)}</caption>'
+        f'<div class="{wrap}"><div class="to-frame"><table class="to-table"><caption>{escape(label)}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div></div>"
     )
 
@@ -127,9 +135,10 @@ def definitions(pairs: Iterable[tuple[Cell, Cell]]) -> Markup:
     return Markup(f'<dl class="to-defs">{items}</dl>')
 
 
-def more(summary: Cell, whole: Markup) -> Markup:
+def more(summary: Cell, whole: Markup, *, open_: bool = False) -> Markup:
     """A few words that open to everything."""
-    return Markup(f'<details class="to-more"><summary>{faint(summary or "Open")}</summary>{whole}</details>')
+    opened = " open" if open_ else ""
+    return Markup(f'<details class="to-more"{opened}><summary>{faint(summary or "Open")}</summary>{whole}</details>')
 
 
 def line(*parts: Cell) -> Markup:

@@ -73,6 +73,24 @@ ROOMS: tuple[Room, ...] = (
         (Permission.AUDIT_VIEW,),
         "Who did what, when, and its proof.",
     ),
+    Room(
+        "connections.py",
+        "Connections",
+        "cable",
+        "Administration",
+        "connections",
+        (Permission.CONNECTIONS_ADMINISTER,),
+        "The providers of the organisation: their keys, tests and news.",
+    ),
+    Room(
+        "health.py",
+        "Health",
+        "monitor_heart",
+        "Administration",
+        "health",
+        (Permission.HEALTH_VIEW,),
+        "Database, worker, queue, log, and the checks that must always hold.",
+    ),
 )
 
 

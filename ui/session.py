@@ -211,6 +211,11 @@ def _secret() -> str:
     return given if isinstance(given, str) else ""
 
 
+def look_anew() -> None:
+    """Have what every page shows of its organisation read afresh: a connection has changed."""
+    _surroundings.clear()
+
+
 @st.cache_resource(ttl=SURROUNDINGS_S, show_spinner=False)
 def _surroundings(org_id: str, _desk: Desk, _actor: Actor) -> Surroundings:
     with _desk.read(_actor) as reading:

@@ -8,15 +8,16 @@ and so that the address somebody came for is kept.
 import streamlit as st
 
 from finops_core.kernel.errors import FinOpsError
-from ui import html, navigation, organisation, session, sign_in, widgets
+from ui import html, navigation, news, organisation, session, sign_in, widgets
 from ui.session import Here
 
 STILL_HERE_S = 60
 
 
-def frame(here: Here) -> None:
-    """The sidebar below the menu: organisation and person."""
+def frame(here: Here, unread: int) -> None:
+    """The sidebar below the menu: news, organisation and person."""
     with st.sidebar:
+        html.draw(news.bell(unread, "menu"))
         names = {choice.id: choice.name for choice in here.session.organisations}
         if len(names) > 1:
             orgs = list(names)
@@ -54,10 +55,12 @@ session.hand_over_cookie()
 arrived = organisation.follow(arrived)
 st.logo(widgets.logo(), size="large", icon_image=widgets.mark())
 page = st.navigation(navigation.menu(arrived.session.permissions))
-frame(arrived)
+news.put_away_opened(arrived)
+unread = news.count(arrived)
+frame(arrived, unread)
 with st.container(key="unseen_watch"):
     watch(arrived)
-widgets.mode_strip(arrived.around)
+widgets.mode_strip(arrived.around, news.bell(unread, "strip"))
 organisation.check(arrived)
 try:
     page.run()

@@ -10,6 +10,7 @@ from finops_core.audit.queries import (
     Thing,
     counts,
     facets,
+    of_object,
     proof_rows,
     records,
     steps,
@@ -18,7 +19,7 @@ from finops_core.audit.queries import (
 )
 from finops_core.audit.sealing import seal
 from finops_core.audit.service import export_rows, note_verified, record
-from finops_core.audit.verification import Verification, verify
+from finops_core.audit.verification import Standing, Verification, standing, verify
 
 __all__ = [
     "AuditFacets",
@@ -27,16 +28,19 @@ __all__ = [
     "Finding",
     "Page",
     "ProofRow",
+    "Standing",
     "Thing",
     "Verification",
     "counts",
     "export_rows",
     "facets",
     "note_verified",
+    "of_object",
     "proof_rows",
     "record",
     "records",
     "seal",
+    "standing",
     "steps",
     "thing",
     "trail",

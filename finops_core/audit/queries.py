@@ -168,6 +168,12 @@ def counts(reading: Reading, verb: str, objects: Sequence[str]) -> Mapping[str, 
     return {row.object: row.many for row in rows}
 
 
+def of_object(reading: Reading, object_: str, limit: int = 200) -> tuple[AuditView, ...]:
+    """The first records of a thing, oldest first; for callers that may see the thing."""
+    found = _views(matches(reading, AuditFilter(object=object_)), newest_first=False).limit(min(limit, PAGE_MOST))
+    return tuple(_view(row) for row in reading.rows(found))
+
+
 def steps(reading: Reading, area: str, since: datetime) -> Mapping[str, tuple[Mapping[str, Any], ...]]:
     """By object: the details of every record of an area (``payout.``) since then, in order. Needs ``WORKER_ACT``.
 

@@ -10,7 +10,7 @@ from sqlalchemy import insert
 from finops_core.audit.models import audit_record
 from finops_core.audit.queries import AuditFilter, AuditView, every_match
 from finops_core.audit.rules import record_body
-from finops_core.audit.verification import Verification
+from finops_core.audit.verification import VERIFIED, Verification
 from finops_core.kernel.errors import Invalid
 from finops_core.kernel.ids import new_id
 from finops_core.kernel.permissions import Permission
@@ -80,4 +80,4 @@ def export_rows(work: Work, wanted: AuditFilter) -> tuple[AuditView, ...]:
 def note_verified(work: Work, found: Verification) -> None:
     """Write that somebody had the whole log checked, and with what outcome."""
     detail = {"ok": found.ok, "size": found.size, "findings": len(found.findings) + found.more}
-    record(work, "audit.verified", "audit:log", after=found.root, detail=detail)
+    record(work, VERIFIED, "audit:log", after=found.root, detail=detail)

@@ -18,14 +18,16 @@ from sqlalchemy import ColumnElement, Row, and_, func, or_, select
 from finops_core.audit.models import audit_head, audit_leaf, audit_record
 from finops_core.audit.naming import Difference, differences, differing, hash_at, told
 from finops_core.audit.outside import NOTHING, WIDTH, Finding, Inside, Judgement, judge
-from finops_core.audit.rules import Frontier, instant_text, leaf_hash
+from finops_core.audit.rules import Frontier, instant_of, instant_text, leaf_hash
 from finops_core.audit.sealing import horizon, not_sealed_in
 from finops_core.kernel.permissions import Permission
 from finops_core.platform.work import Reading
 
 CHUNK = 10_000
 FINDINGS_SHOWN = 100
+VERIFIED = "audit.verified"
 _STRAYS_READ = 1_000
+_UNSEALED_COUNTED = 1_000
 _GENERATED = ("id", "at", "org", "actor", "verb", "object", "via")
 _IN_BODY, _IN_ROW = itemgetter(*_GENERATED), attrgetter(*_GENERATED)
 _RECORD = [audit_record.c[name] for name in ("body", *_GENERATED)]
@@ -52,6 +54,26 @@ class Verification:
     unsealed: int
     findings: tuple[Finding, ...]
     more: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far the log is sealed, and when it was last verified as a whole; what it says of itself, not a proof.
+
+    Attributes:
+        sealed: records in the tree.
+        sealed_at: when the last of them were sealed; None while it is empty.
+        unsealed: records that wait for the sealer, counted up to a thousand.
+        verified_at: when somebody of this organisation, or the installation, last verified it; None when never.
+        verified_ok: what that gave; ``verified_size``: how many records it covered.
+    """
+
+    sealed: int
+    sealed_at: datetime | None
+    unsealed: int
+    verified_at: datetime | None = None
+    verified_ok: bool | None = None
+    verified_size: int = 0
 
 
 @dataclass(slots=True)
@@ -108,6 +130,24 @@ def verify(reading: Reading, heads_dir: Path, *, noted: tuple[int, str] | None =
         findings=tuple(seen.findings[:FINDINGS_SHOWN]),
         more=max(0, len(seen.findings) - FINDINGS_SHOWN),
     )
+
+
+def standing(reading: Reading) -> Standing:
+    """How the log stands by its own word; needs ``HEALTH_VIEW``. Cheap, whatever the log's size."""
+    reading.require(Permission.HEALTH_VIEW)
+    head = reading.first(select(audit_head.c.size, audit_head.c.at).order_by(audit_head.c.size.desc()).limit(1))
+    size, at = (head.size, head.at) if head is not None else (0, None)
+    waiting = not_sealed_in(size).with_only_columns(audit_record.c.id)
+    if at is not None:
+        waiting = waiting.where(audit_record.c.at >= horizon(at, reading.now))
+    unsealed = reading.scalar(select(func.count()).select_from(waiting.limit(_UNSEALED_COUNTED).subquery()))
+    verified = audit_record.c.org.in_(("", reading.org_id)), audit_record.c.verb == VERIFIED
+    last = reading.first(select(audit_record.c.body).where(*verified).order_by(audit_record.c.at.desc()).limit(1))
+    if last is None:
+        return Standing(size, at, int(unsealed))
+    body = json.loads(last.body)
+    found = body["detail"]
+    return Standing(size, at, int(unsealed), instant_of(body["at"]), bool(found["ok"]), int(found["size"]))
 
 
 def _read_inside(reading: Reading, seen: _Pass) -> Inside:

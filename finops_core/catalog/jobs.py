@@ -17,17 +17,22 @@ from finops_core.upkeep.jobs import clean_up, expire_requests
 MINUTE_S, HOUR_S = 60, 3600
 
 _ALL = (
-    Job("payouts.look_up", look_up_unsettled, every_s=MINUTE_S),
-    Job(FOLLOW_JOB, following.follow_news),
-    Job("payouts.follow_all", following.follow_all, every_s=MINUTE_S),
-    Job("payouts.refresh", following.refresh, every_s=5 * MINUTE_S),
-    Job(settlement.RECONCILE_JOB, settlement.reconcile, every_s=15 * MINUTE_S),
-    Job(RESOLVE_JOB, repairing.resolve, retries=20),
-    Job(CANCEL_JOB, repairing.cancel, retries=20),
-    Job(REHEARSE_JOB, run_rehearsal),
-    Job("approvals.expire", expire_requests, every_s=MINUTE_S),
-    Job(CHECK_JOB, partial(run_checks, CHECKS), every_s=15 * MINUTE_S),
-    Job("upkeep.clean_up", clean_up, every_s=HOUR_S),
+    Job("payouts.look_up", look_up_unsettled, every_s=MINUTE_S, title="Look up payouts in doubt"),
+    Job(FOLLOW_JOB, following.follow_news, title="Look into a provider's news"),
+    Job("payouts.follow_all", following.follow_all, every_s=MINUTE_S, title="Look for news nobody looked into"),
+    Job("payouts.refresh", following.refresh, every_s=5 * MINUTE_S, title="Follow payouts to the bank"),
+    Job(
+        settlement.RECONCILE_JOB,
+        settlement.reconcile,
+        every_s=15 * MINUTE_S,
+        title="Hold payouts against the provider's statement",
+    ),
+    Job(RESOLVE_JOB, repairing.resolve, retries=20, title="Check what a person said of a payout"),
+    Job(CANCEL_JOB, repairing.cancel, retries=20, title="Have a payout taken back"),
+    Job(REHEARSE_JOB, run_rehearsal, title="Rehearse a plan"),
+    Job("approvals.expire", expire_requests, every_s=MINUTE_S, title="Let old requests expire"),
+    Job(CHECK_JOB, partial(run_checks, CHECKS), every_s=15 * MINUTE_S, title="Run the standing checks"),
+    Job("upkeep.clean_up", clean_up, every_s=HOUR_S, title="Tidy up"),
 )
 
 JOBS: Mapping[str, Job] = {job.kind: job for job in _ALL}

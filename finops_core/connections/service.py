@@ -18,6 +18,7 @@ from finops_core.kernel.permissions import Permission
 from finops_core.platform.work import Work
 
 OVERLAP_S = 24 * 3600
+_UNTESTED: Mapping[str, object] = {"tested_at": None, "test_passed": None, "test_told": ""}
 
 
 def add(
@@ -41,7 +42,7 @@ def add(
         "created_by": work.actor.id,
         "created_at": work.now,
         "retired_at": None,
-        "test_told": "",
+        **_UNTESTED,
         **_sealed(work, connection_id, provider, secret.strip(), mode),
     }
     try:
@@ -58,10 +59,13 @@ def add(
 
 
 def replace_secret(work: Work, connection_id: str, secret: str, mode: str = "test") -> None:
-    """Put another key in the place of the old one, which is gone; plans made with the old one need a new approval."""
+    """Put another key in the place of the old one, which is gone; plans made with the old one need a new approval.
+
+    What a test of the old one found is forgotten. Refuses what ``add`` refuses of a key, and ``CONNECTION_MISSING``.
+    """
     work.require(Permission.CONNECTIONS_ADMINISTER)
     values = _sealed(work, connection_id, queries.one(work, connection_id).provider, secret.strip(), mode)
-    _change(work, connection_id, values)
+    _change(work, connection_id, {**values, **_UNTESTED})
     audit.record(work, "connection.secret_replaced", f"connection:{connection_id}", detail=_told(values))
 
 

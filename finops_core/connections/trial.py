@@ -17,6 +17,7 @@ class Trial:
     Attributes:
         passed: the key is accepted, in the mode the connection says, and may do all that payouts need.
         problem: why not, in the user's words; "" when it passed.
+        hint: what can be done about it.
         rights: right -> whether the key has it; those that could not be found out are left out.
         skew_s: how far this machine's clock is ahead of the provider's, in seconds; None when it does not tell.
     """
@@ -30,6 +31,7 @@ class Trial:
     currencies: tuple[str, ...] = ()
     banks: int = 0
     skew_s: int | None = None
+    hint: str = ""
 
 
 def try_connection(units: Units, actor: Actor, connection_id: str) -> Trial:
@@ -45,10 +47,11 @@ def try_connection(units: Units, actor: Actor, connection_id: str) -> Trial:
         facts = provider.facts("")
         heard_at = units.ports.clock.now()
     except FinOpsError as error:
-        trial = Trial(passed=False, problem=str(error), rights=_words(rights))
+        problem, hint = _unheard(error, rights)
+        trial = Trial(passed=False, problem=problem, rights=_words(rights), hint=hint)
     else:
         skew_s = None if facts.told_at is None else round((heard_at - facts.told_at).total_seconds())
-        problem = _problem(connection, facts, rights)
+        problem, hint = _problem(connection, facts, rights)
         trial = Trial(
             passed=not problem,
             problem=problem,
@@ -59,6 +62,7 @@ def try_connection(units: Units, actor: Actor, connection_id: str) -> Trial:
             currencies=tuple(balance.currency for balance in facts.balances),
             banks=len(facts.bank_accounts),
             skew_s=skew_s,
+            hint=hint,
         )
     with units.work(actor) as work:
         told = {**asdict(trial), "currencies": list(trial.currencies), "rights": dict(trial.rights)}
@@ -66,13 +70,26 @@ def try_connection(units: Units, actor: Actor, connection_id: str) -> Trial:
     return trial
 
 
-def _problem(connection: queries.ConnectionView, facts: AccountFacts, rights: Mapping[Right, bool]) -> str:
+def _unheard(error: FinOpsError, rights: Mapping[Right, bool]) -> tuple[str, str]:
+    """Why the provider told nothing: a key without a single right is one that it does not know."""
+    if rights and not any(rights.values()):
+        hint = "Copy it once more from the provider's own page, and replace it here."
+        return "The provider does not know this key, or lets it do nothing.", hint
+    return error.message, error.hint
+
+
+def _problem(connection: queries.ConnectionView, facts: AccountFacts, rights: Mapping[Right, bool]) -> tuple[str, str]:
+    """What is wrong, and what to do; two empty texts when nothing is."""
     if facts.mode is not connection.mode:
-        return f"The provider says {facts.mode.value} mode; this connection is for {connection.mode.value} mode."
+        told = f"The provider says {facts.mode.value} mode; this connection is for {connection.mode.value} mode."
+        return told, f"Replace the key with one of {connection.mode.value} mode."
     missing = [right.value for right, allowed in rights.items() if not allowed]
     if missing:
-        return f"The key may not: {', '.join(missing)}."
-    return "" if facts.payouts_enabled else "The provider has switched payouts off for this account."
+        return f"The key may not: {', '.join(missing)}.", "Give the key these rights at the provider, then test again."
+    if not facts.payouts_enabled:
+        hint = "Look at the account at the provider: it says there what it asks for first."
+        return "The provider has switched payouts off for this account.", hint
+    return "", ""
 
 
 def _words(rights: Mapping[Right, bool]) -> dict[str, bool]:

@@ -14,21 +14,28 @@ class Job:
         run: called by the worker with ``(desk, claim)``; owns its units of work.
         every_s: when set, the scheduler enqueues one per period; None for work that is asked for.
         retries: how often a failed job is tried again before it is given up.
+        title: what it does, for people who watch the queue.
     """
 
     kind: str
     run: Callable[..., None]
     every_s: int | None = None
     retries: int = 3
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A standing truth: gives one sentence per violation, nothing when all is well."""
+    """A standing truth: gives one sentence per violation, nothing when all is well.
+
+    Attributes:
+        hint: what a violation means, and what to do about one, for whoever watches the desk.
+    """
 
     id: str
     title: str
     find: Callable[..., list[str]]
+    hint: str = ""
 
 
 class Event:

@@ -2,10 +2,12 @@
 
 from finops_core.payouts.bank_status import StatusTaken, take_bank_status
 from finops_core.payouts.comparison import FIRST, MOVED, Differences, differences
-from finops_core.payouts.news import take_news
+from finops_core.payouts.history import PayoutHistory, Statement, Step, StepKind, history
+from finops_core.payouts.news import Inbox, inbox, take_news
 from finops_core.payouts.queries import (
     CallView,
     Dossier,
+    Order,
     PayoutFilter,
     PayoutPage,
     PayoutView,
@@ -37,7 +39,10 @@ __all__ = [
     "CallView",
     "Differences",
     "Dossier",
+    "Inbox",
+    "Order",
     "PayoutFilter",
+    "PayoutHistory",
     "PayoutPage",
     "PayoutState",
     "PayoutView",
@@ -45,7 +50,10 @@ __all__ = [
     "Remedies",
     "Resolution",
     "Standing",
+    "Statement",
     "StatusTaken",
+    "Step",
+    "StepKind",
     "Sums",
     "Tie",
     "TieOut",
@@ -55,6 +63,8 @@ __all__ = [
     "differences",
     "dossier",
     "export",
+    "history",
+    "inbox",
     "one",
     "page",
     "rehearsals",

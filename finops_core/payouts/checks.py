@@ -215,18 +215,78 @@ def the_statement_agrees(reading: Reading) -> list[str]:
 
 
 CHECKS: tuple[Check, ...] = (
-    Check("payouts.I1", "At most one live payout a row", one_live_payout_a_row),
-    Check("payouts.I2", "Never more than was approved", never_more_than_approved),
-    Check("payouts.I3", "No call without a stored intent", no_call_without_its_intent),
-    Check("payouts.I4", "Key and body never change", key_and_body_stay),
-    Check("payouts.I5", "A new attempt has its own approval", a_new_attempt_is_a_new_approval),
-    Check("payouts.I6", "In doubt is never shown as failed", in_doubt_is_no_failure),
-    Check("payouts.I7", "One worker a run", one_worker_at_a_time),
-    Check("payouts.I8", "Every change is in the log once", every_change_is_in_the_log_once),
-    Check("payouts.I9", "Nothing is sent after a stop", nothing_after_a_stop),
-    Check("payouts.I10", "Paid by the mode, connection and key that were approved", paid_as_it_was_approved),
-    Check("payouts.I11", "Approvals age out", an_approval_ages),
-    Check("payouts.statement", "The provider's statement agrees", the_statement_agrees),
+    Check(
+        "payouts.I1",
+        "At most one live payout a row",
+        one_live_payout_a_row,
+        "The same money may arrive twice. Look both payouts up at the provider and have one of them taken back.",
+    ),
+    Check(
+        "payouts.I2",
+        "Never more than was approved",
+        never_more_than_approved,
+        "More was paid than somebody agreed to. Let no further batch run, and compare its payouts with its plan.",
+    ),
+    Check(
+        "payouts.I3",
+        "No call without a stored intent",
+        no_call_without_its_intent,
+        "After a crash such a call could not have been looked up. Make sure at the provider that it was made once.",
+    ),
+    Check(
+        "payouts.I4",
+        "Key and body never change",
+        key_and_body_stay,
+        "The provider would not know a second sending for the same payout. Look for a second one there.",
+    ),
+    Check(
+        "payouts.I5",
+        "A new attempt has its own approval",
+        a_new_attempt_is_a_new_approval,
+        "Something was paid again that nobody agreed to pay again. Look at the execution's trail in the audit log.",
+    ),
+    Check(
+        "payouts.I6",
+        "In doubt is never shown as failed",
+        in_doubt_is_no_failure,
+        "Money that may still arrive is told as if it were settled. Pay nobody again before those rows are settled.",
+    ),
+    Check(
+        "payouts.I7",
+        "One worker a run",
+        one_worker_at_a_time,
+        "A worker went on after another had taken its run over. Compare the run's payouts with the provider's.",
+    ),
+    Check(
+        "payouts.I8",
+        "Every change is in the log once",
+        every_change_is_in_the_log_once,
+        "A payout or its record was changed past the desk. Verify the audit log, and change nothing until you have.",
+    ),
+    Check(
+        "payouts.I9",
+        "Nothing is sent after a stop",
+        nothing_after_a_stop,
+        "A payout left although somebody had said stop. Ask for it to be taken back while the provider still can.",
+    ),
+    Check(
+        "payouts.I10",
+        "Paid by the mode, connection and key that were approved",
+        paid_as_it_was_approved,
+        "It may have been paid from another account than was agreed to. Look at the connection's trail in the log.",
+    ),
+    Check(
+        "payouts.I11",
+        "Approvals age out",
+        an_approval_ages,
+        "Balances and bank accounts may have changed since it was agreed to. Have the approver look at it again.",
+    ),
+    Check(
+        "payouts.statement",
+        "The provider's statement agrees",
+        the_statement_agrees,
+        "The provider counts another amount than the desk does. Open the payout, and compare both with its own pages.",
+    ),
 )
 
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Row, and_, or_, select, update
+from sqlalchemy import Row, and_, func, or_, select, update
 
 from finops_core.kernel.ids import new_id
 from finops_core.kernel.permissions import Permission
@@ -42,6 +43,32 @@ class News:
     account: str
     payout_id: str
     item: str
+
+
+@dataclass(frozen=True, slots=True)
+class Inbox:
+    """A connection's news: when the last of it came, what that was called, and how many nobody has looked into yet."""
+
+    last_at: datetime
+    last_kind: str
+    waiting: int
+
+
+def inbox(reading: Reading, connection_id: str) -> Inbox | None:
+    """How the news of a connection stands; None when it never sent any. Needs CONNECTIONS_ADMINISTER."""
+    reading.require(Permission.CONNECTIONS_ADMINISTER)
+    table = provider_news
+    ours = table.c.org_id == reading.org_id
+    mine = ours, table.c.connection_id == connection_id
+    if reading.scalar(select(table.c.id).where(*mine).limit(1)) is None:
+        return None
+    # Ids rise with time, so the last one stands at the end of the primary key; by the index of the connection every
+    # piece of its news would be read and sorted.
+    of_it = func.coalesce(table.c.connection_id, "") == connection_id
+    columns = table.c.received_at, table.c.kind
+    (last,) = reading.rows(select(*columns).where(ours, of_it).order_by(table.c.id.desc()).limit(1))
+    waiting = reading.scalar(select(func.count()).select_from(table).where(*mine, table.c.state.in_(OPEN)))
+    return Inbox(last.received_at, last.kind, int(waiting))
 
 
 def take_news(work: Work, connection_id: str, event: ProviderEvent, body: bytes) -> bool:

@@ -39,6 +39,14 @@ class Standing(StrEnum):
     SENT = "sent"
 
 
+class Order(StrEnum):
+    """In which order payouts are listed: those that need somebody first, or all by arrival, or the last ones sent."""
+
+    TROUBLE = "trouble"
+    ARRIVAL = "arrival"
+    NEWEST = "newest"
+
+
 @dataclass(frozen=True, slots=True)
 class PayoutView:
     """One payout as screens show it.
@@ -164,20 +172,21 @@ class Unsettled:
         return rules.item_id(self.execution_id, self.row_no)
 
 
-def rows(reading: Reading, execution_id: str) -> tuple[PayoutView, ...]:
-    """Every payout of an execution this person may see, of all attempts, in the plan's order."""
+def rows(reading: Reading, execution_id: str, row_no: int | None = None) -> tuple[PayoutView, ...]:
+    """Every payout of an execution this person may see, or of one of its rows; of all attempts, in the plan's order."""
     seen = operations.execution(reading, execution_id)
-    wanted = PayoutFilter(execution_id=seen.id, newest=False)
+    wanted = _select(reading, PayoutFilter(execution_id=seen.id, newest=False))
+    if row_no is not None:
+        wanted = wanted.where(payout.c.row_no == row_no)
     order = payout.c.row_no, payout.c.attempt
-    return tuple(_view(reading, row) for row in reading.rows(_select(reading, wanted).order_by(*order)))
+    return tuple(_view(reading, row) for row in reading.rows(wanted.order_by(*order)))
 
 
-def page(reading: Reading, wanted: PayoutFilter, limit: int = 50, offset: int = 0) -> PayoutPage:
-    """Payouts this person may see, those that need somebody first, a page at a time; counted and summed in SQL."""
-    # Across executions the one that should have arrived first stands first.
-    first = () if wanted.execution_id else (payout.c.arrival_on, payout.c.execution_id.desc())
-    order = (_trouble(), *first, payout.c.row_no, payout.c.attempt)
-    found = reading.rows(_select(reading, wanted).order_by(*order).limit(limit).offset(offset))
+def page(
+    reading: Reading, wanted: PayoutFilter, limit: int = 50, offset: int = 0, order: Order = Order.TROUBLE
+) -> PayoutPage:
+    """Payouts this person may see, a page at a time; counted and summed in SQL."""
+    found = reading.rows(_select(reading, wanted).order_by(*_ordered(wanted, order)).limit(limit).offset(offset))
     return PayoutPage(tuple(_view(reading, row) for row in found), sums(reading, wanted))
 
 
@@ -313,6 +322,19 @@ def is_newest(reading: Reading) -> ColumnElement[bool]:
     same = later.c.execution_id == payout.c.execution_id, later.c.row_no == payout.c.row_no
     after = later.c.org_id == reading.org_id, *same, later.c.attempt > payout.c.attempt
     return ~select(later.c.id).where(*after).correlate(payout).exists()
+
+
+def _ordered(wanted: PayoutFilter, order: Order) -> tuple[ColumnElement[Any], ...]:
+    """The columns to sort by; the row's own place comes last, so that pages never overlap."""
+    by_arrival = (payout.c.arrival_on == "", payout.c.arrival_on)
+    never_sent = payout.c.first_sent_at.is_(None)
+    first: Mapping[Order, tuple[ColumnElement[Any], ...]] = {
+        # Across executions the one that should have arrived first stands first.
+        Order.TROUBLE: (_trouble(), *(() if wanted.execution_id else (payout.c.arrival_on,))),
+        Order.ARRIVAL: by_arrival,
+        Order.NEWEST: (never_sent, payout.c.first_sent_at.desc()),
+    }
+    return (*first[order], payout.c.execution_id.desc(), payout.c.row_no, payout.c.attempt)
 
 
 def _trouble() -> ColumnElement[int]:

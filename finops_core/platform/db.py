@@ -195,3 +195,21 @@ def _now_sqlite(_element: now_ms, _compiler: object, **_: object) -> str:
 @compiles(now_ms, "postgresql")
 def _now_postgres(_element: now_ms, _compiler: object, **_: object) -> str:
     return "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
+
+
+class size_bytes(FunctionElement[int]):  # noqa: N801 - reads as a SQL function
+    """How much room the database takes on its disk, in bytes; SQLite's journal beside it is left out."""
+
+    type = BigInteger()
+    inherit_cache = True
+    name = "size_bytes"
+
+
+@compiles(size_bytes, "sqlite")
+def _size_sqlite(_element: size_bytes, _compiler: object, **_: object) -> str:
+    return "(SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size())"
+
+
+@compiles(size_bytes, "postgresql")
+def _size_postgres(_element: size_bytes, _compiler: object, **_: object) -> str:
+    return "pg_database_size(current_database())"

@@ -5,8 +5,10 @@ lease can no longer write. ``lease`` rows name the one scheduler and the one sea
 """
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, cast
 
@@ -21,6 +23,7 @@ from finops_core.platform.tables import Retention, big, installation_table, inst
 from finops_core.platform.work import Reading, Work
 
 MAX_ERROR_CHARS = 2000
+_CODED = re.compile(r"[A-Z][A-Z0-9_]*: (.+)", re.ASCII | re.DOTALL)
 
 
 class JobState(StrEnum):
@@ -253,6 +256,109 @@ def lease_age_s(reading: Reading, name: str) -> float | None:
     """Seconds since the role's lease ran out (negative while it is held); None when nobody ever had it."""
     until = reading.scalar(select(now_ms() - lease.c.until_ms).where(lease.c.name == name))
     return None if until is None else until / 1000
+
+
+@dataclass(frozen=True, slots=True)
+class OpenJobs:
+    """The unfinished jobs of one kind, of all organisations.
+
+    Attributes:
+        waiting: due, and taken by no worker.
+        running: held by a worker whose lease still runs.
+        later: due at a later time.
+        oldest_s: how long the one that waits longest has been due, in seconds; 0 when none waits.
+    """
+
+    kind: str
+    waiting: int
+    running: int
+    later: int
+    oldest_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenJob:
+    """A job that was given up, or that is tried again after a failure.
+
+    Attributes:
+        message: why, in people's words; "" when it broke in a way nobody foresaw, which the worker's own log tells.
+        again: whether it is tried again.
+        ended_at: when it was given up; None while it is tried again.
+    """
+
+    id: str
+    kind: str
+    attempts: int
+    message: str
+    again: bool
+    created_at: datetime
+    ended_at: datetime | None
+
+
+def is_open(reading: Reading, key: str) -> bool:
+    """Whether an unfinished job has this key."""
+    there = job.c.key == key, job.c.state.in_((JobState.QUEUED, JobState.LEASED))
+    return reading.scalar(select(job.c.id).where(*there).limit(1)) is not None
+
+
+def open_jobs(reading: Reading) -> tuple[OpenJobs, ...]:
+    """How the queue stands, by kind; kinds without an unfinished job are left out."""
+    (due,) = _due(())
+    running = and_(job.c.state == JobState.LEASED, job.c.lease_until_ms >= now_ms())
+    waiting, held = func.sum(case((due, 1), else_=0)), func.sum(case((running, 1), else_=0))
+    oldest = now_ms() - func.min(case((due, job.c.run_at_ms)))
+    columns = (waiting.label("waiting"), held.label("running"), func.count().label("many"), oldest.label("oldest_ms"))
+    unfinished = job.c.state.in_((JobState.QUEUED, JobState.LEASED))
+    rows = reading.rows(select(job.c.kind, *columns).where(unfinished).group_by(job.c.kind).order_by(job.c.kind))
+    return tuple(
+        OpenJobs(
+            row.kind,
+            int(row.waiting),
+            int(row.running),
+            int(row.many - row.waiting - row.running),
+            max(row.oldest_ms or 0, 0) / 1000,
+        )
+        for row in rows
+    )
+
+
+def broken_jobs(reading: Reading, limit: int = 20) -> tuple[BrokenJob, ...]:
+    """Jobs of this organisation, or of the installation itself, that failed and were not done since; newest first.
+
+    One that was given up is remembered as long as finished jobs are.
+    """
+    again = and_(job.c.state.in_((JobState.QUEUED, JobState.LEASED)), job.c.last_error != "")
+    mine = job.c.org_id.in_(("", reading.org_id)), or_(job.c.state == JobState.FAILED, again)
+    rows = reading.rows(select(job).where(*mine).order_by(job.c.created_at.desc(), job.c.id.desc()).limit(limit))
+    done = _last_done(reading, [row.key for row in rows])
+    return tuple(
+        BrokenJob(
+            row.id,
+            row.kind,
+            row.attempts,
+            _in_words(row.last_error),
+            row.state != JobState.FAILED,
+            row.created_at,
+            row.ended_at,
+        )
+        for row in rows
+        if row.key not in done or done[row.key] < row.created_at
+    )
+
+
+def _last_done(reading: Reading, keys: Sequence[str]) -> Mapping[str, datetime]:
+    """When the newest job with each of these keys was made that has been done."""
+    if not keys:
+        return {}
+    wanted = job.c.state == JobState.DONE, job.c.key.in_(sorted(set(keys)))
+    newest = select(job.c.key, func.max(job.c.created_at).label("at")).where(*wanted).group_by(job.c.key)
+    return {row.key: row.at for row in reading.rows(newest)}
+
+
+def _in_words(error: str) -> str:
+    """The message behind an error's code; what has no code is the name of something in the program."""
+    found = _CODED.fullmatch(error)
+    return found.group(1) if found else ""
 
 
 def _due(kinds: tuple[str, ...]) -> tuple[ColumnElement[bool], ...]:

@@ -3,8 +3,9 @@
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -21,6 +22,7 @@ class Settings(BaseSettings):
     demo: bool = True
     demo_file: Path = Path("data/demo/company.json")
     https: bool = False
+    public_url: str = ""
     master_key: SecretStr = SecretStr("")
     worker: Literal["child", "off"] = "child"
     worker_processes: int = 2
@@ -47,6 +49,18 @@ class Settings(BaseSettings):
     payout_refresh_s: int = 15 * 60
     payout_burst: Annotated[int, Field(ge=1)] = 10
     audit_heads_dir: Path | None = None
+
+    @field_validator("public_url")
+    @classmethod
+    def _place(cls, typed: str) -> str:
+        """Where the desk is reached from outside, without a slash at its end; "" when nobody has said."""
+        url = typed.strip().rstrip("/")
+        parts = urlsplit(url)
+        strange = parts.username or parts.query or parts.fragment or "?" in url or "#" in url
+        plain = url.isascii() and url.isprintable() and " " not in url
+        if url and (parts.scheme not in {"http", "https"} or not parts.hostname or strange or not plain):
+            raise ValueError("give the address people use for the desk, such as https://tieout.example.com")
+        return url
 
     @model_validator(mode="after")
     def _what_is_held_back_can_still_start(self) -> Self:

@@ -5,8 +5,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import and_, delete, func, insert, select
+from sqlalchemy import Row, and_, delete, func, insert, select
 
 from finops_core import audit, notifications, reference, security
 from finops_core.kernel.actor import worker_actor
@@ -25,10 +26,14 @@ KEPT = timedelta(days=90)
 
 @dataclass(frozen=True, slots=True)
 class CheckView:
-    """The last run of one check in an organisation; ``at`` is None before the first. ``told``: the first violations."""
+    """The last run of one check in an organisation; ``at`` is None before the first. ``told``: the first violations.
+
+    ``hint``: what a violation means and what to do about one.
+    """
 
     id: str
     title: str
+    hint: str
     at: datetime | None
     duration_ms: int
     violations: int
@@ -57,6 +62,12 @@ def ask_to_check(work: Work) -> None:
     queue.enqueue(work, CHECK_JOB, {}, key=CHECK_JOB, again=True)
 
 
+def under_way(reading: Reading) -> bool:
+    """Whether the checks run at the moment, or wait for a worker to run them. Needs HEALTH_VIEW."""
+    reading.require(Permission.HEALTH_VIEW)
+    return queue.is_open(reading, CHECK_JOB)
+
+
 def last_runs(reading: Reading, checks: Mapping[str, Check]) -> tuple[CheckView, ...]:
     """How each check of this organisation stood at its last run, in the catalogue's order. Needs HEALTH_VIEW."""
     reading.require(Permission.HEALTH_VIEW)
@@ -67,21 +78,20 @@ def last_runs(reading: Reading, checks: Mapping[str, Check]) -> tuple[CheckView,
     )
     same = and_(newest.c.check_id == table.c.check_id, newest.c.at == table.c.at)
     rows = {row.check_id: row for row in reading.rows(select(table).select_from(table.join(newest, same)).where(mine))}
-    views = []
-    for check in checks.values():
-        row = rows.get(check.id)
-        if row is None:
-            views.append(CheckView(check.id, check.title, None, 0, 0, ()))
-        else:
-            told = tuple(json.loads(row.told))
-            views.append(CheckView(check.id, check.title, row.at, row.duration_ms, row.violations, told))
-    return tuple(views)
+    return tuple(_view(check, rows.get(check.id)) for check in checks.values())
 
 
 def tidy(work: Work) -> None:
     """Forget runs of long ago."""
     mine = check_run.c.org_id == work.org_id, check_run.c.at < work.now - KEPT
     work.execute(delete(check_run).where(*mine))
+
+
+def _view(check: Check, row: Row[Any] | None) -> CheckView:
+    if row is None:
+        return CheckView(check.id, check.title, check.hint, None, 0, 0, ())
+    told = tuple(json.loads(row.told))
+    return CheckView(check.id, check.title, check.hint, row.at, row.duration_ms, row.violations, told)
 
 
 def _found(check: Check, reading: Reading) -> list[str]:

@@ -1,15 +1,22 @@
-"""Whether the desk is well: database, schema, guards, worker. Facts only; who may see them is the caller's matter."""
+"""Whether the desk is well: database, schema, guards, worker, queue.
+
+The facts of the health check name nobody and are open to all; what the Health page shows beside them needs a right.
+"""
 
 from dataclasses import dataclass
 
-from sqlalchemy import Engine, MetaData
+from sqlalchemy import Engine, MetaData, select
 
-from finops_core.platform import guards, schema
-from finops_core.platform.db import UNIT, UnitScope
-from finops_core.platform.queue import lease_age_s
+from finops_core.kernel.permissions import Permission
+from finops_core.operations.drafting import PLAN_JOB
+from finops_core.operations.service import RUN_JOB
+from finops_core.platform import guards, queue, schema
+from finops_core.platform.db import UNIT, UnitScope, size_bytes
+from finops_core.platform.queue import BrokenJob, OpenJobs, lease_age_s
 from finops_core.platform.work import Reading
 
 WORKER_LEASE = "worker"
+RUNS = frozenset({PLAN_JOB, RUN_JOB})
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +27,13 @@ class Schema:
         revision: the migration the database stands at; None before the first.
         expected: the one this version needs.
         triggers_missing: guards of append-only tables that do not stand, or say something else.
+        triggers: how many there should be.
     """
 
     revision: str | None
     expected: str | None
     triggers_missing: tuple[str, ...]
+    triggers: int = 0
 
     @property
     def current(self) -> bool:
@@ -67,7 +76,9 @@ def schema_standing(engine: Engine, metadata: MetaData) -> Schema:
         connection = plain.execution_options(
             **{UNIT: UnitScope(frozenset(), across="the catalogue, no row of anybody")}
         )
-        return Schema(schema.current(connection), schema.newest(), tuple(guards.missing(connection, metadata)))
+        missing = tuple(guards.missing(connection, metadata))
+        wanted = len(guards.expected(metadata, connection.dialect.name))
+        return Schema(schema.current(connection), schema.newest(), missing, wanted)
 
 
 def health(reading: Reading, standing: Schema) -> Health:
@@ -78,3 +89,54 @@ def health(reading: Reading, standing: Schema) -> Health:
     age = lease_age_s(reading, WORKER_LEASE)
     grace_s = reading.ports.settings.scheduler_lease_s
     return Health(database=True, schema=standing, worker_lease_age_s=age, worker=age is not None and age <= grace_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """How one of the worker's lanes stands, over all organisations; ``oldest_s`` as in ``OpenJobs``."""
+
+    waiting: int
+    running: int
+    later: int
+    oldest_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Machinery:
+    """What the Health page shows beside ``Health``.
+
+    Attributes:
+        dialect: ``sqlite`` or ``postgresql``.
+        size_bytes: what the database takes on its disk.
+        runs: plans and executions; ``others``: every other job. The worker keeps them apart, so neither waits for the
+            other.
+        broken: jobs that failed, see ``queue.broken_jobs``.
+    """
+
+    dialect: str
+    size_bytes: int
+    runs: Lane
+    others: Lane
+    broken: tuple[BrokenJob, ...]
+
+
+def machinery(reading: Reading) -> Machinery:
+    """How the database and the queue stand. Needs HEALTH_VIEW."""
+    reading.require(Permission.HEALTH_VIEW)
+    jobs = queue.open_jobs(reading)
+    return Machinery(
+        reading.dialect,
+        int(reading.scalar(select(size_bytes()))),
+        _lane([each for each in jobs if each.kind in RUNS]),
+        _lane([each for each in jobs if each.kind not in RUNS]),
+        queue.broken_jobs(reading),
+    )
+
+
+def _lane(jobs: list[OpenJobs]) -> Lane:
+    return Lane(
+        sum(each.waiting for each in jobs),
+        sum(each.running for each in jobs),
+        sum(each.later for each in jobs),
+        max((each.oldest_s for each in jobs), default=0.0),
+    )

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import event, select
 
 from finops_core import connections
-from finops_core.connections import rules
+from finops_core.connections import rules, service
 from finops_core.connections.models import connection
 from finops_core.kernel.actor import worker_actor
 from finops_core.kernel.errors import FinOpsError, Unavailable
@@ -167,6 +167,22 @@ def test_a_replaced_key_has_another_fingerprint_and_the_same_id(here: Town):
     assert (after.id, after.shown) == (before.id, "sk_test_…0002")
     assert after.fingerprint != before.fingerprint
     assert len(here.log("connection.secret_replaced")) == 1
+
+
+def test_what_was_found_of_a_key_is_forgotten_with_it(here: Town):
+    cn = add(here)
+    with here.work(here.system("harbour")) as work:
+        service.note_test(work, cn, passed=True, told={"problem": ""})
+    with here.read(here.system("harbour")) as reading:
+        before = connections.one(reading, cn)
+
+    with here.work(here.system("harbour")) as work:
+        connections.replace_secret(work, cn, OTHER)
+
+    with here.read(here.system("harbour")) as reading:
+        after = connections.one(reading, cn)
+    assert (before.test_passed, before.tested_at is not None) == (True, True)
+    assert (after.test_passed, after.tested_at, dict(after.test_told)) == (None, None, {})
 
 
 def test_a_sealed_key_copied_to_another_row_does_not_open(here: Town):

@@ -74,6 +74,9 @@ PAGES = [
     pytest.param("executions?execution={number}", "ana", "Stripe balance payout", id="executions"),
     pytest.param("approvals?request={request}", "ben", "Approvals", id="approvals"),
     pytest.param("audit?object=execution:{execution_id}", "eva", "Audit", id="audit"),
+    pytest.param("payouts?text={number}", "eva", "Money in flight", id="payouts"),
+    pytest.param("connections", "adam", "Connections", id="connections"),
+    pytest.param("health", "adam", "Health", id="health"),
 ]
 
 

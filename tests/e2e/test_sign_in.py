@@ -10,22 +10,24 @@ from finops_core.api.session import COOKIE
 from tests.e2e.backstage import Backstage
 from tests.e2e.screens import WAIT_MS, Screen
 from tests.webapp import PASSWORD, until_cookie
+from ui.navigation import ROOMS
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 WRONG = "The user name or the password is wrong."
 LOCKED = re.compile(r"Too many (failed )?attempts", re.IGNORECASE)
+EVERYBODY = ["Home", "Executions", "Money in flight"]
 MENUS = {
-    "ana": ["Home", "Upload & run", "Executions"],
-    "ben": ["Home", "Executions", "Approvals"],
-    "carla": ["Home", "Executions", "Approvals", "Audit"],
-    "dan": ["Home", "Executions", "Approvals", "Audit"],
-    "eva": ["Home", "Executions", "Approvals", "Audit"],
-    "adam": ["Home", "Executions", "Audit"],
+    "ana": ["Home", "Upload & run", "Executions", "Money in flight"],
+    "ben": [*EVERYBODY, "Approvals"],
+    "carla": [*EVERYBODY, "Approvals", "Audit"],
+    "dan": [*EVERYBODY, "Approvals", "Audit"],
+    "eva": [*EVERYBODY, "Approvals", "Audit"],
+    "adam": [*EVERYBODY, "Audit", "Connections", "Health"],
 }
 POST_AS_ANOTHER_SITE = """([url, body]) =>
     fetch(url, {method: 'POST', body, mode: 'no-cors', credentials: 'include'}).then(() => true)"""
-PATHS = {"Home": "", "Upload & run": "run", "Executions": "executions", "Approvals": "approvals", "Audit": "audit"}
+PATHS = {room.title: room.path for room in ROOMS}
 
 
 def fill(screen: Screen, who: str, password: str = PASSWORD) -> None:

@@ -1,9 +1,12 @@
 """Money in flight: who sees which payouts, what needs somebody first, and what an empty list says."""
 
+import re
+
 import pytest
 
 from finops_core.adapters.stripe_sandbox.faults import Fault, FaultKind
 from tests.pages.conftest import shown
+from tests.payouts.walks import HARBOUR, rows_of
 from tests.world import World
 
 
@@ -58,3 +61,70 @@ def test_each_figure_leads_to_its_rows(sent, at):
 @pytest.mark.parametrize(("standing", "words"), [("late", "Nothing is late"), ("returned", "Nothing came back")])
 def test_an_empty_list_says_what_its_emptiness_means(sent, at, standing, words):
     assert words in shown(at("carla", "payouts", standing=standing))
+
+
+def test_an_amount_opens_the_payout_beside_the_list_and_keeps_the_filters(world, sent, at):
+    told = listed(at("carla", "payouts", standing="sent"))
+
+    (row,) = rows_of(world, world.execution(sent["paid"]).id)
+    link = re.search(rf'href="([^"]*payout={row.id}[^"]*)"', told)
+    assert link
+    assert "standing=Sent" in link[1]
+
+
+def test_a_payouts_drawer_tells_its_whole_story_in_words(world, sent, at):
+    # Given a payout that arrived and came back days later
+    (row,) = rows_of(world, world.execution(sent["paid"]).id)
+    world.sandbox.control.transition(row.provider_id, "in_transit", "paid", account=HARBOUR)
+    world.follow()
+    world.sandbox.control.transition(
+        row.provider_id, "failed", account=HARBOUR, code="no_account", message="The bank account was closed."
+    )
+    world.follow()
+    world.run_job("payouts.reconcile")
+
+    # When it is opened by its provider's id
+    told = shown(at("carla", "payouts", payout=row.provider_id))
+
+    # Then every step stands there in order, then the statement with what left and what came back
+    steps = ["Approved, and lined up", "About to be sent", "Made at the provider", "Arrived at the bank", "Came back"]
+    places = [told.index(f"<strong>{step}") for step in steps]
+    assert places == sorted(places)
+    assert "Sent to the provider: it was made" in told
+    assert "The bank account was closed." in told
+    assert told.count("184,220.15 USD") >= 3, "title or list, what left, what came back"
+    assert "Given back" in told
+    assert "Agrees" in told
+    assert f"executions?execution={sent['paid']}" in told.replace("&amp;", "&")
+    assert f"audit?object=payout%3A{row.id}" in told
+    assert not re.search(
+        r"needs_review|in_doubt|PayoutState|no_account|[A-Z]{3,}_[A-Z]+", told[places[0] :].split("<style")[0]
+    )
+
+
+def test_a_payout_in_doubt_is_told_as_such_and_never_as_failed(world, sent, at):
+    (row,) = rows_of(world, world.execution(sent["in_doubt"]).id)
+
+    told = shown(at("carla", "payouts", payout=row.id))
+
+    assert "nobody can say yet whether it was made" in told
+    assert "Sent to the provider: no clear answer" in told
+    assert "statement" not in told.split("What happened")[1].split("<style")[0]
+
+
+def test_a_payout_one_may_not_see_is_not_there_and_the_list_is(world, sent, at):
+    (row,) = rows_of(world, world.execution(sent["paid"]).id)
+
+    for who, wanted in (("carla", "pay_unknown"), ("carla", "po_unknown")):
+        screen = at(who, "payouts", payout=wanted)
+        assert "There is no such payout" in screen.error[0].value
+        assert sent["paid"] in listed(screen)
+    elsewhere = at("carla", "payouts", payout=row.id, org="norrland")
+    assert "There is no such payout" in elsewhere.error[0].value
+
+
+def test_the_order_stands_in_the_address(sent, at):
+    screen = at("carla", "payouts", sort="arrival")
+
+    assert screen.selectbox(key="sort").value == "arrival"
+    assert at("carla", "payouts").selectbox(key="sort").value == "trouble"

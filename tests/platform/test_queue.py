@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from sqlalchemy import func, select, update
 from finops_core.kernel.actor import worker_actor
 from finops_core.kernel.errors import Conflict
 from finops_core.platform import queue
+from finops_core.platform.db import size_bytes
 from finops_core.platform.queue import Claim, JobState, job, lease
 from tests.desks import AreaDesk
 
@@ -323,3 +325,101 @@ def test_the_database_clock_tells_milliseconds_since_1970(area: AreaDesk):
     after = int(time.time() * 1000)
 
     assert before - 2 <= told <= after + 2
+
+
+# --- how the queue stands -----------------------------------------------------------------------------------------
+
+
+def standing(area: AreaDesk) -> dict[str, tuple[int, int, int]]:
+    """Waiting, running and later, by kind."""
+    with area.read(worker_actor("")) as reading:
+        return {each.kind: (each.waiting, each.running, each.later) for each in queue.open_jobs(reading)}
+
+
+def broken(area: AreaDesk, org_id: str = "org_a") -> list[tuple[str, bool, str]]:
+    with area.read(worker_actor(org_id)) as reading:
+        return [(each.kind, each.again, each.message) for each in queue.broken_jobs(reading)]
+
+
+def test_the_queue_tells_what_waits_runs_and_comes_later_by_kind(area: AreaDesk):
+    assert standing(area) == {}
+    for kind, lease_s in (("held", LONG), ("left behind", OVER)):
+        add(area, kind)
+        take(area, "somebody", lease_s, (kind,))
+    for delay_s in (0, 0, LONG):
+        add(area, "asked for", delay_s=delay_s)
+    add(area, "done")
+    held = take(area, kinds=("done",))
+    assert held is not None
+    with area.work(worker_actor("")) as work:
+        queue.complete(work, held)
+
+    assert standing(area) == {"asked for": (2, 0, 1), "held": (0, 1, 0), "left behind": (1, 0, 0)}
+
+
+def test_the_longest_wait_counts_from_when_a_job_was_due(area: AreaDesk):
+    job_id = add(area)
+    add(area, delay_s=LONG)
+    with area.work(worker_actor("")) as work:
+        work.execute(update(job).where(job.c.id == job_id).values(run_at_ms=job.c.run_at_ms - 90_000))
+
+    with area.read(worker_actor("")) as reading:
+        (told,) = queue.open_jobs(reading)
+
+    assert 90 <= told.oldest_s < 600
+
+
+def test_a_key_is_open_until_its_job_ends(area: AreaDesk):
+    def is_open() -> bool:
+        with area.read(worker_actor("")) as reading:
+            return queue.is_open(reading, "seal")
+
+    told = [is_open()]
+    add(area, key="seal")
+    told.append(is_open())
+    held = taken(area)
+    told.append(is_open())
+    with area.work(worker_actor("")) as work:
+        queue.complete(work, held)
+    told.append(is_open())
+
+    assert told == [False, True, True, False]
+
+
+def test_what_broke_is_told_in_words_until_it_was_done_and_to_its_own_organisation(area: AreaDesk):
+    # Given a job that is tried again, one that was given up, and one whose end nobody foresaw
+    for kind, key, error in (
+        ("again", "", "PROVIDER_UNAVAILABLE: The provider does not answer."),
+        ("ended", "each minute", "STRIPE_KEY_BAD: This is not a key."),
+        ("unforeseen", "", "KeyError"),
+    ):
+        add(area, kind, key=key)
+        held = take(area, kinds=(kind,))
+        assert held is not None
+        with area.work(worker_actor("")) as work:
+            if kind == "again":
+                queue.put_back(work, held, delay_s=LONG, error=error)
+            else:
+                queue.give_up(work, held, error)
+    assert broken(area) == [
+        ("unforeseen", False, ""),
+        ("ended", False, "This is not a key."),
+        ("again", True, "The provider does not answer."),
+    ]
+    assert broken(area, "org_b") == []
+
+    # When the same is done later
+    area.clock.advance(timedelta(minutes=1))
+    add(area, "ended", key="each minute")
+    with area.work(worker_actor("")) as work:
+        held = queue.claim(work, "another", LONG, ("ended",))
+        assert held is not None
+        queue.complete(work, held)
+
+    # Then its failure is no news any more
+    assert [kind for kind, _, _ in broken(area)] == ["unforeseen", "again"]
+
+
+def test_the_database_tells_its_size(area: AreaDesk):
+    with area.read(worker_actor("")) as reading:
+        assert 50_000 < reading.scalar(select(size_bytes())) < 100_000_000

@@ -68,6 +68,37 @@ def test_a_value_that_means_nothing_is_refused(monkeypatch: pytest.MonkeyPatch):
         settings()
 
 
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        ("", ""),
+        ("https://tieout.example.com", "https://tieout.example.com"),
+        (" https://tieout.example.com:8443/desk/ ", "https://tieout.example.com:8443/desk"),
+        ("http://127.0.0.1:8501", "http://127.0.0.1:8501"),
+    ],
+)
+def test_the_address_the_desk_is_reached_at_is_kept_without_its_last_slash(typed: str, kept: str):
+    assert settings(public_url=typed).public_url == kept
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "tieout.example.com",
+        "ftp://tieout.example.com",
+        "https://",
+        "https://someone@tieout.example.com",
+        "https://tieout.example.com/?a=1",
+        "https://tieout.example.com/#top",
+        "https://tieout.example.com/a b",
+        "https://tieout.ex\N{LATIN SMALL LETTER A WITH ACUTE}mple.com",
+    ],
+)
+def test_what_is_no_address_of_a_desk_is_refused(typed: str):
+    with pytest.raises(ValidationError, match="the address people use for the desk"):
+        settings(public_url=typed)
+
+
 def test_an_approved_run_waits_five_minutes_but_not_in_the_demo_and_as_long_as_is_set():
     assert (settings(demo=False).held_back_s, settings(demo=True).held_back_s) == (300, 0)
     assert [settings(demo=demo, hold_back_s=60).held_back_s for demo in (False, True)] == [60, 60]

@@ -41,9 +41,9 @@ class Debtor:
             address=_address(told, problems),
         )
         problems += [f"The field {name[:40]!r} is not known." for name in told if name not in _FIELDS]
+        hint = f"Give the account as JSON: {_EXAMPLE}." if problems else "Correct what is named here."
         problems = problems or _wrong_with(debtor)
         if problems:
-            hint = f"Give the account as JSON: {_EXAMPLE}."
             raise Invalid("BANK_ACCOUNT_BAD", "The bank account cannot be used. " + " ".join(problems), hint=hint)
         return debtor
 

@@ -1,0 +1,25 @@
+"""Fields for what must not be kept: hidden while it is typed, and gone from the session as soon as it was sent."""
+
+import streamlit as st
+
+LONGEST = 300
+
+
+def field(label: str, key: str, *, placeholder: str = "", help_: str | None = None) -> None:
+    """Draw it inside a form; only ``take``, in the form's callback, gives what was typed."""
+    st.text_input(
+        label,
+        key=key,
+        type="password",
+        autocomplete="off",
+        max_chars=LONGEST,
+        placeholder=placeholder,
+        help=help_,
+    )
+
+
+def take(key: str) -> str:
+    """What was typed, once: the field and the session are empty from then on, whatever becomes of it."""
+    typed = str(st.session_state.get(key, ""))
+    st.session_state[key] = ""
+    return typed
