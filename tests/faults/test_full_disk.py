@@ -1,8 +1,8 @@
 """A disk that is full at the worst moments of a payout: nothing is sent that was not written down first.
 
 The disk is filled for one process at a time by its limit on file sizes (``RLIMIT_FSIZE`` 0): each of its writes to a
-file then fails as on a full disk, while pipes and sockets go on. PostgreSQL keeps its files in processes of its own,
-so this is about the embedded database.
+file then fails as on a full disk, while pipes and sockets go on. PostgreSQL keeps its files in processes of its own:
+there it refuses the one statement with the error it has for a full disk (53100).
 """
 
 import resource
@@ -13,13 +13,17 @@ from pathlib import Path
 
 import psutil
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from finops_core import audit, operations, payouts
 from finops_core.kernel.actor import system_actor, worker_actor
 from finops_core.operations import State
 from finops_core.payouts import PayoutState
+from finops_core.platform.db import open_owner_engine
 from tests.faults.lives import KILLED, lived
 from tests.faults.mortal import Fate, Moment
+from tests.payouts.walks import resume, violations
 from tests.processes import running_worker, until
 from tests.sandbox import Held
 from tests.world import World, running_world
@@ -181,3 +185,60 @@ def test_a_disk_that_is_full_for_everybody_and_freed_again_costs_nothing_but_tim
         make_room(*family(worker))
         # Then the same worker goes on by itself
         paid_in_the_end(world, seen.id)
+
+
+@pytest.fixture
+def on_postgresql(tmp_path: Path, postgres_database: str) -> Iterator[World]:
+    with running_world(tmp_path, postgres_database) as made:
+        yield made
+
+
+@contextmanager
+def no_room_for(world: World, state: PayoutState) -> Iterator[None]:
+    """No payout can be moved to a state: its database says that the disk is full."""
+    refuse = "BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = '53100'; END"
+    on_moving = f"BEFORE UPDATE ON payout FOR EACH ROW WHEN (NEW.state = '{state}')"
+    _as_owner(
+        world,
+        f"CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ {refuse} $$",
+        f"CREATE TRIGGER full_disk {on_moving} EXECUTE FUNCTION full_disk()",
+    )
+    yield
+    _as_owner(world, "DROP TRIGGER full_disk ON payout", "DROP FUNCTION full_disk")
+
+
+def _as_owner(world: World, *statements: str) -> None:
+    engine = open_owner_engine(world.desk.settings)
+    with engine.begin() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
+    engine.dispose()
+
+
+def test_on_postgresql_an_intent_that_cannot_be_written_down_is_not_carried_out(on_postgresql: World):
+    world = on_postgresql
+    seen = world.approved(FILE)
+
+    with no_room_for(world, PayoutState.SUBMITTING), pytest.raises(OperationalError, match="No space left"):
+        world.work_off()
+
+    assert (calls(world), paid(world)) == (0, [])
+    assert states(world, seen.id) == [PayoutState.APPROVED] * 3
+    resume(world)
+    paid_in_the_end(world, seen.id)
+    assert violations(world) == {}
+
+
+def test_on_postgresql_an_outcome_that_cannot_be_written_down_is_found_and_not_sent_again(on_postgresql: World):
+    world = on_postgresql
+    seen = world.approved(FILE)
+
+    with no_room_for(world, PayoutState.CREATED), pytest.raises(OperationalError, match="No space left"):
+        world.work_off()
+
+    assert calls(world) == len(paid(world)) == 1
+    assert states(world, seen.id) == [PayoutState.SUBMITTING, PayoutState.APPROVED, PayoutState.APPROVED]
+    resume(world)
+    paid_in_the_end(world, seen.id)
+    assert calls(world) == 3
+    assert violations(world) == {}
