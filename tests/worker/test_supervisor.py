@@ -27,7 +27,7 @@ from tests.tampering import tamper
 from tests.worker.odd import ENDLESS_S, TALK_LINES, open_odd
 from tests.world import World
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 PATIENCE_S = 120
 """How long a loaded machine may take for what must come; nothing here is proven by being quick."""
 
