@@ -1,11 +1,13 @@
 """A running Stripe sandbox for tests: in a thread (each answer checked against Stripe's schema) or as a process."""
 
+import asyncio
 import json
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from functools import cache
@@ -142,8 +144,57 @@ class RunningSandbox:
         assert self.witness is not None
         self.witness.answers.clear()
 
+    @contextmanager
+    def holding(self, method: str, path: str, nth: int = 1, *, executed: bool = True) -> Iterator["Held"]:
+        """Hold one request up until the block ends: before it is executed, or before its answer leaves.
+
+        Unlike a fault that delays, it waits for the test, however slow the machine is.
+        """
+        assert self.witness is not None
+        held = Held(method, path, nth, executed=executed)
+        self.witness.held.append(held)
+        try:
+            yield held
+        finally:
+            held.let_go()
+
     def stop(self) -> None:
         self._stop()
+
+
+@dataclass
+class Held:
+    """A request that waits for a test, and who makes it.
+
+    Attributes:
+        nth: which matching request from now on.
+        executed: whether it waits with its answer, not before it.
+        port: the caller's port, once it is there.
+    """
+
+    method: str
+    path: str
+    nth: int
+    executed: bool
+    port: int = 0
+    _gone: threading.Event = field(default_factory=threading.Event)
+
+    def reached(self) -> bool:
+        return self.port != 0
+
+    def let_go(self) -> None:
+        self._gone.set()
+
+    def takes(self, scope: Mapping[str, Any]) -> bool:
+        """Whether it is this request that waits."""
+        if (scope.get("method"), scope.get("path")) != (self.method, self.path):
+            return False
+        self.nth -= 1
+        return self.nth == 0
+
+    async def wait(self, scope: Mapping[str, Any]) -> None:
+        self.port = scope["client"][1]
+        await asyncio.to_thread(self._gone.wait)
 
 
 def start_sandbox(folder: Path, port: int = 0, clock: Clock | None = None) -> RunningSandbox:
@@ -206,15 +257,25 @@ def wait_until(holds: Callable[[], bool], seconds: float = ALIVE_S) -> None:
 
 @dataclass
 class Witness:
-    """An ASGI layer that keeps what Stripe's endpoints answered, to be judged by Stripe's own types."""
+    """An ASGI layer that keeps what Stripe's endpoints answered, to be judged by Stripe's own types.
+
+    Requests that a test holds wait in it.
+    """
 
     app: Any
     answers: list[tuple[str, bytes]] = field(default_factory=list)
+    held: list[Held] = field(default_factory=list)
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
         body = bytearray()
+        waiting = next((each for each in self.held if each.takes(scope)), None)
+        if waiting is not None and not waiting.executed:
+            receive = await _received(receive)
+            await waiting.wait(scope)
 
         async def watched(message: Mapping[str, Any]) -> None:
+            if message["type"] == "http.response.start" and waiting is not None and waiting.executed:
+                await waiting.wait(scope)
             if message["type"] == "http.response.body":
                 body.extend(message.get("body", b""))
                 # Kept before it is sent: the client may ask for the judgement as soon as it has the answer.
@@ -234,6 +295,20 @@ class Witness:
                 continue
             wrong = faults_of(document)
             assert not wrong, f"{asked}: {wrong}"
+
+
+async def _received(receive: Any) -> Any:
+    """A request that has arrived: it can be read even when its sender has gone."""
+    whole = await receive()
+    while whole.get("more_body"):
+        more = await receive()
+        whole = {**more, "body": whole["body"] + more.get("body", b"")}
+    arrived = [whole]
+
+    async def read() -> Any:
+        return arrived.pop() if arrived else await receive()
+
+    return read
 
 
 def faults_of(document: Mapping[str, Any]) -> list[str]:

@@ -49,6 +49,7 @@ class Supervision:
     Attributes:
         leaving: whether the worker was told to leave; the child then has ``GRACE_S`` to come to its end.
         opener: opens the desk in the child, see ``child.main``.
+        seconds: the clock, in seconds, by which the operation's time is up.
     """
 
     desk: Desk
@@ -56,6 +57,7 @@ class Supervision:
     context: ForkServerContext
     leaving: Callable[[], bool]
     opener: child.Opener = open_desk
+    seconds: Callable[[], float] = time.monotonic
     entries: list[LogEntry] = field(default_factory=list)
     progress: tuple[int, int, str] | None = None
     outcome: Outcome | None = None
@@ -87,14 +89,14 @@ class Supervision:
     def _stream(self, pipe: Connection) -> Cut | None:
         """Until the outcome or the end of the pipe (None), the deadline, or the worker's leaving."""
         operation = self.desk.ports.operations[self.begun.execution.operation_id]
-        deadline = time.monotonic() + operation.timeout_s
+        deadline = self.seconds() + operation.timeout_s
         lease_s = self.desk.settings.job_lease_s
         leave_at = math.inf
         renew_at = flush_at = 0.0
         while self.outcome is None:
             if not self._receive(pipe, min(FLUSH_S, lease_s / 4)):
                 return None
-            now = time.monotonic()
+            now = self.seconds()
             if now >= deadline:
                 return Cut.LATE
             if self.leaving():

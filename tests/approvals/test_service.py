@@ -479,7 +479,8 @@ def test_the_log_binds_what_was_decided_without_its_words(office: Office):
 
     with office.area.read(system_actor(office.org)) as reading:
         about = (audit_record.c.org == office.org, audit_record.c.object == f"approval:{request_id}")
-        bodies = [row.body for row in reading.rows(select(audit_record.c.body).where(*about))]
+        ordered = select(audit_record.c.body).where(*about).order_by(audit_record.c.id)
+        bodies = [row.body for row in reading.rows(ordered)]
 
     assert len(bodies) == 2
     assert all(PLAN in body and '"execution:ex_1"' in body for body in bodies)

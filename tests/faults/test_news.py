@@ -65,7 +65,7 @@ def told(tmp_path: Path) -> Iterator[World]:
 
 @pytest.fixture
 def both_told(tmp_path: Path, database_url: str) -> Iterator[World]:
-    with running_world(tmp_path, database_url) as made, hearing(made):
+    with running_world(tmp_path, database_url, provider_timeout_s=120.0) as made, hearing(made):
         yield made
 
 
@@ -128,9 +128,12 @@ def test_news_that_cannot_be_followed_now_is_followed_later_and_does_not_spin(to
     # When the worker looks into it, then it comes to an end
     assert told.work_off(limit=20) < 20
     assert states(told, execution_id) == ["created", "created"]
-    # and once the provider answers, the news is followed
+    # and once the provider answers and the pause it was given is over, the news is followed
     told.sandbox.control.post("reset", {"only": ["fault"]})
     told.run_job("payouts.follow_all")
+    told.work_off()
+    assert states(told, execution_id) == ["created", "created"]
+    due_now(told)
     told.work_off()
     assert states(told, execution_id) == ["in_transit", "created"]
     assert violations(told) == {}
@@ -279,14 +282,16 @@ def test_news_that_is_faster_than_the_answer_waits_for_it(both_told: World):
     world = both_told
     world.sandbox.control.settings(delivers_by_itself=True)
     seen = world.approved("currency,maximum\nUSD,100.00\n")
-    world.sandbox.control.fault(Fault(FaultKind.DELAY, delay_s=3))
     run = threading.Thread(target=world.work_off, daemon=True)
-    run.start()
-    # When its news is there before the answer
-    until(lambda: inbox(world) == {"new": 1}, what="the news is there")
-    world.look_through_the_inbox()
-    assert (states(world, seen.id), inbox(world)) == (["submitting"], {"waiting": 1})
+    with world.sandbox.holding("POST", "/v1/payouts") as held:
+        run.start()
+        # When its news is there before the answer
+        until(held.reached, what="the payout is made")
+        until(lambda: inbox(world) == {"new": 1}, what="the news is there")
+        world.look_through_the_inbox()
+        assert (states(world, seen.id), inbox(world)) == (["submitting"], {"waiting": 1})
     run.join(60)
+    assert not run.is_alive()
     # Then it waits, and changes nothing that the answer does not say
     assert states(world, seen.id) == ["created"]
     due_now(world)

@@ -15,6 +15,14 @@ PASSWORD = company()["password"]
 At = Callable[..., AppTest]
 
 
+@pytest.fixture(autouse=True)
+def main_module() -> Iterator[None]:
+    """AppTest leaves its script behind as the main module; children of later tests would run it at their start."""
+    main = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = main
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """The demo company, one for each file of tests; the shell finds it through the environment, as outside tests."""
@@ -30,8 +38,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         }.items():
             environment.setenv(name, str(value))
         environment.delenv("DATABASE_URL", raising=False)
-        # AppTest leaves the page behind as the main module; children of later tests would run it at their start.
-        environment.setitem(sys.modules, "__main__", sys.modules["__main__"])
         st.cache_resource.clear()
         yield made
         st.cache_resource.clear()

@@ -104,6 +104,8 @@ class Event:
 
 BEGIN, COMMIT, KEPT, STOP, NEVER = "as it begins", "before its commit", "after its commit", "stopped", "never"
 events = st.builds(Event, st.integers(1, 30), st.sampled_from((NEVER, BEGIN, COMMIT, KEPT, STOP)))
+# The units of a run, from the one that stores its rows to the one that keeps the last outcome, and a few around them.
+MIDST = st.integers(4, 11)
 _on_calls = st.builds(Fault, st.sampled_from(POST_FAULTS), nth=st.integers(1, 3), times=st.sampled_from((1, 2, 9)))
 _on_look_ups = st.builds(
     Fault,
@@ -246,6 +248,15 @@ class PayoutMachine(RuleBasedStateMachine):
         if bad is not None:
             self.world.sandbox.control.fault(bad)
         self.work(event)
+
+    @precondition(lambda self: len(self.executions) < BATCHES)
+    @rule(unit=MIDST, when=st.sampled_from((BEGIN, COMMIT, KEPT)), forgets=st.booleans())
+    def batch_is_left_for_a_day(self, unit: int, when: str, forgets: bool) -> None:
+        """Its worker dies in the midst of it, and nobody goes on before its approval has grown old."""
+        self.batch_goes_out((True, True, True), (100, 100, 100), None, Event(unit, when))
+        self.nothing_is_wrong()
+        self.time_passes(25, forgets)
+        self.work_off()
 
     @rule(index=pick, agreed=st.sampled_from((True, True, True, False)))
     def next_step(self, index: int, agreed: bool) -> None:

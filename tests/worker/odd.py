@@ -26,6 +26,8 @@ from finops_core.platform.settings import Settings
 
 DONE = Result(success=True, message="Done.")
 TALK_LINES = 700
+ENDLESS_S = 900
+"""The time of those that never end: longer than a test may take, so that it is up only by a clock a test turns."""
 
 
 def open_odd(settings: Settings) -> Desk:
@@ -48,6 +50,7 @@ def _endless(context: RunContext) -> Result:
 
 
 def _chatter(context: RunContext) -> Result:
+    context.log(LogLevel.INFO, "Here I am.", pid=os.getpid())
     while True:
         context.log(LogLevel.INFO, "And another thing.")
 
@@ -110,8 +113,8 @@ def _odd(name: str, run: object, **more: object) -> Operation:
 
 _ALL = (
     _odd("talk", _talk),
-    _odd("endless", _endless, timeout_s=3),
-    _odd("chatter", _chatter, timeout_s=3),
+    _odd("endless", _endless, timeout_s=ENDLESS_S),
+    _odd("chatter", _chatter, timeout_s=ENDLESS_S),
     _odd("long", _endless, recovery=Recovery.RESUME),
     _odd("long_unsafe", _endless),
     _odd("die", _die),

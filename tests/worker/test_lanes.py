@@ -24,9 +24,9 @@ from tests.processes import until
 from tests.worker.odd import open_odd
 from tests.world import World
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 TWO = "currency,maximum\nUSD,100.00\nEUR,100.00\n"
-PATIENCE_S = 90
+PATIENCE_S = 120
 
 
 @contextmanager
@@ -113,7 +113,7 @@ def test_a_provider_that_hangs_in_every_other_job_keeps_no_run_waiting_and_loses
     provider = Hanging()
     real = odd.desk.ports.provider
     ports = replace(odd.desk.ports, provider=lambda credentials: provider.over(real(credentials)))
-    settings = odd.desk.settings.model_copy(update={"job_lease_s": 3.0})
+    settings = odd.desk.settings.model_copy(update={"job_lease_s": 9.0})
     try:
         with working(Desk(settings, odd.desk.database, ports)):
             until(lambda: len(provider.asked) == JOB_SLOTS, PATIENCE_S, "every place is taken")
