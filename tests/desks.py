@@ -18,6 +18,7 @@ from finops_core.platform.db import open_database, open_owner_engine
 from finops_core.platform.ports import Ports
 from finops_core.platform.settings import Settings
 from finops_core.platform.work import UnitFactory
+from tests import templates
 
 START = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 TEST_KEY = bytes(range(32))
@@ -53,6 +54,15 @@ def ports_for(settings: Settings, clock: ManualClock, operations: Mapping[str, O
         webhooks={},
         operations=operations or {},
     )
+
+
+def lay_out(folder: Path, url: str = "") -> None:
+    """Tables and guards in a folder (SQLite), or in the empty PostgreSQL database at ``url``."""
+    templates.fill(folder, url, "tables", _tables)
+
+
+def _tables(folder: Path, url: str) -> None:
+    make_schema(settings_for(folder, url))
 
 
 def make_schema(settings: Settings) -> None:
@@ -97,7 +107,7 @@ def area_desk(
 ) -> AreaDesk:
     """A fresh desk in a folder (SQLite), or in the database at ``url`` (PostgreSQL, empty)."""
     settings = settings_for(folder, url, **overrides)
-    make_schema(settings)
+    lay_out(folder, url)
     clock = ManualClock(START)
     permissions: dict[str, frozenset[Permission]] = {}
     everything = frozenset(Permission)
@@ -115,4 +125,4 @@ def person_actor(person_id: str, org_id: str) -> Actor:
     return Actor(id=person_id, org_id=org_id, via=Via.PAGE)
 
 
-__all__ = ["START", "AreaDesk", "area_desk", "make_schema", "person_actor", "settings_for"]
+__all__ = ["START", "AreaDesk", "area_desk", "lay_out", "make_schema", "person_actor", "settings_for"]

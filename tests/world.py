@@ -12,10 +12,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from finops_core import approvals, operations, reference, security
 from finops_core.catalog.jobs import JOBS
+from finops_core.connections.models import connection
 from finops_core.desk import Desk, open_desk
 from finops_core.kernel.actor import Actor, system_actor, worker_actor
 from finops_core.kernel.clock import Clock, ManualClock, SystemClock
@@ -24,13 +25,16 @@ from finops_core.payouts import queries
 from finops_core.payouts.following import Follower
 from finops_core.payouts.models import payout
 from finops_core.platform import queue
+from finops_core.platform.db import open_owner_engine
+from finops_core.platform.settings import Settings
 from finops_core.start import prepare
-from tests import inline
+from tests import inline, templates
 from tests.desks import person_actor, settings_for
 from tests.sandbox import RunningSandbox, start_sandbox
 
 ROOT = Path(__file__).parents[1]
 COMPANY = ROOT / "data" / "demo" / "company.json"
+NOWHERE = "http://127.0.0.1:9"
 
 
 @dataclass
@@ -123,11 +127,10 @@ class World:
 @contextmanager
 def running_world(folder: Path, url: str = "", clock: Clock | None = None, **overrides: object) -> Iterator[World]:
     """A world in a folder, on SQLite there or on the PostgreSQL at ``url``; ends with the block."""
+    templates.fill(folder, url, "company", _prepare)
     sandbox = start_sandbox(folder)
-    settings = settings_for(
-        folder, url, demo=True, demo_file=COMPANY, stripe_sandbox_url=sandbox.url, **{"job_lease_s": 30, **overrides}
-    )
-    prepare(settings).close()
+    settings = _settings(folder, url, sandbox.url, **overrides)
+    _connect(settings, sandbox.url)
     if isinstance(clock, ManualClock):
         # However long that took: roles given just now must be in force.
         clock.advance(max(SystemClock().now() - clock.now(), timedelta(0)))
@@ -143,6 +146,23 @@ def running_world(folder: Path, url: str = "", clock: Clock | None = None, **ove
             sandbox.control.post("clock", {"offset_s": ahead.total_seconds()})
         yield World(desk, sandbox, orgs, people)
     sandbox.stop()
+
+
+def _settings(folder: Path, url: str, sandbox_url: str, **overrides: object) -> Settings:
+    values = {"job_lease_s": 30, **overrides}
+    return settings_for(folder, url, demo=True, demo_file=COMPANY, stripe_sandbox_url=sandbox_url, **values)
+
+
+def _prepare(folder: Path, url: str) -> None:
+    """The template of every world: migrated, with the demo company, whose Stripe is nowhere yet."""
+    prepare(_settings(folder, url, NOWHERE)).close()
+
+
+def _connect(settings: Settings, sandbox_url: str) -> None:
+    engine = open_owner_engine(settings)
+    with engine.begin() as writing:
+        writing.execute(update(connection).where(connection.c.base_url == NOWHERE).values(base_url=sandbox_url))
+    engine.dispose()
 
 
 def company() -> dict[str, Any]:

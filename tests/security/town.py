@@ -1,7 +1,6 @@
 """Two organisations with people in them, over a real database and with real grants: each unit looks them up anew."""
 
-import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -16,12 +15,10 @@ from finops_core.kernel.clock import ManualClock
 from finops_core.platform.db import open_database
 from finops_core.platform.settings import Settings
 from finops_core.platform.work import Reading, UnitFactory, Work
-from tests.desks import START, make_schema, ports_for, settings_for
-from tests.postgres import PostgresServer
+from tests.desks import START, lay_out, ports_for, settings_for
 
 PASSWORD = "correct horse battery"
 ADDRESS = "192.0.2.7"
-Database = Callable[[Path], str]
 
 
 @dataclass
@@ -94,8 +91,9 @@ class Town:
 
 
 def town(folder: Path, url: str, **overrides: object) -> Town:
-    """Over a database that has its tables."""
+    """Over a fresh database: SQLite in the folder, or the empty one at ``url``."""
     settings = settings_for(folder, url, **overrides)
+    lay_out(folder, url)
     clock = ManualClock(START)
     units = UnitFactory(open_database(settings), ports_for(settings, clock), {}, security.permissions_of)
     made = Town(settings, clock, units)
@@ -106,25 +104,6 @@ def town(folder: Path, url: str, **overrides: object) -> Town:
                 work, slug=slug, name=slug.title(), base_currency=currency, country="US", zone="UTC", locale="en_US"
             )
     return made
-
-
-def sqlite_template(folder: Path) -> Database:
-    """Copies an empty database with all tables into a test's folder."""
-    settings = settings_for(folder)
-    make_schema(settings)
-
-    def copy(target: Path) -> str:
-        shutil.copy(folder / "tieout.sqlite", target / "tieout.sqlite")
-        return ""
-
-    return copy
-
-
-def postgres_template(server: PostgresServer, folder: Path) -> str:
-    """The name of a database with all tables, to make others from."""
-    name = server.create()
-    make_schema(settings_for(folder, server.url(name)))
-    return name
 
 
 def bytes_at_rest(folder: Path) -> Mapping[str, bytes]:
