@@ -52,6 +52,7 @@ ENGINE_FILES: dict[str, set[str]] = {
         "batch",
         "comparison",
         "following",
+        "history",
         "look_up",
         "news",
         "pacing",
