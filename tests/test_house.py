@@ -52,7 +52,6 @@ ENGINE_FILES: dict[str, set[str]] = {
         "batch",
         "comparison",
         "following",
-        "history",
         "look_up",
         "news",
         "pacing",
