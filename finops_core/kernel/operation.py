@@ -272,10 +272,13 @@ class Records:
         conclude: closes what was never begun and gives what the attempt has come to. Called in the unit that ends the
             attempt, however it ends, and again when its last open end is settled.
         standing: the short form, without a look at every row; called whenever one of them has changed.
+        ends_by_run: once the last open end is settled the run is carried out once more, since it has something left to
+            do that only it can, such as writing a file.
     """
 
     conclude: Callable[[Any, str, int], Result]
     standing: Callable[[Any, str, int], Standing]
+    ends_by_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)

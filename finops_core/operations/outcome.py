@@ -17,7 +17,7 @@ from finops_core.operations import models, queries, rules
 from finops_core.operations.admission import SUBJECT
 from finops_core.operations.queries import ExecutionView
 from finops_core.operations.rules import PUBLIC, State
-from finops_core.operations.service import moved_on
+from finops_core.operations.service import moved_on, take_up
 from finops_core.operations.spreadsheets import csv_bytes, xlsx_bytes
 from finops_core.platform.work import Work
 
@@ -64,7 +64,9 @@ def settle(work: Work, execution_id: str) -> None:
     if seen.state not in rules.OVER or records is None:
         return
     now = records.standing(work, seen.id, seen.attempt)
-    if seen.state is State.UNSETTLED and not now.open_ends:
+    if seen.state is State.UNSETTLED and not now.open_ends and records.ends_by_run:
+        take_up(work, seen, "execution.taken_up")
+    elif seen.state is State.UNSETTLED and not now.open_ends:
         result = records.conclude(work, seen.id, seen.attempt)
         store(work, seen, result)
         close(work, seen, _ending(seen, result), None, message=result.message)

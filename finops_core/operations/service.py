@@ -123,8 +123,13 @@ def go_on(work: Work, execution_id: str) -> ExecutionView:
     """Let the run of an execution with open ends go on, under the approval it has; it is checked again as it starts."""
     seen = _own(work, execution_id)
     runnable(work, seen.operation_id)
-    _move(work, seen, State.RUNNING, ended_at=None, error_code="", hint="", stop_requested=False, stopped_at=None)
-    _record(work, seen, "execution.sent_on", before=seen.plan_hash)
+    return take_up(work, seen, "execution.sent_on", stop_requested=False, stopped_at=None)
+
+
+def take_up(work: Work, seen: ExecutionView, verb: str, **changes: Any) -> ExecutionView:
+    """The run of an execution whose ends were open goes on; whoever asks for it has checked that it may."""
+    _move(work, seen, State.RUNNING, ended_at=None, error_code="", hint="", **changes)
+    _record(work, seen, verb, before=seen.plan_hash)
     key = f"{RUN_JOB}:{seen.id}:{seen.attempt}"
     queue.enqueue(work, RUN_JOB, _payload(seen), key=key, fence=queue.highest_fence(work, key))
     return queries.execution(work, seen.id)

@@ -1,7 +1,8 @@
-"""What users can run: pay out the Stripe balance (B13)."""
+"""What users can run: pay out the Stripe balance (B13), and bank transfers by a file."""
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from finops_core.kernel.errors import Invalid
@@ -175,7 +176,7 @@ BANK_TRANSFERS = Operation(
     ),
     dry_run=bank_transfers.dry_run,
     run=bank_transfers.run,
-    records=report.RECORDS,
+    records=replace(report.RECORDS, ends_by_run=True),
     permissions=(Permission.OPERATIONS_RUN, Permission.PAYOUTS_PREPARE),
     approval_required=True,
     item_type=TRANSFER_ITEM,

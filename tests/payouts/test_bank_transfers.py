@@ -2,6 +2,7 @@
 
 import re
 from decimal import Decimal
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -9,7 +10,8 @@ import pytest
 from finops_core import files, operations, payouts
 from finops_core.kernel.actor import worker_actor
 from finops_core.operations import State
-from finops_core.payouts import PayoutState
+from finops_core.operations.engine import Begun
+from finops_core.payouts import PayoutState, bank_transfers, running, service
 from tests.operations.walks import code_of
 from tests.payouts.walks import act, again, begin, resume, rows_of, run_of, states, violations
 from tests.tampering import tamper
@@ -166,8 +168,6 @@ def test_a_run_that_died_after_writing_the_file_hands_out_the_same_one(both: Wor
     world = both
     seen = approved(world)
     begun = begin(world)
-    from finops_core.payouts import bank_transfers
-
     bank_transfers.run(run_of(world, begun))
     # When it is resumed
     resume(world)
@@ -176,6 +176,52 @@ def test_a_run_that_died_after_writing_the_file_hands_out_the_same_one(both: Wor
     content = bank_file(world, seen.id)
     assert len(paid_in(content)) == 2
     assert states(world, seen.id) == ["in_transit", "in_transit"] or states(world, seen.id) == ["created", "created"]
+    assert violations(world) == {}
+
+
+def left_in_doubt(world: World, begun: Begun) -> Path:
+    """A run that died between storing its first order and hearing of it; gives what keeps the outbox unreadable."""
+    run = run_of(world, begun)
+    rail = bank_transfers.rail(run)
+    outbox, _ = running.connect(run, rail)
+    with run.unit() as work:
+        order_of = running.ordering(rail, begun.execution.id, 1, "test")
+        first, _ = service.prepare(work, begun.execution.id, 1, run.plan, outbox, order_of)
+        sent = service.intend(work, first)
+    outbox.submit(sent.account, service.body_of(run, sent), sent.key)
+    folder = next((world.desk.settings.data_dir / "bank-files").rglob("*.order")).parent
+    broken = folder / f"bf_{'0' * 32}.order"
+    broken.write_bytes(b"nothing that was ever sealed")
+    return broken
+
+
+@pytest.mark.parametrize(
+    ("stopped", "second", "end", "message"),
+    [
+        (False, "created", State.COMPLETED, "2 of 2 payouts made."),
+        (True, "canceled", State.CANCELLED, "1 of 2 payouts made, 1 not sent."),
+    ],
+)
+def test_an_order_that_was_in_doubt_leaves_in_its_file_once_it_is_found(
+    both: World, stopped: bool, second: str, end: State, message: str
+):
+    # Given a run that died, was stopped or not, and ended without knowing of its first order, so without a file
+    world = both
+    seen = approved(world)
+    broken = left_in_doubt(world, begin(world))
+    if stopped:
+        act(world, operations.cancel, seen.id)
+    resume(world)
+    assert (world.execution(seen.id).state, states(world, seen.id)) == (State.UNSETTLED, ["in_doubt", second])
+    assert [name for name in outputs(world, seen.id) if name.endswith(".xml")] == []
+    # When the outbox can be read again, and the next look-up finds the order
+    broken.unlink()
+    world.look_up()
+    world.work_off()
+    # Then the run came to its end, with the file of what was ordered
+    done = world.execution(seen.id)
+    assert (done.state, done.message) == (end, message)
+    assert len(paid_in(bank_file(world, seen.id))) == 1 + (second == "created")
     assert violations(world) == {}
 
 
