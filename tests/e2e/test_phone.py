@@ -2,6 +2,7 @@
 
 import pytest
 
+from finops_core import connections, notifications, payouts
 from finops_core.operations import State
 from tests.e2e.screens import THUMB_PX, Screen
 
@@ -47,7 +48,16 @@ def things(backstage):
     ready = backstage.planned("currency,maximum,minimum_to_leave\nCAD,3.04,\nHUF,,100.00\nKWD,,\n", name="ready.csv")
     totals = backstage.added_up("currency,amount\nEUR,3.05\nUSD,-1.00\n")
     backstage.awaited(done.id, State.COMPLETED)
+    with backstage.app.desk.read(backstage.actor("adam")) as reading:
+        connected = {view.provider: view.id for view in connections.listed(reading) if view.active}
+        payout_id = payouts.rows(reading, done.id)[0].id
+    with backstage.app.desk.work(backstage.actor("adam")) as work:
+        told = {"title": "Check failed: Approvals age out", "body": "", "page": "health"}
+        notifications.notify(work, [backstage.person_id("adam")], "check.violated", once="a-phone", **told)
     return {
+        "connection_id": connected["stripe"],
+        "account_id": connected["bank_file"],
+        "payout_id": payout_id,
         "done": done.number,
         "waiting": waiting.number,
         "request": backstage.request_number(waiting.id),
@@ -69,12 +79,20 @@ STATIONS = {
     "completed-result": ("carla", "executions?execution={totals}&view=Result+%26+files"),
     "completed-approvals": ("carla", "executions?execution={done}&view=Approvals"),
     "in-doubt": ("carla", "payouts?standing=in_doubt"),
+    "money-in-flight": ("carla", "payouts"),
+    "payout": ("carla", "payouts?payout={payout_id}"),
     "approvals": ("ben", "approvals"),
     "approvals-decided": ("ben", "approvals?show=Decided"),
     "drawer": ("ben", "approvals?request={request}"),
     "drawer-of-the-auditor": ("eva", "approvals?request={request}"),
     "audit": ("eva", "audit"),
     "audit-of-one": ("eva", "audit?object=execution:{done_id}"),
+    "connections": ("adam", "connections"),
+    "replace-the-key": ("adam", "connections?do=replace&connection={connection_id}"),
+    "roll-the-secret": ("adam", "connections?do=sign&connection={connection_id}"),
+    "replace-the-account": ("adam", "connections?do=replace&connection={account_id}"),
+    "health": ("adam", "health"),
+    "home-with-news": ("adam", "?news=all"),
     "not-your-role": ("ana", "audit"),
 }
 
@@ -83,7 +101,7 @@ STATIONS = {
 @pytest.mark.parametrize("size", ["desktop", "phone"])
 def test_every_screen_fits_in_both_sizes_and_both_schemes(app, backstage, visit, things, size, scheme):
     # Given everybody who has something to see
-    cookies = {who: backstage.cookie(who) for who in ("ana", "ben", "carla", "eva")}
+    cookies = {who: backstage.cookie(who) for who in ("ana", "ben", "carla", "eva", "adam")}
     screens = {"": visit(app, None, size=size, scheme=scheme)}
     wide, low = {}, {}
 

@@ -141,7 +141,7 @@ def test_a_sample_walks_from_the_uploader_to_its_payouts_its_files_and_its_proof
     approve(ben, request, submitted, "Checked against the bank")
 
     # Then Ana's page follows by itself to the end, with a row per payout
-    ana.sees("3 of 3 payouts created")
+    ana.sees("3 of 3 payouts made")
     assert backstage.execution(seen.id).state is State.COMPLETED
     ana.sees("Completed", ana.main)
     rows = ana.table("Payouts, row by row")
@@ -353,7 +353,7 @@ def test_what_waits_for_the_approver_and_what_was_paid_lead_to_their_rows(enter,
     many = int(paid.locator(".v").inner_text())
     paid.click()
     carla.heading("Money in flight")
-    carla.sees(re.compile(rf"· {many} payouts?,"))
+    carla.sees(re.compile(rf"· {many} payouts? ·"))
     carla.pick("Order", "Last sent first")
     rows = carla.table("Payouts")
     assert rows[0]["Execution"] == f"{done.number} / row 1"

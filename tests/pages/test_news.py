@@ -95,3 +95,15 @@ def test_nobody_puts_away_somebody_elses(world, at):
     at("ben", "executions", notice=notice.id)
 
     assert bells(shown(at("ana"))) == ["menu 1", "strip 1"]
+
+
+def test_a_failed_check_is_told_by_its_title_and_leads_to_health(world, at):
+    with world.desk.work(world.actor("adam")) as work:
+        told = {"title": "Check failed: Approvals age out", "body": "ex_0123:1 is paid", "page": "health"}
+        notifications.notify(work, [world.people["adam"]], "check.violated", once="a-check", **told)
+
+    shown_to_adam = shown(at("adam"))
+
+    assert "Check failed: Approvals age out" in shown_to_adam
+    assert "/health?" in shown_to_adam
+    assert "ex_0123" not in shown_to_adam
