@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.deep, pytest.mark.timeout(1200)]
 
 @pytest.fixture
 def world(tmp_path: Path, database_url: str) -> Iterator[World]:
-    with running_world(tmp_path, database_url, job_lease_s=4.0, scheduler_lease_s=4.0) as made:
+    with running_world(tmp_path, database_url, job_lease_s=8.0, scheduler_lease_s=3.0) as made:
         yield made
 
 

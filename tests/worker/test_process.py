@@ -38,13 +38,13 @@ def until(holds: Callable[[], bool], seconds: float = 150, what: str = "it") -> 
 
 @pytest.fixture
 def both(tmp_path: Path, database_url: str) -> Iterator[World]:
-    with running_world(tmp_path, database_url, job_lease_s=2.0, scheduler_lease_s=1.0) as made:
+    with running_world(tmp_path, database_url, job_lease_s=10.0, scheduler_lease_s=3.0) as made:
         yield made
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    with running_world(tmp_path, job_lease_s=2.0, scheduler_lease_s=1.0) as made:
+    with running_world(tmp_path, job_lease_s=10.0, scheduler_lease_s=3.0) as made:
         yield made
 
 
