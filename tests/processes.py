@@ -38,7 +38,7 @@ def running_worker(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
         if process.poll() is None:
             process.terminate()
             try:
-                process.wait(15)
+                process.wait(60)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -47,10 +47,10 @@ def running_worker(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
 def kill(process: subprocess.Popen[bytes]) -> None:
     """kill -9, and wait for the end."""
     process.send_signal(signal.SIGKILL)
-    process.wait(10)
+    process.wait(60)
 
 
-def until(holds: Callable[[], bool], seconds: float = 60, what: str = "it") -> None:
+def until(holds: Callable[[], bool], seconds: float = 120, what: str = "it") -> None:
     """Return once it holds; fail when it never does."""
     end = time.monotonic() + seconds
     while not holds():

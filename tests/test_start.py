@@ -324,7 +324,7 @@ def test_worker_and_sandbox_leave_when_the_app_is_killed(alone: Settings):
         kill(app)
         app.stdout.close()
         # Then they leave
-        until(lambda: alive(beside) == [], 25, "they left")
+        until(lambda: alive(beside) == [], 60, "they left")
     finally:
         if app.poll() is None:
             kill(app)
@@ -342,7 +342,7 @@ def test_worker_and_sandbox_leave_with_the_block_that_started_them(alone: Settin
         beside = [each for each in psutil.Process(os.getpid()).children(recursive=True) if each not in before]
 
     assert len(beside) >= 2
-    until(lambda: alive(beside) == [], 10, "they left")
+    until(lambda: alive(beside) == [], 60, "they left")
 
 
 def test_a_first_payout_is_made_by_the_processes_alone(alone: Settings, monkeypatch: pytest.MonkeyPatch):

@@ -21,7 +21,7 @@ from tests.faults.mortal import Fate
 from tests.world import World
 
 HARBOUR = "acct_sbx_harbour"
-END_S = 90
+END_S = 240
 KILLED = -SIGKILL
 
 

@@ -17,7 +17,7 @@ from tests.world import World, running_world
 DAY_AND_HOUR_S = 25 * 3600
 LONG_S = 30 * 24 * 3600
 
-pytestmark = [pytest.mark.deep, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.deep, pytest.mark.timeout(1200)]
 
 
 @pytest.fixture

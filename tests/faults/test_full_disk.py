@@ -38,7 +38,7 @@ pytestmark = [pytest.mark.deep, pytest.mark.timeout(900)]
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    with running_world(tmp_path, job_lease_s=3.0, scheduler_lease_s=3.0, provider_timeout_s=120.0) as made:
+    with running_world(tmp_path, job_lease_s=10.0, scheduler_lease_s=3.0, provider_timeout_s=120.0) as made:
         yield made
 
 

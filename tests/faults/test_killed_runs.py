@@ -32,7 +32,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 @pytest.mark.deep
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("moment", Moment)
 def test_killed_twice_under_every_fault_a_run_pays_its_plan_exactly(both: World, moment: Moment):
     sweep = Sweep(both, moment)
@@ -54,7 +54,7 @@ def test_killed_twice_under_every_fault_a_run_pays_its_plan_exactly(both: World,
 
 
 @pytest.mark.deep
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("moment", Moment)
 def test_the_same_sweep_with_a_new_key_for_each_call_pays_twice(world: World, moment: Moment):
     """The control: were it not for the key and the look-up, most of these runs would pay something twice."""

@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.deep, pytest.mark.timeout(900)]
 @pytest.fixture
 def world(tmp_path: Path, database_url: str) -> Iterator[World]:
     with running_world(
-        tmp_path, database_url, job_lease_s=1.0, scheduler_lease_s=1.0, provider_timeout_s=120.0
+        tmp_path, database_url, job_lease_s=8.0, scheduler_lease_s=3.0, provider_timeout_s=120.0
     ) as made:
         yield made
 

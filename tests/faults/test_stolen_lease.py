@@ -25,7 +25,7 @@ FILE = "currency,maximum\nUSD,{0}.00\nEUR,{0}.00\nJPY,{0}\nGBP,{0}.00\n"
 ROUNDS = 5
 LONG_S = 30.0
 
-pytestmark = [pytest.mark.deep, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.deep, pytest.mark.timeout(1200)]
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ IN_ORDER = {
     "postgresql": "SELECT body FROM audit_record ORDER BY pg_xact_commit_timestamp(xmin), at, id",
 }
 
-pytestmark = [pytest.mark.deep, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.deep, pytest.mark.timeout(1200)]
 
 
 @pytest.fixture

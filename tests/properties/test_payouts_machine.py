@@ -4,12 +4,14 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.properties.machine import PayoutMachine
+from tests.properties.machine import KEPT, PayoutMachine
 
 ROWS = {
     "approved", "created", "in_transit", "paid", "failed", "rejected", "in_doubt", "canceled",
 }  # fmt: skip
 RARE = {"submitting", "needs_review", "expired"}
+# The unit in which a run stores its first intent: its claim, its beginning, its rows (in four units), then this.
+FIRST_INTENT = 6
 BASE = settings(
     derandomize=True,
     database=None,
@@ -27,6 +29,18 @@ def test_a_few_bad_weeks_end_well():
     run_state_machine_as_test(PayoutMachine, settings=SHORT)
 
     assert PayoutMachine.seen["row created"] > 0
+
+
+@pytest.mark.parametrize("forgets", [False, True])
+def test_a_batch_that_is_left_for_a_day_is_looked_up_and_the_rest_expires(forgets: bool):
+    PayoutMachine.seen.clear()
+    machine = PayoutMachine()
+
+    machine.batch_is_left_for_a_day(FIRST_INTENT, KEPT, forgets)
+    machine.nothing_is_wrong()
+    machine.teardown()
+
+    assert {"row submitting", "row approved", "row expired"} <= set(PayoutMachine.seen), PayoutMachine.seen
 
 
 @pytest.mark.deep

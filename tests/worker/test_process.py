@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import psutil
@@ -13,7 +14,6 @@ import pytest
 from sqlalchemy import select
 
 from finops_core import audit, files, operations, payouts
-from finops_core.adapters.stripe_sandbox.faults import Fault, FaultKind
 from finops_core.kernel.actor import system_actor, worker_actor
 from finops_core.operations import State
 from finops_core.payouts import PayoutState
@@ -21,6 +21,7 @@ from finops_core.platform.queue import lease
 from finops_core.worker.main import ROLE
 from tests import processes
 from tests.processes import ROOT, environment, kill, running_worker
+from tests.sandbox import Held
 from tests.world import World, running_world
 
 HARBOUR = "acct_sbx_harbour"
@@ -37,13 +38,13 @@ def until(holds: Callable[[], bool], seconds: float = 150, what: str = "it") -> 
 
 @pytest.fixture
 def both(tmp_path: Path, database_url: str) -> Iterator[World]:
-    with running_world(tmp_path, database_url, job_lease_s=2.0, scheduler_lease_s=1.0) as made:
+    with running_world(tmp_path, database_url, job_lease_s=10.0, scheduler_lease_s=3.0) as made:
         yield made
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    with running_world(tmp_path, job_lease_s=2.0, scheduler_lease_s=1.0) as made:
+    with running_world(tmp_path, job_lease_s=10.0, scheduler_lease_s=3.0) as made:
         yield made
 
 
@@ -83,8 +84,14 @@ def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
     return [each for each in processes if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
 
 
-def slow_second_payout(world: World, seconds: float = 5.0) -> None:
-    world.sandbox.control.fault(Fault(FaultKind.DELAY_BEFORE, nth=2, delay_s=seconds))
+def second_payout(world: World) -> AbstractContextManager[Held]:
+    """The call for the second payout waits at the provider, not executed, until it is let go."""
+    return world.sandbox.holding("POST", "/v1/payouts", nth=2, executed=False)
+
+
+def reached(world: World, execution_id: str, held: Held) -> None:
+    until(held.reached, what="row 2")
+    assert states(world, execution_id)[:2] == [PayoutState.CREATED, PayoutState.SUBMITTING]
 
 
 def test_a_worker_carries_a_file_of_amounts_and_a_payout_from_draft_to_sealed_result(both: World):
@@ -108,7 +115,7 @@ def test_a_worker_carries_a_file_of_amounts_and_a_payout_from_draft_to_sealed_re
             result = operations.result(reading, totals.execution_id)
             lines = operations.log(reading, plan.id)
             outputs = [each.name for each in files.of(reading, "execution", plan.id) if each.role == "output"]
-        until(lambda: unsealed(world) == 0, 10, "all is sealed")
+        until(lambda: unsealed(world) == 0, 60, "all is sealed")
     assert world.execution(totals.execution_id).state is State.COMPLETED
     assert result is not None
     assert result.table == {"currency": ("EUR",), "count": (2,), "sum": ("3.50",)}
@@ -148,7 +155,7 @@ def test_another_worker_takes_over_the_scheduling_and_sealing_of_one_that_was_ki
         kill(workers.pop(holder))
         until(lambda: role_holder(world) in workers, what="the other one has it")
         world.draft("currency\nUSD\n")
-        until(lambda: unsealed(world) == 0, 20, "it seals")
+        until(lambda: unsealed(world) == 0, 60, "it seals")
     assert holder not in workers
 
 
@@ -156,7 +163,7 @@ def test_a_worker_that_is_told_to_leave_gives_its_role_back_at_once(world: World
     with running_worker(world.desk.settings) as worker:
         until(lambda: role_holder(world) == str(worker.pid), what="it holds the role")
         worker.terminate()
-        assert worker.wait(15) == 0
+        assert worker.wait(60) == 0
 
     assert role_holder(world) == ""
 
@@ -164,12 +171,12 @@ def test_a_worker_that_is_told_to_leave_gives_its_role_back_at_once(world: World
 def test_a_stop_reaches_the_child_before_its_next_intent(world: World):
     # Given a payout under way whose second row takes its time
     seen = world.approved(FOUR)
-    slow_second_payout(world, 3.0)
-    with running_worker(world.desk.settings):
-        until(lambda: states(world, seen.id)[:2] == [PayoutState.CREATED, PayoutState.SUBMITTING], what="row 2")
+    with second_payout(world) as held, running_worker(world.desk.settings):
+        reached(world, seen.id, held)
         # When its preparer stops it
         with world.desk.work(world.actor("ana")) as work:
             operations.cancel(work, seen.id, "wrong week")
+        held.let_go()
         until(lambda: ended(world, seen.id), what="it has ended")
     # Then the call that was under way has its outcome, and no other was begun
     assert states(world, seen.id) == [*[PayoutState.CREATED] * 2, *[PayoutState.CANCELED] * 2]
@@ -183,15 +190,14 @@ def test_a_worker_told_to_leave_during_a_run_leaves_no_process_behind_and_the_ne
 ):
     # Given a payout whose second row takes longer than a leaving worker waits
     seen = world.approved(FOUR)
-    slow_second_payout(world, 8.0)
-    with running_worker(world.desk.settings) as worker:
-        until(lambda: states(world, seen.id)[:2] == [PayoutState.CREATED, PayoutState.SUBMITTING], what="row 2")
+    with second_payout(world) as held, running_worker(world.desk.settings) as worker:
+        reached(world, seen.id, held)
         everybody = family(worker)
         # When the worker is told to leave
         worker.send_signal(number)
-        assert worker.wait(20) == 0
+        assert worker.wait(60) == 0
     # Then all of it is gone
-    until(lambda: alive(everybody) == [], 10, "they left")
+    until(lambda: alive(everybody) == [], 60, "they left")
     assert world.execution(seen.id).state is State.RUNNING
     # and the next worker pays exactly the plan
     with running_worker(world.desk.settings):
@@ -209,10 +215,8 @@ PARENT = """
 """
 
 
-def test_a_worker_leaves_with_its_parent_and_so_do_its_children(world: World):
-    # Given a worker whose parent is another process, in the middle of a payout
-    seen = world.approved(FOUR)
-    slow_second_payout(world, 8.0)
+@contextmanager
+def parent_of_a_worker(world: World) -> Iterator[tuple[subprocess.Popen[bytes], psutil.Process]]:
     parent = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(PARENT), "worker"],
         cwd=ROOT,
@@ -221,17 +225,23 @@ def test_a_worker_leaves_with_its_parent_and_so_do_its_children(world: World):
     )
     try:
         assert parent.stdout is not None
-        worker = psutil.Process(int(parent.stdout.readline()))
-        until(lambda: states(world, seen.id)[:2] == [PayoutState.CREATED, PayoutState.SUBMITTING], what="row 2")
-        everybody = [worker, *worker.children(recursive=True)]
-        # When the parent is killed
-        kill(parent)
-        parent.stdout.close()
-        # Then nothing of it stays
-        until(lambda: alive(everybody) == [], 25, "they left")
+        yield parent, psutil.Process(int(parent.stdout.readline()))
     finally:
         if parent.poll() is None:
             kill(parent)
+        parent.stdout.close()
+
+
+def test_a_worker_leaves_with_its_parent_and_so_do_its_children(world: World):
+    # Given a worker whose parent is another process, in the middle of a payout
+    seen = world.approved(FOUR)
+    with second_payout(world) as held, parent_of_a_worker(world) as (parent, worker):
+        reached(world, seen.id, held)
+        everybody = [worker, *worker.children(recursive=True)]
+        # When the parent is killed
+        kill(parent)
+        # Then nothing of it stays
+        until(lambda: alive(everybody) == [], 60, "they left")
     # and what it had begun is finished by the next worker
     with running_worker(world.desk.settings):
         until(lambda: ended(world, seen.id), what="it has ended")
