@@ -20,13 +20,11 @@ TOP_LEVEL = {
 }
 # fmt: on
 
-# Who else may begin or commit: migrations, before any unit can be; the sandbox, whose store is not ours; the stage of a
-# rehearsal, which fills a database of its own before there are units over it.
+# Who else may begin or commit: migrations, before any unit can be; the sandbox, whose store is not ours.
 OWN_TRANSACTIONS = {
     "platform/work.py",
     "platform/schema.py",
     "adapters/stripe_sandbox/store.py",
-    "payouts/stage.py",
 }
 
 # Rooms that are no areas: their files are named by what they hold.
@@ -58,8 +56,10 @@ ENGINE_FILES: dict[str, set[str]] = {
         "batch",
         "comparison",
         "following",
+        "history",
         "look_up",
         "news",
+        "notices",
         "pacing",
         "planning",
         "rehearsal",
