@@ -149,7 +149,7 @@ def test_a_person_settles_sends_on_and_takes_back_and_the_rest_is_retried(batch,
     screen = press(at("ana", "executions", execution=batch.number), "Retry failed")
     confirm(screen, "Retry failed", "Plan the retry")
     world.work_off()
-    told = shown(screen.run())
+    told = shown(at("ana", "run", execution=batch.number))
 
     # Then the plan has those rows alone
     assert "Attempt 2 pays only what failed before: 3 rows." in told
