@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, func, select
+from sqlalchemy import ColumnElement, and_, case, func, or_, select
 
 from finops_core import audit, operations
 from finops_core.kernel.errors import Invalid
 from finops_core.kernel.money import Money
 from finops_core.kernel.operation import Metrics, Records, Result, Standing
 from finops_core.operations.spreadsheets import Table, csv_bytes, workbook_bytes
-from finops_core.payouts import queries, rules, service
+from finops_core.payouts import queries, rules, service, settlement
 from finops_core.payouts.models import payout
 from finops_core.payouts.queries import PayoutView
 from finops_core.payouts.rules import DOUBTFUL, IN_FLIGHT, LIVE, PayoutState
@@ -160,7 +160,9 @@ def tie_out(reading: Reading, execution_id: str) -> tuple[TieOut, ...]:
     """Plan, outcome and the provider's statement of a batch, per currency; for those who may see the execution."""
     seen = operations.execution(reading, execution_id)
     where = payout.c.org_id == reading.org_id, payout.c.execution_id == seen.id, queries.is_newest(reading)
-    known = payout.c.reconciled_at.is_not(None)
+    # A payout that came back is stated in two lines, which need not be read at the same time.
+    given_back = or_(payout.c.state.not_in(settlement.GIVEN_BACK), payout.c.returned_minor.is_not(None))
+    known = and_(payout.c.reconciled_at.is_not(None), given_back)
     # What the statement took from the balance, less what it gave back, against the same of our own states.
     stated = func.coalesce(payout.c.net_minor, 0) + func.coalesce(payout.c.returned_minor, 0)
     ours = case((payout.c.state == _S.FAILED, 0), (payout.c.state == _S.CANCELED, 0), else_=-payout.c.amount_minor)

@@ -202,6 +202,30 @@ def test_the_tie_out_holds_the_payouts_against_the_approved_plan(both: World):
     }
 
 
+def test_what_came_back_is_missing_in_the_statement_until_it_shows_both_ways(both: World):
+    # Given a payout whose way out stands in the statement, and that came back since
+    world = both
+    seen = world.approved("currency,maximum\nUSD,100.00\n")
+    world.work_off()
+    world.run_job("payouts.reconcile")
+    world.sandbox.control.transition(
+        rows_of(world, seen.id)[0].provider_id, "in_transit", "paid", "failed", account=HARBOUR
+    )
+    world.follow(reconcile=False)
+
+    def usd() -> TieOut:
+        with world.desk.read(world.actor("ana")) as reading:
+            (told,) = payouts.tie_out(reading, seen.id)
+        return told
+
+    # Then nothing contradicts anything: it is only not stated yet
+    assert (usd().returned, usd().reconciled, usd().difference, usd().tie) == (10_000, 0, 0, Tie.UNSTATED)
+
+    # and once the statement is read again, it ties out
+    world.run_job("payouts.reconcile")
+    assert (usd().reconciled, usd().difference, usd().tie) == (1, 0, Tie.TIED)
+
+
 @pytest.mark.parametrize(
     ("changes", "tie"),
     [

@@ -1,0 +1,309 @@
+"""A batch that did not go as planned: what its page offers to whom, and what the plan and its rehearsal say before."""
+
+from dataclasses import replace
+
+import pytest
+
+from finops_core import files, payouts
+from finops_core.adapters.stripe_sandbox.faults import Fault, FaultKind
+from finops_core.desk import open_desk
+from finops_core.kernel.actor import worker_actor
+from finops_core.operations import ExecutionView, State
+from finops_core.payouts import queries, service
+from tests.pages.conftest import press, shown
+from tests.payouts.test_bank_transfers import TRANSFERS, TWO, end_to_end_ids, report
+from tests.payouts.walks import HARBOUR, change_bank, made, rows_of, states
+from tests.world import World
+
+HELD_S = 300
+
+
+@pytest.fixture(scope="module")
+def batch(world: World) -> ExecutionView:
+    """Of its payouts the first was made, the second refused, the third is in doubt, the fourth waits for a person."""
+    seen = world.approved("currency,maximum\nUSD,100.00\nEUR,50.00\nGBP,25.00\nCAD,10.00\n")
+    world.sandbox.control.fault(
+        Fault(FaultKind.BALANCE_INSUFFICIENT, where={"currency": "eur"}),
+        *(Fault(FaultKind.RESET_BEFORE, where={"currency": each}, times=50) for each in ("gbp", "cad")),
+    )
+    world.work_off()
+    world.sandbox.control.post("reset", {"only": ["fault"]})
+    with world.desk.work(worker_actor(world.orgs["harbour"])) as work:
+        row = next(each for each in queries.newest_of(work, seen.id) if each.currency == "CAD")
+        service.review(work, row, "Its key is older than a day.")
+    assert states(world, seen.id) == ["created", "rejected", "in_doubt", "needs_review"]
+    return world.execution(seen.id)
+
+
+def labels(screen) -> list[str]:
+    return [button.label for button in (*screen.main.button, *screen.form_submit_button)]
+
+
+def held(screen, opener: str):
+    """The button that opens a dialog, pressed; it is the first of its name."""
+    return next(each for each in screen.button if each.label == opener).click()
+
+
+def confirm(screen, opener: str, label: str):
+    """The question behind a button, answered. Without a browser a dialog stands only while its opener is pressed."""
+    held(screen, opener)
+    [each for each in screen.button if each.label == label][-1].click().run()
+    assert not screen.exception
+    return screen
+
+
+# --- what the page of an execution offers
+
+
+@pytest.mark.parametrize(
+    ("who", "offered"),
+    [
+        ("ana", {"Retry failed", "Send on", "Take back"}),
+        ("ben", {"Take back", "Settle"}),
+        ("carla", {"Take back", "Settle"}),
+        ("eva", set()),
+    ],
+)
+def test_each_remedy_is_a_button_for_those_who_may_and_absent_for_others(batch, at, who, offered):
+    screen = at(who, "executions", execution=batch.number)
+
+    assert {"Retry failed", "Send on", "Take back", "Settle"} & set(labels(screen)) == offered
+
+
+def test_what_is_in_doubt_is_told_with_what_happens_next_and_never_as_failed(batch, at):
+    told = shown(at("ana", "executions", execution=batch.number))
+
+    assert "2 payouts are in doubt: 25.00 GBP and 10.00 CAD." in told
+    assert "looks 1 of them up at the provider every minute" in told
+    assert "1 of them has to be looked up at the provider by a person" in told
+    assert ">Failed<" not in told
+
+
+def test_nothing_is_retried_while_a_row_is_in_doubt_and_the_question_says_so(batch, at):
+    screen = press(at("ana", "executions", execution=batch.number), "Retry failed")
+
+    assert "Of 2 other payouts nobody knows yet" in shown(screen)
+    assert "Plan the retry" not in labels(screen)
+
+
+def test_the_settle_drawer_says_what_is_known_and_refuses_in_the_cores_words(batch, world, at):
+    # Given the drawer, opened by its address
+    row = rows_of(world, batch.id)[3]
+    screen = at("ben", "executions", execution=batch.number, settle=row.id)
+    told = shown(screen)
+    assert "Where to look" in told
+    assert f"{batch.id}:4" in told
+    assert "calls to the provider" in told
+
+    # When it is sent without an answer, and then without words
+    screen.form_submit_button[0].click().run()
+    assert "Say whether it was made." in screen.error[0].value
+    screen.radio[0].set_value(payouts.Verdict.EXISTS)
+    screen.form_submit_button[0].click().run()
+
+    # Then it says what is missing, and nothing is settled
+    assert "Say where you looked" in screen.error[0].value
+    with world.desk.read(world.actor("ben")) as reading:
+        assert payouts.resolutions(reading, [row.id]) == {}
+
+    # and its preparer cannot open it at all
+    assert "Where to look" not in shown(at("ana", "executions", execution=batch.number, settle=row.id))
+
+
+@pytest.mark.parametrize(("wanted", "rows"), [("not_made", ["50.00 EUR"]), ("in_doubt", ["10.00 CAD", "25.00 GBP"])])
+def test_the_rows_can_be_narrowed_by_the_address(batch, at, wanted, rows):
+    screen = at("eva", "executions", execution=batch.number, batch=wanted)
+
+    (table,) = [element.value for element in screen.html if "Payouts, row by row" in element.value]
+    assert [each for each in ("100.00 USD", "50.00 EUR", "10.00 CAD", "25.00 GBP") if each in table] == rows
+
+
+def test_a_person_settles_sends_on_and_takes_back_and_the_rest_is_retried(batch, world, at):
+    # Given a batch with a bit of everything; Ben says that the last one was never made
+    row = rows_of(world, batch.id)[3]
+    screen = at("ben", "executions", execution=batch.number, settle=row.id)
+    screen.radio[0].set_value(payouts.Verdict.NEVER_MADE)
+    screen.text_area[0].set_value("Not in the dashboard.")
+    screen.form_submit_button[0].click().run()
+    assert not screen.exception
+    assert "Ben Osei said: it was never made. Not in the dashboard." in shown(screen)
+    world.work_off()
+
+    # When Ana sends on what is in doubt
+    confirm(press(at("ana", "executions", execution=batch.number), "Send on"), "Send on", "Look up and send on")
+    world.work_off()
+    assert states(world, batch.id) == ["created", "rejected", "created", "rejected"]
+
+    # and takes one back that has not left
+    screen = press(at("ana", "executions", execution=batch.number), "Take back")
+    screen.radio[0].set_value("One of them")
+    held(screen, "Take back").run()
+    next(each for each in screen.selectbox if each.label == "Payout").select_index(0)
+    held(screen, "Take back").run()
+    confirm(screen, "Take back", "Take back")
+    world.work_off()
+    assert states(world, batch.id)[0] == "canceled"
+    assert "Taken back at the provider." in shown(at("ana", "executions", execution=batch.number))
+
+    # and retries what is left
+    screen = press(at("ana", "executions", execution=batch.number), "Retry failed")
+    confirm(screen, "Retry failed", "Plan the retry")
+    world.work_off()
+    told = shown(at("ana", "run", execution=batch.number))
+
+    # Then the plan has those rows alone
+    assert "Attempt 2 pays only what failed before: 3 rows." in told
+    assert "Left out: 1 row that was made before." in told
+    assert world.execution(batch.id).state is State.READY
+    assert len(made(world)) == 2
+
+
+# --- held back
+
+
+def test_what_is_held_back_counts_down_for_all_and_can_be_stopped_by_those_who_may(world, at):
+    # Given an approved batch that waits five minutes
+    seen = world.submitted("currency,maximum\nCHF,1.11\n")
+    with open_desk(world.desk.settings.model_copy(update={"hold_back_s": HELD_S})) as slow:
+        replace(world, desk=slow).decide(seen)
+
+    # Then everybody sees how long there is, and how much is about to be sent
+    told = shown(at("eva", "executions", execution=seen.number))
+    assert "Sending begins in" in told
+    assert "1.11 CHF" in told
+    assert "Stop" not in labels(at("eva", "executions", execution=seen.number))
+
+    # When Ben stops it
+    screen = press(at("ben", "executions", execution=seen.number), "Stop")
+
+    # Then it is cancelled and nothing was sent
+    assert "Sending begins in" not in shown(screen)
+    assert world.execution(seen.id).state is State.CANCELLED
+    assert "chf" not in dict(made(world))
+
+
+# --- the report
+
+
+def test_before_anything_was_sent_the_report_says_when_it_begins(world, at):
+    seen = world.submitted("currency,maximum\nCHF,1.12\n")
+
+    assert "Nothing was sent yet" in shown(at("ana", "executions", execution=seen.number, view="Report"))
+
+
+def test_the_report_adds_up_to_the_plan_and_offers_its_files(world, at):
+    # Given a batch of which one payout came back
+    seen = world.approved("currency,maximum\nSEK,100.00\nHUF,200.00\n")
+    world.work_off()
+    sent = rows_of(world, seen.id)[0]
+    world.sandbox.control.transition(sent.provider_id, "in_transit", "paid", "failed", account=HARBOUR)
+    world.follow()
+
+    # When its report is opened
+    screen = at("eva", "executions", execution=seen.number, view="Report")
+
+    # Then it says organisation, moment and verdict, and each sum ends in the plan
+    told = shown(screen)
+    assert "Harbour Labs" in told
+    assert "as of" in told
+    assert "the provider&#x27;s statement does not show all of them yet" in told
+    assert '<th scope="row">Came back</th><td>100.00 SEK</td>' in told
+    assert '<th scope="row">Planned</th><td><strong>200.00 HUF</strong></td>' in told
+    assert [button.label for button in screen.download_button] == ["Payouts (CSV)", "Tie-out (CSV)", "Both (XLSX)"]
+
+
+# --- the bank's file
+
+
+def test_the_bank_file_is_handed_out_and_the_banks_answer_moves_its_payments(world, at):
+    # Given a bank file
+    seen = world.approved(TWO, operation=TRANSFERS)
+    world.work_off()
+    screen = at("ana", "executions", execution=seen.number)
+    assert "not downloaded yet" in shown(screen)
+    assert "Download for the bank" in [button.label for button in screen.download_button]
+    with world.desk.work(world.actor("ana")) as work:
+        stored = files.of(work, "execution", seen.id)
+        content = files.download(work, next(each.id for each in stored if each.name.endswith(".xml"))).content
+    ids = end_to_end_ids(content)
+
+    # When something else is brought, and then the bank's answer
+    answer(screen, b"<html/>")
+    assert "nothing was changed" in screen.error[0].value
+    assert states(world, seen.id) == ["created", "created"]
+    told = report(content, (ids["Nordlicht GmbH"], "ACSC", ""), (ids["Atelier Lumen"], "RJCT", "AC04"))
+    answer(screen, told)
+
+    # Then each payment has moved on, and the page says so
+    assert states(world, seen.id) == ["paid", "failed"]
+    assert "2 payments named, 2 payments moved on." in screen.success[-1].value
+    assert "1 download" in shown(screen)
+
+    # and somebody who prepares nothing can only look
+    assert not at("eva", "executions", execution=seen.number).file_uploader
+
+
+def answer(screen, content: bytes) -> None:
+    screen.file_uploader[0].upload("answer.xml", content)
+    next(each for each in screen.form_submit_button if each.label == "Read it").click().run()
+    assert not screen.exception
+
+
+# --- what is new in a plan
+
+
+def test_a_plan_says_what_is_new_against_the_last_one_and_the_drawer_says_the_same(world, at):
+    # Given a first plan of its kind
+    csv = "currency,maximum\nJPY,1000\n"
+    first = world.planned(csv)
+    assert "1 new destination." in shown(at("ana", "run", execution=first.number))
+    world.approved(csv, reason="for a test")
+    world.work_off()
+
+    # When the same file comes again
+    again = world.planned(csv, reason="for a test")
+
+    # Then nothing is new, and a warning tells that it ran
+    told = shown(at("ana", "run", execution=again.number))
+    assert "Nothing is new: the same bank accounts and amounts as last time." in told
+    assert "This file ran before" in told
+
+    # When the bank account behind it has been exchanged
+    change_bank(world, "JPY")
+    moved = world.submitted("currency,maximum\nJPY,1500\n")
+
+    # Then preparer and approver see it in red, with the difference
+    for screen in (
+        at("ana", "executions", execution=moved.number, view="Plan"),
+        at("ben", "approvals", request=moved.approval_request_id),
+    ):
+        told = shown(screen)
+        assert "1 changed bank account, 1 amount changed." in told
+        assert "the same name and last four digits, but other details behind them" in told
+        assert "+500 JPY" in told
+
+
+# --- rehearsals
+
+
+def test_a_rehearsal_is_asked_for_beside_the_plan_and_its_outcome_stands_in_the_drawer(world, at):
+    # Given a plan, and the form below it
+    seen = world.planned("currency,maximum\nKWD,1.000\nSEK,2.00\n")
+    screen = at("ana", "run", execution=seen.number)
+    screen.checkbox(key="t_NO_MONEY").check()
+    for usual in ("ANSWER_LOST", "TOO_FAST", "WORKER_DIES"):
+        screen.checkbox(key=f"t_{usual}").uncheck()
+
+    # When it is rehearsed
+    next(each for each in screen.form_submit_button if each.label == "Rehearse").click().run()
+    assert "Being rehearsed" in shown(screen)
+    world.work_off()
+
+    # Then it stands below the plan and in the approver's drawer, and no row was made
+    screen.run()
+    assert "Paid twice: 0, in doubt: 0. 2 rows, 1 trouble met." in shown(screen)
+    press(screen, "Submit for approval")
+    told = shown(at("ben", "approvals", request=world.execution(seen.id).approval_request_id))
+    assert "Rehearsed" in told
+    assert "The balance falls short on the way" in told
+    assert not rows_of(world, seen.id)
