@@ -256,8 +256,8 @@ _SIGNED = (
     "Stripe shows the endpoint's signing secret beside its address. From then on only news signed with it is believed."
 )
 _ROLLED = (
-    "Set the new secret here first, then at the provider. Until the old one has run out both are believed, so no news "
-    "gets lost."
+    "Roll the secret at the provider, letting the old one run on for a while, and set the new one here at once. Until "
+    "the old one has run out both are believed, so no news gets lost."
 )
 _REPLACED = (
     "The old key is gone at once and cannot be brought back. Payouts already sent are followed with the new one. "

@@ -7,10 +7,10 @@ import streamlit as st
 from finops_core import payouts, security
 from finops_core.kernel.errors import FinOpsError, NotFound
 from finops_core.operations import ExecutionView
-from finops_core.payouts import CallView, Dossier, PayoutFilter, PayoutState, PayoutView, Remedies, Resolution, Verdict
-from ui import html, payout_rows, widgets
-from ui.format import Format, plural
-from ui.html import Column, Markup
+from finops_core.payouts import PayoutFilter, PayoutHistory, PayoutState, PayoutView, Remedies, Resolution, Verdict
+from ui import html, payout, payout_rows, widgets
+from ui.format import Format
+from ui.html import Markup
 from ui.plan import OWN_ACCOUNT
 from ui.session import Here
 
@@ -18,19 +18,6 @@ OPEN = "settle"
 SHOWN = 10
 WAITING = frozenset({PayoutState.NEEDS_REVIEW})
 FOUND = {Verdict.EXISTS: "It was made", Verdict.NEVER_MADE: "It was never made"}
-CALLS = {"submit": "Sent", "find": "Looked up", "cancel": "Asked to take it back"}
-OUTCOMES = {
-    "created": "it was made",
-    "rejected": "refused",
-    "later": "asked to wait",
-    "unknown": "no clear answer",
-    "our fault": "refused: key and request do not belong together",
-    "found": "found",
-    "resend": "not found",
-    "review": "not found for certain",
-    "twice": "found more than once",
-}
-COLUMNS = (Column("When", fixed=True), Column("What"), Column("What came of it", wide=True))
 CHECKED = "The desk looks at the provider for itself before this counts. If it finds otherwise, the payout says so."
 
 
@@ -86,7 +73,8 @@ def _open(here: Here, payout_id: str) -> None:
 def _drawer(here: Here, payout_id: str) -> None:
     try:
         with here.read() as reading:
-            known = payouts.dossier(reading, payout_id)
+            known = payouts.history(reading, payout_id)
+            names = security.names(reading, {step.by for step in known.steps if step.by})
     except NotFound as error:
         widgets.refusal(error)
         return
@@ -96,7 +84,7 @@ def _drawer(here: Here, payout_id: str) -> None:
         return
     html.draw(_facts(here, row))
     html.draw(_where_to_look(known, here.shown))
-    html.draw(_calls(known, here.shown))
+    html.draw(html.more("What happened", payout.timeline(known.steps, names, here.shown)))
     _form(here, row)
 
 
@@ -115,7 +103,7 @@ def _facts(here: Here, row: PayoutView) -> Markup:
     return Markup(f'{total}<p class="to-note">{html.faint(row.error_message, small=False)}</p>{facts}')
 
 
-def _where_to_look(known: Dossier, shown: Format) -> Markup:
+def _where_to_look(known: PayoutHistory, shown: Format) -> Markup:
     row = known.payout
     marks = [(name, Markup(f"<code>{html.text(value)}</code>")) for name, value in known.marks.items()]
     looked = (
@@ -124,20 +112,6 @@ def _where_to_look(known: Dossier, shown: Format) -> Markup:
     )
     pairs = html.definitions([*marks, *([("destination", known.destination)] if known.destination else [])])
     return Markup(f'<p class="to-h">Where to look</p><p class="to-note">{html.text(looked)}</p>{pairs}')
-
-
-def _calls(known: Dossier, shown: Format) -> Markup:
-    rows = [
-        (shown.instant(call.at, seconds=True), CALLS.get(call.kind, call.kind), _came_of(call)) for call in known.calls
-    ]
-    table = html.table(COLUMNS, rows, "Calls to the provider")
-    more = f", the last {len(rows)} shown" if known.called > len(rows) else ""
-    return html.more(f"{plural(known.called, 'call')} to the provider{more}", table)
-
-
-def _came_of(call: CallView) -> Markup:
-    number = html.faint(f"request {call.request_id}") if call.request_id else ""
-    return html.lines(html.join(html.strong(OUTCOMES.get(call.outcome, call.outcome)), html.text(call.told)), number)
 
 
 def _form(here: Here, row: PayoutView) -> None:

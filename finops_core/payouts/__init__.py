@@ -5,15 +5,12 @@ from finops_core.payouts.comparison import FIRST, MOVED, Differences, difference
 from finops_core.payouts.history import PayoutHistory, Statement, Step, StepKind, history
 from finops_core.payouts.news import Inbox, inbox, take_news
 from finops_core.payouts.queries import (
-    CallView,
-    Dossier,
     Order,
     PayoutFilter,
     PayoutPage,
     PayoutView,
     Standing,
     Sums,
-    dossier,
     one,
     page,
     rows,
@@ -36,9 +33,7 @@ __all__ = [
     "RETRYABLE",
     "TIE_OUT_CSV",
     "XLSX",
-    "CallView",
     "Differences",
-    "Dossier",
     "Inbox",
     "Order",
     "PayoutFilter",
@@ -61,7 +56,6 @@ __all__ = [
     "Verdict",
     "ask_cancel",
     "differences",
-    "dossier",
     "export",
     "history",
     "inbox",

@@ -1,6 +1,6 @@
 """The story of one payout, for people: every move, call, piece of news and word of a person, and the statement."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -69,9 +69,15 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class PayoutHistory:
-    """A payout with its story, oldest first; ``attempts``: every attempt of the same row, this one too."""
+    """A payout with its story, oldest first; ``attempts``: every attempt of the same row, this one too.
+
+    ``destination`` is the bank account's id at the provider, "" for the default one; ``marks`` is what the payout
+    carries at the provider, by which it can be found there.
+    """
 
     payout: PayoutView
+    destination: str
+    marks: Mapping[str, str]
     approved_at: datetime
     paid_at: datetime | None
     steps: tuple[Step, ...]
@@ -87,6 +93,8 @@ def history(reading: Reading, payout_id: str) -> PayoutHistory:
     attempts = queries.rows(reading, seen.execution_id, row_no=seen.row_no)
     return PayoutHistory(
         seen,
+        row.destination,
+        {rules.META_ITEM: rules.item_id(seen.execution_id, seen.row_no), rules.META_ATTEMPT: str(seen.attempt)},
         row.asked_at,
         row.paid_at,
         # What follows from a call or from news is recorded in the same instant, and stands after it.

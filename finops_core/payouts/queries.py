@@ -14,12 +14,11 @@ from finops_core.operations.models import execution
 from finops_core.operations.queries import visible
 from finops_core.operations.rules import OVER
 from finops_core.payouts import rules
-from finops_core.payouts.models import payout, payout_call
+from finops_core.payouts.models import payout
 from finops_core.payouts.rules import DOUBTFUL, IN_FLIGHT, LIVE, UNSETTLED, PayoutState
 from finops_core.platform.work import Reading
 
 BAD = frozenset({PayoutState.FAILED, PayoutState.REJECTED})
-CALLS_TOLD = 20
 NOT_MADE = frozenset({PayoutState.REJECTED, PayoutState.CANCELED, PayoutState.EXPIRED})
 
 
@@ -115,34 +114,6 @@ class PayoutPage:
 
 
 @dataclass(frozen=True, slots=True)
-class CallView:
-    """One call to the provider about a payout. ``kind``: submit, find, cancel; ``told``: what the answer said."""
-
-    at: datetime
-    kind: str
-    outcome: str
-    told: str
-    request_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Dossier:
-    """Everything the desk knows of one payout, for a person who has to find out what became of it.
-
-    Attributes:
-        destination: the bank account's id at the provider, "" for the default one.
-        marks: what the payout carries at the provider, by which it can be found there.
-        calls: the last of the ``called`` calls about it, oldest first.
-    """
-
-    payout: PayoutView
-    destination: str
-    marks: Mapping[str, str]
-    calls: tuple[CallView, ...]
-    called: int
-
-
-@dataclass(frozen=True, slots=True)
 class Unsettled:
     """A payout as the batch and the jobs need it: what was or will be sent, under which key."""
 
@@ -205,23 +176,6 @@ def one(reading: Reading, payout_id: str) -> PayoutView:
     if row is None:
         raise unknown()
     return _view(reading, row)
-
-
-def dossier(reading: Reading, payout_id: str) -> Dossier:
-    """What is known of one payout, by our id; ``PAYOUT_UNKNOWN`` when there is none this person may see."""
-    seen = one(reading, payout_id)
-    mine = payout.c.org_id == reading.org_id, payout.c.id == seen.id
-    about = payout_call.c.org_id == reading.org_id, payout_call.c.payout_id == seen.id
-    newest = payout_call.c.at.desc(), payout_call.c.id.desc()
-    called = reading.rows(select(payout_call).where(*about).order_by(*newest).limit(CALLS_TOLD))
-    marks = {rules.META_ITEM: rules.item_id(seen.execution_id, seen.row_no), rules.META_ATTEMPT: str(seen.attempt)}
-    return Dossier(
-        seen,
-        str(reading.scalar(select(payout.c.destination).where(*mine)) or ""),
-        marks,
-        tuple(CallView(row.at, row.kind, row.outcome, row.told, row.request_id) for row in reversed(called)),
-        int(reading.scalar(select(func.count()).select_from(payout_call).where(*about)) or 0),
-    )
 
 
 def unknown() -> NotFound:

@@ -93,7 +93,7 @@ def test_the_settle_drawer_says_what_is_known_and_refuses_in_the_cores_words(bat
     told = shown(screen)
     assert "Where to look" in told
     assert f"{batch.id}:4" in told
-    assert "calls to the provider" in told
+    assert "Sent to the provider: no clear answer" in told
 
     # When it is sent without an answer, and then without words
     screen.form_submit_button[0].click().run()

@@ -21,6 +21,7 @@ from finops_core.payouts import (
     PayoutState,
     Remedies,
     Standing,
+    StepKind,
     Tie,
     TieOut,
     Verdict,
@@ -149,19 +150,20 @@ def test_the_rows_that_were_not_made_can_be_looked_for(both: World):
     assert [row.row_no for row in by_state.rows] == [1]
 
 
-def test_a_dossier_tells_every_call_and_what_to_look_for_at_the_provider(world: World):
+def test_its_history_tells_every_call_and_what_to_look_for_at_the_provider(world: World):
     execution_id = one_of_each(world)
     row = rows_of(world, execution_id)[2]
 
     with world.desk.read(world.actor("ben")) as reading:
-        known = payouts.dossier(reading, row.id)
+        known = payouts.history(reading, row.id)
 
     assert known.marks == {"fod_item": f"{execution_id}:3", "fod_attempt": "1"}
     assert known.destination.startswith("ba_")
-    assert (known.calls[0].kind, known.calls[0].told) == ("submit", "No answer came: the connection broke off.")
-    assert {call.kind for call in known.calls} == {"submit", "find"}
+    calls = [step for step in known.steps if step.kind is StepKind.CALLED]
+    assert (calls[0].what, calls[0].told) == ("submit", "No answer came: the connection broke off.")
+    assert {call.what for call in calls} == {"submit", "find"}
     with world.desk.read(world.actor("ana", "norrland")) as reading:
-        assert code_of(payouts.dossier, reading, row.id) == "PAYOUT_UNKNOWN"
+        assert code_of(payouts.history, reading, row.id) == "PAYOUT_UNKNOWN"
 
 
 def test_news_of_earlier_payouts_changes_nothing_of_what_a_retry_that_could_not_be_planned_says(both: World):
