@@ -19,7 +19,7 @@ from ui.session import Here
 ALL, ONE = "All of them", "One of them"
 MOST_NAMED = 200
 LOOKED_UP = (
-    "The desk looks {which} up at the provider every minute, by itself, and goes on as soon as it is known. "
+    "The desk looks {which} up at the provider again and again, by itself, and goes on as soon as it is known. "
     "Nothing is sent again without looking first."
 )
 FOR_A_PERSON = "{which} {has} to be looked up at the provider by a person who did not prepare the payout; see below."

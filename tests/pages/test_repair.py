@@ -74,7 +74,7 @@ def test_what_is_in_doubt_is_told_with_what_happens_next_and_never_as_failed(bat
     told = shown(at("ana", "executions", execution=batch.number))
 
     assert "2 payouts are in doubt: 25.00 GBP and 10.00 CAD." in told
-    assert "looks 1 of them up at the provider every minute" in told
+    assert "looks 1 of them up at the provider again and again" in told
     assert "1 of them has to be looked up at the provider by a person" in told
     assert ">Failed<" not in told
 
