@@ -122,16 +122,20 @@ class _WritersQueue:
         self._front = threading.Lock()
 
     def wait(self, connection: Connection) -> None:
-        """Begin to write; "database is locked" when it was not to be had for ``BUSY_TIMEOUT_MS``."""
-        end = time.monotonic() + BUSY_TIMEOUT_MS / 1000
-        with self._front:
-            while not _begun(connection, again=time.monotonic() < end):
-                time.sleep(TURN_S)
+        """Begin to write; "database is locked" when it was not to be had for the connection's ``busy_timeout``."""
+        raw: Any = connection.connection.driver_connection
+        (patience_ms,) = raw.execute("PRAGMA busy_timeout").fetchone()
+        end = time.monotonic() + patience_ms / 1000
+        raw.execute("PRAGMA busy_timeout=0")
+        try:
+            with self._front:
+                while not _begun(connection, again=time.monotonic() < end):
+                    time.sleep(TURN_S)
+        finally:
+            raw.execute(f"PRAGMA busy_timeout={patience_ms}")
 
 
 def _begun(connection: Connection, *, again: bool) -> bool:
-    raw: Any = connection.connection.driver_connection
-    raw.execute("PRAGMA busy_timeout=0")
     try:
         connection.exec_driver_sql(_BEGINS[1])
     except OperationalError as error:
@@ -139,8 +143,6 @@ def _begun(connection: Connection, *, again: bool) -> bool:
         if not busy or not again:
             raise
         return False
-    finally:
-        raw.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
     return True
 
 

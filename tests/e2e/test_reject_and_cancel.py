@@ -111,8 +111,8 @@ def test_a_running_batch_stops_before_its_next_payment_and_a_queued_one_never_st
     # Then the payment under way is finished, the next one is not begun, and the second plan never runs
     backstage.awaited(first.id, State.CANCELLED, State.COMPLETED, State.FAILED)
     assert paid(backstage, first.id) == [("chf", 203)]
-    states = [row["State"].split(" / ")[0] for row in settled_rows(running)]
-    assert states == ["Created", "Cancelled"]
+    states = {row["Row"]: row["State"].split(" / ")[0] for row in settled_rows(running)}
+    assert states == {"1": "Created", "2": "Cancelled"}
     assert "Canceled" not in running.text()
     assert backstage.execution(first.id).state is State.CANCELLED
     assert backstage.execution(second.id).state is State.CANCELLED

@@ -29,7 +29,7 @@ def test_before_anything_ran_the_page_says_what_is_not_there_and_what_to_do(at):
 def test_the_checks_run_when_they_are_asked_for_and_whoever_asked_is_told(world, at):
     # Given a worker that is there
     with world.desk.work(worker_actor("")) as work:
-        queue.acquire_lease(work, "worker", "a-worker", 60)
+        queue.acquire_lease(work, "worker", "a-worker", 600)
 
     # When Adam presses
     screen = press(at("adam", "health"), "Run the checks now")

@@ -219,7 +219,7 @@ def test_each_payout_is_held_against_the_providers_statement(both: World):
     assert violations(world) == {}
 
 
-def test_money_that_has_not_come_back_yet_is_a_difference(world: World):
+def test_money_of_which_the_statement_says_nothing_yet_is_no_difference_and_not_complete(world: World):
     execution_id, (first, _) = paid_batch(world)
     world.run_job("payouts.reconcile")
     move(world, first, "in_transit", "paid", "failed")
@@ -228,7 +228,7 @@ def test_money_that_has_not_come_back_yet_is_a_difference(world: World):
     with world.desk.read(world.actor("ana")) as reading:
         _, usd = payouts.tie_out(reading, execution_id)
 
-    assert (usd.returned, usd.difference, usd.complete) == (10_000, -10_000, False)
+    assert (usd.returned, usd.difference, usd.complete) == (10_000, 0, False)
 
 
 def test_every_part_of_a_batch_adds_up_to_its_plan(timed: World):
