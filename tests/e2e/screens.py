@@ -18,6 +18,10 @@ PHONES_NAME = "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKi
 WAIT_MS = 20_000
 THUMB_PX = 44
 WIDER = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+IN_SCHEME = """scheme => {
+  const app = document.querySelector('[data-testid="stApp"]');
+  return app !== null && getComputedStyle(app).colorScheme === scheme;
+}"""
 # Streamlit's main column and drawers scroll by themselves, so the page as a whole never seems too wide.
 SCROLLED = """() => [...document.querySelectorAll('[data-testid="stMain"], [role="dialog"], [role="dialog"] *')]
     .filter(box => box.scrollWidth > box.clientWidth + 1
@@ -161,6 +165,12 @@ class Screen:
         given.save_as(path)
         self.settle()
         return path
+
+    def turn(self, scheme: str) -> None:
+        """Have the browser ask for light or dark, and wait until the page stands in it."""
+        self.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        self.page.wait_for_function(IN_SCHEME, arg=scheme)
+        self.scheme = scheme
 
     def look(self, station: str) -> None:
         """Keep a picture of the whole page; drawers and bars slide in, so it waits for them to stand."""

@@ -69,15 +69,20 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stored]:
         yield Stored(world.desk.settings.data_dir, seen.number, seen.id, request)
 
 
+# Half of them in the long runs: each needs a server that has never answered.
 PAGES = [
     pytest.param("", "ana", "Home", "{number}", id="home"),
-    pytest.param("run?execution={number}", "ana", "Stripe balance payout", "{number}", id="run"),
+    pytest.param(
+        "run?execution={number}", "ana", "Stripe balance payout", "{number}", id="run", marks=pytest.mark.deep
+    ),
     pytest.param("executions?execution={number}", "ana", "Stripe balance payout", "{number}", id="executions"),
-    pytest.param("payouts", "eva", "Money in flight", HARBOUR, id="payouts"),
+    pytest.param("payouts", "eva", "Money in flight", HARBOUR, id="payouts", marks=pytest.mark.deep),
     pytest.param("approvals?request={request}", "ben", "Approvals", "{number}", id="approvals"),
-    pytest.param("audit?object=execution:{execution_id}", "eva", "Audit", "{number}", id="audit"),
+    pytest.param(
+        "audit?object=execution:{execution_id}", "eva", "Audit", "{number}", id="audit", marks=pytest.mark.deep
+    ),
     pytest.param("connections", "adam", "Connections", KEY, id="connections"),
-    pytest.param("health", "adam", "Health", HARBOUR, id="health"),
+    pytest.param("health", "adam", "Health", HARBOUR, id="health", marks=pytest.mark.deep),
 ]
 
 

@@ -126,6 +126,7 @@ def test_a_worker_carries_a_file_of_amounts_and_a_payout_from_draft_to_sealed_re
     assert [line.seq for line in lines] == list(range(1, len(lines) + 1))
 
 
+@pytest.mark.deep
 def test_of_two_workers_one_carries_out_each_execution(both: World):
     # Given work for two workers
     world = both
@@ -146,6 +147,7 @@ def test_of_two_workers_one_carries_out_each_execution(both: World):
     assert paid(world) == PLAN
 
 
+@pytest.mark.deep
 def test_another_worker_takes_over_the_scheduling_and_sealing_of_one_that_was_killed(both: World):
     world = both
     with running_worker(world.desk.settings) as first, running_worker(world.desk.settings) as second:
