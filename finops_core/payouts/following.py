@@ -18,7 +18,7 @@ from finops_core.kernel.actor import worker_actor
 from finops_core.kernel.errors import FinOpsError, NotFound
 from finops_core.kernel.provider import ProviderPayout
 from finops_core.operations import outcome
-from finops_core.payouts import look_up, news, notices, queries, rules, service, settlement
+from finops_core.payouts import look_up, news, queries, rules, service
 from finops_core.payouts.models import payout
 from finops_core.payouts.news import News, NewsState
 from finops_core.payouts.queries import Unsettled
@@ -105,16 +105,10 @@ class Follower:
 
 
 def move_on(work: Work, row: Unsettled, told: ProviderPayout) -> PayoutState:
-    """Apply what the provider says of a payout, and what follows from it: the batch's words, notices, the statement."""
+    """Apply what the provider says of a payout that was just looked at."""
     state = service.follow(work, row, told)
     mine = payout.c.org_id == work.org_id, payout.c.id == row.id
     work.execute(update(payout).where(*mine).values(followed_at=work.now))
-    if state is row.state:
-        return state
-    outcome.settle(work, row.execution_id)
-    settlement.ask_to_reconcile(work)
-    if state is PayoutState.FAILED:
-        notices.tell_of_return(work, row, told)
     return state
 
 
