@@ -13,14 +13,15 @@ class Job:
         kind: ``area.verb``.
         run: called by the worker with ``(desk, claim)``; owns its units of work.
         every_s: when set, the scheduler enqueues one per period; None for work that is asked for.
-        retries: how often a failed job is tried again before it is given up.
+        retries: how often a failed job is tried again before it is given up; None for one that somebody waits for,
+            which is tried ever more rarely until it finds nothing to do any more.
         title: what it does, for people who watch the queue.
     """
 
     kind: str
     run: Callable[..., None]
     every_s: int | None = None
-    retries: int = 3
+    retries: int | None = 3
     title: str = ""
 
 

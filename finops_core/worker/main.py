@@ -37,6 +37,7 @@ SEAL_EVERY_S = 0.5
 PARENT_CHECK_S = 1.0
 RETRY_S = 5.0
 RETRIES = 20
+LONGEST_PAUSE_S, RAREST_S = 60.0, 15 * 60.0
 RUNS = (PLAN_JOB, RUN_JOB)
 JOB_SLOTS = 2
 
@@ -167,8 +168,8 @@ class Worker:
         retries = job.retries if job else RETRIES
         try:
             with self.desk.work(worker_actor(claim.org_id)) as work:
-                if claim.attempts <= retries:
-                    queue.put_back(work, claim, delay_s=min(RETRY_S * claim.attempts, 60), error=error)
+                if retries is None or claim.attempts <= retries:
+                    queue.put_back(work, claim, delay_s=_pause_s(claim.attempts, retries), error=error)
                 elif claim.kind in RUNS:
                     engine.abandon(work, claim, error)
                 else:
@@ -219,6 +220,11 @@ def run_worker(desk: Desk, parent_pid: int | None = None) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.leaving.set())
     worker.run(parent_pid)
+
+
+def _pause_s(attempts: int, retries: int | None) -> float:
+    """How long a failed job waits: a little more each time. One that is never given up gets rare, not forgotten."""
+    return min(RETRY_S * attempts, LONGEST_PAUSE_S if retries is not None else RAREST_S)
 
 
 def _nothing() -> None:

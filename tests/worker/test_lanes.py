@@ -15,8 +15,9 @@ from finops_core.desk import Desk
 from finops_core.kernel.actor import worker_actor
 from finops_core.operations import State
 from finops_core.operations.service import RUN_JOB
-from finops_core.payouts.repair import CANCEL_JOB
+from finops_core.payouts.repair import CANCEL_JOB, RESOLVE_JOB
 from finops_core.platform import queue
+from finops_core.platform.db import now_ms
 from finops_core.platform.queue import JobState, job
 from finops_core.upkeep.checking import CHECK_JOB
 from finops_core.worker.main import JOB_SLOTS, RUNS, Worker
@@ -134,6 +135,33 @@ def test_a_provider_that_hangs_in_every_other_job_keeps_no_run_waiting_and_loses
     assert len(set(provider.asked)) == len(provider.asked) == JOB_SLOTS
     with odd.desk.read(odd.actor("ana")) as reading:
         assert [row.state.value for row in payouts.rows(reading, seen.id)] == ["canceled", "canceled"]
+
+
+@pytest.mark.parametrize("kind", [CANCEL_JOB, RESOLVE_JOB])
+def test_what_a_person_waits_for_is_never_given_up_but_gets_rare(odd: World, kind: str):
+    # Given a job that has failed for a day
+    with odd.desk.work(worker_actor(odd.orgs["harbour"])) as work:
+        queue.enqueue(work, kind, {})
+        claim = queue.claim(work, "first", 600, (kind,))
+    assert claim is not None
+    # When it fails once more
+    Worker(odd.desk)._try_later(replace(claim, attempts=500), "PROVIDER_UNAVAILABLE: nobody answered")
+    # Then it waits for its next time, a quarter of an hour from now
+    assert jobs(odd, kind) == [JobState.QUEUED]
+    with odd.desk.read(worker_actor("")) as reading:
+        wait_ms = reading.scalar(select(job.c.run_at_ms - now_ms()).where(job.c.kind == kind))
+    assert (900 - PATIENCE_S) * 1000 < wait_ms <= 900_000
+
+
+def test_what_nobody_waits_for_is_given_up(odd: World):
+    with odd.desk.work(worker_actor(odd.orgs["harbour"])) as work:
+        queue.enqueue(work, CHECK_JOB, {})
+        claim = queue.claim(work, "first", 600, (CHECK_JOB,))
+    assert claim is not None
+
+    Worker(odd.desk)._try_later(replace(claim, attempts=500), "broke")
+
+    assert jobs(odd, CHECK_JOB) == [JobState.FAILED]
 
 
 def test_scheduled_work_does_not_pile_up_while_the_last_of_its_kind_is_open(odd: World):
