@@ -23,6 +23,7 @@ from finops_core.catalog.jobs import JOBS
 from finops_core.desk import Desk, open_desk
 from finops_core.kernel.actor import worker_actor
 from finops_core.kernel.errors import FinOpsError
+from finops_core.kernel.job import Waits
 from finops_core.operations import engine
 from finops_core.operations.drafting import PLAN_JOB
 from finops_core.operations.service import RUN_JOB
@@ -70,7 +71,7 @@ class Worker:
         scheduler = self._scheduler()
         upkeep = threading.Thread(target=self._keep_role, name="role", daemon=True)
         upkeep.start()
-        lanes = (Lane(RUNS, self.desk.settings.worker_processes), Lane(tuple(JOBS), JOB_SLOTS))
+        lanes = (Lane(RUNS, self.desk.settings.worker_processes), *(Lane(kinds, JOB_SLOTS) for kinds in _sorts()))
         with ExitStack() as pools:
             for lane in lanes:
                 pools.enter_context(lane.pool)
@@ -220,6 +221,12 @@ def run_worker(desk: Desk, parent_pid: int | None = None) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.leaving.set())
     worker.run(parent_pid)
+
+
+def _sorts() -> Iterator[tuple[str, ...]]:
+    """The kinds of jobs beside runs, by whom they may keep waiting."""
+    for waits in Waits:
+        yield tuple(job.kind for job in JOBS.values() if job.waits is waits)
 
 
 def _pause_s(attempts: int, retries: int | None) -> float:

@@ -15,12 +15,13 @@ from finops_core.desk import Desk
 from finops_core.kernel.actor import worker_actor
 from finops_core.operations import State
 from finops_core.operations.service import RUN_JOB
+from finops_core.payouts.news import FOLLOW_JOB
 from finops_core.payouts.repair import CANCEL_JOB, RESOLVE_JOB
 from finops_core.platform import queue
 from finops_core.platform.db import now_ms
 from finops_core.platform.queue import JobState, job
 from finops_core.upkeep.checking import CHECK_JOB
-from finops_core.worker.main import JOB_SLOTS, RUNS, Worker
+from finops_core.worker.main import JOB_SLOTS, RUNS, Worker, _sorts
 from tests.processes import until
 from tests.worker.odd import open_odd
 from tests.world import World
@@ -211,10 +212,16 @@ def test_asking_for_scheduled_work_finds_the_one_that_is_open(odd: World):
 
 
 def test_every_kind_of_work_has_a_lane():
-    kinds = [*RUNS, *JOBS]
+    kinds = [*RUNS, *(kind for lane in _sorts() for kind in lane)]
 
-    assert len(set(kinds)) == len(kinds)
-    assert not set(RUNS) & set(JOBS)
+    assert sorted(kinds) == sorted({*RUNS, *JOBS})
+
+
+def test_what_asks_a_provider_shares_no_place_with_what_does_not():
+    (asking,) = [set(lane) for lane in _sorts() if FOLLOW_JOB in lane]
+
+    assert asking == {FOLLOW_JOB, "payouts.look_up", "payouts.refresh", "payouts.reconcile"}
+    assert not any({CANCEL_JOB, RESOLVE_JOB} & set(lane) for lane in _sorts() if CHECK_JOB in lane)
 
 
 def test_no_more_than_its_places_are_taken_at_once(odd: World):
