@@ -214,10 +214,11 @@ def the_statement_agrees(reading: Reading) -> list[str]:
     out = payout.c.net_minor + func.coalesce(payout.c.fee_minor, 0) != -payout.c.amount_minor
     back = and_(payout.c.returned_minor.is_not(None), payout.c.returned_minor != payout.c.amount_minor)
     kept = and_(payout.c.returned_minor.is_not(None), payout.c.state.in_(sorted(LIVE)))
+    undone = and_(payout.c.error_code == rules.REVERSED, payout.c.state.in_(sorted(LIVE)))
     differs = and_(payout.c.reconciled_at.is_not(None), or_(out, back, kept))
     rows = reading.rows(
         select(payout.c.execution_id, payout.c.row_no, payout.c.provider_id)
-        .where(*_recent(reading), or_(differs, _missing(reading)))
+        .where(*_recent(reading), or_(differs, undone, _missing(reading)))
         .limit(MOST)
     )
     return [f"{_item(row)} ({row.provider_id}) is not in the provider's statement as it is here" for row in rows]

@@ -198,6 +198,8 @@ def follow(work: Work, row: Unsettled, found: ProviderPayout) -> PayoutState:
     somebody else took back, and its batch and the statement hear of the move.
     """
     new = rules.followed(row.state, found.status)
+    if found.reversed_by and (new or row.state) in rules.LIVE and row.error_code != rules.REVERSED:
+        _mark_reversed(work, row, found)
     if new is None:
         return row.state
     changes: dict[str, Any] = {
@@ -218,6 +220,16 @@ def follow(work: Work, row: Unsettled, found: ProviderPayout) -> PayoutState:
     _move(work, row, new, changes, why=found.failure_code)
     _settle(work, row)
     return new
+
+
+def _mark_reversed(work: Work, row: Unsettled, found: ProviderPayout) -> None:
+    """Said of a payout that stays made: a reversal can fail, and then the money has arrived after all."""
+    why = f"Reversed at the provider by {found.reversed_by}. Do not pay it again before that money is there."
+    mine = payout.c.org_id == work.org_id, payout.c.id == row.id
+    work.execute(update(payout).where(*mine).values(**_error(rules.REVERSED, why)))
+    notices.tell_of_reversal(work, row, why)
+    detail = {"execution": row.execution_id, "row": row.row_no, "reversed_by": found.reversed_by}
+    audit.record(work, "payout.reversed", f"payout:{row.id}", before=row.row_hash, after=row.row_hash, detail=detail)
 
 
 def _settle(work: Work, row: Unsettled) -> None:

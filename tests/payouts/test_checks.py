@@ -183,6 +183,7 @@ DAMAGE: Mapping[str, tuple[str, Callable[[Connection, str], object]]] = {
     "paid in another mode": ("I10", set_payout(1, mode="live")),
     "an approval that had aged out": ("I11", an_old_approval),
     "a statement of another amount": ("statement", set_payout(2, 2, net_minor=-10_001)),
+    "reversed at the provider": ("statement", set_payout(2, 2, error_code="reversed")),
     "paid long ago, and not in the statement": ("statement", paid_long_ago_and_nowhere),
     "less came back than was paid": ("statement", set_payout(1, returned_minor=9_999)),
     "money that came back of a row that is on its way": ("statement", set_payout(2, 2, returned_minor=10_000)),

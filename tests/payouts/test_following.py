@@ -1,6 +1,6 @@
 """Payouts on their way to the bank: news early, late, twice, in any order; the statement; what is new this time."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from random import Random  # noqa: TID251 - seeded: the same order in every run
@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from finops_core import operations, payouts
+from finops_core import notifications, operations, payouts
 from finops_core.adapters.stripe_sandbox.faults import Fault, FaultKind
 from finops_core.kernel.actor import webhook_actor, worker_actor
 from finops_core.kernel.clock import ManualClock
 from finops_core.kernel.errors import Invalid, Unavailable
-from finops_core.kernel.provider import Mode, ProviderEvent
+from finops_core.kernel.provider import Mode, PayoutStatus, ProviderEvent, ProviderPayout
 from finops_core.payouts import PayoutFilter, PayoutState, Standing
 from finops_core.payouts.models import provider_news
 from finops_core.payouts.rounds import LASTS_S, Round
@@ -195,6 +195,40 @@ def test_a_paid_payout_is_watched_until_no_bank_returns_it_any_more(timed: World
     timed.run_job("payouts.refresh")
 
     assert states(timed, execution_id) == ["failed", "paid"]
+
+
+def test_a_reversal_is_told_once_and_the_payout_is_not_retried_for_it(timed: World):
+    # Given a payout that arrived and is then reversed by the platform its account belongs to
+    execution_id, (first, _) = paid_batch(timed)
+    move(timed, first, "in_transit", "paid")
+    timed.follow()
+    reversed_there = with_provider(timed, Reversed)
+    # When it is looked at, twice
+    reversed_there.follow()
+    reversed_there.follow()
+    # Then it stays made, and says so; those near it and the checks have it
+    row = next(row for row in rows_of(timed, execution_id) if row.provider_id == first)
+    assert (row.state.value, row.error_code) == ("paid", "reversed")
+    assert "po_sbx_back" in row.error_message
+    assert code_of(act, timed, payouts.retry, execution_id) == "NOTHING_TO_RETRY"
+    for who in ("ana", "ben"):
+        with timed.desk.read(timed.actor(who)) as reading:
+            assert [told.kind for told in notifications.unread(reading)] == ["payout.reversed"]
+    assert list(violations(timed)) == ["payouts.statement"]
+
+
+@dataclass
+class Reversed:
+    """A provider at which every payout that arrived has been reversed; the reversal is on its way."""
+
+    real: Any
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
+
+    def get(self, account: str, payout_id: str) -> ProviderPayout:
+        told = self.real.get(account, payout_id)
+        return replace(told, reversed_by="po_sbx_back") if told.status is PayoutStatus.PAID else told
 
 
 def test_what_should_have_arrived_is_late(timed: World):
