@@ -69,6 +69,7 @@ ENGINE_FILES: dict[str, set[str]] = {
         "repairing",
         "report",
         "retrying",
+        "rounds",
         "running",
         "settlement",
         "stage",

@@ -15,7 +15,10 @@ from ui.session import Here
 
 NOTICE, NEWS, ALL = "notice", "news", "all"
 FIRST, MOST = 5, 100
-MARKS = {"payout.returned": ("undo", "red"), "check.violated": ("rule", "red")}
+MARKS = {
+    **dict.fromkeys(("payout.returned", "payout.canceled", "payout.reversed"), ("undo", "red")),
+    "check.violated": ("rule", "red"),
+}
 PLAIN_MARK = ("notifications", "blue")
 # What a check found names rows by their ids; its page links them, and says what to do.
 UNTOLD = frozenset({"check.violated"})

@@ -188,6 +188,7 @@ def payout_of(document: Document) -> ProviderPayout:
         movement_id=_id_of(document.get("balance_transaction")),
         return_id=_id_of(document.get("failure_balance_transaction")),
         trace=_trace(document.get("trace_id")),
+        reversed_by=_id_of(document.get("reversed_by")),
     )
 
 

@@ -1,10 +1,11 @@
 """Every kind of background work beside runs themselves."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 
 from finops_core.catalog.checks import CHECKS
-from finops_core.kernel.job import Job
+from finops_core.kernel.job import Job, Waits
 from finops_core.payouts import following, repairing, settlement
 from finops_core.payouts.look_up import look_up_unsettled
 from finops_core.payouts.news import FOLLOW_JOB
@@ -16,20 +17,25 @@ from finops_core.upkeep.jobs import clean_up, expire_requests
 
 MINUTE_S, HOUR_S = 60, 3600
 
+_P = Waits.PROVIDER
+_PEOPLE = (
+    Job(RESOLVE_JOB, repairing.resolve, title="Check what a person said of a payout"),
+    Job(CANCEL_JOB, repairing.cancel, title="Have a payout taken back"),
+)
 _ALL = (
-    Job("payouts.look_up", look_up_unsettled, every_s=MINUTE_S, title="Look up payouts in doubt"),
-    Job(FOLLOW_JOB, following.follow_news, title="Look into a provider's news"),
+    Job("payouts.look_up", look_up_unsettled, every_s=MINUTE_S, title="Look up payouts in doubt", waits=_P),
+    Job(FOLLOW_JOB, following.follow_news, title="Look into a provider's news", waits=_P),
     Job("payouts.follow_all", following.follow_all, every_s=MINUTE_S, title="Look for news nobody looked into"),
-    Job("payouts.refresh", following.refresh, every_s=5 * MINUTE_S, title="Follow payouts to the bank"),
+    Job("payouts.refresh", following.refresh, every_s=5 * MINUTE_S, title="Follow payouts to the bank", waits=_P),
     Job(
         settlement.RECONCILE_JOB,
         settlement.reconcile,
         every_s=15 * MINUTE_S,
         title="Hold payouts against the provider's statement",
+        waits=_P,
     ),
-    Job(RESOLVE_JOB, repairing.resolve, retries=20, title="Check what a person said of a payout"),
-    Job(CANCEL_JOB, repairing.cancel, retries=20, title="Have a payout taken back"),
-    Job(REHEARSE_JOB, run_rehearsal, title="Rehearse a plan"),
+    *(replace(job, retries=None, waits=Waits.PERSON) for job in _PEOPLE),
+    Job(REHEARSE_JOB, run_rehearsal, title="Rehearse a plan", waits=Waits.PERSON),
     Job("approvals.expire", expire_requests, every_s=MINUTE_S, title="Let old requests expire"),
     Job(CHECK_JOB, partial(run_checks, CHECKS), every_s=15 * MINUTE_S, title="Run the standing checks"),
     Job("upkeep.clean_up", clean_up, every_s=HOUR_S, title="Tidy up"),

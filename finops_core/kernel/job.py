@@ -2,7 +2,20 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
+
+
+class Waits(StrEnum):
+    """For whom a job can wait long, so that each sort has places of its own at the worker.
+
+    DESK: for nobody but the desk itself. PROVIDER: rounds that ask providers. PERSON: what a person asked for, which a
+    provider may keep waiting.
+    """
+
+    DESK = "desk"
+    PROVIDER = "provider"
+    PERSON = "person"
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,15 +26,18 @@ class Job:
         kind: ``area.verb``.
         run: called by the worker with ``(desk, claim)``; owns its units of work.
         every_s: when set, the scheduler enqueues one per period; None for work that is asked for.
-        retries: how often a failed job is tried again before it is given up.
+        retries: how often a failed job is tried again before it is given up; None for one that somebody waits for,
+            which is tried ever more rarely until it finds nothing to do any more.
         title: what it does, for people who watch the queue.
+        waits: which places it takes at the worker.
     """
 
     kind: str
     run: Callable[..., None]
     every_s: int | None = None
-    retries: int = 3
+    retries: int | None = 3
     title: str = ""
+    waits: Waits = Waits.DESK
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,6 +146,8 @@ class ProviderPayout:
         movement_id: the movement of the balance that it made, "" while unknown.
         return_id: the movement that gave the money back, "" when none did.
         trace: the bank's own reference, to ask the bank by; "" while there is none.
+        reversed_by: the payout the other way that is to bring the money back, "" when nobody asked for one. It may
+            fail like any other, so until its money is there the payout itself counts as made.
     """
 
     id: str
@@ -162,6 +164,7 @@ class ProviderPayout:
     movement_id: str = ""
     return_id: str = ""
     trace: str = ""
+    reversed_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

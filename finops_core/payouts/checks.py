@@ -3,16 +3,16 @@
 They run on schedule over the last month and never mend anything: a violation is for people.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from itertools import pairwise
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Row, and_, case, func, or_, select
 
 from finops_core import audit
 from finops_core.approvals.models import approval_decision, approval_request
+from finops_core.kernel.business_days import NO_COUNTRY, add_business_days
 from finops_core.kernel.job import Check
 from finops_core.kernel.money import Money
 from finops_core.operations import models
@@ -23,9 +23,14 @@ from finops_core.payouts.rules import DOUBTFUL, LIVE, RETRYABLE, PayoutState
 from finops_core.platform.work import Reading
 
 WINDOW = timedelta(days=31)
+# A provider's statement shows a payout as it is made; one still missing when it has long been paid is missing there.
+SHOWN_WITHIN_DAYS = 7
 # Two machines that write at the same moment may disagree by a little about when that was.
 TOLERANCE = timedelta(seconds=5)
+# So many violations are told; nothing else is cut short.
 MOST = 20_000
+PAGE = 5_000
+IN_A_STATEMENT = frozenset({"payouts.stripe_balance"})
 execution, plan, plan_row = models.execution, models.plan, models.plan_row
 
 
@@ -93,11 +98,9 @@ def key_and_body_stay(reading: Reading) -> list[str]:
         f"{_item(row)} was sent with another body than the one stored"
         for row in reading.rows(_calls(reading, payout_call.c.body_hash != payout.c.body_hash).limit(MOST))
     ]
-    columns = (payout.c.execution_id, payout.c.row_no, payout.c.attempt, payout.c.row_hash, payout.c.key)
-    rows = reading.rows(select(*columns).where(*_recent(reading)).order_by(payout.c.created_at.desc()).limit(MOST))
     return changed + [
         f"{_item(row)} has a key that is not its own"
-        for row in rows
+        for row in _every(reading)
         if row.key != rules.idempotency_key(_item(row), row.row_hash, row.attempt)
     ]
 
@@ -136,14 +139,16 @@ def in_doubt_is_no_failure(reading: Reading) -> list[str]:
 
 def one_worker_at_a_time(reading: Reading) -> list[str]:
     """I7: the calls of a run never go back to an earlier holder's fence."""
-    columns = (payout.c.execution_id, payout.c.attempt, payout_call.c.fence, payout.c.row_no)
-    order = (payout.c.execution_id, payout.c.attempt, payout_call.c.at, payout_call.c.id)
-    calls = reading.rows(_calls(reading, payout_call.c.fence > 0, columns).order_by(*order).limit(MOST))
+    run = payout.c.execution_id, payout.c.attempt
+    before = func.max(payout_call.c.fence).over(
+        partition_by=run, order_by=(payout_call.c.at, payout_call.c.id), rows=(None, -1)
+    )
+    columns = (payout.c.execution_id, payout.c.row_no, payout_call.c.fence, before.label("before"))
+    calls = _calls(reading, payout_call.c.fence > 0, columns).subquery()
+    rows = reading.rows(select(calls).where(calls.c.fence < calls.c.before).limit(MOST))
     return [
-        f"{later.execution_id}: a worker that had lost the run (fence {later.fence}) still sent row {later.row_no}"
-        for earlier, later in pairwise(calls)
-        if (earlier.execution_id, earlier.attempt) == (later.execution_id, later.attempt)
-        and later.fence < earlier.fence
+        f"{row.execution_id}: a worker that had lost the run (fence {row.fence}) still sent row {row.row_no}"
+        for row in rows
     ]
 
 
@@ -202,16 +207,31 @@ def an_approval_ages(reading: Reading) -> list[str]:
 
 
 def the_statement_agrees(reading: Reading) -> list[str]:
-    """What the provider's statement shows of a payout is the amount that was asked for, and what failed came back."""
+    """What the provider's statement shows of a payout is the amount that was asked for, and what failed came back.
+
+    A payout that was paid long ago must be there at all.
+    """
     out = payout.c.net_minor + func.coalesce(payout.c.fee_minor, 0) != -payout.c.amount_minor
     back = and_(payout.c.returned_minor.is_not(None), payout.c.returned_minor != payout.c.amount_minor)
     kept = and_(payout.c.returned_minor.is_not(None), payout.c.state.in_(sorted(LIVE)))
+    undone = and_(payout.c.error_code == rules.REVERSED, payout.c.state.in_(sorted(LIVE)))
+    differs = and_(payout.c.reconciled_at.is_not(None), or_(out, back, kept))
     rows = reading.rows(
         select(payout.c.execution_id, payout.c.row_no, payout.c.provider_id)
-        .where(*_recent(reading), payout.c.reconciled_at.is_not(None), or_(out, back, kept))
+        .where(*_recent(reading), or_(differs, undone, _missing(reading)))
         .limit(MOST)
     )
     return [f"{_item(row)} ({row.provider_id}) is not in the provider's statement as it is here" for row in rows]
+
+
+def _missing(reading: Reading) -> ColumnElement[bool]:
+    """Paid for longer than the statement may take to show it; of providers that have one."""
+    day = add_business_days(reading.now.date(), -SHOWN_WITHIN_DAYS, NO_COUNTRY)
+    before = datetime.combine(day, time.min, UTC)
+    tells = execution.c.operation_id.in_(sorted(IN_A_STATEMENT))
+    of_one = select(execution.c.id).where(execution.c.org_id == reading.org_id, tells)
+    paid = and_(payout.c.state == PayoutState.PAID, payout.c.paid_at < before, payout.c.net_minor.is_(None))
+    return and_(paid, payout.c.execution_id.in_(of_one))
 
 
 CHECKS: tuple[Check, ...] = (
@@ -288,6 +308,16 @@ CHECKS: tuple[Check, ...] = (
         "The provider counts another amount than the desk does. Open the payout, and compare both with its own pages.",
     ),
 )
+
+
+def _every(reading: Reading, page: int = PAGE) -> Iterator[Row[Any]]:
+    """What the keys of the window's payouts are made of, all of them, a page at a time."""
+    columns = payout.c.id, payout.c.execution_id, payout.c.row_no, payout.c.attempt, payout.c.row_hash, payout.c.key
+    wanted = select(*columns).where(*_recent(reading)).order_by(payout.c.id).limit(page)
+    rows = reading.rows(wanted)
+    while rows:
+        yield from rows
+        rows = reading.rows(wanted.where(payout.c.id > rows[-1].id))
 
 
 def _since(reading: Reading) -> datetime:

@@ -5,23 +5,23 @@ of order or before the answer to the call that made the payout.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from typing import TypeVar
 
 from sqlalchemy import and_, or_, select, update
 
 from finops_core import connections, operations, reference
 from finops_core.kernel.actor import worker_actor
-from finops_core.kernel.errors import FinOpsError, NotFound
+from finops_core.kernel.errors import NotFound
 from finops_core.kernel.provider import ProviderPayout
 from finops_core.operations import outcome
-from finops_core.payouts import look_up, news, notices, queries, rules, service, settlement
+from finops_core.payouts import look_up, news, queries, rounds, rules, service
 from finops_core.payouts.models import payout
 from finops_core.payouts.news import News, NewsState
 from finops_core.payouts.queries import Unsettled
+from finops_core.payouts.rounds import Round
 from finops_core.payouts.rules import IN_FLIGHT, PayoutState
 from finops_core.platform.ports import PayoutProvider
 from finops_core.platform.queue import Claim
@@ -35,7 +35,6 @@ REFRESH_MOST = 500
 # A bank can return a payout up to five business days after it was paid (Stripe's payout documentation).
 RETURNED_WITHIN = timedelta(days=9)
 PAID_REFRESH = timedelta(days=1)
-T = TypeVar("T")
 
 
 @dataclass
@@ -105,16 +104,10 @@ class Follower:
 
 
 def move_on(work: Work, row: Unsettled, told: ProviderPayout) -> PayoutState:
-    """Apply what the provider says of a payout, and what follows from it: the batch's words, notices, the statement."""
+    """Apply what the provider says of a payout that was just looked at."""
     state = service.follow(work, row, told)
     mine = payout.c.org_id == work.org_id, payout.c.id == row.id
     work.execute(update(payout).where(*mine).values(followed_at=work.now))
-    if state is row.state:
-        return state
-    outcome.settle(work, row.execution_id)
-    settlement.ask_to_reconcile(work)
-    if state is PayoutState.FAILED:
-        notices.tell_of_return(work, row, told)
     return state
 
 
@@ -123,10 +116,10 @@ def follow_news(units: Units, claim: Claim) -> None:
 
     What cannot be followed now, because the provider does not answer, is left alone for ``TROUBLE_S``.
     """
-    follower = Follower(units, claim.org_id)
+    follower, asked = Follower(units, claim.org_id), Round(units)
     with units.read(worker_actor(claim.org_id)) as reading:
         inbox = news.open_news(reading)
-    states = [_tried(partial(follower.look_into, found)) for found in inbox]
+    states = [asked.ask(found.connection_id, partial(follower.look_into, found)) for found in inbox if not asked.over()]
     with units.work(worker_actor(claim.org_id)) as work:
         if news.open_news(work, limit=1):
             news.ask_to_follow(work, delay_s=_pause_s(states))
@@ -153,12 +146,13 @@ def follow_all(units: Units, claim: Claim) -> None:
 def refresh(units: Units, claim: Claim) -> None:
     """Every organisation's payouts that may still change and have not been looked at for a while."""
     del claim
-    with units.read(worker_actor("")) as reading:
-        org_ids = reference.all_ids(reading)
-    for org_id in org_ids:
+    asked = Round(units)
+    for org_id in rounds.organisations(units):
+        if asked.over():
+            return
         follower = Follower(units, org_id)
         for row in due(units, org_id):
-            _tried(partial(follower.follow, row))
+            asked.ask(row.connection_id, partial(follower.follow, row))
 
 
 def due(units: Units, org_id: str) -> Iterable[Unsettled]:
@@ -172,12 +166,3 @@ def due(units: Units, org_id: str) -> Iterable[Unsettled]:
         mine = payout.c.org_id == reading.org_id, or_(in_flight, paid)
         rows = reading.rows(select(payout).where(*mine).order_by(looked, payout.c.id).limit(REFRESH_MOST))
         return tuple(queries.unsettled(row) for row in rows)
-
-
-def _tried(act: Callable[[], T]) -> T | None:
-    """One payout that cannot be looked at now keeps none of the others waiting."""
-    try:
-        return act()
-    except FinOpsError as error:
-        LOG.warning("a payout could not be followed: %s", error.code)
-        return None

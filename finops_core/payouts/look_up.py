@@ -3,20 +3,20 @@
 Neither ever sends a payout.
 """
 
-import logging
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 
 from sqlalchemy import update
 
-from finops_core import connections, reference
+from finops_core import connections
 from finops_core.kernel.actor import worker_actor
-from finops_core.kernel.errors import FinOpsError
 from finops_core.kernel.provider import ProviderPayout, Scope
 from finops_core.operations import outcome
-from finops_core.payouts import queries, rules, service
+from finops_core.payouts import queries, rounds, rules, service
 from finops_core.payouts.models import payout
 from finops_core.payouts.queries import Unsettled
+from finops_core.payouts.rounds import NO_CONNECTION, Round
 from finops_core.payouts.rules import LookUp, PayoutState
 from finops_core.payouts.service import Called
 from finops_core.platform.ports import PayoutProvider
@@ -24,7 +24,6 @@ from finops_core.platform.queue import Claim
 from finops_core.platform.settings import Settings
 from finops_core.platform.work import Units, Work
 
-LOG = logging.getLogger("tieout.payouts")
 TOO_LATE = "Nobody can say any more whether it was sent; look at the provider."
 
 
@@ -70,26 +69,26 @@ def look_up_unsettled(units: Units, claim: Claim) -> None:
     that cannot be settled now keeps none of the others waiting.
     """
     del claim
-    with units.read(worker_actor("")) as reading:
-        org_ids = reference.all_ids(reading)
-    for org_id in org_ids:
+    asked = Round(units)
+    for org_id in rounds.organisations(units):
+        if asked.over():
+            return
         with units.read(worker_actor(org_id)) as reading:
             rows, now = queries.left_over(reading), reading.now
         for row in rows:
-            if not rules.look_again(row.first_sent_at, row.followed_at, now):
-                continue
-            try:
-                _settle(units, org_id, row)
-            except FinOpsError as error:
-                LOG.warning("payout %s stays open: %s", row.id, error.code)  # the next period asks again
+            if row.state is PayoutState.APPROVED:
+                asked.ask(NO_CONNECTION, partial(_call_off, units, org_id, row))
+            elif rules.look_again(row.first_sent_at, row.followed_at, now):
+                asked.ask(row.connection_id, partial(_settle, units, org_id, row))
+
+
+def _call_off(units: Units, org_id: str, row: Unsettled) -> None:
+    with units.work(worker_actor(org_id)) as work:
+        service.call_off(work, row, "The run ended before it was sent.")
+        outcome.settle(work, row.execution_id)
 
 
 def _settle(units: Units, org_id: str, row: Unsettled) -> None:
-    if row.state is PayoutState.APPROVED:
-        with units.work(worker_actor(org_id)) as work:
-            service.call_off(work, row, "The run ended before it was sent.")
-            outcome.settle(work, row.execution_id)
-        return
     with units.work(worker_actor(org_id)) as work:
         credentials = connections.credentials(work, row.connection_id)
         now = work.now

@@ -23,6 +23,36 @@ def tell_of_return(work: Work, row: Unsettled, told: ProviderPayout) -> None:
     )
 
 
+def tell_of_cancel(work: Work, row: Unsettled) -> None:
+    """Preparer and approvers learn that a payout was taken back at the provider, though nobody here asked for it."""
+    seen = operations.execution(work, row.execution_id)
+    notifications.notify(
+        work,
+        _near(work, seen),
+        "payout.canceled",
+        once=f"canceled:{row.id}",
+        title=f"{Money(row.amount_minor, row.currency)} of {seen.number} was taken back",
+        body="Somebody took it back at the provider; nobody here had asked for it.",
+        page="executions",
+        query={"execution": seen.number},
+    )
+
+
+def tell_of_reversal(work: Work, row: Unsettled, why: str) -> None:
+    """Preparer and approvers learn that somebody has reversed a payout at the provider."""
+    seen = operations.execution(work, row.execution_id)
+    notifications.notify(
+        work,
+        _near(work, seen),
+        "payout.reversed",
+        once=f"reversed:{row.id}",
+        title=f"{Money(row.amount_minor, row.currency)} of {seen.number} was reversed",
+        body=why,
+        page="executions",
+        query={"execution": seen.number},
+    )
+
+
 def tell_of_review(work: Work, row: Unsettled, why: str) -> None:
     """Those near a batch, and those who may settle it, learn that it waits for a person: once an attempt."""
     seen = operations.execution(work, row.execution_id)

@@ -211,6 +211,12 @@ def for_change(reading: Reading, payout_id: str) -> Unsettled:
     return unsettled(row)
 
 
+def is_asked_back(reading: Reading, payout_id: str) -> bool:
+    """Whether somebody here has asked for a payout to be taken back, and it has not been refused since."""
+    mine = payout.c.org_id == reading.org_id, payout.c.id == payout_id
+    return reading.scalar(select(payout.c.cancel_asked_at).where(*mine)) is not None
+
+
 def left_over(reading: Reading, limit: int = 1_000) -> tuple[Unsettled, ...]:
     """Payouts of executions whose run is over: sent without a clear answer, or never sent.
 

@@ -14,7 +14,7 @@ from finops_core.payouts import following, look_up, queries, rules, service
 from finops_core.payouts.models import payout, payout_resolution
 from finops_core.payouts.queries import Unsettled
 from finops_core.payouts.repair import Verdict
-from finops_core.payouts.rules import PayoutState
+from finops_core.payouts.rules import LIVE, PayoutState
 from finops_core.payouts.service import Called
 from finops_core.platform.ports import PayoutProvider
 from finops_core.platform.queue import Claim
@@ -76,13 +76,19 @@ def cancel(units: Units, claim: Claim) -> None:
         service.note_call(work, row, called)
         if isinstance(answer, Canceled):
             following.move_on(work, row, answer.payout)
-        elif isinstance(answer, NotCanceled):
-            mine = payout.c.org_id == work.org_id, payout.c.id == row.id
-            words = "It could not be taken back any more."
-            work.execute(update(payout).where(*mine).values(cancel_asked_at=None, error_message=words))
-            work.execute(update(payout).where(*mine).values(followed_at=None))
+    if isinstance(answer, NotCanceled):
+        _goes_on(units, claim.org_id, row)
     if not isinstance(answer, Canceled | NotCanceled):
         raise Unavailable("PROVIDER_UNAVAILABLE", "The provider gave no clear answer.", hint="It is asked again.")
+
+
+def _goes_on(units: Units, org_id: str, row: Unsettled) -> None:
+    """A payout the provider does not take back: it left, or it had been taken back before, which is refused alike."""
+    following.Follower(units, org_id).follow(row)
+    with units.work(worker_actor(org_id)) as work:
+        mine = payout.c.org_id == work.org_id, payout.c.id == row.id, payout.c.state.in_(sorted(LIVE))
+        words = "It could not be taken back any more."
+        work.execute(update(payout).where(*mine).values(cancel_asked_at=None, error_message=words))
 
 
 def _provider(units: Units, org_id: str, row: Unsettled) -> PayoutProvider:

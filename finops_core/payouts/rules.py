@@ -18,6 +18,8 @@ from finops_core.kernel.provider import Balance, CurrencyRule, PayoutStatus, Pro
 
 KEY_PREFIX = "fod-"
 KEY_HEX = 40
+# Of a payout that was made: money is to come back, and nobody knows yet whether it will. Not a failure to retry.
+REVERSED = "reversed"
 META_ITEM, META_EXECUTION, META_ATTEMPT, META_HASH = "fod_item", "fod_exec", "fod_attempt", "fod_row_hash"
 # Clocks of one company's machines and of a provider differ by seconds; further apart than this, one of them is wrong.
 SKEW_MAX = timedelta(minutes=5)

@@ -25,8 +25,9 @@ from finops_core.kernel.provider import (
     Scope,
     Unknown,
 )
+from finops_core.operations import outcome
 from finops_core.operations.engine import stop_requested
-from finops_core.payouts import notices, queries, rules
+from finops_core.payouts import notices, queries, rules, settlement
 from finops_core.payouts.models import payout, payout_call
 from finops_core.payouts.queries import Unsettled
 from finops_core.payouts.rules import PayoutState
@@ -117,7 +118,7 @@ def record_answer(work: Work, row: Unsettled, answer: Answer, called: Called) ->
     told: dict[str, Any] = {"request_id": answer.request_id}
     match answer:
         case Created():
-            return adopt(work, row, answer.payout, replayed=answer.replayed, **told)
+            return _exists(work, row, answer.payout, replayed=answer.replayed, **told)
         case Rejected():
             told["stops"] = "" if answer.scope is Scope.ROW else answer.scope.value
             return reject(work, row, answer.code, answer.message, **told)
@@ -167,8 +168,16 @@ def doubt(work: Work, row: Unsettled, why: str, **more: Any) -> PayoutState:
     return _move(work, row, PayoutState.IN_DOUBT, {**_error("NO_CLEAR_ANSWER", why), **more}, why=why)
 
 
-def adopt(work: Work, row: Unsettled, found: ProviderPayout, *, replayed: bool = True, **more: Any) -> PayoutState:
-    """The payout exists at the provider: CREATED, under its id; and on to wherever it stands there by now."""
+def adopt(work: Work, row: Unsettled, found: ProviderPayout) -> PayoutState:
+    """A look-up found the payout at the provider: CREATED, under its id, and on; its batch and the statement hear."""
+    state = _exists(work, row, found, replayed=True)
+    if state is PayoutState.CREATED:
+        _settle(work, row)
+    return state
+
+
+def _exists(work: Work, row: Unsettled, found: ProviderPayout, *, replayed: bool, **more: Any) -> PayoutState:
+    """CREATED, under the provider's id; and on to wherever it stands there by now."""
     changes = {
         "provider_id": found.id,
         "arrival_on": found.arrival_on.isoformat(),
@@ -183,8 +192,14 @@ def adopt(work: Work, row: Unsettled, found: ProviderPayout, *, replayed: bool =
 
 
 def follow(work: Work, row: Unsettled, found: ProviderPayout) -> PayoutState:
-    """Move a payout on to where the provider says it stands; news from the past changes nothing."""
+    """Move a payout on to where the provider says it stands; news from the past changes nothing.
+
+    However it became known, what follows is the same: whom it concerns is told of money that came back, or that
+    somebody else took back, and its batch and the statement hear of the move.
+    """
     new = rules.followed(row.state, found.status)
+    if found.reversed_by and (new or row.state) in rules.LIVE and row.error_code != rules.REVERSED:
+        _mark_reversed(work, row, found)
     if new is None:
         return row.state
     changes: dict[str, Any] = {
@@ -197,9 +212,30 @@ def follow(work: Work, row: Unsettled, found: ProviderPayout) -> PayoutState:
         changes |= {"paid_at": work.now}
     if new is PayoutState.FAILED:
         changes |= _error(found.failure_code or "failed", found.failure_message or "The bank returned it.")
+        notices.tell_of_return(work, row, found)
     if new is PayoutState.CANCELED:
         changes |= _error("canceled", "Taken back at the provider.")
-    return _move(work, row, new, changes, why=found.failure_code)
+        if not queries.is_asked_back(work, row.id):
+            notices.tell_of_cancel(work, row)
+    _move(work, row, new, changes, why=found.failure_code)
+    _settle(work, row)
+    return new
+
+
+def _mark_reversed(work: Work, row: Unsettled, found: ProviderPayout) -> None:
+    """Said of a payout that stays made: a reversal can fail, and then the money has arrived after all."""
+    why = f"Reversed at the provider by {found.reversed_by}. Do not pay it again before that money is there."
+    mine = payout.c.org_id == work.org_id, payout.c.id == row.id
+    work.execute(update(payout).where(*mine).values(**_error(rules.REVERSED, why)))
+    notices.tell_of_reversal(work, row, why)
+    detail = {"execution": row.execution_id, "row": row.row_no, "reversed_by": found.reversed_by}
+    audit.record(work, "payout.reversed", f"payout:{row.id}", before=row.row_hash, after=row.row_hash, detail=detail)
+
+
+def _settle(work: Work, row: Unsettled) -> None:
+    """A payout has moved at the provider: its batch is told anew, and the provider's statement is fetched soon."""
+    outcome.settle(work, row.execution_id)
+    settlement.ask_to_reconcile(work)
 
 
 def review(work: Work, row: Unsettled, why: str, **more: Any) -> PayoutState:

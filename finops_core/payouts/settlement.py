@@ -1,24 +1,24 @@
 """Holding each payout against the provider's own statement: what paid it, and what gave it back."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Row, and_, func, or_, select, update
 
-from finops_core import connections, reference
+from finops_core import connections
 from finops_core.kernel.actor import worker_actor
-from finops_core.kernel.errors import FinOpsError
 from finops_core.kernel.provider import Movement
+from finops_core.payouts import rounds
 from finops_core.payouts.models import payout
+from finops_core.payouts.rounds import Round
 from finops_core.payouts.rules import PayoutState
 from finops_core.platform import queue
 from finops_core.platform.ports import PayoutProvider
 from finops_core.platform.queue import Claim
 from finops_core.platform.work import Reading, Units, Work
 
-LOG = logging.getLogger("tieout.payouts")
 RECONCILE_JOB = "payouts.reconcile"
 GIVEN_BACK = (PayoutState.FAILED, PayoutState.CANCELED)
 MARGIN = timedelta(hours=1)
@@ -34,16 +34,14 @@ def ask_to_reconcile(work: Work) -> None:
 def reconcile(units: Units, claim: Claim) -> None:
     """Every organisation's payouts that the provider's statement has not confirmed yet."""
     del claim
-    with units.read(worker_actor("")) as reading:
-        org_ids = reference.all_ids(reading)
-    for org_id in org_ids:
+    asked = Round(units)
+    for org_id in rounds.organisations(units):
+        if asked.over():
+            return
         with units.read(worker_actor(org_id)) as reading:
             accounts = _open_accounts(reading)
         for connection_id, account, since in accounts:
-            try:
-                _reconcile(units, org_id, connection_id, account, since)
-            except FinOpsError as error:
-                LOG.warning("the statement of %s could not be read: %s", connection_id, error.code)
+            asked.ask(connection_id, partial(_reconcile, units, org_id, connection_id, account, since))
 
 
 def confirm(work: Work, connection_id: str, account: str, movements: Sequence[Movement]) -> int:

@@ -23,6 +23,7 @@ from finops_core.catalog.jobs import JOBS
 from finops_core.desk import Desk, open_desk
 from finops_core.kernel.actor import worker_actor
 from finops_core.kernel.errors import FinOpsError
+from finops_core.kernel.job import Waits
 from finops_core.operations import engine
 from finops_core.operations.drafting import PLAN_JOB
 from finops_core.operations.service import RUN_JOB
@@ -37,6 +38,7 @@ SEAL_EVERY_S = 0.5
 PARENT_CHECK_S = 1.0
 RETRY_S = 5.0
 RETRIES = 20
+LONGEST_PAUSE_S, RAREST_S = 60.0, 15 * 60.0
 RUNS = (PLAN_JOB, RUN_JOB)
 JOB_SLOTS = 2
 
@@ -69,7 +71,7 @@ class Worker:
         scheduler = self._scheduler()
         upkeep = threading.Thread(target=self._keep_role, name="role", daemon=True)
         upkeep.start()
-        lanes = (Lane(RUNS, self.desk.settings.worker_processes), Lane(tuple(JOBS), JOB_SLOTS))
+        lanes = (Lane(RUNS, self.desk.settings.worker_processes), *(Lane(kinds, JOB_SLOTS) for kinds in _sorts()))
         with ExitStack() as pools:
             for lane in lanes:
                 pools.enter_context(lane.pool)
@@ -167,8 +169,8 @@ class Worker:
         retries = job.retries if job else RETRIES
         try:
             with self.desk.work(worker_actor(claim.org_id)) as work:
-                if claim.attempts <= retries:
-                    queue.put_back(work, claim, delay_s=min(RETRY_S * claim.attempts, 60), error=error)
+                if retries is None or claim.attempts <= retries:
+                    queue.put_back(work, claim, delay_s=_pause_s(claim.attempts, retries), error=error)
                 elif claim.kind in RUNS:
                     engine.abandon(work, claim, error)
                 else:
@@ -219,6 +221,17 @@ def run_worker(desk: Desk, parent_pid: int | None = None) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.leaving.set())
     worker.run(parent_pid)
+
+
+def _sorts() -> Iterator[tuple[str, ...]]:
+    """The kinds of jobs beside runs, by whom they may keep waiting."""
+    for waits in Waits:
+        yield tuple(job.kind for job in JOBS.values() if job.waits is waits)
+
+
+def _pause_s(attempts: int, retries: int | None) -> float:
+    """How long a failed job waits: a little more each time. One that is never given up gets rare, not forgotten."""
+    return min(RETRY_S * attempts, LONGEST_PAUSE_S if retries is not None else RAREST_S)
 
 
 def _nothing() -> None:

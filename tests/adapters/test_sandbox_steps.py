@@ -6,9 +6,11 @@ from dataclasses import replace
 import pytest
 import stripe
 
+from finops_core.adapters.stripe_payouts import StripePayouts
 from finops_core.adapters.stripe_sandbox import payout_steps, seeding
 from finops_core.adapters.stripe_sandbox.accounts import Bank
 from finops_core.adapters.stripe_sandbox.refusals import Refusal
+from finops_core.kernel.provider import PayoutStatus
 from tests.adapters.test_sandbox_balances import Desk
 from tests.sandbox import ACCOUNT, KEY, usual_account
 
@@ -104,6 +106,8 @@ def test_a_reversal_is_a_payout_the_other_way_whose_money_comes_when_it_arrives(
     assert (reversal.amount, reversal.original_payout, reversal.status) == (-1_000, made.id, "pending")
     assert (reversal.destination, reversal.metadata.to_dict()) == ("ba_sbx_shop", {"why": "test"})
     assert client.v1.payouts.retrieve(made.id, {}, shop).reversed_by == reversal.id
+    told = StripePayouts(sandbox.credentials(), 5).get(SHOP, made.id)
+    assert (told.status, told.reversed_by) == (PayoutStatus.PAID, reversal.id)
     moved = client.v1.balance_transactions.retrieve(reversal.balance_transaction, {}, shop)
     assert (moved.type, moved.net, moved.status, moved.available_on) == (
         "payout",

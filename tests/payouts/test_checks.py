@@ -20,6 +20,7 @@ from finops_core.audit.models import audit_record
 from finops_core.catalog.checks import CHECKS
 from finops_core.kernel.actor import worker_actor
 from finops_core.operations.models import execution, plan, plan_row
+from finops_core.payouts.checks import _every
 from finops_core.payouts.models import payout, payout_call
 from finops_core.platform.db import open_owner_engine
 from finops_core.platform.work import Reading
@@ -150,6 +151,12 @@ def a_change_that_is_in_the_log_twice(db: Connection, ex: str) -> None:
     db.execute(insert(audit_record).values(id=f"{last.id}x", body=last.body.replace(last.id, f"{last.id}x")))
 
 
+def paid_long_ago_and_nowhere(db: Connection, ex: str) -> None:
+    sent_at = db.execute(select(payout.c.first_sent_at).where(of(ex, 2, 2))).scalar_one()
+    told: dict[str, Any] = {"state": "paid", "paid_at": sent_at - 12 * A_DAY, "net_minor": None, "reconciled_at": None}
+    set_payout(2, 2, **told)(db, ex)
+
+
 DAMAGE: Mapping[str, tuple[str, Callable[[Connection, str], object]]] = {
     "a refused row that exists after all": ("I1", set_payout(2, state="created")),
     "a refused row that nobody is sure of any more": ("I1", set_payout(2, state="in_doubt")),
@@ -176,6 +183,8 @@ DAMAGE: Mapping[str, tuple[str, Callable[[Connection, str], object]]] = {
     "paid in another mode": ("I10", set_payout(1, mode="live")),
     "an approval that had aged out": ("I11", an_old_approval),
     "a statement of another amount": ("statement", set_payout(2, 2, net_minor=-10_001)),
+    "reversed at the provider": ("statement", set_payout(2, 2, error_code="reversed")),
+    "paid long ago, and not in the statement": ("statement", paid_long_ago_and_nowhere),
     "less came back than was paid": ("statement", set_payout(1, returned_minor=9_999)),
     "money that came back of a row that is on its way": ("statement", set_payout(2, 2, returned_minor=10_000)),
 }
@@ -194,3 +203,11 @@ def test_planted_damage_is_found(town: Town, name: str):
 def test_every_check_of_payouts_is_among_those_that_were_seen_red(town: Town):
     assert violations(town.world) == {}
     assert {f"payouts.{check}" for check, _ in DAMAGE.values()} == {name for name in CHECKS if "payouts." in name}
+
+
+def test_keys_are_compared_a_page_at_a_time_and_none_is_left_out(town: Town):
+    with town.world.desk.read(worker_actor(town.world.orgs["harbour"])) as reading:
+        whole, paged = list(_every(reading)), list(_every(reading, page=2))
+
+    assert [row.key for row in paged] == [row.key for row in whole]
+    assert len(whole) == 3

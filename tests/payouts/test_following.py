@@ -1,17 +1,23 @@
 """Payouts on their way to the bank: news early, late, twice, in any order; the statement; what is new this time."""
 
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from random import Random  # noqa: TID251 - seeded: the same order in every run
+from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from finops_core import operations, payouts
+from finops_core import notifications, operations, payouts
 from finops_core.adapters.stripe_sandbox.faults import Fault, FaultKind
 from finops_core.kernel.actor import webhook_actor, worker_actor
-from finops_core.kernel.provider import Mode, ProviderEvent
+from finops_core.kernel.clock import ManualClock
+from finops_core.kernel.errors import Invalid, Unavailable
+from finops_core.kernel.provider import Mode, PayoutStatus, ProviderEvent, ProviderPayout
 from finops_core.payouts import PayoutFilter, PayoutState, Standing
 from finops_core.payouts.models import provider_news
+from finops_core.payouts.rounds import LASTS_S, Round
 from tests.operations.walks import code_of
 from tests.payouts.walks import (
     HARBOUR,
@@ -19,6 +25,7 @@ from tests.payouts.walks import (
     act,
     begin,
     change_bank,
+    clock_of,
     due_now,
     prepared,
     resume,
@@ -26,6 +33,7 @@ from tests.payouts.walks import (
     sent_and_died,
     states,
     violations,
+    with_provider,
 )
 from tests.world import World
 
@@ -189,6 +197,40 @@ def test_a_paid_payout_is_watched_until_no_bank_returns_it_any_more(timed: World
     assert states(timed, execution_id) == ["failed", "paid"]
 
 
+def test_a_reversal_is_told_once_and_the_payout_is_not_retried_for_it(timed: World):
+    # Given a payout that arrived and is then reversed by the platform its account belongs to
+    execution_id, (first, _) = paid_batch(timed)
+    move(timed, first, "in_transit", "paid")
+    timed.follow()
+    reversed_there = with_provider(timed, Reversed)
+    # When it is looked at, twice
+    reversed_there.follow()
+    reversed_there.follow()
+    # Then it stays made, and says so; those near it and the checks have it
+    row = next(row for row in rows_of(timed, execution_id) if row.provider_id == first)
+    assert (row.state.value, row.error_code) == ("paid", "reversed")
+    assert "po_sbx_back" in row.error_message
+    assert code_of(act, timed, payouts.retry, execution_id) == "NOTHING_TO_RETRY"
+    for who in ("ana", "ben"):
+        with timed.desk.read(timed.actor(who)) as reading:
+            assert [told.kind for told in notifications.unread(reading)] == ["payout.reversed"]
+    assert list(violations(timed)) == ["payouts.statement"]
+
+
+@dataclass
+class Reversed:
+    """A provider at which every payout that arrived has been reversed; the reversal is on its way."""
+
+    real: Any
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
+
+    def get(self, account: str, payout_id: str) -> ProviderPayout:
+        told = self.real.get(account, payout_id)
+        return replace(told, reversed_by="po_sbx_back") if told.status is PayoutStatus.PAID else told
+
+
 def test_what_should_have_arrived_is_late(timed: World):
     paid_batch(timed)
     with timed.desk.read(timed.actor("ana")) as reading:
@@ -334,3 +376,75 @@ def test_a_file_that_ran_before_is_warned_of_however_long_ago(timed: World):
     (warning,) = plan.warnings
     assert warning.startswith(f"This file ran before, as {first.number} on ")
     assert PayoutState.PAID in payouts.LIVE
+
+
+# --- a provider that hangs
+
+
+@dataclass
+class Mute:
+    """A provider of which no read is answered, however long one waits."""
+
+    real: Any
+    clock: ManualClock
+    asked: list[str] = field(default_factory=list)
+
+    def __getattr__(self, name: str) -> Any:
+        return partial(self._hang, name) if name in {"get", "find"} else getattr(self.real, name)
+
+    def _hang(self, name: str, *_: object) -> None:
+        self.asked.append(name)
+        self.clock.advance(timedelta(seconds=1))
+        raise Unavailable("PROVIDER_UNAVAILABLE", "Nobody answered.", hint="Later.")
+
+
+def muted(world: World) -> tuple[World, list[str]]:
+    asked: list[str] = []
+    return with_provider(world, lambda real: Mute(real, clock_of(world), asked)), asked
+
+
+def test_a_provider_that_hangs_is_asked_once_a_round(timed: World):
+    # Given payouts on their way and in doubt, and news of some, at a provider that hangs
+    _, ids = paid_batch(timed)
+    other = timed.approved("currency,maximum\nGBP,100.00\nCAD,100.00\n")
+    timed.sandbox.control.fault(Fault(FaultKind.RESET_BEFORE, times=50))
+    timed.work_off()
+    assert states(timed, other.id) == ["in_doubt", "in_doubt"]
+    hear(timed, *(event(timed, each, "payout.updated", number) for number, each in enumerate(ids)))
+    timed.advance(timedelta(hours=1))
+    world, asked = muted(timed)
+    # When each of the rounds comes
+    world.run_job("payouts.refresh")
+    world.run_job("payouts.look_up")
+    world.look_through_the_inbox()
+    # Then one payout of each waits for it, and the others for the next round
+    assert asked == ["get", "find", "get"]
+
+
+def test_a_round_ends_when_its_time_is_up(timed: World):
+    asked = Round(timed.desk)
+    clock = clock_of(timed)
+
+    def slow() -> str:
+        clock.advance(timedelta(seconds=LASTS_S / 2))
+        return "told"
+
+    assert [asked.ask("one", slow), asked.ask("two", slow), asked.ask("three", slow)] == ["told", "told", None]
+    assert asked.over()
+
+
+ANSWERED = {
+    "a refusal": Invalid("ROW_BAD", "Not this one.", hint="Another."),
+    "an error of its own": Unavailable("PROVIDER_UNAVAILABLE", "It broke.", hint="Later.", status=500),
+    "what cannot be read": Unavailable("PROVIDER_ANSWER_BAD", "It cannot be read.", hint="Later."),
+}
+
+
+@pytest.mark.parametrize("name", ANSWERED)
+def test_an_answer_that_is_no_use_for_one_payout_keeps_no_other_waiting(timed: World, name: str):
+    def answered() -> str:
+        raise ANSWERED[name]
+
+    asked = Round(timed.desk)
+
+    assert [asked.ask("one", answered), asked.ask("one", lambda: "told")] == [None, "told"]

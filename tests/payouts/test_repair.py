@@ -250,6 +250,41 @@ def test_a_run_that_was_taken_over_and_is_then_sent_on_looks_like_no_lost_worker
     assert violations(timed) == {}
 
 
+def test_whoever_is_near_is_told_of_money_that_had_come_back_when_a_look_up_found_it(both: World):
+    # Given a payout whose answer was lost, and which the bank has given back meanwhile
+    world = both
+    seen = world.approved("currency,maximum\nUSD,100.00\n")
+    begun = begin(world)
+    sent_and_died(world, begun, prepared(world, begun)[0])
+    (found,) = world.sandbox.control.payouts(HARBOUR)
+    world.sandbox.control.transition(found["id"], "in_transit", "failed", account=HARBOUR, code="account_closed")
+    # When the desk finds it
+    resume(world)
+    # Then it says so to those near the batch, and the statement shows what came back
+    assert states(world, seen.id) == ["failed"]
+    for who in ("ana", "ben"):
+        assert told_of(world, who) == [f"100.00 USD of {seen.number} came back"]
+    (row,) = rows_of(world, seen.id)
+    assert row.returned_minor == 10_000
+    assert violations(world) == {}
+
+
+def test_a_payout_that_is_found_when_no_run_is_left_is_held_against_the_statement(timed: World):
+    seen = in_doubt(timed)
+    row = row_as_stored(timed, seen.id)
+    with timed.desk.read(worker_actor(timed.orgs["harbour"])) as reading:
+        body = service.body_of(reading, row)
+    provider(timed).submit(row.account, body, row.key)
+
+    timed.advance(timedelta(minutes=20))
+    timed.look_up()
+    timed.work_off()
+
+    (found,) = rows_of(timed, seen.id)
+    assert (found.state.value, found.reconciled) == ("created", True)
+    assert timed.execution(seen.id).state is State.COMPLETED
+
+
 def test_once_the_key_may_be_forgotten_a_person_decides(timed: World):
     seen = in_doubt(timed)
     timed.advance(timedelta(hours=24))
@@ -473,6 +508,34 @@ def test_a_payout_that_left_meanwhile_goes_on_and_says_so(world: World):
     assert now.state.value == "in_transit"
     assert not now.cancel_asked
     assert code_of(act, world, payouts.ask_cancel, seen.id) == "NOTHING_TO_CANCEL"
+
+
+def test_whoever_is_near_is_told_of_a_payout_that_somebody_else_took_back(world: World):
+    seen = world.approved("currency,maximum\nUSD,100.00\n")
+    world.work_off()
+    (row,) = rows_of(world, seen.id)
+    provider(world).cancel("", row.provider_id, "by-hand")
+
+    world.follow()
+
+    assert states(world, seen.id) == ["canceled"]
+    for who in ("ana", "ben"):
+        assert told_of(world, who) == [f"100.00 USD of {seen.number} was taken back"]
+
+
+def test_nobody_is_told_of_a_payout_taken_back_as_they_asked_however_the_provider_says_it(world: World):
+    # Given a payout that was taken back, though nobody here has heard so
+    seen = world.approved("currency,maximum\nUSD,100.00\n")
+    world.work_off()
+    (row,) = rows_of(world, seen.id)
+    provider(world).cancel("", row.provider_id, "by-hand")
+    # When somebody asks for it, and the provider refuses because it is
+    act(world, payouts.ask_cancel, seen.id)
+    world.work_off()
+    # Then it is taken back, which is no news
+    (now,) = rows_of(world, seen.id)
+    assert (now.state.value, now.error_message) == ("canceled", "Taken back at the provider.")
+    assert told_of(world, "ana") == []
 
 
 def test_a_cancel_without_a_clear_answer_is_asked_again(world: World):

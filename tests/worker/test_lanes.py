@@ -15,11 +15,13 @@ from finops_core.desk import Desk
 from finops_core.kernel.actor import worker_actor
 from finops_core.operations import State
 from finops_core.operations.service import RUN_JOB
-from finops_core.payouts.repair import CANCEL_JOB
+from finops_core.payouts.news import FOLLOW_JOB
+from finops_core.payouts.repair import CANCEL_JOB, RESOLVE_JOB
 from finops_core.platform import queue
+from finops_core.platform.db import now_ms
 from finops_core.platform.queue import JobState, job
 from finops_core.upkeep.checking import CHECK_JOB
-from finops_core.worker.main import JOB_SLOTS, RUNS, Worker
+from finops_core.worker.main import JOB_SLOTS, RUNS, Worker, _sorts
 from tests.processes import until
 from tests.worker.odd import open_odd
 from tests.world import World
@@ -136,6 +138,33 @@ def test_a_provider_that_hangs_in_every_other_job_keeps_no_run_waiting_and_loses
         assert [row.state.value for row in payouts.rows(reading, seen.id)] == ["canceled", "canceled"]
 
 
+@pytest.mark.parametrize("kind", [CANCEL_JOB, RESOLVE_JOB])
+def test_what_a_person_waits_for_is_never_given_up_but_gets_rare(odd: World, kind: str):
+    # Given a job that has failed for a day
+    with odd.desk.work(worker_actor(odd.orgs["harbour"])) as work:
+        queue.enqueue(work, kind, {})
+        claim = queue.claim(work, "first", 600, (kind,))
+    assert claim is not None
+    # When it fails once more
+    Worker(odd.desk)._try_later(replace(claim, attempts=500), "PROVIDER_UNAVAILABLE: nobody answered")
+    # Then it waits for its next time, a quarter of an hour from now
+    assert jobs(odd, kind) == [JobState.QUEUED]
+    with odd.desk.read(worker_actor("")) as reading:
+        wait_ms = reading.scalar(select(job.c.run_at_ms - now_ms()).where(job.c.kind == kind))
+    assert (900 - PATIENCE_S) * 1000 < wait_ms <= 900_000
+
+
+def test_what_nobody_waits_for_is_given_up(odd: World):
+    with odd.desk.work(worker_actor(odd.orgs["harbour"])) as work:
+        queue.enqueue(work, CHECK_JOB, {})
+        claim = queue.claim(work, "first", 600, (CHECK_JOB,))
+    assert claim is not None
+
+    Worker(odd.desk)._try_later(replace(claim, attempts=500), "broke")
+
+    assert jobs(odd, CHECK_JOB) == [JobState.FAILED]
+
+
 def test_scheduled_work_does_not_pile_up_while_the_last_of_its_kind_is_open(odd: World):
     # Given a scheduler to which nobody listens
     worker = Worker(odd.desk)
@@ -183,10 +212,16 @@ def test_asking_for_scheduled_work_finds_the_one_that_is_open(odd: World):
 
 
 def test_every_kind_of_work_has_a_lane():
-    kinds = [*RUNS, *JOBS]
+    kinds = [*RUNS, *(kind for lane in _sorts() for kind in lane)]
 
-    assert len(set(kinds)) == len(kinds)
-    assert not set(RUNS) & set(JOBS)
+    assert sorted(kinds) == sorted({*RUNS, *JOBS})
+
+
+def test_what_asks_a_provider_shares_no_place_with_what_does_not():
+    (asking,) = [set(lane) for lane in _sorts() if FOLLOW_JOB in lane]
+
+    assert asking == {FOLLOW_JOB, "payouts.look_up", "payouts.refresh", "payouts.reconcile"}
+    assert not any({CANCEL_JOB, RESOLVE_JOB} & set(lane) for lane in _sorts() if CHECK_JOB in lane)
 
 
 def test_no_more_than_its_places_are_taken_at_once(odd: World):

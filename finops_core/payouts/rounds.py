@@ -1,0 +1,59 @@
+"""Rounds over many payouts, connections and organisations: what hangs in one of them takes no time from the others."""
+
+import logging
+import secrets
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from finops_core import reference
+from finops_core.kernel.actor import worker_actor
+from finops_core.kernel.errors import FinOpsError
+from finops_core.platform.work import Units
+
+LOG = logging.getLogger("tieout.payouts")
+LASTS_S = 60.0
+# What needs no provider waits for none.
+NO_CONNECTION = ""
+T = TypeVar("T")
+
+
+class Round:
+    """One round of asking providers; it begins as it is made.
+
+    A connection whose provider said nothing is not asked again in the same round, and after ``LASTS_S`` seconds
+    nothing new is begun: the rest is the next round's. Not safe to use from several threads.
+    """
+
+    def __init__(self, units: Units) -> None:
+        self._clock = units.ports.clock
+        self._ends_s = self._clock.monotonic() + LASTS_S
+        self._silent: set[str] = set()
+
+    def over(self) -> bool:
+        """Whether its time is up."""
+        return self._clock.monotonic() >= self._ends_s
+
+    def ask(self, connection_id: str, act: Callable[[], T]) -> T | None:
+        """What ``act`` gives; None when it was refused, or when it was left for a later round."""
+        if connection_id in self._silent or self.over():
+            return None
+        try:
+            return act()
+        except FinOpsError as error:
+            if _was_silent(error):
+                self._silent.add(connection_id)
+            LOG.warning("of connection %s something stays open: %s", connection_id, error.code)
+            return None
+
+
+def _was_silent(error: FinOpsError) -> bool:
+    """Nothing came back at all. An answer, be it an error of the provider's own, may be about this one payout."""
+    return error.code == "PROVIDER_UNAVAILABLE" and error.context.get("status") is None
+
+
+def organisations(units: Units) -> Sequence[str]:
+    """All of them, in another order each time: a round whose time is up must not always leave out the same ones."""
+    with units.read(worker_actor("")) as reading:
+        org_ids = list(reference.all_ids(reading))
+    secrets.SystemRandom().shuffle(org_ids)
+    return org_ids
