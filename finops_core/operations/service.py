@@ -185,8 +185,9 @@ def _check_plan(work: Work, seen: ExecutionView, plan: PlanView | None, plan_has
 
 def _plan_anew(work: Work, seen: ExecutionView, verb: str, rows: tuple[int, ...]) -> ExecutionView:
     again = seen.attempt + 1
-    # What retries some of its rows has run, whatever comes of this attempt: the same file again needs a reason.
-    never_ran = {} if rows else {"started_at": None}
+    # What retries some of its rows has run, whatever comes of this attempt: the same file again needs a reason. A plan
+    # of the whole counts its rows anew, so that those of the plans before it are void.
+    whole = {} if rows else {"started_at": None, "whole_attempt": again}
     _move(
         work,
         seen,
@@ -206,7 +207,7 @@ def _plan_anew(work: Work, seen: ExecutionView, verb: str, rows: tuple[int, ...]
         message="",
         error_code="",
         hint="",
-        **never_ran,
+        **whole,
     )
     _record(work, seen, verb, before=seen.plan_hash, rows=list(rows))
     payload = {"execution_id": seen.id, "attempt": again}
