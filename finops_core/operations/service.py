@@ -233,8 +233,9 @@ def _is_near(reading: Reading, seen: ExecutionView) -> bool:
 
 
 def _require_first(work: Work, seen: ExecutionView) -> None:
-    # Two drafts of one file can both be ready: neither had been submitted when the other was taken.
-    if seen.reason or seen.attempt > 1:
+    # Two drafts of one file can both be ready: neither had been submitted when the other was taken. What has run itself
+    # is only finished; a new plan of what has not, whichever attempt it is, comes after whatever ran meanwhile.
+    if seen.reason or seen.started_at is not None:
         return
     mine = models.execution.c.org_id == work.org_id, models.execution.c.id == seen.id
     key = work.scalar(select(models.execution.c.content_key).where(*mine))
