@@ -120,15 +120,24 @@ def reopen(work: Work, execution_id: str, rows: Sequence[int]) -> ExecutionView:
 
 
 def go_on(work: Work, execution_id: str) -> ExecutionView:
-    """Let the run of an execution with open ends go on, under the approval it has; it is checked again as it starts."""
+    """Let the run of an execution with open ends go on, under the approval it has; it is checked again as it starts.
+
+    ``EXECUTION_STOPPED`` when somebody has stopped it: a stop holds for the rest of its attempt.
+    """
     seen = _own(work, execution_id)
     runnable(work, seen.operation_id)
-    return take_up(work, seen, "execution.sent_on", stop_requested=False, stopped_at=None)
+    if seen.stop_requested:
+        raise Conflict(
+            "EXECUTION_STOPPED",
+            f"{seen.number} was stopped: nothing of it is sent again.",
+            hint="What is in doubt is looked up; what was never made can then be retried, with a new approval.",
+        )
+    return take_up(work, seen, "execution.sent_on")
 
 
-def take_up(work: Work, seen: ExecutionView, verb: str, **changes: Any) -> ExecutionView:
+def take_up(work: Work, seen: ExecutionView, verb: str) -> ExecutionView:
     """The run of an execution whose ends were open goes on; whoever asks for it has checked that it may."""
-    _move(work, seen, State.RUNNING, ended_at=None, error_code="", hint="", **changes)
+    _move(work, seen, State.RUNNING, ended_at=None, error_code="", hint="")
     _record(work, seen, verb, before=seen.plan_hash)
     key = f"{RUN_JOB}:{seen.id}:{seen.attempt}"
     queue.enqueue(work, RUN_JOB, _payload(seen), key=key, fence=queue.highest_fence(work, key))

@@ -104,7 +104,7 @@ def remedies(reading: Reading, seen: ExecutionView) -> Remedies:
         takeable,
         cancelling + checking,
         may_retry=prepares and bare.failed.count > 0 and seen.state in REOPENED | {State.UNSETTLED},
-        may_send_on=prepares and bare.unsure.count > 0 and seen.state is State.UNSETTLED,
+        may_send_on=prepares and bare.unsure.count > 0 and seen.state is State.UNSETTLED and not seen.stop_requested,
         may_take_back=_may_take_back(reading, seen, own=own) if takeable.count else False,
         may_settle=settles and bare.waiting.count > 0,
     )
