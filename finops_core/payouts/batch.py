@@ -181,8 +181,9 @@ class Batch:
         A machine that was paused can have lost the run long ago, or slept through a stop.
         """
         at, steady_s = self._ours_at
-        slept_s = max(abs((self._clock.now() - at).total_seconds()), self._clock.monotonic() - steady_s)
-        return slept_s > min(SLICE_S, self.context.ports.settings.job_lease_s / 3)
+        slept_s: float = max(abs((self._clock.now() - at).total_seconds()), self._clock.monotonic() - steady_s)
+        long_s: float = min(SLICE_S, self.context.ports.settings.job_lease_s / 3)
+        return slept_s > long_s
 
     def _submit(self, row: Unsettled) -> tuple[PayoutState, Answer]:
         body = service.body_of(self.context, row)

@@ -213,7 +213,11 @@ def sent_before(reading: Reading, execution_id: str, attempt: int) -> tuple[Unse
 
 def for_change(reading: Reading, payout_id: str) -> Unsettled:
     """One payout of an execution this person may see, by our id; ``PAYOUT_UNKNOWN`` otherwise."""
-    where = payout.c.org_id == reading.org_id, payout.c.id == payout_id, payout.c.execution_id.in_(_mine(reading))
+    where = (
+        payout.c.org_id == reading.org_id,
+        payout.c.id == payout_id,
+        payout.c.execution_id.in_(visible_executions(reading)),
+    )
     row = reading.first(select(payout).where(*where))
     if row is None:
         raise unknown()
@@ -320,7 +324,8 @@ def _trouble() -> ColumnElement[int]:
     )
 
 
-def _mine(reading: Reading) -> Any:
+def visible_executions(reading: Reading) -> Any:
+    """The ids of the executions this person may see, as a query."""
     return select(execution.c.id).where(execution.c.org_id == reading.org_id, visible(reading))
 
 

@@ -111,10 +111,11 @@ def remedies(reading: Reading, seen: ExecutionView) -> Remedies:
 
 
 def resolutions(reading: Reading, payout_ids: Iterable[str]) -> Mapping[str, Resolution]:
-    """By payout: what was said of it last; for payouts the caller has been shown."""
+    """By payout: what was said of it last; payouts this person may not see are left out."""
     said = payout_resolution
-    mine = said.c.org_id == reading.org_id, said.c.payout_id.in_(sorted(payout_ids))
-    rows = reading.rows(_said(reading).where(*mine).order_by(said.c.at, said.c.id))
+    mine = payout.c.org_id == reading.org_id, payout.c.execution_id.in_(queries.visible_executions(reading))
+    wanted = _said(reading).where(*mine, said.c.payout_id.in_(sorted(payout_ids)))
+    rows = reading.rows(wanted.order_by(said.c.at, said.c.id))
     return {
         row.payout_id: Resolution(row.person_id, row.verdict, row.provider_id, row.comment, row.at, _is_open(row))
         for row in rows
