@@ -58,7 +58,7 @@ def _number(row: PayoutView) -> Cell:
     """The row, and of a repeated one which attempt this is."""
     if row.attempt == 1 and row.newest:
         return row.row_no
-    counts = "" if row.newest else ", tried again"
+    counts = ", planned anew" if row.void else "" if row.newest else ", tried again"
     return html.lines(row.row_no, html.faint(f"attempt {row.attempt}{counts}"))
 
 

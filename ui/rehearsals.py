@@ -54,7 +54,8 @@ def outcomes(found: Sequence[RehearsalView], names: Mapping[str, str], here: Her
 
 
 def _may_ask(here: Here, run: ExecutionView) -> bool:
-    return run.requested_by == here.actor.id or here.may(Permission.APPROVALS_DECIDE)
+    prepares = run.requested_by == here.actor.id and here.may(Permission.PAYOUTS_PREPARE)
+    return prepares or here.may(Permission.APPROVALS_DECIDE)
 
 
 def _ask(here: Here, run: ExecutionView, *, opened: bool) -> None:
@@ -96,6 +97,9 @@ def _one(each: RehearsalView, names: Mapping[str, str], shown: Format, when: str
     if each.running:
         badge, told = html.badge("Being rehearsed", "blue"), "The plan is being carried out in a sandbox of its own."
         return html.line(html.icon("hourglass_top", "blue"), badge, told, html.faint(f"{who}, {when}"))
+    if each.given_up:
+        badge, told = html.badge("Broke off", "red"), "It could not be carried out, which says nothing of the plan."
+        return html.line(badge, told, html.faint(f"{who}, {when}"))
     badge = html.badge("Passed", "green") if each.passed else html.badge("Did not pass", "red")
     told = f"{_twice(each)} {plural(len(_rows(each)), 'row')}, {_troubles(each)}."
     return Markup(

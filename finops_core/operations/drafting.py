@@ -170,6 +170,7 @@ def _store_draft(work: Work, op: Operation, values: BaseModel, upload: Upload | 
             state=state,
             public_state=PUBLIC[state],
             attempt=1,
+            whole_attempt=1,
             requested_by=work.actor.id,
             reason=reason,
             params=queries.as_text(params),

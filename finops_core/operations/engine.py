@@ -276,8 +276,8 @@ def _running(work: Work, op: Operation) -> int:
 
 
 def _ran_before(work: Work, seen: ExecutionView) -> tuple[str, ...]:
-    """A warning that this very file has run before, however long ago."""
-    if not seen.input_sha256 or seen.attempt > 1:
+    """A warning that this very file has run before, as another execution, however long ago."""
+    if not seen.input_sha256:
         return ()
     table = models.execution
     same = table.c.org_id == work.org_id, table.c.input_sha256 == seen.input_sha256, table.c.id != seen.id

@@ -62,6 +62,7 @@ class ExecutionRow(OrgRow, table=True):
     state: str
     public_state: str
     attempt: int
+    whole_attempt: int
     requested_by: str
     reason: str
     params: str

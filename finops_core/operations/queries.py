@@ -45,6 +45,8 @@ class ExecutionView:
     Attributes:
         totals: currency -> minor units.
         retry_rows: the rows this attempt plans again; empty when it plans the whole.
+        whole_attempt: the last attempt that planned the whole. It numbers the rows; those before it are void: nothing
+            of them was ever done, and their numbers mean other rows.
         not_before: approved, but held back until then, so that it can still be stopped.
     """
 
@@ -58,6 +60,7 @@ class ExecutionView:
     state: State
     public: PublicState
     attempt: int
+    whole_attempt: int
     requested_by: str
     requested_by_name: str
     reason: str
@@ -222,11 +225,15 @@ def plan(reading: Reading, execution_id: str, plan_hash: str = "") -> PlanView |
 
 
 def planned_rows(reading: Reading, execution_id: str, attempts: Sequence[int] = ()) -> tuple[PlanRow, ...]:
-    """Every row of every plan of an execution, or of some attempts, oldest plan first: where a retry looks rows up."""
+    """Every row of every plan of an execution, or of some attempts, oldest plan first: where a retry looks rows up.
+
+    Void plans, those before the last one of the whole, are left out.
+    """
     seen = execution(reading, execution_id)
     header, line = models.plan, models.plan_row
     together = (header.c.org_id == line.c.org_id) & (header.c.id == line.c.plan_id)
-    mine = [header.c.org_id == reading.org_id, header.c.execution_id == seen.id]
+    since = header.c.attempt >= seen.whole_attempt
+    mine = [header.c.org_id == reading.org_id, header.c.execution_id == seen.id, since]
     if attempts:
         mine.append(header.c.attempt.in_(sorted(attempts)))
     order = header.c.created_at, header.c.id, line.c.row_no
@@ -319,7 +326,7 @@ def _operation_view(reading: Reading, op: Operation, *, active: bool) -> Operati
 def _execution_view(row: Row[Any], names: Mapping[str, str]) -> ExecutionView:
     same = ("id", "number", "operation_id", "operation_version", "title", "category", "risk", "attempt")
     more = ("requested_by", "reason", "input_reference", "input_name", "input_sha256", "approval_request_id")
-    plan = ("plan_hash", "mode", "not_before")
+    plan = ("whole_attempt", "plan_hash", "mode", "not_before")
     rest = ("progress_done", "progress_total", "message", "error_code", "hint")
     times = ("created_at", "submitted_at", "started_at", "ended_at")
     return ExecutionView(

@@ -120,15 +120,24 @@ def reopen(work: Work, execution_id: str, rows: Sequence[int]) -> ExecutionView:
 
 
 def go_on(work: Work, execution_id: str) -> ExecutionView:
-    """Let the run of an execution with open ends go on, under the approval it has; it is checked again as it starts."""
+    """Let the run of an execution with open ends go on, under the approval it has; it is checked again as it starts.
+
+    ``EXECUTION_STOPPED`` when somebody has stopped it: a stop holds for the rest of its attempt.
+    """
     seen = _own(work, execution_id)
     runnable(work, seen.operation_id)
-    return take_up(work, seen, "execution.sent_on", stop_requested=False, stopped_at=None)
+    if seen.stop_requested:
+        raise Conflict(
+            "EXECUTION_STOPPED",
+            f"{seen.number} was stopped: nothing of it is sent again.",
+            hint="What is in doubt is looked up; what was never made can then be retried, with a new approval.",
+        )
+    return take_up(work, seen, "execution.sent_on")
 
 
-def take_up(work: Work, seen: ExecutionView, verb: str, **changes: Any) -> ExecutionView:
+def take_up(work: Work, seen: ExecutionView, verb: str) -> ExecutionView:
     """The run of an execution whose ends were open goes on; whoever asks for it has checked that it may."""
-    _move(work, seen, State.RUNNING, ended_at=None, error_code="", hint="", **changes)
+    _move(work, seen, State.RUNNING, ended_at=None, error_code="", hint="")
     _record(work, seen, verb, before=seen.plan_hash)
     key = f"{RUN_JOB}:{seen.id}:{seen.attempt}"
     queue.enqueue(work, RUN_JOB, _payload(seen), key=key, fence=queue.highest_fence(work, key))
@@ -185,8 +194,9 @@ def _check_plan(work: Work, seen: ExecutionView, plan: PlanView | None, plan_has
 
 def _plan_anew(work: Work, seen: ExecutionView, verb: str, rows: tuple[int, ...]) -> ExecutionView:
     again = seen.attempt + 1
-    # What retries some of its rows has run, whatever comes of this attempt: the same file again needs a reason.
-    never_ran = {} if rows else {"started_at": None}
+    # What retries some of its rows has run, whatever comes of this attempt: the same file again needs a reason. A plan
+    # of the whole counts its rows anew, so that those of the plans before it are void.
+    whole = {} if rows else {"started_at": None, "whole_attempt": again}
     _move(
         work,
         seen,
@@ -206,7 +216,7 @@ def _plan_anew(work: Work, seen: ExecutionView, verb: str, rows: tuple[int, ...]
         message="",
         error_code="",
         hint="",
-        **never_ran,
+        **whole,
     )
     _record(work, seen, verb, before=seen.plan_hash, rows=list(rows))
     payload = {"execution_id": seen.id, "attempt": again}
@@ -232,8 +242,9 @@ def _is_near(reading: Reading, seen: ExecutionView) -> bool:
 
 
 def _require_first(work: Work, seen: ExecutionView) -> None:
-    # Two drafts of one file can both be ready: neither had been submitted when the other was taken.
-    if seen.reason or seen.attempt > 1:
+    # Two drafts of one file can both be ready: neither had been submitted when the other was taken. What has run itself
+    # is only finished; a new plan of what has not, whichever attempt it is, comes after whatever ran meanwhile.
+    if seen.reason or seen.started_at is not None:
         return
     mine = models.execution.c.org_id == work.org_id, models.execution.c.id == seen.id
     key = work.scalar(select(models.execution.c.content_key).where(*mine))

@@ -123,6 +123,8 @@ class Batch:
     def _send(self, row: Unsettled) -> PayoutState:
         """The first sending of a row. Turned away unexecuted (429) it may go again; in doubt it is looked up first."""
         for turn in range(PATIENCE):
+            if (turn or self._slept()) and self._stopped(row):
+                return self._call_off(row, "Stopped before it was executed.")
             state, answer = self._submit(row)
             if state is _S.IN_DOUBT:
                 self._clock.sleep(PAUSE_S)
@@ -132,8 +134,6 @@ class Batch:
             self.context.log(LogLevel.WARN, f"Row {row.row_no}: the provider asks to wait.", why=answer.why)
             self._wait(min(max(answer.after_s, PAUSE_S) * 2**turn, LONGEST_PAUSE_S))
             self._pace(row)
-            if self._stopped(row):
-                return self._call_off(row, "Stopped before it was executed.")
         return self._call_off(row, "The provider had no room for it; it was never executed.")
 
     def _call_off(self, row: Unsettled, why: str) -> PayoutState:
@@ -175,20 +175,18 @@ class Batch:
         with self.context.unit() as work:
             yield work
 
-    def _wake(self) -> None:
-        """Before a call: a process that slept since its last unit asks whether the run is still its own.
+    def _slept(self) -> bool:
+        """Whether the process slept since its last unit: then nothing it knew by it, its intent neither, is enough.
 
-        A machine that was paused can have lost the run long ago, and the provider can have forgotten the key.
+        A machine that was paused can have lost the run long ago, or slept through a stop.
         """
         at, steady_s = self._ours_at
-        slept_s = max(abs((self._clock.now() - at).total_seconds()), self._clock.monotonic() - steady_s)
-        if slept_s > self.context.ports.settings.job_lease_s / 3:
-            with self._unit():
-                pass
+        slept_s: float = max(abs((self._clock.now() - at).total_seconds()), self._clock.monotonic() - steady_s)
+        long_s: float = min(SLICE_S, self.context.ports.settings.job_lease_s / 3)
+        return slept_s > long_s
 
     def _submit(self, row: Unsettled) -> tuple[PayoutState, Answer]:
         body = service.body_of(self.context, row)
-        self._wake()
         bucket = self._pacing.of(row.account)
         bucket.take()
         started = time.perf_counter()
@@ -229,7 +227,7 @@ class Batch:
         return ahead if self._pacing.of(ahead.account).due_in_s() <= 0 else None
 
     def _stopped(self, row: Unsettled) -> bool:
-        """Asked before every call but the first, whose intent has just asked: no call starts after a stop."""
+        """Asked before every call but one whose intent has just asked: none starts after a stop, or in a lost run."""
         with self._unit() as work:
             return stop_requested(work, row.execution_id)
 

@@ -1,9 +1,9 @@
-"""The standing truths of payouts, I1 to I11 of the batch specification, each looked for in what is stored.
+"""The standing truths of payouts, I1 to I12 of the batch specification, each looked for in what is stored.
 
 They run on schedule over the last month and never mend anything: a violation is for people.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
@@ -64,19 +64,7 @@ def never_more_than_approved(reading: Reading) -> list[str]:
         .where(*_recent(reading), payout.c.provider_id != "")
         .group_by(*key)
     )
-    planned = reading.rows(
-        select(
-            plan.c.execution_id,
-            plan.c.attempt,
-            plan_row.c.account,
-            plan_row.c.currency,
-            func.sum(plan_row.c.amount_minor).label("minor"),
-        )
-        .select_from(plan.join(plan_row, and_(plan_row.c.org_id == plan.c.org_id, plan_row.c.plan_id == plan.c.id)))
-        .where(plan.c.org_id == reading.org_id, plan.c.execution_id.in_([row.execution_id for row in made]))
-        .group_by(plan.c.execution_id, plan.c.attempt, plan_row.c.account, plan_row.c.currency)
-    )
-    allowed = {tuple(row)[:4]: int(row.minor) for row in planned}
+    allowed = _planned(reading, [row.execution_id for row in made])
     return [
         f"{row.execution_id}, attempt {row.attempt}: {Money(int(row.minor), row.currency)} was made, "
         f"{Money(allowed.get(tuple(row)[:4], 0), row.currency)} was approved"
@@ -206,6 +194,31 @@ def an_approval_ages(reading: Reading) -> list[str]:
     ]
 
 
+def one_plan_in_all(reading: Reading) -> list[str]:
+    """I12: what all attempts of an execution may bring to the bank is at most the plan of the first that sent anything.
+
+    By account and currency: it holds whatever the rows are called, and trusts no attempt to say which of them count.
+    """
+    key = payout.c.execution_id, payout.c.account, payout.c.currency
+    alive = reading.rows(
+        select(*key, func.sum(payout.c.amount_minor).label("minor"))
+        .where(*_recent(reading), payout.c.state.in_(sorted(LIVE | DOUBTFUL)))
+        .group_by(*key)
+    )
+    ids = [row.execution_id for row in alive]
+    sent = payout.c.org_id == reading.org_id, payout.c.execution_id.in_(ids), payout.c.first_sent_at.is_not(None)
+    begun = select(payout.c.execution_id, func.min(payout.c.attempt).label("attempt")).where(*sent)
+    first = {row.execution_id: row.attempt for row in reading.rows(begun.group_by(payout.c.execution_id))}
+    planned = _planned(reading, ids)
+    told = []
+    for row in alive:
+        allowed = planned.get((row.execution_id, first.get(row.execution_id), row.account, row.currency), 0)
+        if int(row.minor) > allowed:
+            paid, plan_says = Money(int(row.minor), row.currency), Money(allowed, row.currency)
+            told.append(f"{row.execution_id}: all attempts together pay {paid}, its plan {plan_says}")
+    return told
+
+
 def the_statement_agrees(reading: Reading) -> list[str]:
     """What the provider's statement shows of a payout is the amount that was asked for, and what failed came back.
 
@@ -302,6 +315,12 @@ CHECKS: tuple[Check, ...] = (
         "Balances and bank accounts may have changed since it was agreed to. Have the approver look at it again.",
     ),
     Check(
+        "payouts.I12",
+        "All attempts together pay one plan",
+        one_plan_in_all,
+        "Two attempts paid the same money under different rows. Have one of the payouts taken back; retry nothing.",
+    ),
+    Check(
         "payouts.statement",
         "The provider's statement agrees",
         the_statement_agrees,
@@ -365,6 +384,19 @@ def _sent_attempts(reading: Reading) -> list[SentAttempt]:
         SentAttempt(row.execution_id, row.attempt, row.newest_intent, at.get((row.execution_id, row.attempt)))
         for row in sent
     ]
+
+
+def _planned(reading: Reading, execution_ids: Sequence[str]) -> Mapping[tuple[Any, ...], int]:
+    """What the plans of some executions pay in minor units, by execution, attempt, account and currency."""
+    key = plan.c.execution_id, plan.c.attempt, plan_row.c.account, plan_row.c.currency
+    together = and_(plan_row.c.org_id == plan.c.org_id, plan_row.c.plan_id == plan.c.id)
+    rows = reading.rows(
+        select(*key, func.sum(plan_row.c.amount_minor).label("minor"))
+        .select_from(plan.join(plan_row, together))
+        .where(plan.c.org_id == reading.org_id, plan.c.execution_id.in_(sorted(set(execution_ids))))
+        .group_by(*key)
+    )
+    return {tuple(row)[:4]: int(row.minor) for row in rows}
 
 
 def _item(row: Any) -> str:

@@ -90,7 +90,7 @@ def history(reading: Reading, payout_id: str) -> PayoutHistory:
     seen = queries.one(reading, payout_id)
     row = reading.rows(select(payout).where(payout.c.org_id == reading.org_id, payout.c.id == seen.id))[0]
     steps = [*_moves(reading, row), *_calls(reading, row), *_news(reading, row), *_verdicts(reading, row)]
-    attempts = queries.rows(reading, seen.execution_id, row_no=seen.row_no)
+    same_number = queries.rows(reading, seen.execution_id, row_no=seen.row_no)
     return PayoutHistory(
         seen,
         row.destination,
@@ -100,7 +100,7 @@ def history(reading: Reading, payout_id: str) -> PayoutHistory:
         # What follows from a call or from news is recorded in the same instant, and stands after it.
         tuple(sorted(steps, key=lambda step: (step.at, step.kind is StepKind.MOVED))),
         _statement(row),
-        attempts,
+        (seen,) if seen.void else tuple(row for row in same_number if not row.void),
     )
 
 

@@ -15,7 +15,8 @@ class PayoutRow(OrgRow, table=True):
 
     Attributes:
         connection_id: through which it is paid; ``key_fingerprint`` and ``mode`` are those of the approval.
-        row_no: its place in the plan, the same in every attempt: execution and row are its identity.
+        row_no: its place in the plan, the same in every attempt since the last plan of the whole: execution and row are
+            its identity.
         bank_fingerprint: the provider's own for the bank account behind ``destination``, "" when it tells none.
         request_body: sealed; what is sent, byte for byte. ``body_hash`` is its SHA-256.
         asked_at: when its approval was asked for; nothing of it can have been sent earlier, whatever clocks did since.

@@ -56,7 +56,8 @@ class PayoutView:
         error_message: why it is not on its way, or why it came back; "" while all is well.
         trace: the bank's reference, to ask the bank by.
         fee_minor, returned_minor: what the provider took, and gave back; None while its statement does not show it.
-        newest: no later attempt of the same row exists.
+        newest: it counts: no later attempt of the same row exists, and it is not void.
+        void: prepared for a plan that was made anew before anything was sent; its number means another row by now.
     """
 
     id: str
@@ -80,6 +81,7 @@ class PayoutView:
     reconciled: bool
     cancel_asked: bool
     newest: bool
+    void: bool
     sent_at: datetime | None
     updated_at: datetime
 
@@ -202,9 +204,20 @@ def newest_of(reading: Reading, execution_id: str) -> tuple[Unsettled, ...]:
     return tuple(unsettled(row) for row in reading.rows(select(payout).where(*where).order_by(payout.c.row_no)))
 
 
+def sent_before(reading: Reading, execution_id: str, attempt: int) -> tuple[Unsettled, ...]:
+    """Payouts of earlier attempts than this one that were sent, or may have been, whatever came of it."""
+    mine = payout.c.org_id == reading.org_id, payout.c.execution_id == execution_id, payout.c.attempt < attempt
+    sent = or_(payout.c.first_sent_at.is_not(None), payout.c.state.in_(sorted(LIVE | DOUBTFUL)))
+    return tuple(unsettled(row) for row in reading.rows(select(payout).where(*mine, sent).order_by(payout.c.row_no)))
+
+
 def for_change(reading: Reading, payout_id: str) -> Unsettled:
     """One payout of an execution this person may see, by our id; ``PAYOUT_UNKNOWN`` otherwise."""
-    where = payout.c.org_id == reading.org_id, payout.c.id == payout_id, payout.c.execution_id.in_(_mine(reading))
+    where = (
+        payout.c.org_id == reading.org_id,
+        payout.c.id == payout_id,
+        payout.c.execution_id.in_(visible_executions(reading)),
+    )
     row = reading.first(select(payout).where(*where))
     if row is None:
         raise unknown()
@@ -231,7 +244,8 @@ def left_over(reading: Reading, limit: int = 1_000) -> tuple[Unsettled, ...]:
 
 
 def _select(reading: Reading, wanted: PayoutFilter) -> Any:
-    columns = (payout, execution.c.number, is_newest(reading).label("newest"))
+    void = execution.c.whole_attempt > payout.c.attempt
+    columns = (payout, execution.c.number, is_newest(reading).label("newest"), void.label("void"))
     return select(*columns).select_from(_joined()).where(*_conditions(reading, wanted))
 
 
@@ -277,11 +291,19 @@ def _stands(reading: Reading, standing: Standing) -> tuple[ColumnElement[bool], 
 
 
 def is_newest(reading: Reading) -> ColumnElement[bool]:
-    """The condition that no later attempt of the same row exists."""
-    later = payout.alias("later")
+    """The condition that a payout counts: no later attempt of the same row exists, and its plan is not void.
+
+    A plan of the whole numbers the rows anew: only since then does a number name a row.
+    """
+    later, owner = payout.alias("later"), execution.alias("owner")
     same = later.c.execution_id == payout.c.execution_id, later.c.row_no == payout.c.row_no
     after = later.c.org_id == reading.org_id, *same, later.c.attempt > payout.c.attempt
-    return ~select(later.c.id).where(*after).correlate(payout).exists()
+    its_own = owner.c.org_id == reading.org_id, owner.c.id == payout.c.execution_id
+    void = *its_own, owner.c.whole_attempt > payout.c.attempt
+    return and_(
+        ~select(later.c.id).where(*after).correlate(payout).exists(),
+        ~select(owner.c.id).where(*void).correlate(payout).exists(),
+    )
 
 
 def _ordered(wanted: PayoutFilter, order: Order) -> tuple[ColumnElement[Any], ...]:
@@ -308,7 +330,8 @@ def _trouble() -> ColumnElement[int]:
     )
 
 
-def _mine(reading: Reading) -> Any:
+def visible_executions(reading: Reading) -> Any:
+    """The ids of the executions this person may see, as a query."""
     return select(execution.c.id).where(execution.c.org_id == reading.org_id, visible(reading))
 
 
@@ -323,6 +346,7 @@ def _view(reading: Reading, row: Row[Any]) -> PayoutView:
         reconciled=row.reconciled_at is not None,
         cancel_asked=row.cancel_asked_at is not None,
         newest=bool(row.newest),
+        void=bool(row.void),
         sent_at=row.first_sent_at,
         updated_at=row.updated_at,
     )

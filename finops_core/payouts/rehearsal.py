@@ -39,10 +39,11 @@ class Trouble(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RehearsalView:
-    """A rehearsal; while ``outcome`` is empty it runs.
+    """A rehearsal; ``outcome`` is empty while it runs, and for good when it was given up.
 
     Attributes:
         passed: no row was paid twice, none was lost, and none is in doubt.
+        given_up: it broke off as often as it was tried, so that nothing came of it.
         outcome: ``summary`` in words, ``rows`` (no, currency, amount, state, calls, trouble), ``calls``, ``twice``.
     """
 
@@ -50,6 +51,7 @@ class RehearsalView:
     plan_hash: str
     troubles: tuple[Trouble, ...]
     passed: bool
+    given_up: bool
     outcome: Mapping[str, Any]
     requested_by: str
     created_at: datetime
@@ -57,19 +59,21 @@ class RehearsalView:
 
     @property
     def running(self) -> bool:
-        """Whether it has not ended."""
-        return self.ended_at is None
+        """Whether something may still come of it."""
+        return self.ended_at is None and not self.given_up
 
 
 def rehearse(work: Work, execution_id: str, troubles: Sequence[Trouble]) -> str:
     """Have the present plan carried out against a sandbox of its own; gives the rehearsal's id.
 
-    For its preparer, and for those who decide. ``REHEARSAL_NOT_OFFERED``, ``EXECUTION_MOVED_ON`` unless it is ready or
-    waits for approval, ``REHEARSAL_RUNS`` while another one of it does.
+    For its preparer with PAYOUTS_PREPARE, and for those who decide. ``REHEARSAL_NOT_OFFERED``, ``EXECUTION_MOVED_ON``
+    unless it is ready or waits for approval, ``REHEARSAL_RUNS`` while another one of it does.
     """
     seen = operations.execution(work, execution_id)
-    if seen.requested_by != work.actor.id and not work.may(Permission.APPROVALS_DECIDE):
-        raise NotAllowed("NOT_YOURS", f"{seen.number} belongs to {seen.requested_by_name}.", hint="Ask them.")
+    if not work.may(Permission.APPROVALS_DECIDE):
+        if seen.requested_by != work.actor.id:
+            raise NotAllowed("NOT_YOURS", f"{seen.number} belongs to {seen.requested_by_name}.", hint="Ask them.")
+        work.require(Permission.PAYOUTS_PREPARE)
     if seen.operation_id not in OFFERED:
         raise Invalid("REHEARSAL_NOT_OFFERED", "This operation cannot be rehearsed.", hint="Look at its plan instead.")
     if seen.state not in {State.READY, State.AWAITING_APPROVAL}:
@@ -94,7 +98,7 @@ def rehearse(work: Work, execution_id: str, troubles: Sequence[Trouble]) -> str:
     )
     detail = {"number": seen.number, "troubles": [Trouble(each).name.lower() for each in troubles]}
     audit.record(work, "payouts.rehearsal_asked", f"execution:{seen.id}", before=seen.plan_hash, detail=detail)
-    queue.enqueue(work, REHEARSE_JOB, {"rehearsal_id": rehearsal_id})
+    queue.enqueue(work, REHEARSE_JOB, {"rehearsal_id": rehearsal_id}, key=_job_key(rehearsal_id))
     return rehearsal_id
 
 
@@ -106,7 +110,7 @@ def rehearsals(reading: Reading, execution_id: str, plan_hash: str = "") -> tupl
     if plan_hash:
         mine.append(table.c.plan_hash == plan_hash)
     rows = reading.rows(select(table).where(*mine).order_by(table.c.created_at.desc(), table.c.id.desc()))
-    return tuple(_view(row) for row in rows)
+    return tuple(_view(reading, row) for row in rows)
 
 
 def asked(reading: Reading, rehearsal_id: str) -> tuple[RehearsalView, ExecutionView, PlanView] | None:
@@ -116,7 +120,7 @@ def asked(reading: Reading, rehearsal_id: str) -> tuple[RehearsalView, Execution
     if row is None or row.ended_at is not None:
         return None
     plan = operations.plan(reading, row.execution_id, row.plan_hash)
-    return None if plan is None else (_view(row), operations.execution(reading, row.execution_id), plan)
+    return None if plan is None else (_view(reading, row), operations.execution(reading, row.execution_id), plan)
 
 
 def keep(work: Work, rehearsal_id: str, *, passed: bool, outcome: Mapping[str, Any]) -> None:
@@ -126,12 +130,17 @@ def keep(work: Work, rehearsal_id: str, *, passed: bool, outcome: Mapping[str, A
     work.execute(update(table).where(*mine).values(passed=passed, outcome=json.dumps(outcome), ended_at=work.now))
 
 
-def _view(row: Row[Any]) -> RehearsalView:
+def _job_key(rehearsal_id: str) -> str:
+    return f"{REHEARSE_JOB}:{rehearsal_id}"
+
+
+def _view(reading: Reading, row: Row[Any]) -> RehearsalView:
     return RehearsalView(
         row.id,
         row.plan_hash,
         tuple(Trouble(each) for each in json.loads(row.faults)),
         bool(row.passed),
+        row.ended_at is None and not queue.is_open(reading, _job_key(row.id)),
         json.loads(row.outcome) if row.outcome else {},
         row.requested_by,
         row.created_at,

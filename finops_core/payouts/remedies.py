@@ -104,17 +104,18 @@ def remedies(reading: Reading, seen: ExecutionView) -> Remedies:
         takeable,
         cancelling + checking,
         may_retry=prepares and bare.failed.count > 0 and seen.state in REOPENED | {State.UNSETTLED},
-        may_send_on=prepares and bare.unsure.count > 0 and seen.state is State.UNSETTLED,
+        may_send_on=prepares and bare.unsure.count > 0 and seen.state is State.UNSETTLED and not seen.stop_requested,
         may_take_back=_may_take_back(reading, seen, own=own) if takeable.count else False,
         may_settle=settles and bare.waiting.count > 0,
     )
 
 
 def resolutions(reading: Reading, payout_ids: Iterable[str]) -> Mapping[str, Resolution]:
-    """By payout: what was said of it last; for payouts the caller has been shown."""
+    """By payout: what was said of it last; payouts this person may not see are left out."""
     said = payout_resolution
-    mine = said.c.org_id == reading.org_id, said.c.payout_id.in_(sorted(payout_ids))
-    rows = reading.rows(_said(reading).where(*mine).order_by(said.c.at, said.c.id))
+    mine = payout.c.org_id == reading.org_id, payout.c.execution_id.in_(queries.visible_executions(reading))
+    wanted = _said(reading).where(*mine, said.c.payout_id.in_(sorted(payout_ids)))
+    rows = reading.rows(wanted.order_by(said.c.at, said.c.id))
     return {
         row.payout_id: Resolution(row.person_id, row.verdict, row.provider_id, row.comment, row.at, _is_open(row))
         for row in rows

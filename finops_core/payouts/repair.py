@@ -52,6 +52,7 @@ def send_on(work: Work, execution_id: str) -> ExecutionView:
     """Let the run look its doubtful rows up and, where the provider knows nothing, send them again with the same key.
 
     ``NOTHING_TO_SEND`` when none may be sent again: once a key may be forgotten, only a person can settle a row.
+    ``EXECUTION_STOPPED`` after a stop: its doubtful rows are only looked up.
     """
     work.require(Permission.PAYOUTS_PREPARE)
     seen = operations.execution(work, execution_id)

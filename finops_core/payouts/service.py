@@ -4,7 +4,7 @@ The order per row is: ``intend`` (commit) → the call → ``record_answer`` (co
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,7 +25,7 @@ from finops_core.kernel.provider import (
     Scope,
     Unknown,
 )
-from finops_core.operations import outcome
+from finops_core.operations import ExecutionView, outcome
 from finops_core.operations.engine import stop_requested
 from finops_core.payouts import notices, queries, rules, settlement
 from finops_core.payouts.models import payout, payout_call
@@ -62,14 +62,16 @@ def prepare(
 ) -> tuple[Unsettled, ...]:
     """Turn the approved plan's rows into payouts, once; called again after a crash it finds them there.
 
-    ``ALREADY_PAID`` when an earlier attempt of any of these rows has not definitely failed (I5).
+    ``ALREADY_PAID`` when an earlier attempt of any of these rows has not definitely failed (I5), or anything was sent
+    for a plan that is held for void.
     """
     there = queries.batch(work, execution_id, attempt)
     paying = [row for row in plan.rows if row.amount_minor > 0]
     if there or not paying:
         return there
-    _refuse_what_was_paid(queries.newest_of(work, execution_id), frozenset(map(number_of, paying)))
-    asked_at = operations.execution(work, execution_id).submitted_at or work.now
+    seen = operations.execution(work, execution_id)
+    _refuse_what_was_paid(work, seen, frozenset(map(number_of, paying)))
+    asked_at = seen.submitted_at or work.now
     made = [_made(work, execution_id, attempt, plan, row, provider, order_of) for row in paying]
     work.execute(insert(payout), [{**row, "asked_at": asked_at} for row in made])
     detail = {"attempt": attempt, "payouts": len(made), "key": plan.key_fingerprint, "mode": plan.mode}
@@ -77,18 +79,20 @@ def prepare(
     return queries.batch(work, execution_id, attempt)
 
 
-def _refuse_what_was_paid(earlier: Sequence[Unsettled], numbers: frozenset[int]) -> None:
-    for row in earlier:
-        if row.row_no in numbers and row.state not in rules.RETRYABLE:
-            raise Conflict(
-                "ALREADY_PAID",
-                f"Row {row.row_no} was paid, or may have been, by an earlier attempt. Nothing was sent.",
-                hint="Tell whoever maintains the desk: this row should not have been planned.",
-            )
+def _refuse_what_was_paid(work: Work, seen: ExecutionView, numbers: frozenset[int]) -> None:
+    earlier = (row for row in queries.newest_of(work, seen.id) if row.row_no in numbers)
+    unfit = [row for row in earlier if row.state not in rules.RETRYABLE]
+    # Where the whole was planned anew a number tells nothing of what was paid before: nothing at all may have been.
+    for row in (*unfit, *queries.sent_before(work, seen.id, seen.whole_attempt)):
+        raise Conflict(
+            "ALREADY_PAID",
+            f"Row {row.row_no} was paid, or may have been, by an earlier attempt. Nothing was sent.",
+            hint="Tell whoever maintains the desk: this row should not have been planned.",
+        )
 
 
 def number_of(row: PlanRow) -> int:
-    """The row's place in the first plan, which it keeps in every later attempt."""
+    """The row's place in the last plan of the whole, which it keeps in every later attempt."""
     return int(row.body["no"])
 
 

@@ -40,14 +40,13 @@ class Hurried(SystemClock):
 
 @dataclass
 class Stage:
-    """A ``RunContext`` over the throw-away database. ``dies_on``: rows whose outcome is not recorded the first time."""
+    """A ``RunContext`` over the throw-away database."""
 
     units: UnitFactory
     org_id: str
     execution_id: str
     attempt: int
     plan: Plan
-    dies_on: set[int] = field(default_factory=set)
     fence: int = 1
     params: Any = None
     sheet: Any = None

@@ -60,6 +60,7 @@ def fill(app: WebApp) -> None:
                     "state": state,
                     "public_state": PUBLIC[state],
                     "attempt": 1,
+                    "whole_attempt": 1,
                     "requested_by": ana,
                     "reason": "",
                     "params": "{}",

@@ -13,7 +13,7 @@ from finops_core.operations import State
 from finops_core.payouts.operations import STRIPE_BALANCE
 from tests.held_up import held_up
 from tests.operations.walks import AMOUNTS, TOTALS, act, code_of
-from tests.payouts.walks import again, due_now, made, rows_of, states, violations
+from tests.payouts.walks import again, begin, due_now, made, prepared, resume, rows_of, states, violations
 from tests.tampering import tamper
 from tests.world import World, running_world
 
@@ -397,3 +397,52 @@ def test_every_row_of_every_plan_is_there_for_a_retry_oldest_first(world: World)
     assert [(row.currency, row.body["no"]) for row in rows] == [("USD", 1), ("EUR", 2), ("EUR", 2)]
     assert "retry_of" in rows[2].body["change"]
     assert len(rows_of(world, seen.id)) == 2
+
+
+# --- the same file in another execution
+
+
+def warnings_of(world: World, execution_id: str) -> tuple[str, ...]:
+    plan = plan_of(world, execution_id)
+    assert plan is not None
+    return plan.warnings
+
+
+@pytest.mark.parametrize("plans", [1, 2])
+def test_a_new_plan_of_a_file_that_ran_meanwhile_is_warned_of_it_and_not_submitted(both: World, plans: int):
+    # Given two drafts of one file, of which one ran
+    world = both
+    first, second = world.planned(ONE), world.planned(ONE)
+    act(world, operations.submit, first.id, first.plan_hash)
+    world.decide(first)
+    world.work_off()
+    # When the other one is planned anew, once or twice, before anything of it ran
+    for _ in range(plans):
+        act(world, operations.replan, second.id)
+        world.work_off()
+    # Then whoever looks at it is told, and it is not submitted
+    view = world.execution(second.id)
+    assert [warning.split(" on ")[0] for warning in warnings_of(world, second.id)] == [
+        f"This file ran before, as {first.number}"
+    ]
+    assert code_of(act, world, operations.submit, second.id, view.plan_hash) == "ALREADY_RAN"
+    assert made(world) == [("usd", 10_000)]
+
+
+def test_a_retry_of_what_was_stopped_before_anything_was_sent_is_no_way_around_it(world: World):
+    # Given a run that was stopped before it sent anything, so that its file could run as another execution
+    seen = world.approved(ONE)
+    prepared(world, begin(world))
+    act(world, operations.cancel, seen.id)
+    resume(world)
+    assert (world.execution(seen.id).state, states(world, seen.id)) == (State.CANCELLED, ["canceled"])
+    other = world.approved(ONE)
+    world.work_off()
+    # When the first one is retried
+    act(world, payouts.retry, seen.id)
+    world.work_off()
+    # Then it is told what ran meanwhile, and not submitted
+    (warning,) = warnings_of(world, seen.id)
+    assert warning.startswith(f"This file ran before, as {other.number} on ")
+    assert code_of(act, world, operations.submit, seen.id, world.execution(seen.id).plan_hash) == "ALREADY_RAN"
+    assert made(world) == [("usd", 10_000)]

@@ -87,7 +87,7 @@ def of(execution_id: str, row_no: int, attempt: int = 1) -> Any:
     return (payout.c.execution_id == execution_id) & (payout.c.row_no == row_no) & (payout.c.attempt == attempt)
 
 
-def set_payout(row_no: int, attempt: int = 1, **values: Any) -> Callable[[Connection, str], object]:
+def set_payout(row_no: int, attempt: int = 1, /, **values: Any) -> Callable[[Connection, str], object]:
     return lambda db, ex: db.execute(update(payout).where(of(ex, row_no, attempt)).values(**values))
 
 
@@ -182,6 +182,7 @@ DAMAGE: Mapping[str, tuple[str, Callable[[Connection, str], object]]] = {
     "approved for another connection": ("I10", set_plan(connection_id=None)),
     "paid in another mode": ("I10", set_payout(1, mode="live")),
     "an approval that had aged out": ("I11", an_old_approval),
+    "a row paid twice under two numbers": ("I12", set_payout(2, state="created", row_no=3)),
     "a statement of another amount": ("statement", set_payout(2, 2, net_minor=-10_001)),
     "reversed at the provider": ("statement", set_payout(2, 2, error_code="reversed")),
     "paid long ago, and not in the statement": ("statement", paid_long_ago_and_nowhere),

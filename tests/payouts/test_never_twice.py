@@ -8,7 +8,9 @@ from finops_core import operations, payouts, security
 from finops_core.adapters.stripe_sandbox.faults import Fault, FaultKind
 from finops_core.kernel.actor import system_actor, worker_actor
 from finops_core.operations import State
+from finops_core.operations.runner import Progress, Run
 from finops_core.payouts import PayoutState, service
+from finops_core.payouts.batch import Batch
 from tests.operations.walks import code_of
 from tests.payouts.walks import (
     HARBOUR,
@@ -86,6 +88,51 @@ def test_a_key_in_use_is_no_proof_that_nothing_was_sent_so_a_stop_calls_nothing_
     # Then the row stays in doubt, and so does the execution
     assert states(timed, seen.id) == ["in_doubt"]
     assert timed.execution(seen.id).state is State.UNSETTLED
+
+
+def test_after_a_stop_nothing_in_doubt_is_sent_on_and_the_stop_stays(timed: World):
+    # Given a run that its approver stopped while a payout was in doubt
+    seen = timed.approved(ONE_HUNDRED)
+    timed.sandbox.control.fault(Fault(FaultKind.CONFLICT))
+
+    def stop(_seconds: float) -> None:
+        if not timed.execution(seen.id).stop_requested:
+            act(timed, operations.cancel, seen.id, "wrong week", who="ben")
+
+    clock_of(timed).on_sleep = stop
+    timed.work_off()
+    assert states(timed, seen.id) == ["in_doubt"]
+    # When its preparer wants it to be sent all the same
+    assert code_of(act, timed, payouts.send_on, seen.id) == "EXECUTION_STOPPED"
+    with timed.desk.read(timed.actor("ana")) as reading:
+        assert not payouts.remedies(reading, operations.execution(reading, seen.id)).may_send_on
+    # Then nothing is sent, the stop still stands, and the row is looked up until a person has to settle it
+    timed.work_off()
+    assert (made(timed), timed.execution(seen.id).stop_requested) == ([], True)
+    timed.advance(timedelta(hours=24))
+    timed.look_up()
+    assert states(timed, seen.id) == ["needs_review"]
+    assert violations(timed) == {}
+
+
+@pytest.mark.parametrize("seconds", [2, 20])
+def test_a_process_that_slept_through_a_stop_calls_off_the_row_it_was_about_to_send(timed: World, seconds: int):
+    # Given a process that falls asleep after it has kept an answer and, in the same unit, the next row's intent
+    seen = timed.approved("currency,maximum\nUSD,100.00\nEUR,100.00\nGBP,100.00\n")
+    begun = begin(timed)
+    rows = prepared(timed, begun)
+
+    def hear(message: object) -> None:
+        if isinstance(message, Progress) and message.done == 1:
+            assert row_as_stored(timed, seen.id, 2).state is PayoutState.SUBMITTING
+            act(timed, operations.cancel, seen.id, "wrong week", who="ben")
+            timed.advance(timedelta(seconds=seconds))
+
+    # When somebody stops the run before it wakes
+    Batch(Run(timed.desk, begun, hear, lambda: False), provider(timed)).settle(rows)
+    # Then that row is not sent any more
+    assert states(timed, seen.id) == ["created", "canceled", "canceled"]
+    assert made(timed) == [("usd", 10_000)]
 
 
 def test_two_payouts_for_one_row_stop_the_batch_and_rows_in_doubt_with_it(world: World):

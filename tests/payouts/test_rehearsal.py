@@ -2,7 +2,8 @@
 
 import pytest
 
-from finops_core import operations, payouts
+from finops_core import operations, payouts, security
+from finops_core.kernel.actor import system_actor
 from finops_core.payouts import Trouble
 from tests.operations.walks import code_of
 from tests.payouts.walks import act, made
@@ -115,3 +116,25 @@ def test_only_a_plan_that_waits_and_one_rehearsal_at_a_time(world: World):
     totals = world.planned("currency,amount\nEUR,1.00\n", operation="reporting.csv_totals")
     assert code_of(act, world, payouts.rehearse, totals.id, []) == "REHEARSAL_NOT_OFFERED"
     assert code_of(act, world, payouts.rehearse, seen.id, [], who="adam") in {"EXECUTION_UNKNOWN", "NOT_YOURS"}
+
+
+def test_one_that_was_given_up_has_not_passed_and_keeps_no_other_one_waiting(both: World):
+    # Given a rehearsal whose job broke off as often as it was tried
+    world = both
+    seen = world.planned(FIVE)
+    act(world, payouts.rehearse, seen.id, [])
+    assert tamper(world.desk.settings, "UPDATE job SET state = 'failed' WHERE kind = 'payouts.rehearse'")
+    with world.desk.read(world.actor("ana")) as reading:
+        (lost,) = payouts.rehearsals(reading, seen.id)
+    assert (lost.running, lost.given_up, lost.passed) == (False, True, False)
+    # When another one is asked for, then it is carried out
+    assert rehearsed(world, seen.id).passed
+
+
+def test_a_preparer_who_may_prepare_no_more_rehearses_no_more(world: World):
+    seen = world.planned(FIVE)
+    with world.desk.work(system_actor(world.orgs["harbour"])) as work:
+        security.grant_role(work, world.people["ana"], "auditor", world.orgs["harbour"])
+        security.end_role(work, world.people["ana"], "preparer", world.orgs["harbour"])
+
+    assert code_of(act, world, payouts.rehearse, seen.id, []) == "NOT_ALLOWED"

@@ -1,5 +1,7 @@
 """The last guard before a second attempt is sent: no row of which an earlier attempt may still arrive."""
 
+from datetime import timedelta
+
 import pytest
 
 from finops_core import operations, payouts, security
@@ -84,3 +86,24 @@ def test_a_run_is_named_by_its_number_too(world: World):
     view = act(world, payouts.retry, world.execution(execution_id).number)
 
     assert (view.id, view.attempt, view.retry_rows) == (execution_id, 2, (2,))
+
+
+def test_what_a_person_said_of_a_payout_is_told_only_to_those_who_may_see_it(timed: World):
+    # Given a payout that a person has settled, and a preparer who may see only their own executions
+    seen = timed.approved("currency,maximum\nUSD,100.00\n")
+    timed.sandbox.control.fault(Fault(FaultKind.RESET_BEFORE, times=50))
+    timed.work_off()
+    timed.advance(timedelta(hours=24))
+    timed.look_up()
+    (row,) = rows_of(timed, seen.id)
+    act(timed, payouts.resolve, row.id, payouts.Verdict.NEVER_MADE, "", "Not in the dashboard.", who="ben")
+    with timed.desk.work(system_actor(timed.orgs["harbour"])) as work:
+        cem = security.add_person(work, "cem", "Cem Aydin", "", "a-long-password-9")
+        security.grant_role(work, cem, "preparer", timed.orgs["harbour"])
+    timed.people["cem"] = cem
+
+    def said(who: str) -> list[str]:
+        with timed.desk.read(timed.actor(who)) as reading:
+            return list(payouts.resolutions(reading, [row.id]))
+
+    assert (said("ana"), said("ben"), said("cem")) == ([row.id], [row.id], [])

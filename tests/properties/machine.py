@@ -365,16 +365,13 @@ class PayoutMachine(RuleBasedStateMachine):
         for turn in range(len(REPAIRS)):
             verb = REPAIRS[(first + turn) % len(REPAIRS)]
             for index, execution_id in enumerate(self.executions):
-                seen = self.world.execution(execution_id)
                 if self.tried(lambda each=execution_id, verb=verb: act(self.world, verb, each)):
-                    self._repaired(index, seen, verb)
+                    self._repaired(index, verb)
                     return
 
-    def _repaired(self, index: int, seen: operations.ExecutionView, verb: Callable[..., Any]) -> None:
+    def _repaired(self, index: int, verb: Callable[..., Any]) -> None:
         self.seen[verb.__name__] += 1
-        if verb is payouts.send_on:
-            self.oracle.was_sent_on((seen.id, seen.attempt))
-        elif verb is not payouts.ask_cancel:
+        if verb not in {payouts.send_on, payouts.ask_cancel}:
             self.work_off()
             self.next_step(index, agreed=True)
 

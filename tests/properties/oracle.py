@@ -98,9 +98,6 @@ class Oracle:
         there = {each.row_no for each in made_by(payouts) if _attempt(each) == attempt}
         self.stopped[attempt] = frozenset(there | sending)
 
-    def was_sent_on(self, attempt: Attempt) -> None:
-        self.stopped.pop(attempt, None)
-
     def wrong(self, payouts: Sequence[Mapping[str, Any]], available: Mapping[str, int], engine: Engine) -> list[str]:
         """One sentence for everything that is not as it must be."""
         with engine.connect() as connection:

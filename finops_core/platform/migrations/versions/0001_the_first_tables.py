@@ -229,6 +229,7 @@ def upgrade() -> None:
     sa.Column('state', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('public_state', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('attempt', sa.Integer(), nullable=False),
+    sa.Column('whole_attempt', sa.Integer(), nullable=False),
     sa.Column('requested_by', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('reason', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('params', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
