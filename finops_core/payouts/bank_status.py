@@ -13,7 +13,7 @@ from finops_core.kernel.errors import Invalid
 from finops_core.kernel.faults import Fault
 from finops_core.kernel.permissions import Permission
 from finops_core.kernel.provider import ProviderPayout
-from finops_core.payouts import bank_transfers, following, queries
+from finops_core.payouts import bank_export, following, queries
 from finops_core.payouts.models import payout
 from finops_core.platform.work import Reading, Units, Work
 
@@ -43,7 +43,7 @@ def take_bank_status(units: Units, actor: Actor, execution_id: str, name: str, c
     if not isinstance(provider, BankFilePayouts):
         raise Invalid("PROVIDER_UNKNOWN", "This execution wrote no bank file.", hint="Open the one that did.")
     told = provider.outcomes(read_status(content))
-    ours = {bank_transfers.message_id(seen.number, attempt) for attempt in range(1, seen.attempt + 1)}
+    ours = {bank_export.message_id(seen.number, attempt) for attempt in range(1, seen.attempt + 1)}
     faults = told.faults
     if not faults and told.message_id not in ours:
         faults = (Fault("BANK_STATUS_NOT_OURS", f"This is about {told.message_id}, not about {seen.number}."),)
@@ -57,7 +57,7 @@ def take_bank_status(units: Units, actor: Actor, execution_id: str, name: str, c
             work,
             content,
             filename=name,
-            mime=bank_transfers.XML,
+            mime=bank_export.XML,
             owner_kind="execution",
             owner_id=seen.id,
             role=files.STATUS,

@@ -230,7 +230,7 @@ def test_the_bank_file_is_handed_out_and_the_banks_answer_moves_its_payments(wor
     # When something else is brought, and then the bank's answer
     answer(screen, b"<html/>")
     assert "nothing was changed" in screen.error[0].value
-    assert states(world, seen.id) == ["created", "created"]
+    assert states(world, seen.id) == ["in_transit", "in_transit"]
     told = report(content, (ids["Nordlicht GmbH"], "ACSC", ""), (ids["Atelier Lumen"], "RJCT", "AC04"))
     answer(screen, told)
 
