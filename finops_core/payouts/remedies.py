@@ -20,9 +20,6 @@ from finops_core.payouts.queries import Sums
 from finops_core.payouts.rules import DOUBTFUL, IN_FLIGHT, RETRYABLE, UNSETTLED, PayoutState
 from finops_core.platform.work import Reading
 
-# A bank file has left as a whole once its run is over: what is in it only the bank can stop.
-TAKEN_BACK = frozenset({"payouts.stripe_balance"})
-
 
 @dataclass(frozen=True, slots=True)
 class Remedies:
@@ -155,7 +152,7 @@ def _together(parts: Iterable[Sums]) -> Sums:
 
 
 def _may_take_back(reading: Reading, seen: ExecutionView, *, own: bool) -> bool:
-    if seen.operation_id not in TAKEN_BACK or seen.state not in OVER:
+    if seen.state not in OVER:
         return False
     if own or reading.may(Permission.EXECUTIONS_CANCEL_ANY):
         return True

@@ -12,7 +12,7 @@ import pytest
 from finops_core import connections, files, operations, payouts, security
 from finops_core.adapters.bank_file.payouts import BankFilePayouts
 from finops_core.kernel.actor import system_actor, worker_actor
-from finops_core.operations import State
+from finops_core.operations import State, engine
 from finops_core.operations.engine import Begun
 from finops_core.payouts import PayoutState, bank_export, bank_transfers, running, service
 from tests.operations.walks import code_of
@@ -360,7 +360,7 @@ def test_the_banks_status_file_moves_each_payment_on(both: World):
 
     taken = payouts.take_bank_status(
         world.desk,
-        world.actor("ana"),
+        world.actor("ben"),
         seen.id,
         "answer.xml",
         report(content, (ids["Nordlicht GmbH"], "ACSC", ""), (ids["Atelier Lumen"], "RJCT", "AC04")),
@@ -379,7 +379,7 @@ def test_what_the_bank_refused_is_paid_by_a_retry_in_a_file_of_its_own(world: Wo
     world.work_off()
     content = bank_file(world, seen.id)
     answer = report(content, (end_to_end_ids(content)["Atelier Lumen"], "RJCT", "AC04"))
-    payouts.take_bank_status(world.desk, world.actor("ana"), seen.id, "answer.xml", answer)
+    payouts.take_bank_status(world.desk, world.actor("ben"), seen.id, "answer.xml", answer)
 
     act(world, payouts.retry, seen.id)
     done = again(world, seen.id)
@@ -394,7 +394,7 @@ def test_what_is_no_status_file_changes_nothing(world: World, content: bytes):
     seen = approved(world)
     world.work_off()
 
-    taken = payouts.take_bank_status(world.desk, world.actor("ana"), seen.id, "answer.xml", content)
+    taken = payouts.take_bank_status(world.desk, world.actor("ben"), seen.id, "answer.xml", content)
 
     assert taken.faults
     assert states(world, seen.id) == ["in_transit", "in_transit"]
@@ -408,19 +408,54 @@ def test_a_status_file_about_another_batch_changes_nothing(world: World):
     second = approved(world, HEAD + NORDLICHT.replace("1250.00", "99.00"))
     world.work_off()
 
-    taken = payouts.take_bank_status(world.desk, world.actor("ana"), second.id, "answer.xml", answer)
+    taken = payouts.take_bank_status(world.desk, world.actor("ben"), second.id, "answer.xml", answer)
 
     assert [fault.code for fault in taken.faults] == ["BANK_STATUS_NOT_OURS"]
     assert states(world, first.id) == ["in_transit", "in_transit"]
 
 
-def test_only_who_prepares_payouts_brings_the_banks_answer(world: World):
+def test_the_banks_answer_is_brought_by_somebody_who_settles_and_did_not_prepare(world: World):
     seen = approved(world)
     world.work_off()
+    content = bank_file(world, seen.id)
+    answer = report(content, (end_to_end_ids(content)["Atelier Lumen"], "RJCT", "AC04"))
 
-    for who in ("ben", "eva", "adam"):
-        said = code_of(payouts.take_bank_status, world.desk, world.actor(who), seen.id, "x.xml", b"<x/>")
-        assert said == "NOT_ALLOWED"
+    def said(who: str) -> str:
+        return code_of(payouts.take_bank_status, world.desk, world.actor(who), seen.id, "x.xml", answer)
+
+    assert [said(who) for who in ("ana", "eva", "adam")] == ["NOT_ALLOWED"] * 3
+    tamper(
+        world.desk.settings,
+        "UPDATE execution SET requested_by = :ben WHERE id = :id",
+        ben=world.people["ben"],
+        id=seen.id,
+    )
+    assert said("ben") == "NOT_THE_PREPARER"
+    assert states(world, seen.id) == ["in_transit", "in_transit"]
+    taken = payouts.take_bank_status(world.desk, world.actor("carla"), seen.id, "x.xml", answer)
+    assert (taken.named, taken.moved) == (1, 1)
+
+
+def test_orders_whose_file_was_never_written_can_be_taken_back_and_paid_by_a_retry(world: World):
+    # Given a run that broke off for good after its orders were stored
+    seen = approved(world)
+    begun = begin(world)
+    running.carry_out(run_of(world, begun), bank_transfers.rail(run_of(world, begun)))
+    with world.desk.work(worker_actor(world.orgs["harbour"])) as work:
+        engine.fail(work, begun, engine.interrupted(begun.execution, "for the test"), State.INTERRUPTED)
+    with world.desk.read(world.actor("ana")) as reading:
+        assert payouts.remedies(reading, world.execution(seen.id)).may_take_back
+    # When its preparer takes them back and retries
+    assert act(world, payouts.ask_cancel, seen.id) == 2
+    world.work_off()
+    assert states(world, seen.id) == ["canceled", "canceled"]
+    act(world, payouts.retry, seen.id)
+    assert again(world, seen.id).state is State.COMPLETED
+    # Then one file has left, of the second attempt, and nothing of it can be taken back any more
+    assert [len(paid_in(content)) for content in written(world, seen.id)] == [2]
+    with world.desk.read(world.actor("ana")) as reading:
+        assert not payouts.remedies(reading, world.execution(seen.id)).may_take_back
+    assert violations(world) == {}
 
 
 def test_an_order_that_left_in_a_file_cannot_be_taken_back(world: World):
