@@ -7,7 +7,7 @@ taken back for ever. As with every payment the intent is stored first, then the 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 
-from finops_core import operations
+from finops_core import files, operations
 from finops_core.adapters.bank_file.payouts import BankFilePayouts
 from finops_core.kernel.errors import Unavailable
 from finops_core.kernel.operation import OutputFile, RunContext
@@ -33,15 +33,17 @@ def release(context: RunContext, provider: BankFilePayouts) -> tuple[OutputFile,
     """The file of this attempt; none when it may not leave any more: then its orders are taken back for ever.
 
     A file that left in a run that died before anybody heard of it is handed out whatever has happened since: its
-    orders can neither be taken back nor leave in another one.
+    orders can neither be taken back nor leave in another one. None, too, when people have the file already.
     """
     with context.unit() as work:
         seen = operations.execution(work, context.execution_id)
+        given = {file.name for file in files.of(work, "execution", seen.id)}
     name = message_id(seen.number, context.attempt)
     if name not in {left.message_id for left in provider.exports()} and not _leaves(context, provider, seen, name):
         return ()
     _follow(context, provider)
-    return (OutputFile(f"{seen.number}-pain001-{context.attempt}.xml", XML, provider.exported(name)),)
+    filename = f"{seen.number}-pain001-{context.attempt}.xml"
+    return () if filename in given else (OutputFile(filename, XML, provider.exported(name)),)
 
 
 def _leaves(context: RunContext, provider: BankFilePayouts, seen: ExecutionView, name: str) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, case, func, select
+from sqlalchemy import and_, case, func, or_, select
 
 from finops_core import approvals
 from finops_core.kernel.permissions import Permission
@@ -26,7 +26,7 @@ class Remedies:
     """How an execution's payouts stand, and which verbs of ``repair`` are open to this person.
 
     Attributes:
-        by_state: the last attempt of each row, counted and summed.
+        by_state: the last attempt of each row, and any that waits for a person, counted and summed.
         takeable: made, not gone yet, and not asked to be taken back.
         asked: how many wait for the answer to what a person asked: to be taken back, or to be settled.
         may_retry, may_send_on, may_take_back, may_settle: whether the verb is open now, or will be once no row is in
@@ -120,7 +120,8 @@ def resolutions(reading: Reading, payout_ids: Iterable[str]) -> Mapping[str, Res
 
 def _counted(reading: Reading, execution_id: str) -> tuple[Mapping[PayoutState, Sums], Sums, int]:
     """By state; of those made and not gone, the ones not asked back yet; and how many are."""
-    mine = payout.c.org_id == reading.org_id, payout.c.execution_id == execution_id, queries.is_newest(reading)
+    counts = or_(queries.is_newest(reading), payout.c.state == PayoutState.NEEDS_REVIEW)
+    mine = payout.c.org_id == reading.org_id, payout.c.execution_id == execution_id, counts
     cancelling = and_(payout.c.state == PayoutState.CREATED, payout.c.cancel_asked_at.is_not(None))
     asked = case((cancelling, 1), else_=0)
     columns = payout.c.state, payout.c.currency, asked.label("asked")

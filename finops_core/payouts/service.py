@@ -183,7 +183,13 @@ def adopt(work: Work, row: Unsettled, found: ProviderPayout, *, replayed: bool =
 
 
 def follow(work: Work, row: Unsettled, found: ProviderPayout) -> PayoutState:
-    """Move a payout on to where the provider says it stands; news from the past changes nothing."""
+    """Move a payout on to where the provider says it stands; news from the past changes nothing.
+
+    One that is said to be paid after it was said to have failed waits for a person: until then it is not paid again.
+    """
+    if rules.contradicts(row.state, found.status):
+        why = f"The provider says now that it was paid; before, it was {rules.words(row.state)}."
+        return review(work, row, why, once=f"contradicted:{row.id}", ended_at=None)
     new = rules.followed(row.state, found.status)
     if new is None:
         return row.state
@@ -202,9 +208,9 @@ def follow(work: Work, row: Unsettled, found: ProviderPayout) -> PayoutState:
     return _move(work, row, new, changes, why=found.failure_code)
 
 
-def review(work: Work, row: Unsettled, why: str, **more: Any) -> PayoutState:
+def review(work: Work, row: Unsettled, why: str, *, once: str = "", **more: Any) -> PayoutState:
     """A person must look, and is told so: nothing is sent for this row any more."""
-    notices.tell_of_review(work, row, why)
+    notices.tell_of_review(work, row, why, once)
     return _move(work, row, PayoutState.NEEDS_REVIEW, {**_error("NEEDS_REVIEW", why), **more}, why=why)
 
 

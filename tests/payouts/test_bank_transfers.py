@@ -9,12 +9,12 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from finops_core import connections, files, operations, payouts, security
+from finops_core import connections, files, notifications, operations, payouts, security
 from finops_core.adapters.bank_file.payouts import BankFilePayouts
 from finops_core.kernel.actor import system_actor, worker_actor
 from finops_core.operations import State, engine
 from finops_core.operations.engine import Begun
-from finops_core.payouts import PayoutState, bank_export, bank_transfers, running, service
+from finops_core.payouts import PayoutState, Verdict, bank_export, bank_transfers, running, service
 from tests.operations.walks import code_of
 from tests.payouts.walks import act, again, begin, resume, rows_of, run_of, states, violations
 from tests.tampering import tamper
@@ -496,3 +496,59 @@ def test_a_stored_file_that_was_exchanged_pays_nobody(world: World):
     view = world.execution(seen.id)
     assert (view.state, view.error_code) == (State.SUPERSEDED, "FILE_CHANGED")
     assert rows_of(world, seen.id) == ()
+
+
+def test_a_bank_that_contradicts_itself_keeps_its_payment_from_being_paid_again(both: World):
+    # Given a payment that the bank refused
+    world = both
+    seen = approved(world)
+    world.work_off()
+    content = bank_file(world, seen.id)
+    payment = end_to_end_ids(content)["Nordlicht GmbH"]
+
+    def told(status: str, why: str = "") -> payouts.StatusTaken:
+        answer = report(content, (payment, status, why))
+        return payouts.take_bank_status(world.desk, world.actor("ben"), seen.id, f"{status}.xml", answer)
+
+    told("RJCT", "AC04")
+    # When the bank says that it was paid
+    assert told("ACSC").moved == 1
+    # Then it waits for a person, those who may settle it are told, and it cannot be paid again meanwhile
+    assert states(world, seen.id) == ["needs_review", "in_transit"]
+    assert world.execution(seen.id).state is State.UNSETTLED
+    assert code_of(act, world, payouts.retry, seen.id) == "STILL_IN_DOUBT"
+    with world.desk.read(world.actor("carla")) as reading:
+        assert [each.kind for each in notifications.unread(reading)] == ["payout.review"]
+    assert violations(world) == {}
+    # And when somebody has asked the bank and settled it, the bank's next answer counts again
+    act(world, payouts.resolve, rows_of(world, seen.id)[0].id, Verdict.EXISTS, "", "Called the bank.", who="carla")
+    world.work_off()
+    assert states(world, seen.id) == ["in_transit", "in_transit"]
+    told("ACSC")
+    assert states(world, seen.id) == ["paid", "in_transit"]
+    assert world.execution(seen.id).state is State.COMPLETED
+    assert len(written(world, seen.id)) == 1
+    assert violations(world) == {}
+
+
+def test_a_first_attempt_that_was_paid_after_all_is_told_and_blocks_a_third(world: World):
+    # Given a payment that was refused, paid again, and refused again
+    seen = approved(world, HEAD + NORDLICHT)
+    world.work_off()
+    first = bank_file(world, seen.id)
+
+    def told(content: bytes, status: str, why: str = "") -> None:
+        (payment,) = end_to_end_ids(content).values()
+        answer = report(content, (payment, status, why))
+        assert payouts.take_bank_status(world.desk, world.actor("ben"), seen.id, "answer.xml", answer).moved == 1
+
+    told(first, "RJCT", "AC04")
+    act(world, payouts.retry, seen.id)
+    again(world, seen.id)
+    told(written(world, seen.id)[1], "RJCT", "AC04")
+    # When the bank says that the first one was paid
+    told(first, "ACSC")
+    # Then its row is not tried a third time, and it can be settled
+    assert code_of(act, world, payouts.retry, seen.id) == "STILL_IN_DOUBT"
+    with world.desk.read(world.actor("carla")) as reading:
+        assert payouts.remedies(reading, world.execution(seen.id)).may_settle
