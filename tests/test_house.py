@@ -51,6 +51,7 @@ ENGINE_FILES: dict[str, set[str]] = {
         "spreadsheets",
     },
     "payouts": {
+        "bank_export",
         "bank_status",
         "bank_transfers",
         "batch",

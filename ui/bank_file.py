@@ -4,11 +4,11 @@ from functools import partial
 
 import streamlit as st
 
-from finops_core import files, payouts
+from finops_core import files, payouts, security
 from finops_core.kernel.errors import FinOpsError
 from finops_core.kernel.permissions import Permission
-from finops_core.operations import ExecutionView
-from finops_core.payouts import StatusTaken
+from finops_core.operations import OVER, ExecutionView
+from finops_core.payouts import PayoutState, StatusTaken
 from ui import html, widgets
 from ui.format import plural, size
 from ui.html import Markup
@@ -16,6 +16,8 @@ from ui.session import Here
 
 OPERATION = "payouts.bank_transfers"
 TAKEN, TURN = "bank_status_taken", "bank_status_turn"
+# Where a payout stands once its bank file was written; not everybody who settles sees the file itself.
+LEFT = frozenset({PayoutState.IN_TRANSIT, PayoutState.PAID, PayoutState.FAILED})
 TO_BANK = (
     "Give it to your bank as it is, once: the bank pays what is in it. Every download is counted here and in the audit."
 )
@@ -23,6 +25,11 @@ FROM_BANK = (
     "Banks answer with a status file (pain.002, XML): which payments were taken, which were refused and why. Bring it "
     "here and each payment moves on. A file with faults, or about another bank file, changes nothing."
 )
+BY_OTHERS = (
+    "When the bank sends its status file (pain.002), give it to somebody who did not prepare these payments and may "
+    "settle them: {names}. What the bank refused can be paid again, so the one who pays does not also bring the proof."
+)
+NOT_WRITTEN = "Its orders wait where nobody pays them. Take them back, then retry; or leave them, and nobody is paid."
 
 
 def section(here: Here, run: ExecutionView) -> None:
@@ -34,15 +41,25 @@ def section(here: Here, run: ExecutionView) -> None:
         made = [file for file in stored if file.role == files.OUTPUT and file.name.endswith(".xml")]
         taken = [file for file in stored if file.role == files.STATUS]
         counts = files.downloads(reading, [file.id for file in made])
-    if not made:
+        takes = payouts.may_take_status(reading, run)
+        able = security.people_with(reading, Permission.PAYOUTS_RESOLVE)
+        found = payouts.remedies(reading, run)
+    left = found.of(LEFT).count
+    if found.takeable.count and not left and run.state in OVER:
+        st.warning(f"**The bank file was not written.**  \n{NOT_WRITTEN}", icon=":material/warning:")
+    if not made and not left:
         return
     st.markdown("**Bank file**")
-    with st.container(border=True):
-        for file in made:
-            _file(here, file, counts.get(file.id, 0))
-        st.caption(TO_BANK)
-    if here.may(Permission.PAYOUTS_PREPARE):
+    if made:
+        with st.container(border=True):
+            for file in made:
+                _file(here, file, counts.get(file.id, 0))
+            st.caption(TO_BANK)
+    if takes:
         _answer(here, run, taken)
+    elif here.may(Permission.PAYOUTS_PREPARE):
+        names = ", ".join(person.display_name for person in able if person.id != run.requested_by)
+        st.caption(BY_OTHERS.format(names=names or "nobody yet; ask an administrator"))
 
 
 def _file(here: Here, file: files.FileView, downloads: int) -> None:

@@ -29,7 +29,12 @@ MOVES = {
     "canceled": "Cancelled",
     "expired": "Expired with its approval, never sent",
 }
-CALLS = {"submit": "Sent to the provider", "find": "Looked up at the provider", "cancel": "Asked to take it back"}
+CALLS = {
+    "submit": "Sent to the provider",
+    "find": "Looked up at the provider",
+    "cancel": "Asked to take it back",
+    "export": "Put into the bank file",
+}
 OUTCOMES = {
     "created": "it was made",
     "rejected": "refused",
@@ -43,6 +48,7 @@ OUTCOMES = {
     "twice": "it is there more than once",
     "canceled": "taken back",
     "notcanceled": "too late",
+    "intended": "about to leave",
 }
 SAYINGS = {
     "cancel": "asked for it to be taken back",

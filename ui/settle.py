@@ -26,7 +26,7 @@ def section(here: Here, run: ExecutionView, found: Remedies) -> None:
     if not found.waiting.count:
         return
     with here.read() as reading:
-        page = payouts.page(reading, PayoutFilter(run.id, states=WAITING), SHOWN)
+        page = payouts.page(reading, PayoutFilter(run.id, states=WAITING, newest=False), SHOWN)
         said = payouts.resolutions(reading, [row.id for row in page.rows])
         names = security.names(reading, [each.person_id for each in said.values()])
     st.markdown("**Waits for a person**")

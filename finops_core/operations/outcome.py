@@ -58,13 +58,18 @@ def end_badly(work: Work, seen: ExecutionView, new: State, error: FinOpsError, *
 
 
 def settle(work: Work, execution_id: str) -> None:
-    """Something of an ended attempt became known: tell anew what it has come to; the last open end ends it."""
+    """Something of an ended attempt became known: tell anew what it has come to.
+
+    The last open end that is settled ends it; a new one opens it again.
+    """
     seen = queries.execution(work, execution_id)
     records = _records(work, seen)
     if seen.state not in rules.OVER or records is None:
         return
     now = records.standing(work, seen.id, seen.attempt)
-    if seen.state is State.UNSETTLED and not now.open_ends and records.ends_by_run:
+    if seen.state in rules.RETRYABLE and now.open_ends:
+        close(work, seen, State.UNSETTLED, None, message=now.message)
+    elif seen.state is State.UNSETTLED and not now.open_ends and records.ends_by_run:
         take_up(work, seen, "execution.taken_up")
     elif seen.state is State.UNSETTLED and not now.open_ends:
         result = records.conclude(work, seen.id, seen.attempt)

@@ -68,7 +68,9 @@ _NEXT: Mapping[State, frozenset[State]] = {
     _S.RUNNING: frozenset({*_ENDINGS, _S.TIMED_OUT, _S.INTERRUPTED, _S.SUPERSEDED, _S.UNSETTLED}),
     _S.UNSETTLED: frozenset({*_ENDINGS, _S.RUNNING}),
     # What has ended can be planned again: as a whole while nothing was done, else only those of its rows that failed.
-    **dict.fromkeys((_S.SUPERSEDED, _S.EXPIRED, *_ENDINGS, _S.TIMED_OUT, _S.INTERRUPTED), frozenset({_S.PLANNING})),
+    **dict.fromkeys((_S.SUPERSEDED, _S.EXPIRED), frozenset({_S.PLANNING})),
+    # It stands open again when what became of one of its parts is called into question.
+    **dict.fromkeys((*_ENDINGS, _S.TIMED_OUT, _S.INTERRUPTED), frozenset({_S.PLANNING, _S.UNSETTLED})),
 }
 # What can be called off on the spot. A running one is asked to stop; of an unsettled one everything was sent already.
 CANCELLABLE = frozenset({_S.PLANNING, _S.READY, _S.AWAITING_APPROVAL, _S.QUEUED})

@@ -1,6 +1,6 @@
 """Paying out a provider's balance: planned, approved, sent once, looked up when in doubt, followed to the bank."""
 
-from finops_core.payouts.bank_status import StatusTaken, take_bank_status
+from finops_core.payouts.bank_status import StatusTaken, may_take_status, take_bank_status
 from finops_core.payouts.comparison import FIRST, MOVED, Differences, differences
 from finops_core.payouts.history import PayoutHistory, Statement, Step, StepKind, history
 from finops_core.payouts.news import Inbox, inbox, take_news
@@ -59,6 +59,7 @@ __all__ = [
     "export",
     "history",
     "inbox",
+    "may_take_status",
     "one",
     "page",
     "rehearsals",

@@ -9,11 +9,12 @@ from finops_core import audit, connections, files, operations
 from finops_core.adapters.bank_file.payouts import BankFilePayouts
 from finops_core.adapters.bank_file.status_report import Told, read_status
 from finops_core.kernel.actor import Actor, worker_actor
-from finops_core.kernel.errors import Invalid
+from finops_core.kernel.errors import Invalid, NotAllowed
 from finops_core.kernel.faults import Fault
 from finops_core.kernel.permissions import Permission
 from finops_core.kernel.provider import ProviderPayout
-from finops_core.payouts import bank_transfers, following, queries
+from finops_core.operations import ExecutionView
+from finops_core.payouts import bank_export, following, queries
 from finops_core.payouts.models import payout
 from finops_core.platform.work import Reading, Units, Work
 
@@ -28,14 +29,21 @@ class StatusTaken:
 
 
 def take_bank_status(units: Units, actor: Actor, execution_id: str, name: str, content: bytes) -> StatusTaken:
-    """Read the bank's status file for an execution's bank file. Needs PAYOUTS_PREPARE, and to see the execution.
+    """Read the bank's status file for an execution's bank file, for people with PAYOUTS_RESOLVE who did not prepare it.
 
-    All faults at once, and then nothing is stored but a line in the audit. ``BANK_STATUS_NOT_OURS`` among them when it
-    is about another file.
+    Its refusals are what a retry goes by, so who prepares that must not be the one who supplies them:
+    ``NOT_THE_PREPARER``. All faults at once, and then nothing is stored but a line in the audit;
+    ``BANK_STATUS_NOT_OURS`` among them when it is about another file.
     """
     with units.read(actor) as reading:
-        reading.require(Permission.PAYOUTS_PREPARE)
+        reading.require(Permission.PAYOUTS_RESOLVE)
         seen = operations.execution(reading, execution_id)
+        if not may_take_status(reading, seen):
+            raise NotAllowed(
+                "NOT_THE_PREPARER",
+                "You prepared these payouts, so somebody else must bring the bank's answer.",
+                hint="Ask an approver or a controller.",
+            )
         connection_id = _connection_of(reading, seen.id)
     with units.read(worker_actor(actor.org_id)) as reading:
         credentials = connections.credentials(reading, connection_id)
@@ -43,7 +51,7 @@ def take_bank_status(units: Units, actor: Actor, execution_id: str, name: str, c
     if not isinstance(provider, BankFilePayouts):
         raise Invalid("PROVIDER_UNKNOWN", "This execution wrote no bank file.", hint="Open the one that did.")
     told = provider.outcomes(read_status(content))
-    ours = {bank_transfers.message_id(seen.number, attempt) for attempt in range(1, seen.attempt + 1)}
+    ours = {bank_export.message_id(seen.number, attempt) for attempt in range(1, seen.attempt + 1)}
     faults = told.faults
     if not faults and told.message_id not in ours:
         faults = (Fault("BANK_STATUS_NOT_OURS", f"This is about {told.message_id}, not about {seen.number}."),)
@@ -57,7 +65,7 @@ def take_bank_status(units: Units, actor: Actor, execution_id: str, name: str, c
             work,
             content,
             filename=name,
-            mime=bank_transfers.XML,
+            mime=bank_export.XML,
             owner_kind="execution",
             owner_id=seen.id,
             role=files.STATUS,
@@ -65,6 +73,11 @@ def take_bank_status(units: Units, actor: Actor, execution_id: str, name: str, c
         )
         audit.record(work, "payouts.bank_status_taken", f"execution:{seen.id}", after=stored.sha256, detail=detail)
         return StatusTaken(len(news), _apply(work, news))
+
+
+def may_take_status(reading: Reading, seen: ExecutionView) -> bool:
+    """Whether ``take_bank_status`` is open to this person. A courtesy for screens: it asks again."""
+    return reading.may(Permission.PAYOUTS_RESOLVE) and seen.requested_by != reading.actor.id
 
 
 def _apply(work: Work, news: Mapping[str, ProviderPayout]) -> int:

@@ -11,21 +11,19 @@ from functools import partial
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from finops_core import operations
 from finops_core.adapters.bank_file.payouts import BankFilePayouts
 from finops_core.kernel.business_days import add_business_days
 from finops_core.kernel.errors import Conflict, Invalid
 from finops_core.kernel.faults import Fault
 from finops_core.kernel.masking import last4
 from finops_core.kernel.money import Money
-from finops_core.kernel.operation import OutputFile, Plan, PlanRow, Result, RunContext
+from finops_core.kernel.operation import Plan, PlanRow, Result, RunContext
 from finops_core.kernel.provider import Address, Creditor, PayoutOrder
-from finops_core.payouts import comparison, running
+from finops_core.payouts import bank_export, comparison, report, running
 from finops_core.payouts.comparison import Payee
 from finops_core.payouts.running import Rail
 
 PROVIDER = "bank_file"
-XML = "application/xml"
 
 
 class TransferParameters(BaseModel):
@@ -84,11 +82,16 @@ def dry_run(context: RunContext) -> Plan:
 
 
 def run(context: RunContext) -> Result:
-    """Give every order to the outbox, then write the one file that holds exactly these orders."""
+    """Give every order to the outbox, then let the one file leave that holds exactly these orders."""
     result = running.carry_out(context, rail(context))
-    if result.open_ends or not result.metrics.records_successful:
+    if result.open_ends:
         return result
-    return replace(result, files=(*result.files, _file(context)))
+    provider, _ = running.connect(context, Rail(PROVIDER, partial(_order_of, {}), checks_funds=False))
+    if not isinstance(provider, BankFilePayouts):
+        raise Invalid("PROVIDER_UNKNOWN", "This connection writes no bank files.", hint="Ask an administrator.")
+    released = bank_export.release(context, provider)
+    with context.unit() as work:
+        return replace(report.conclude(work, context.execution_id, context.attempt), files=released)
 
 
 @dataclass
@@ -159,11 +162,6 @@ def fingerprint_of(context: RunContext, iban: str) -> str:
     return told
 
 
-def message_id(number: str, attempt: int) -> str:
-    """What the bank calls the file. "TEST-" keeps a bank from taking it for a real one (decision 0012)."""
-    return f"TEST-{number}" if attempt == 1 else f"TEST-{number}-{attempt}"
-
-
 def _order_of(transfers: Mapping[int, Transfer], row: PlanRow, metadata: Mapping[str, str]) -> PayoutOrder:
     transfer = transfers[int(row.body["row"])]
     if transfer.amount != Money(row.amount_minor, row.currency) or transfer.payee != row.body["bank"]:
@@ -196,20 +194,3 @@ def _date_faults(context: RunContext, execute_on: date) -> list[Fault]:
     if execute_on >= context.now().date():
         return []
     return [Fault("BANK_FILE_DATE_BAD", "The execution date has passed; choose a later one.", column="execute_on")]
-
-
-def _file(context: RunContext) -> OutputFile:
-    """The bank file of this attempt: written once; made again after a crash it is the same file."""
-    provider, _ = running.connect(context, Rail(PROVIDER, partial(_order_of, {}), checks_funds=False))
-    if not isinstance(provider, BankFilePayouts):
-        raise Invalid("PROVIDER_UNKNOWN", "This connection writes no bank files.", hint="Ask an administrator.")
-    with context.unit() as work:
-        seen = operations.execution(work, context.execution_id)
-    name = message_id(seen.number, context.attempt)
-    if name not in {left.message_id for left in provider.exports()}:
-        mine = {"fod_exec": context.execution_id, "fod_attempt": str(context.attempt)}
-        chosen = [each for each in provider.waiting() if mine.items() <= each.order.metadata.items()]
-        execute_on = date.fromisoformat(str(context.plan.rows[0].body["arrival_on"]))
-        content = provider.export(chosen, name, seen.started_at or context.now(), execute_on)
-        provider.mark_exported([each.id for each in chosen], name, content)
-    return OutputFile(f"{seen.number}-pain001-{context.attempt}.xml", XML, provider.exported(name))

@@ -156,15 +156,16 @@ def every_change_is_in_the_log_once(reading: Reading) -> list[str]:
 
 
 def nothing_after_a_stop(reading: Reading) -> list[str]:
-    """I9: no row of an attempt was first sent after somebody had stopped it."""
+    """I9: no row of an attempt was first sent, and none left in a bank file, after somebody had stopped it."""
     together = and_(execution.c.org_id == payout.c.org_id, execution.c.id == payout.c.execution_id)
+    left = _left_at(reading)
     rows = reading.rows(
-        select(payout.c.execution_id, payout.c.row_no, payout.c.first_sent_at, execution.c.stopped_at)
+        select(payout.c.execution_id, payout.c.row_no, left.label("left_at"), execution.c.stopped_at)
         .select_from(payout.join(execution, together))
         .where(*_recent(reading), execution.c.org_id == reading.org_id, execution.c.stopped_at.is_not(None))
-        .where(payout.c.attempt == execution.c.attempt, payout.c.first_sent_at > execution.c.stopped_at)
+        .where(payout.c.attempt == execution.c.attempt, left > execution.c.stopped_at)
     )
-    late = (row for row in rows if row.first_sent_at > row.stopped_at + TOLERANCE)
+    late = (row for row in rows if row.left_at > row.stopped_at + TOLERANCE)
     return [f"{_item(row)} was sent after its execution was stopped" for row in late]
 
 
@@ -185,7 +186,7 @@ def paid_as_it_was_approved(reading: Reading) -> list[str]:
 
 
 def an_approval_ages(reading: Reading) -> list[str]:
-    """I11: nothing was first sent on an approval older than approvals may be."""
+    """I11: nothing was first sent, and no bank file left, on an approval older than approvals may be."""
     lasts = timedelta(seconds=reading.ports.settings.approval_expires_s) + TOLERANCE
     return [
         f"{row.execution_id}, attempt {row.attempt}, was sent on an approval that had aged out"
@@ -351,6 +352,13 @@ def _sent(reading: Reading) -> tuple[Any, ...]:
     return (*_recent(reading), payout.c.first_sent_at.is_not(None))
 
 
+def _left_at(reading: Reading) -> Any:
+    """The intent that let a payout go: of the bank file it left in, else of its first sending."""
+    mine = payout_call.c.org_id == reading.org_id, payout_call.c.payout_id == payout.c.id
+    exported = select(func.max(payout_call.c.at)).where(*mine, payout_call.c.kind == "export")
+    return func.coalesce(exported.correlate(payout).scalar_subquery(), payout.c.first_sent_at)
+
+
 def _calls(reading: Reading, condition: Any, columns: Sequence[Any] = ()) -> Any:
     """Sendings that meet a condition, with the payout they were of."""
     together = and_(payout_call.c.org_id == payout.c.org_id, payout_call.c.payout_id == payout.c.id)
@@ -361,7 +369,7 @@ def _calls(reading: Reading, condition: Any, columns: Sequence[Any] = ()) -> Any
 
 def _sent_attempts(reading: Reading) -> list[SentAttempt]:
     key = payout.c.execution_id, payout.c.attempt
-    newest = func.max(payout.c.first_sent_at).label("newest_intent")
+    newest = func.max(_left_at(reading)).label("newest_intent")
     sent = reading.rows(select(*key, newest).where(*_sent(reading)).group_by(*key))
     same = and_(approval_request.c.org_id == plan.c.org_id, approval_request.c.content_hash == plan.c.hash)
     about = and_(same, approval_request.c.subject_id == plan.c.execution_id)

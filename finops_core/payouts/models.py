@@ -98,8 +98,8 @@ class PayoutRow(OrgRow, table=True):
 class PayoutCall(OrgRow, table=True):
     """One call to a provider about a payout, with request and answer sealed: kept whatever it changed.
 
-    ``kind``: submit, find, cancel. ``fence``: of the job that made it, 0 for calls of other jobs. ``body_hash``: of
-    what was sent.
+    ``kind``: submit, find, cancel, export. ``fence``: of the job that made it, 0 for calls of other jobs.
+    ``body_hash``: of what was sent.
     """
 
     __tablename__ = "payout_call"

@@ -53,14 +53,17 @@ def tell_of_reversal(work: Work, row: Unsettled, why: str) -> None:
     )
 
 
-def tell_of_review(work: Work, row: Unsettled, why: str) -> None:
-    """Those near a batch, and those who may settle it, learn that it waits for a person: once an attempt."""
+def tell_of_review(work: Work, row: Unsettled, why: str, once: str = "") -> None:
+    """Those near a batch, and those who may settle it, learn that it waits for a person: once an attempt.
+
+    ``once`` names news of its own, told whatever was told of the attempt before.
+    """
     seen = operations.execution(work, row.execution_id)
     notifications.notify(
         work,
         [*_near(work, seen), *(person.id for person in security.people_with(work, Permission.PAYOUTS_RESOLVE))],
         "payout.review",
-        once=f"review:{seen.id}:{row.attempt}",
+        once=once or f"review:{seen.id}:{row.attempt}",
         title=f"{Money(row.amount_minor, row.currency)} of {seen.number} needs a decision",
         body=f"{why} Look at the provider, then settle it.",
         page="executions",

@@ -188,6 +188,7 @@ BANK_TRANSFERS = Operation(
         "2. Look at the plan: new payees, and known ones with another bank account, are marked.\n"
         "3. Submit it. Somebody with authority for bank transfers who did not prepare it must approve exactly this.\n"
         "4. Download the bank file from the result and give it to your bank. Each download is counted.\n"
-        "5. Bring the bank's status file (pain.002) back on the execution's page: it moves each payment on.\n"
+        "5. Somebody who did not prepare it brings the bank's status file (pain.002) back on the execution's page: it "
+        "moves each payment on.\n"
     ),
 )

@@ -15,7 +15,7 @@ from finops_core.operations.queries import visible
 from finops_core.operations.rules import OVER
 from finops_core.payouts import rules
 from finops_core.payouts.models import payout
-from finops_core.payouts.rules import DOUBTFUL, IN_FLIGHT, LIVE, UNSETTLED, PayoutState
+from finops_core.payouts.rules import DOUBTFUL, IN_FLIGHT, LIVE, RETRYABLE, UNSETTLED, PayoutState
 from finops_core.platform.work import Reading
 
 BAD = frozenset({PayoutState.FAILED, PayoutState.REJECTED})
@@ -199,9 +199,18 @@ def never_sent(reading: Reading, execution_id: str, attempt: int) -> tuple[Unset
 
 
 def newest_of(reading: Reading, execution_id: str) -> tuple[Unsettled, ...]:
-    """The last attempt of every row of an execution, in the plan's order; for the verbs that repair it."""
-    where = payout.c.org_id == reading.org_id, payout.c.execution_id == execution_id, is_newest(reading)
-    return tuple(unsettled(row) for row in reading.rows(select(payout).where(*where).order_by(payout.c.row_no)))
+    """The attempt of every row that counts, in the plan's order; for the verbs that repair it.
+
+    The last one, unless that definitely failed and an earlier one may have paid after all.
+    """
+    where = payout.c.org_id == reading.org_id, payout.c.execution_id == execution_id
+    counting: dict[int, Unsettled] = {}
+    for found in reading.rows(select(payout).where(*where).order_by(payout.c.row_no, payout.c.attempt)):
+        row = unsettled(found)
+        earlier = counting.get(row.row_no)
+        if earlier is None or earlier.state in RETRYABLE or row.state not in RETRYABLE:
+            counting[row.row_no] = row
+    return tuple(counting.values())
 
 
 def sent_before(reading: Reading, execution_id: str, attempt: int) -> tuple[Unsettled, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, case, func, select
+from sqlalchemy import and_, case, func, or_, select
 
 from finops_core import approvals
 from finops_core.kernel.permissions import Permission
@@ -20,16 +20,13 @@ from finops_core.payouts.queries import Sums
 from finops_core.payouts.rules import DOUBTFUL, IN_FLIGHT, RETRYABLE, UNSETTLED, PayoutState
 from finops_core.platform.work import Reading
 
-# A bank file has left as a whole once its run is over: what is in it only the bank can stop.
-TAKEN_BACK = frozenset({"payouts.stripe_balance"})
-
 
 @dataclass(frozen=True, slots=True)
 class Remedies:
     """How an execution's payouts stand, and which verbs of ``repair`` are open to this person.
 
     Attributes:
-        by_state: the last attempt of each row, counted and summed.
+        by_state: the last attempt of each row, and any that waits for a person, counted and summed.
         takeable: made, not gone yet, and not asked to be taken back.
         asked: how many wait for the answer to what a person asked: to be taken back, or to be settled.
         may_retry, may_send_on, may_take_back, may_settle: whether the verb is open now, or will be once no row is in
@@ -124,7 +121,8 @@ def resolutions(reading: Reading, payout_ids: Iterable[str]) -> Mapping[str, Res
 
 def _counted(reading: Reading, execution_id: str) -> tuple[Mapping[PayoutState, Sums], Sums, int]:
     """By state; of those made and not gone, the ones not asked back yet; and how many are."""
-    mine = payout.c.org_id == reading.org_id, payout.c.execution_id == execution_id, queries.is_newest(reading)
+    counts = or_(queries.is_newest(reading), payout.c.state == PayoutState.NEEDS_REVIEW)
+    mine = payout.c.org_id == reading.org_id, payout.c.execution_id == execution_id, counts
     cancelling = and_(payout.c.state == PayoutState.CREATED, payout.c.cancel_asked_at.is_not(None))
     asked = case((cancelling, 1), else_=0)
     columns = payout.c.state, payout.c.currency, asked.label("asked")
@@ -156,7 +154,7 @@ def _together(parts: Iterable[Sums]) -> Sums:
 
 
 def _may_take_back(reading: Reading, seen: ExecutionView, *, own: bool) -> bool:
-    if seen.operation_id not in TAKEN_BACK or seen.state not in OVER:
+    if seen.state not in OVER:
         return False
     if own or reading.may(Permission.EXECUTIONS_CANCEL_ANY):
         return True

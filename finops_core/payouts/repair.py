@@ -77,7 +77,7 @@ def resolve(work: Work, payout_id: str, verdict: Verdict, provider_id: str, comm
         )
     if row.state is not PayoutState.NEEDS_REVIEW:
         raise Conflict("PAYOUT_MOVED_ON", "This payout does not wait for a person.", hint="Open the execution again.")
-    verdict, comment, provider_id = Verdict(verdict), comment.strip(), provider_id.strip()
+    verdict, comment, provider_id = Verdict(verdict), comment.strip(), provider_id.strip() or row.provider_id
     if not comment or len(comment) > COMMENT_CHARS:
         raise Invalid("COMMENT_NEEDED", "Say where you looked and what you saw.", hint="Up to 2,000 characters.")
     if verdict is Verdict.EXISTS and not provider_id:

@@ -52,7 +52,8 @@ def _claimed(units: Units, org_id: str, row: Unsettled, provider_id: str, provid
     except NotFound:
         found, wrong = None, "the provider does not know it"
     with units.work(worker_actor(org_id)) as work:
-        taken = work.scalar(select(payout.c.id).where(payout.c.org_id == org_id, payout.c.provider_id == provider_id))
+        others = payout.c.org_id == org_id, payout.c.provider_id == provider_id, payout.c.id != row.id
+        taken = work.scalar(select(payout.c.id).where(*others))
         wrong = wrong or ("it belongs to another payout of ours" if taken else "")
         if found is None or wrong:
             _refuse(work, row, f"{provider_id[:80]} is not this payout: {wrong}.")

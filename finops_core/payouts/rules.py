@@ -53,6 +53,9 @@ NEXT: Mapping[PayoutState, frozenset[PayoutState]] = {
     _S.CREATED: frozenset({_S.IN_TRANSIT, _S.PAID, _S.FAILED, _S.CANCELED}),
     _S.IN_TRANSIT: frozenset({_S.PAID, _S.FAILED, _S.CANCELED}),
     _S.PAID: frozenset({_S.FAILED}),
+    # Only when the provider contradicts itself: see ``contradicts``.
+    _S.FAILED: frozenset({_S.NEEDS_REVIEW}),
+    _S.CANCELED: frozenset({_S.NEEDS_REVIEW}),
 }
 UNSETTLED = frozenset({_S.SUBMITTING, _S.IN_DOUBT})
 DOUBTFUL = UNSETTLED | {_S.NEEDS_REVIEW}
@@ -89,6 +92,11 @@ def followed(state: PayoutState, status: PayoutStatus) -> PayoutState | None:
     """The state a payout moves on to by what the provider says; None when that is no news, or news from the past."""
     told = _TOLD[status]
     return told if told in NEXT.get(state, frozenset()) else None
+
+
+def contradicts(state: PayoutState, status: PayoutStatus) -> bool:
+    """Whether the provider says that a payout was paid which, by its own word, had not been: nothing to go by."""
+    return status is PayoutStatus.PAID and state in {_S.FAILED, _S.CANCELED}
 
 
 @dataclass(frozen=True, slots=True)

@@ -199,8 +199,14 @@ def follow(work: Work, row: Unsettled, found: ProviderPayout) -> PayoutState:
     """Move a payout on to where the provider says it stands; news from the past changes nothing.
 
     However it became known, what follows is the same: whom it concerns is told of money that came back, or that
-    somebody else took back, and its batch and the statement hear of the move.
+    somebody else took back, and its batch and the statement hear of the move. One that is said to be paid after it was
+    said to have failed waits for a person: until then it is not paid again.
     """
+    if rules.contradicts(row.state, found.status):
+        why = f"The provider says now that it was paid; before, it was {rules.words(row.state)}."
+        state = review(work, row, why, once=f"contradicted:{row.id}", ended_at=None)
+        _settle(work, row)
+        return state
     new = rules.followed(row.state, found.status)
     if found.reversed_by and (new or row.state) in rules.LIVE and row.error_code != rules.REVERSED:
         _mark_reversed(work, row, found)
@@ -242,9 +248,9 @@ def _settle(work: Work, row: Unsettled) -> None:
     settlement.ask_to_reconcile(work)
 
 
-def review(work: Work, row: Unsettled, why: str, **more: Any) -> PayoutState:
+def review(work: Work, row: Unsettled, why: str, *, once: str = "", **more: Any) -> PayoutState:
     """A person must look, and is told so: nothing is sent for this row any more."""
-    notices.tell_of_review(work, row, why)
+    notices.tell_of_review(work, row, why, once)
     return _move(work, row, PayoutState.NEEDS_REVIEW, {**_error("NEEDS_REVIEW", why), **more}, why=why)
 
 

@@ -226,20 +226,23 @@ def test_the_bank_file_is_handed_out_and_the_banks_answer_moves_its_payments(wor
         stored = files.of(work, "execution", seen.id)
         content = files.download(work, next(each.id for each in stored if each.name.endswith(".xml"))).content
     ids = end_to_end_ids(content)
+    assert not screen.file_uploader
+    assert "Ben Osei, Carla Weiss" in next(text.value for text in screen.caption if "pain.002" in text.value)
 
-    # When something else is brought, and then the bank's answer
+    # When somebody who did not prepare it brings something else, and then the bank's answer
+    screen = at("ben", "executions", execution=seen.number)
     answer(screen, b"<html/>")
     assert "nothing was changed" in screen.error[0].value
-    assert states(world, seen.id) == ["created", "created"]
+    assert states(world, seen.id) == ["in_transit", "in_transit"]
     told = report(content, (ids["Nordlicht GmbH"], "ACSC", ""), (ids["Atelier Lumen"], "RJCT", "AC04"))
     answer(screen, told)
 
     # Then each payment has moved on, and the page says so
     assert states(world, seen.id) == ["paid", "failed"]
     assert "2 payments named, 2 payments moved on." in screen.success[-1].value
-    assert "1 download" in shown(screen)
+    assert "1 download" in shown(at("ana", "executions", execution=seen.number))
 
-    # and somebody who prepares nothing can only look
+    # and somebody who settles nothing can only look
     assert not at("eva", "executions", execution=seen.number).file_uploader
 
 

@@ -1,17 +1,20 @@
 """Bank transfers: a list of payees becomes one file for the bank, once, and the bank's answer moves each payment on."""
 
 import re
+from collections.abc import Callable
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from finops_core import files, operations, payouts
-from finops_core.kernel.actor import worker_actor
-from finops_core.operations import State
+from finops_core import connections, files, notifications, operations, payouts, security
+from finops_core.adapters.bank_file.payouts import BankFilePayouts
+from finops_core.kernel.actor import system_actor, worker_actor
+from finops_core.operations import State, engine
 from finops_core.operations.engine import Begun
-from finops_core.payouts import PayoutState, bank_transfers, running, service
+from finops_core.payouts import PayoutState, Verdict, bank_export, bank_transfers, running, service
 from tests.operations.walks import code_of
 from tests.payouts.walks import act, again, begin, resume, rows_of, run_of, states, violations
 from tests.tampering import tamper
@@ -38,9 +41,23 @@ def outputs(world: World, execution_id: str) -> dict[str, bytes]:
         return {each.name: files.download(work, each.id).content for each in found}
 
 
+def written(world: World, execution_id: str) -> list[bytes]:
+    """The bank files among them, oldest attempt first."""
+    found = outputs(world, execution_id)
+    return [content for name, content in sorted(found.items()) if name.endswith(".xml")]
+
+
 def bank_file(world: World, execution_id: str) -> bytes:
-    (content,) = [content for name, content in outputs(world, execution_id).items() if name.endswith(".xml")]
+    (content,) = written(world, execution_id)
     return content
+
+
+def outbox_of(world: World) -> BankFilePayouts:
+    with world.desk.read(worker_actor(world.orgs["harbour"])) as reading:
+        credentials = connections.credentials(reading, connections.active(reading, bank_transfers.PROVIDER).id)
+    outbox = world.desk.ports.provider(credentials)
+    assert isinstance(outbox, BankFilePayouts)
+    return outbox
 
 
 def paid_in(content: bytes) -> list[tuple[str, str, Decimal]]:
@@ -175,7 +192,7 @@ def test_a_run_that_died_after_writing_the_file_hands_out_the_same_one(both: Wor
     assert world.execution(seen.id).state is State.COMPLETED
     content = bank_file(world, seen.id)
     assert len(paid_in(content)) == 2
-    assert states(world, seen.id) == ["in_transit", "in_transit"] or states(world, seen.id) == ["created", "created"]
+    assert states(world, seen.id) == ["in_transit", "in_transit"]
     assert violations(world) == {}
 
 
@@ -195,34 +212,143 @@ def left_in_doubt(world: World, begun: Begun) -> Path:
     return broken
 
 
-@pytest.mark.parametrize(
-    ("stopped", "second", "end", "message"),
-    [
-        (False, "created", State.COMPLETED, "2 of 2 payouts made."),
-        (True, "canceled", State.CANCELLED, "1 of 2 payouts made, 1 not sent."),
-    ],
-)
-def test_an_order_that_was_in_doubt_leaves_in_its_file_once_it_is_found(
-    both: World, stopped: bool, second: str, end: State, message: str
-):
-    # Given a run that died, was stopped or not, and ended without knowing of its first order, so without a file
+def test_an_order_that_was_in_doubt_leaves_in_its_file_once_it_is_found(both: World):
+    # Given a run that died, and ended without knowing of its first order, so without a file
     world = both
     seen = approved(world)
     broken = left_in_doubt(world, begin(world))
-    if stopped:
-        act(world, operations.cancel, seen.id)
     resume(world)
-    assert (world.execution(seen.id).state, states(world, seen.id)) == (State.UNSETTLED, ["in_doubt", second])
-    assert [name for name in outputs(world, seen.id) if name.endswith(".xml")] == []
+    assert (world.execution(seen.id).state, states(world, seen.id)) == (State.UNSETTLED, ["in_doubt", "created"])
+    assert written(world, seen.id) == []
     # When the outbox can be read again, and the next look-up finds the order
     broken.unlink()
     world.look_up()
     world.work_off()
     # Then the run came to its end, with the file of what was ordered
     done = world.execution(seen.id)
-    assert (done.state, done.message) == (end, message)
-    assert len(paid_in(bank_file(world, seen.id))) == 1 + (second == "created")
+    assert (done.state, done.message) == (State.COMPLETED, "2 of 2 payouts made.")
+    assert len(paid_in(bank_file(world, seen.id))) == 2
     assert violations(world) == {}
+
+
+def stopped(world: World, seen: operations.ExecutionView) -> None:
+    act(world, operations.cancel, seen.id)
+
+
+def aged(world: World, _seen: operations.ExecutionView) -> None:
+    world.advance(timedelta(seconds=world.desk.settings.approval_expires_s + 60))
+
+
+def approver_left(world: World, _seen: operations.ExecutionView) -> None:
+    with world.desk.work(system_actor(world.orgs["harbour"])) as work:
+        security.set_active(work, world.people["ben"], active=False)
+
+
+def operation_changed(world: World, seen: operations.ExecutionView) -> None:
+    tamper(world.desk.settings, "UPDATE execution SET operation_version = '0.9.0' WHERE id = :id", id=seen.id)
+
+
+def plan_changed(world: World, seen: operations.ExecutionView) -> None:
+    theirs = "(SELECT id FROM execution_plan WHERE execution_id = :id)"
+    tamper(
+        world.desk.settings,
+        f"UPDATE execution_plan_row SET amount_minor = amount_minor - 1 WHERE row_no = 2 AND plan_id IN {theirs}",
+        id=seen.id,
+    )
+
+
+Befall = Callable[[World, operations.ExecutionView], None]
+VOID: list[tuple[Befall, State]] = [
+    (stopped, State.CANCELLED),
+    (aged, State.FAILED),
+    (approver_left, State.FAILED),
+    (operation_changed, State.FAILED),
+    (plan_changed, State.FAILED),
+]
+
+
+@pytest.mark.parametrize(("befell", "end"), VOID)
+def test_no_file_leaves_once_what_was_agreed_to_holds_no_more(timed: World, befell: Befall, end: State):
+    # Given a run that ended without knowing of its first order, so without a file
+    world = timed
+    seen = approved(world)
+    broken = left_in_doubt(world, begin(world))
+    resume(world)
+    # When it is stopped, or its approval does not hold any more, and then the order is found
+    if befell is stopped:
+        tamper(world.desk.settings, "UPDATE execution SET stop_requested = 1, stopped_at = ended_at")
+    else:
+        befell(world, seen)
+    broken.unlink()
+    world.look_up()
+    world.work_off()
+    # Then no file has left, and none ever can: every order is taken back for ever
+    assert world.execution(seen.id).state is end
+    assert written(world, seen.id) == []
+    assert states(world, seen.id) == ["canceled", "canceled"]
+    assert outbox_of(world).waiting() == outbox_of(world).exports() == ()
+
+
+@pytest.mark.parametrize(("befell", "end"), VOID)
+def test_no_file_leaves_when_that_happens_just_before_it_is_written(timed: World, befell: Befall, end: State):
+    # Given a run whose orders are all stored
+    world = timed
+    seen = approved(world)
+    begun = begin(world)
+    running.carry_out(run_of(world, begun), bank_transfers.rail(run_of(world, begun)))
+    assert len(outbox_of(world).waiting()) == 2
+    # When it is stopped, or its approval does not hold any more, before the file is written
+    befell(world, seen)
+    released = bank_export.release(run_of(world, begun), outbox_of(world))
+    # Then none is written, and the run ends so
+    assert released == ()
+    assert states(world, seen.id) == ["canceled", "canceled"]
+    assert outbox_of(world).waiting() == outbox_of(world).exports() == ()
+    resume(world)
+    assert world.execution(seen.id).state is end
+    assert written(world, seen.id) == []
+
+
+def test_a_file_that_left_in_time_is_handed_out_after_a_stop(both: World):
+    # Given a run that wrote the file and died before anybody heard of it
+    world = both
+    seen = approved(world)
+    bank_transfers.run(run_of(world, begin(world)))
+    # When a stop comes, too late, before it is resumed
+    stopped(world, seen)
+    resume(world)
+    # Then people have the file that left, and the payouts stand as on their way
+    assert len(paid_in(bank_file(world, seen.id))) == 2
+    assert states(world, seen.id) == ["in_transit", "in_transit"]
+    assert violations(world) == {}
+
+
+def test_an_order_that_somebody_took_back_does_not_leave_with_the_others(world: World):
+    seen = approved(world)
+    begun = begin(world)
+    running.carry_out(run_of(world, begun), bank_transfers.rail(run_of(world, begun)))
+    outbox_of(world).cancel("", rows_of(world, seen.id)[0].provider_id, "taken-back")
+
+    resume(world)
+
+    assert [name for name, *_ in paid_in(bank_file(world, seen.id))] == ["Atelier Lumen"]
+    assert states(world, seen.id) == ["canceled", "in_transit"]
+    assert violations(world) == {}
+
+
+@pytest.mark.parametrize(("check", "befell"), [("payouts.I9", "stopped_at = started_at"), ("payouts.I11", "")])
+def test_the_standing_checks_see_a_file_that_left_too_late(timed: World, check: str, befell: str):
+    world = timed
+    seen = approved(world)
+    world.work_off()
+    assert violations(world) == {}
+
+    if befell:
+        tamper(world.desk.settings, f"UPDATE execution SET {befell} WHERE id = :id", id=seen.id)
+    late = world.desk.ports.clock.now() + timedelta(seconds=world.desk.settings.approval_expires_s + 60)
+    tamper(world.desk.settings, "UPDATE payout_call SET at = :late WHERE kind = 'export'", late=late.isoformat())
+
+    assert check in violations(world)
 
 
 def test_the_banks_status_file_moves_each_payment_on(both: World):
@@ -234,7 +360,7 @@ def test_the_banks_status_file_moves_each_payment_on(both: World):
 
     taken = payouts.take_bank_status(
         world.desk,
-        world.actor("ana"),
+        world.actor("ben"),
         seen.id,
         "answer.xml",
         report(content, (ids["Nordlicht GmbH"], "ACSC", ""), (ids["Atelier Lumen"], "RJCT", "AC04")),
@@ -253,14 +379,13 @@ def test_what_the_bank_refused_is_paid_by_a_retry_in_a_file_of_its_own(world: Wo
     world.work_off()
     content = bank_file(world, seen.id)
     answer = report(content, (end_to_end_ids(content)["Atelier Lumen"], "RJCT", "AC04"))
-    payouts.take_bank_status(world.desk, world.actor("ana"), seen.id, "answer.xml", answer)
+    payouts.take_bank_status(world.desk, world.actor("ben"), seen.id, "answer.xml", answer)
 
     act(world, payouts.retry, seen.id)
     done = again(world, seen.id)
 
     assert done.state is State.COMPLETED
-    written = {name: paid_in(content) for name, content in outputs(world, seen.id).items() if name.endswith(".xml")}
-    assert [len(paid) for _, paid in sorted(written.items())] == [2, 1]
+    assert [len(paid_in(content)) for content in written(world, seen.id)] == [2, 1]
     assert violations(world) == {}
 
 
@@ -269,10 +394,10 @@ def test_what_is_no_status_file_changes_nothing(world: World, content: bytes):
     seen = approved(world)
     world.work_off()
 
-    taken = payouts.take_bank_status(world.desk, world.actor("ana"), seen.id, "answer.xml", content)
+    taken = payouts.take_bank_status(world.desk, world.actor("ben"), seen.id, "answer.xml", content)
 
     assert taken.faults
-    assert states(world, seen.id) == ["created", "created"]
+    assert states(world, seen.id) == ["in_transit", "in_transit"]
 
 
 def test_a_status_file_about_another_batch_changes_nothing(world: World):
@@ -283,30 +408,62 @@ def test_a_status_file_about_another_batch_changes_nothing(world: World):
     second = approved(world, HEAD + NORDLICHT.replace("1250.00", "99.00"))
     world.work_off()
 
-    taken = payouts.take_bank_status(world.desk, world.actor("ana"), second.id, "answer.xml", answer)
+    taken = payouts.take_bank_status(world.desk, world.actor("ben"), second.id, "answer.xml", answer)
 
     assert [fault.code for fault in taken.faults] == ["BANK_STATUS_NOT_OURS"]
-    assert states(world, first.id) == ["created", "created"]
+    assert states(world, first.id) == ["in_transit", "in_transit"]
 
 
-def test_only_who_prepares_payouts_brings_the_banks_answer(world: World):
+def test_the_banks_answer_is_brought_by_somebody_who_settles_and_did_not_prepare(world: World):
     seen = approved(world)
     world.work_off()
+    content = bank_file(world, seen.id)
+    answer = report(content, (end_to_end_ids(content)["Atelier Lumen"], "RJCT", "AC04"))
 
-    for who in ("ben", "eva", "adam"):
-        said = code_of(payouts.take_bank_status, world.desk, world.actor(who), seen.id, "x.xml", b"<x/>")
-        assert said == "NOT_ALLOWED"
+    def said(who: str) -> str:
+        return code_of(payouts.take_bank_status, world.desk, world.actor(who), seen.id, "x.xml", answer)
+
+    assert [said(who) for who in ("ana", "eva", "adam")] == ["NOT_ALLOWED"] * 3
+    tamper(
+        world.desk.settings,
+        "UPDATE execution SET requested_by = :ben WHERE id = :id",
+        ben=world.people["ben"],
+        id=seen.id,
+    )
+    assert said("ben") == "NOT_THE_PREPARER"
+    assert states(world, seen.id) == ["in_transit", "in_transit"]
+    taken = payouts.take_bank_status(world.desk, world.actor("carla"), seen.id, "x.xml", answer)
+    assert (taken.named, taken.moved) == (1, 1)
+
+
+def test_orders_whose_file_was_never_written_can_be_taken_back_and_paid_by_a_retry(world: World):
+    # Given a run that broke off for good after its orders were stored
+    seen = approved(world)
+    begun = begin(world)
+    running.carry_out(run_of(world, begun), bank_transfers.rail(run_of(world, begun)))
+    with world.desk.work(worker_actor(world.orgs["harbour"])) as work:
+        engine.fail(work, begun, engine.interrupted(begun.execution, "for the test"), State.INTERRUPTED)
+    with world.desk.read(world.actor("ana")) as reading:
+        assert payouts.remedies(reading, world.execution(seen.id)).may_take_back
+    # When its preparer takes them back and retries
+    assert act(world, payouts.ask_cancel, seen.id) == 2
+    world.work_off()
+    assert states(world, seen.id) == ["canceled", "canceled"]
+    act(world, payouts.retry, seen.id)
+    assert again(world, seen.id).state is State.COMPLETED
+    # Then one file has left, of the second attempt, and nothing of it can be taken back any more
+    assert [len(paid_in(content)) for content in written(world, seen.id)] == [2]
+    with world.desk.read(world.actor("ana")) as reading:
+        assert not payouts.remedies(reading, world.execution(seen.id)).may_take_back
+    assert violations(world) == {}
 
 
 def test_an_order_that_left_in_a_file_cannot_be_taken_back(world: World):
     seen = approved(world)
     world.work_off()
 
-    act(world, payouts.ask_cancel, seen.id)
-    world.work_off()
-
-    assert "canceled" not in states(world, seen.id)
-    assert [row.cancel_asked for row in rows_of(world, seen.id)] == [False, False]
+    assert code_of(act, world, payouts.ask_cancel, seen.id) == "NOTHING_TO_CANCEL"
+    assert states(world, seen.id) == ["in_transit", "in_transit"]
 
 
 def test_each_download_of_the_bank_file_is_counted(world: World):
@@ -339,3 +496,59 @@ def test_a_stored_file_that_was_exchanged_pays_nobody(world: World):
     view = world.execution(seen.id)
     assert (view.state, view.error_code) == (State.SUPERSEDED, "FILE_CHANGED")
     assert rows_of(world, seen.id) == ()
+
+
+def test_a_bank_that_contradicts_itself_keeps_its_payment_from_being_paid_again(both: World):
+    # Given a payment that the bank refused
+    world = both
+    seen = approved(world)
+    world.work_off()
+    content = bank_file(world, seen.id)
+    payment = end_to_end_ids(content)["Nordlicht GmbH"]
+
+    def told(status: str, why: str = "") -> payouts.StatusTaken:
+        answer = report(content, (payment, status, why))
+        return payouts.take_bank_status(world.desk, world.actor("ben"), seen.id, f"{status}.xml", answer)
+
+    told("RJCT", "AC04")
+    # When the bank says that it was paid
+    assert told("ACSC").moved == 1
+    # Then it waits for a person, those who may settle it are told, and it cannot be paid again meanwhile
+    assert states(world, seen.id) == ["needs_review", "in_transit"]
+    assert world.execution(seen.id).state is State.UNSETTLED
+    assert code_of(act, world, payouts.retry, seen.id) == "STILL_IN_DOUBT"
+    with world.desk.read(world.actor("carla")) as reading:
+        assert [each.kind for each in notifications.unread(reading)] == ["payout.review"]
+    assert violations(world) == {}
+    # And when somebody has asked the bank and settled it, the bank's next answer counts again
+    act(world, payouts.resolve, rows_of(world, seen.id)[0].id, Verdict.EXISTS, "", "Called the bank.", who="carla")
+    world.work_off()
+    assert states(world, seen.id) == ["in_transit", "in_transit"]
+    told("ACSC")
+    assert states(world, seen.id) == ["paid", "in_transit"]
+    assert world.execution(seen.id).state is State.COMPLETED
+    assert len(written(world, seen.id)) == 1
+    assert violations(world) == {}
+
+
+def test_a_first_attempt_that_was_paid_after_all_is_told_and_blocks_a_third(world: World):
+    # Given a payment that was refused, paid again, and refused again
+    seen = approved(world, HEAD + NORDLICHT)
+    world.work_off()
+    first = bank_file(world, seen.id)
+
+    def told(content: bytes, status: str, why: str = "") -> None:
+        (payment,) = end_to_end_ids(content).values()
+        answer = report(content, (payment, status, why))
+        assert payouts.take_bank_status(world.desk, world.actor("ben"), seen.id, "answer.xml", answer).moved == 1
+
+    told(first, "RJCT", "AC04")
+    act(world, payouts.retry, seen.id)
+    again(world, seen.id)
+    told(written(world, seen.id)[1], "RJCT", "AC04")
+    # When the bank says that the first one was paid
+    told(first, "ACSC")
+    # Then its row is not tried a third time, and it can be settled
+    assert code_of(act, world, payouts.retry, seen.id) == "STILL_IN_DOUBT"
+    with world.desk.read(world.actor("carla")) as reading:
+        assert payouts.remedies(reading, world.execution(seen.id)).may_settle

@@ -15,7 +15,7 @@ from finops_core.kernel.actor import webhook_actor, worker_actor
 from finops_core.kernel.clock import ManualClock
 from finops_core.kernel.errors import Invalid, Unavailable
 from finops_core.kernel.provider import Mode, PayoutStatus, ProviderEvent, ProviderPayout
-from finops_core.payouts import PayoutFilter, PayoutState, Standing
+from finops_core.payouts import PayoutFilter, PayoutState, Standing, Verdict, following
 from finops_core.payouts.models import provider_news
 from finops_core.payouts.rounds import LASTS_S, Round
 from tests.operations.walks import code_of
@@ -28,7 +28,9 @@ from tests.payouts.walks import (
     clock_of,
     due_now,
     prepared,
+    provider,
     resume,
+    row_as_stored,
     rows_of,
     sent_and_died,
     states,
@@ -376,6 +378,29 @@ def test_a_file_that_ran_before_is_warned_of_however_long_ago(timed: World):
     (warning,) = plan.warnings
     assert warning.startswith(f"This file ran before, as {first.number} on ")
     assert PayoutState.PAID in payouts.LIVE
+
+
+def test_a_provider_that_contradicts_itself_leaves_the_payout_to_a_person(both: World):
+    # Given a payout that came back
+    world = both
+    seen = world.approved("currency,maximum\nUSD,100.00\n")
+    world.work_off()
+    (row,) = rows_of(world, seen.id)
+    world.sandbox.control.transition(row.provider_id, "in_transit", "failed", account=HARBOUR)
+    world.follow()
+    assert states(world, seen.id) == ["failed"]
+    # When the provider says that it was paid
+    told = replace(provider(world).get("", row.provider_id), status=PayoutStatus.PAID)
+    with world.desk.work(worker_actor(world.orgs["harbour"])) as work:
+        following.move_on(work, row_as_stored(world, seen.id), told)
+    # Then it is not paid again, and once a person has settled it the provider's present word counts
+    assert (states(world, seen.id), world.execution(seen.id).state) == (["needs_review"], operations.State.UNSETTLED)
+    assert code_of(act, world, payouts.retry, seen.id) == "STILL_IN_DOUBT"
+    assert violations(world) == {}
+    act(world, payouts.resolve, row.id, Verdict.EXISTS, "", "Seen in the dashboard.", who="ben")
+    world.work_off()
+    assert (states(world, seen.id), world.execution(seen.id).state) == (["failed"], operations.State.FAILED)
+    assert violations(world) == {}
 
 
 # --- a provider that hangs

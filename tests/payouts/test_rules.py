@@ -125,11 +125,15 @@ def test_a_look_up_adopts_one_alarms_at_two_and_sends_again_only_while_the_key_i
     assert judged is verdict
 
 
-def test_what_is_settled_for_good_never_moves_again():
+def test_what_is_settled_for_good_moves_again_only_into_the_hands_of_a_person():
     for final in rules.RETRYABLE:
-        for new in PayoutState:
+        for new in set(PayoutState) - {PayoutState.NEEDS_REVIEW}:
             with pytest.raises(Conflict):
                 rules.move(final, new)
+    # and there only if the provider had made it, and says now that it was paid
+    assert {final for final in rules.RETRYABLE if rules.NEXT.get(final)} == {PayoutState.FAILED, PayoutState.CANCELED}
+    said = [(state, status) for state in PayoutState for status in PayoutStatus if rules.contradicts(state, status)]
+    assert said == [(PayoutState.FAILED, PayoutStatus.PAID), (PayoutState.CANCELED, PayoutStatus.PAID)]
 
 
 def test_a_paid_payout_can_still_come_back_and_goes_nowhere_else():
