@@ -17,7 +17,7 @@ from finops_core.kernel.job import Check
 from finops_core.kernel.money import Money
 from finops_core.operations import models
 from finops_core.operations.rules import FINAL
-from finops_core.payouts import rules
+from finops_core.payouts import news, rules
 from finops_core.payouts.models import payout, payout_call
 from finops_core.payouts.rules import DOUBTFUL, LIVE, RETRYABLE, PayoutState
 from finops_core.platform.work import Reading
@@ -214,6 +214,14 @@ def the_statement_agrees(reading: Reading) -> list[str]:
     return [f"{_item(row)} ({row.provider_id}) is not in the provider's statement as it is here" for row in rows]
 
 
+def every_payout_is_a_rows(reading: Reading) -> list[str]:
+    """No payout that news tells of carries a row of ours without being its payout, unless it came to nothing."""
+    return [
+        f"{each} at the provider carries {item}, and is not its payout"
+        for each, item in news.unclaimed(reading, _since(reading))
+    ]
+
+
 CHECKS: tuple[Check, ...] = (
     Check(
         "payouts.I1",
@@ -280,6 +288,12 @@ CHECKS: tuple[Check, ...] = (
         "Approvals age out",
         an_approval_ages,
         "Balances and bank accounts may have changed since it was agreed to. Have the approver look at it again.",
+    ),
+    Check(
+        "payouts.unexpected",
+        "No second payout carries a row's name",
+        every_payout_is_a_rows,
+        "The same money may leave twice. Look the payout up at the provider, and have one of the two taken back there.",
     ),
     Check(
         "payouts.statement",

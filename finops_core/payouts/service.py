@@ -247,6 +247,7 @@ def _made(
         "mode": plan.mode,
         "key_fingerprint": plan.key_fingerprint,
         "account": row.account,
+        "provider_account": str(row.body.get("provider_account", "")),
         "currency": row.currency,
         "amount_minor": row.amount_minor,
         "destination": order.destination,
@@ -265,7 +266,8 @@ def _made(
     }
 
 
-_EMPTY = ("stops", "provider_id", "request_id", "error_code", "error_message", "trace", "movement_id", "return_id")
+_MOVEMENTS = ("movement_id", "return_id")
+_EMPTY = ("stops", "provider_id", "request_id", "error_code", "error_message", "refusal", "trace", *_MOVEMENTS)
 
 
 def _error(code: str, message: str) -> dict[str, Any]:
