@@ -455,7 +455,9 @@ NO_DOORS = {
     "audit.standing": "the installation's own log: its size and when it was sealed; needs HEALTH_VIEW",
     "connections.add": "writes a connection of its own organisation",
     "connections.check_mode": "compares two values it is given",
+    "connections.note_account": "the worker's; needs WORKER_ACT (below)",
     "connections.receiver": "whoever knows a webhook's address; its signature is the proof (tests/api)",
+    "connections.replace_key": "opens units of its own (below)",
     "connections.try_connection": "opens units of its own (below)",
     "connections.unknown_connection": "the one answer for what is not there",
     "files.expire": "the worker's; needs WORKER_ACT (below)",
@@ -568,6 +570,7 @@ def test_what_only_the_worker_or_the_installation_does_is_refused_to_people(town
         "approvals.expire_due": approvals.expire_due,
         "audit.seal": lambda work: audit.seal(work, heads),
         "audit.steps": lambda work: audit.steps(work, "payout.", work.now - timedelta(days=1)),
+        "connections.note_account": lambda work: connections.note_account(work, towns.ids["connection"], "acct_x"),
         "files.expire": lambda work: files.expire(work, -1),
         "files.sweep": files.sweep,
         "payouts.take_news": lambda work: payouts.take_news(work, "cn_x", news_of(work.now), b"{}"),
@@ -624,10 +627,12 @@ def test_what_opens_units_of_its_own_shows_and_does_nothing_of_another_organisat
 
     with pytest.raises(NotFound if intruder == "nils" else NotAllowed) as untried:
         connections.try_connection(desk, actor, towns.ids["connection"])
+    with pytest.raises(NotFound if intruder == "nils" else NotAllowed) as unchanged:
+        connections.replace_key(desk, actor, towns.ids["connection"], "rk_test_sbx_other_demo_0009")
     with pytest.raises(NotFound) as untaken:
         payouts.take_bank_status(desk, actor, towns.ids["transfers"], "answer.xml", b"<x/>")
 
-    told = f"{untried.value} {untried.value.context} {untaken.value} {untaken.value.context}"
+    told = "".join(f"{each.value} {each.value.context}" for each in (untried, unchanged, untaken))
     assert [secret for secret in towns.secrets if secret in told] == []
     assert towns.harbour_rows() == before
     assert len(towns.world.sandbox.control.calls()) == calls

@@ -156,8 +156,7 @@ def _added(here: Here, provider: str) -> str:
 
 def _replaced(here: Here, view: ConnectionView) -> str:
     key = _credential(view.provider)
-    with here.work() as work:
-        connections.replace_secret(work, view.id, key)
+    connections.replace_key(here.desk, here.actor, view.id, key)
     return "It was replaced. Test it now."
 
 
@@ -260,7 +259,8 @@ _ROLLED = (
     "the old one has run out both are believed, so no news gets lost."
 )
 _REPLACED = (
-    "The old key is gone at once and cannot be brought back. Payouts already sent are followed with the new one. "
+    "The old key is gone at once and cannot be brought back. Once a payout was made, only another key **of the same "
+    "account** is taken, since those already sent are followed with it; for another account retire this connection. "
     "**Plans approved with the old key are not sent**: they need a new plan and a new approval. A batch that is being "
     "sent at this moment ends with the old key, so let it end before you revoke that at the provider."
 )

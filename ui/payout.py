@@ -46,6 +46,8 @@ OUTCOMES = {
     "resend": "it is not there, and may be sent again",
     "review": "a person must look",
     "twice": "it is there more than once",
+    "other": "one of another amount is there",
+    "elsewhere": "not to be seen with this key",
     "canceled": "taken back",
     "notcanceled": "too late",
     "intended": "about to leave",

@@ -63,7 +63,8 @@ def _told(row: PayoutView, said: Resolution | None, names: Mapping[str, str]) ->
     who = names.get(said.person_id, "Somebody")
     what = f"{who} said: {FOUND[Verdict(said.verdict)].lower()}. {said.comment}"
     state = html.badge("The desk checks it", "blue") if said.checking else html.badge("Not confirmed", "amber")
-    return [html.join(state, html.text(what)), *([] if said.checking else [why])]
+    refused = [html.text(row.refusal)] if row.refusal and not said.checking else []
+    return [html.join(state, html.text(what)), *refused, *([] if said.checking else [why])]
 
 
 def _open(here: Here, payout_id: str) -> None:
@@ -100,7 +101,8 @@ def _facts(here: Here, row: PayoutView) -> Markup:
             ("Sent", here.shown.instant(row.sent_at)),
         ]
     )
-    return Markup(f'{total}<p class="to-note">{html.faint(row.error_message, small=False)}</p>{facts}')
+    why = html.faint(" ".join(filter(None, (row.error_message, row.refusal))), small=False)
+    return Markup(f'{total}<p class="to-note">{why}</p>{facts}')
 
 
 def _where_to_look(known: PayoutHistory, shown: Format) -> Markup:

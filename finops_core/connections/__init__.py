@@ -13,8 +13,8 @@ from finops_core.connections.queries import (
     unknown_connection,
     webhook_secrets,
 )
-from finops_core.connections.service import add, replace_secret, retire, set_webhook_secret
-from finops_core.connections.trial import Trial, try_connection
+from finops_core.connections.service import add, note_account, replace_secret, retire, set_webhook_secret
+from finops_core.connections.trial import Trial, replace_key, try_connection
 
 __all__ = [
     "ConnectionView",
@@ -26,8 +26,10 @@ __all__ = [
     "check_mode",
     "credentials",
     "listed",
+    "note_account",
     "one",
     "receiver",
+    "replace_key",
     "replace_secret",
     "retire",
     "set_webhook_secret",

@@ -12,7 +12,9 @@ _ACTIVE = text("retired_at IS NULL")
 class Connection(OrgRow, table=True):
     """A sealed credential and what may be shown of it. One active connection per provider and organisation.
 
-    ``test_told`` is JSON of what the last test found, "" before the first.
+    ``provider_account``: the provider's own id of the account that it stands for, "" before its first payout; from
+    then on it never changes, whatever key is put there. ``test_told`` is JSON of what the last test found, "" before
+    the first.
     """
 
     __tablename__ = "connection"
@@ -31,6 +33,7 @@ class Connection(OrgRow, table=True):
             "prefix": DataClass.CONFIDENTIAL,
             "last4": DataClass.CONFIDENTIAL,
             "account": DataClass.CONFIDENTIAL,
+            "provider_account": DataClass.CONFIDENTIAL,
         },
         listed=("provider", "name", "mode", "base_url", "created_at", "retired_at"),
         searched=("name",),
@@ -41,6 +44,7 @@ class Connection(OrgRow, table=True):
     mode: str
     base_url: str
     account: str
+    provider_account: str
     secret: bytes
     prefix: str
     last4: str

@@ -25,6 +25,7 @@ class ConnectionView:
         shown: the key as ``rk_test_…0001``.
         fingerprint: tells two keys apart without showing either; part of what an approval covers.
         account: the connected account it acts for, "" for the key's own.
+        provider_account: the provider's own id of the account its payouts are made from, "" before the first.
         test_told: what the last test found, see ``trial``; empty before the first.
     """
 
@@ -35,6 +36,7 @@ class ConnectionView:
     mode: Mode
     base_url: str
     account: str
+    provider_account: str
     shown: str
     fingerprint: str
     created_by: str
@@ -181,6 +183,7 @@ def view_of(row: Row[tuple[object, ...]]) -> ConnectionView:
         mode=Mode(row.mode),
         base_url=row.base_url,
         account=row.account,
+        provider_account=row.provider_account,
         shown=f"{row.prefix}…{row.last4}",
         fingerprint=row.fingerprint,
         created_by=row.created_by,

@@ -8,6 +8,7 @@ from finops_core.kernel.errors import Invalid, NotAllowed
 from finops_core.kernel.provider import Mode
 
 STRIPE, BANK_FILE = "stripe", "bank_file"
+OTHER_ACCOUNT_HINT = "Use a key of that account. For another account retire this connection, then add one."
 STRIPE_API = "https://api.stripe.com"
 NAME_CHARS_MAX = 80
 ACCOUNT_CHARS_MAX = 64
@@ -77,6 +78,13 @@ def checked_provider(provider: str) -> str:
 def account_facts(iban: str) -> KeyFacts:
     """What may be shown of our own bank account; files are written in test mode only (decision 17)."""
     return KeyFacts(Mode.TEST, iban[:2], iban[-SHOWN_LAST:])
+
+
+def another_account(ours: str, theirs: str) -> str:
+    """Why a key cannot be this connection's; "" when it can, or when either account is not known."""
+    if not ours or not theirs or ours == theirs:
+        return ""
+    return f"This key opens {theirs}; the connection stands for {ours}, which payouts were made from."
 
 
 def checked_name(typed: str) -> str:

@@ -12,6 +12,7 @@ from finops_core.adapters.bank_file.debtor import Debtor
 from finops_core.connections import queries, rules
 from finops_core.connections.models import connection, webhook_secret
 from finops_core.connections.queries import sealed_at, unknown_connection
+from finops_core.connections.rules import KeyFacts
 from finops_core.kernel.errors import Conflict
 from finops_core.kernel.ids import new_id
 from finops_core.kernel.permissions import Permission
@@ -39,6 +40,7 @@ def add(
         "name": rules.checked_name(name),
         "base_url": _address(work, provider, base_url),
         "account": rules.checked_account(account),
+        "provider_account": "",
         "created_by": work.actor.id,
         "created_at": work.now,
         "retired_at": None,
@@ -62,6 +64,7 @@ def replace_secret(work: Work, connection_id: str, secret: str, mode: str = "tes
     """Put another key in the place of the old one, which is gone; plans made with the old one need a new approval.
 
     What a test of the old one found is forgotten. Refuses what ``add`` refuses of a key, and ``CONNECTION_MISSING``.
+    Whose key it is only the provider can tell: ``replace_key`` asks it first.
     """
     work.require(Permission.CONNECTIONS_ADMINISTER)
     values = _sealed(work, connection_id, queries.one(work, connection_id).provider, secret.strip(), mode)
@@ -107,6 +110,15 @@ def note_test(work: Work, connection_id: str, *, passed: bool, told: Mapping[str
     audit.record(work, "connection.tested", f"connection:{connection_id}", detail={"passed": passed})
 
 
+def note_account(work: Work, connection_id: str, provider_account: str) -> None:
+    """Remember, once, which of the provider's accounts the connection stands for: payouts are about to leave it."""
+    work.require(Permission.WORKER_ACT)
+    mine = connection.c.org_id == work.org_id, connection.c.id == connection_id, connection.c.provider_account == ""
+    if work.execute(update(connection).where(*mine).values(provider_account=provider_account)).rowcount:
+        detail = {"account": provider_account}
+        audit.record(work, "connection.account_noted", f"connection:{connection_id}", detail=detail)
+
+
 def retire(work: Work, connection_id: str) -> None:
     """No new work may use it; the worker can still look up what was made through it."""
     work.require(Permission.CONNECTIONS_ADMINISTER)
@@ -114,12 +126,18 @@ def retire(work: Work, connection_id: str) -> None:
     audit.record(work, "connection.retired", f"connection:{connection_id}")
 
 
-def _sealed(work: Work, connection_id: str, provider: str, secret: str, mode: str) -> dict[str, object]:
+def checked_secret(provider: str, secret: str, mode: str) -> KeyFacts:
+    """What may be known of a key that could be stored; refuses what ``add`` refuses of one."""
     if provider == rules.BANK_FILE:
         facts = rules.account_facts(Debtor.from_text(secret).iban)
     else:
         facts = rules.key_facts(secret)
     rules.require_test_mode(mode, facts)
+    return facts
+
+
+def _sealed(work: Work, connection_id: str, provider: str, secret: str, mode: str) -> dict[str, object]:
+    facts = checked_secret(provider, secret, mode)
     vault = work.ports.vault
     return {
         "secret": vault.seal(secret.encode("utf-8"), sealed_at(connection_id)),

@@ -1,12 +1,13 @@
-"""Trying a connection out: whether its key is accepted, what it sees and may do. Changes nothing at the provider."""
+"""Asking the provider about a connection: what its key is worth, and whose a new one is. Changes nothing there."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from finops_core.connections import queries, service
+from finops_core.connections import queries, rules, service
 from finops_core.kernel.actor import Actor, worker_actor
-from finops_core.kernel.errors import FinOpsError
-from finops_core.kernel.provider import AccountFacts, Right
+from finops_core.kernel.errors import Conflict, FinOpsError
+from finops_core.kernel.provider import AccountFacts, Mode, Right
+from finops_core.platform.ports import ProviderCredentials
 from finops_core.platform.work import Units
 
 
@@ -70,6 +71,31 @@ def try_connection(units: Units, actor: Actor, connection_id: str) -> Trial:
     return trial
 
 
+def replace_key(units: Units, actor: Actor, connection_id: str, secret: str) -> None:
+    """Put another key of the same account in the place of the old one; see ``service.replace_secret``.
+
+    ``CONNECTION_OTHER_ACCOUNT`` when payouts were made from one account and the provider says the key opens another:
+    they could not be looked up with it, and would seem never made. A key that nobody can say this of is stored; it
+    proves nothing until the provider answers for it.
+    """
+    with units.read(actor) as reading:
+        connection = queries.one(reading, connection_id)
+    service.checked_secret(connection.provider, secret.strip(), Mode.TEST)
+    if connection.provider_account:
+        given = ProviderCredentials(
+            connection.provider, secret.strip(), connection.base_url, connection.account, connection.id
+        )
+        try:
+            opens = units.ports.provider(given).facts("").account
+        except FinOpsError:
+            opens = ""
+        problem = rules.another_account(connection.provider_account, opens)
+        if problem:
+            raise Conflict("CONNECTION_OTHER_ACCOUNT", problem, hint=rules.OTHER_ACCOUNT_HINT)
+    with units.work(actor) as work:
+        service.replace_secret(work, connection_id, secret)
+
+
 def _unheard(error: FinOpsError, rights: Mapping[Right, bool]) -> tuple[str, str]:
     """Why the provider told nothing: a key without a single right is one that it does not know."""
     if rights and not any(rights.values()):
@@ -83,6 +109,9 @@ def _problem(connection: queries.ConnectionView, facts: AccountFacts, rights: Ma
     if facts.mode is not connection.mode:
         told = f"The provider says {facts.mode.value} mode; this connection is for {connection.mode.value} mode."
         return told, f"Replace the key with one of {connection.mode.value} mode."
+    other = rules.another_account(connection.provider_account, facts.account)
+    if other:
+        return other, rules.OTHER_ACCOUNT_HINT
     missing = [right.value for right, allowed in rights.items() if not allowed]
     if missing:
         return f"The key may not: {', '.join(missing)}.", "Give the key these rights at the provider, then test again."

@@ -166,6 +166,8 @@ class Batch:
             verdict, state = look_up.conclude(work, row, found, self.provider, fence=self.context.fence)
         if verdict is LookUp.TWICE:
             self.halted = f"Two payouts were found for row {row.row_no}."
+        elif verdict is LookUp.OTHER:
+            self.halted = f"A payout of another amount was found for row {row.row_no}."
         return verdict, state
 
     @contextmanager

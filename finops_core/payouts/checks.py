@@ -17,7 +17,7 @@ from finops_core.kernel.job import Check
 from finops_core.kernel.money import Money
 from finops_core.operations import models
 from finops_core.operations.rules import FINAL
-from finops_core.payouts import rules
+from finops_core.payouts import news, rules
 from finops_core.payouts.models import payout, payout_call
 from finops_core.payouts.rules import DOUBTFUL, LIVE, RETRYABLE, PayoutState
 from finops_core.platform.work import Reading
@@ -248,6 +248,14 @@ def _missing(reading: Reading) -> ColumnElement[bool]:
     return and_(paid, payout.c.execution_id.in_(of_one))
 
 
+def every_payout_is_a_rows(reading: Reading) -> list[str]:
+    """No payout that news tells of carries a row of ours without being its payout, unless it came to nothing."""
+    return [
+        f"{each} at the provider carries {item}, and is not its payout"
+        for each, item in news.unclaimed(reading, _since(reading))
+    ]
+
+
 CHECKS: tuple[Check, ...] = (
     Check(
         "payouts.I1",
@@ -320,6 +328,12 @@ CHECKS: tuple[Check, ...] = (
         "All attempts together pay one plan",
         one_plan_in_all,
         "Two attempts paid the same money under different rows. Have one of the payouts taken back; retry nothing.",
+    ),
+    Check(
+        "payouts.unexpected",
+        "No second payout carries a row's name",
+        every_payout_is_a_rows,
+        "The same money may leave twice. Look the payout up at the provider, and have one of the two taken back there.",
     ),
     Check(
         "payouts.statement",

@@ -63,9 +63,10 @@ class Follower:
         if row.state in {PayoutState.APPROVED, PayoutState.SUBMITTING, PayoutState.IN_DOUBT} and running:
             # The run itself will hear the answer, or look it up.
             return self._heard(found.ids, NewsState.WAITING)
-        if not row.provider_id and row.state not in rules.DOUBTFUL:
-            LOG.error("%s carries the name of payout %s, which is %s", found.payout_id, row.id, row.state.value)
-            return self._heard(found.ids, NewsState.STRANGER)
+        if row.provider_id != found.payout_id and (row.provider_id or row.state not in rules.DOUBTFUL):
+            with self.units.work(worker_actor(self.org_id)) as work:
+                news.keep_unexpected(work, row, found)
+            return NewsState.UNEXPECTED
         self.follow(row, found.payout_id, found.ids)
         return NewsState.DONE
 
@@ -86,7 +87,7 @@ class Follower:
             news.mark(work, heard, NewsState.DONE)
 
     def _find(self, row: Unsettled, provider: PayoutProvider, heard: Sequence[str]) -> None:
-        found = look_up.ask(provider, row, self.units.ports.clock.now(), self.units.ports.settings)
+        found = look_up.ask_where_sent(provider, row, self.units.ports.clock.now(), self.units.ports.settings)
         with self.units.work(worker_actor(self.org_id)) as work:
             _, state = look_up.conclude(work, row, found, provider)
             if state is not row.state:

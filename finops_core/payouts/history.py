@@ -33,7 +33,7 @@ class Step:
 
     Attributes:
         what: the new state (MOVED), what was asked for (CALLED: submit, find, cancel), the provider's name of the news
-            (HEARD), or ``cancel``, ``exists``, ``never_made`` (SAID).
+            or of a payout nobody expected (HEARD), or ``cancel``, ``exists``, ``never_made`` (SAID).
         outcome: what came of a call, in the words of the call's record; "" for other steps.
         told: why, in words; of the provider, the bank or the person.
         by: the id of the person whose step it is; "" for steps of the desk and of the provider.
@@ -111,6 +111,9 @@ def _moves(reading: Reading, row: Row[Any]) -> Iterator[Step]:
         told = record.detail
         if record.verb == "payout.cancel_asked":
             yield Step(record.at, StepKind.SAID, "cancel", told=str(told.get("reason", "")), by=record.actor)
+        elif record.verb == "payout.unexpected":
+            why = "It carries this row too, and is not its payout."
+            yield Step(record.at, StepKind.HEARD, str(told["provider_id"]), told=why)
         elif "to" in told:
             yield Step(record.at, StepKind.MOVED, str(told["to"]), told=str(told.get("why", "")))
 

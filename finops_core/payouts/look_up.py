@@ -11,6 +11,7 @@ from sqlalchemy import update
 
 from finops_core import connections
 from finops_core.kernel.actor import worker_actor
+from finops_core.kernel.money import Money
 from finops_core.kernel.provider import ProviderPayout, Scope
 from finops_core.operations import outcome
 from finops_core.payouts import queries, rounds, rules, service
@@ -25,6 +26,7 @@ from finops_core.platform.settings import Settings
 from finops_core.platform.work import Units, Work
 
 TOO_LATE = "Nobody can say any more whether it was sent; look at the provider."
+ELSEWHERE = "The connection speaks for another account now; where it was sent from nobody can look."
 
 
 def ask(provider: PayoutProvider, row: Unsettled, now: datetime, settings: Settings) -> list[ProviderPayout]:
@@ -34,13 +36,29 @@ def ask(provider: PayoutProvider, row: Unsettled, now: datetime, settings: Setti
     return provider.find(row.account, wanted, since)
 
 
+def ask_where_sent(
+    provider: PayoutProvider, row: Unsettled, now: datetime, settings: Settings
+) -> list[ProviderPayout] | None:
+    """What ``ask`` gives, by a provider whose key may be another than the row was sent with.
+
+    None when it opens another account: that the payout is not there says nothing then.
+    """
+    found = ask(provider, row, now, settings)
+    if not found and row.provider_account and provider.facts(row.account).account != row.provider_account:
+        return None
+    return found
+
+
 def conclude(
-    work: Work, row: Unsettled, found: Sequence[ProviderPayout], provider: PayoutProvider, *, fence: int = 0
+    work: Work, row: Unsettled, found: Sequence[ProviderPayout] | None, provider: PayoutProvider, *, fence: int = 0
 ) -> tuple[LookUp, PayoutState]:
     """Record what a look-up means: the verdict and the row's new state, the old one while it may be sent again.
 
     Of a row that waits for a person only a payout that was found is news.
     """
+    if found is None:
+        service.note_call(work, row, Called("find", LookUp.REVIEW.value, ELSEWHERE, fence=fence))
+        return LookUp.REVIEW, service.review(work, row, ELSEWHERE) if row.state in rules.UNSETTLED else row.state
     verdict = rules.judge(
         found,
         amount_minor=row.amount_minor,
@@ -54,12 +72,21 @@ def conclude(
         return verdict, service.adopt(work, row, found[0])
     if row.state not in rules.UNSETTLED:
         return verdict, row.state
+    why = _why_review(verdict, row, found)
+    if not why:
+        return verdict, row.state
+    stops = "" if verdict is LookUp.REVIEW else Scope.BATCH.value
+    return verdict, service.review(work, row, why, stops=stops)
+
+
+def _why_review(verdict: LookUp, row: Unsettled, found: Sequence[ProviderPayout]) -> str:
+    """What a person is told of a row that waits for one; "" when it need not."""
     if verdict is LookUp.TWICE:
-        why = f"The provider lists {len(found)} payouts for this row."
-        return verdict, service.review(work, row, why, stops=Scope.BATCH.value)
-    if verdict is LookUp.REVIEW:
-        return verdict, service.review(work, row, TOO_LATE)
-    return verdict, row.state
+        return f"The provider lists {len(found)} payouts for this row."
+    if verdict is LookUp.OTHER:
+        listed = ", ".join(str(Money(each.amount_minor, each.currency)) for each in found)
+        return f"The provider lists {listed} for this row, which is of {Money(row.amount_minor, row.currency)}."
+    return TOO_LATE if verdict is LookUp.REVIEW else ""
 
 
 def look_up_unsettled(units: Units, claim: Claim) -> None:
@@ -93,7 +120,7 @@ def _settle(units: Units, org_id: str, row: Unsettled) -> None:
         credentials = connections.credentials(work, row.connection_id)
         now = work.now
     provider = units.ports.provider(credentials)
-    found = ask(provider, row, now, units.ports.settings)
+    found = ask_where_sent(provider, row, now, units.ports.settings)
     with units.work(worker_actor(org_id)) as work:
         _, state = conclude(work, row, found, provider)
         if state is not row.state:

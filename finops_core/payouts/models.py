@@ -15,12 +15,15 @@ class PayoutRow(OrgRow, table=True):
 
     Attributes:
         connection_id: through which it is paid; ``key_fingerprint`` and ``mode`` are those of the approval.
+        provider_account: the provider's own id of the account it leaves, told when it was planned; ``account`` is ""
+            for the connection's own. "" where orders are kept by the desk itself.
         row_no: its place in the plan, the same in every attempt since the last plan of the whole: execution and row are
             its identity.
         bank_fingerprint: the provider's own for the bank account behind ``destination``, "" when it tells none.
         request_body: sealed; what is sent, byte for byte. ``body_hash`` is its SHA-256.
         asked_at: when its approval was asked for; nothing of it can have been sent earlier, whatever clocks did since.
         stops: how much of the batch its answer stopped ("", row, currency or batch), so that a resumed run knows.
+        refusal: why what a person said last of it was not confirmed, "" when nothing was refused.
         error_code, error_message: why it is not on its way; of a bank that returned it, the bank's reason.
         fee_minor, net_minor: of the movement that paid it, once the provider's statement shows it; ``returned_minor``
             of the one that gave the money back.
@@ -61,6 +64,7 @@ class PayoutRow(OrgRow, table=True):
     mode: str
     key_fingerprint: str
     account: str
+    provider_account: str
     currency: str
     amount_minor: int = minor()
     destination: str
@@ -77,6 +81,7 @@ class PayoutRow(OrgRow, table=True):
     replayed: bool
     error_code: str
     error_message: str
+    refusal: str
     arrival_on: str
     trace: str
     movement_id: str
@@ -127,7 +132,8 @@ class ProviderNews(OrgRow, table=True):
     """An event a provider sent, stored once before it is answered; what it says is read anew from the provider.
 
     ``payout_id`` is the provider's id of the payout it is about. ``state``: new, waiting (its payout's call has no
-    answer yet), done, stranger (a payout that is not ours), other (not about a payout).
+    answer yet), done, stranger (a payout that is not ours), unexpected (it carries a row of ours and is not its
+    payout), other (not about a payout).
     """
 
     __tablename__ = "provider_news"

@@ -61,7 +61,7 @@ def tell_of_review(work: Work, row: Unsettled, why: str, once: str = "") -> None
     seen = operations.execution(work, row.execution_id)
     notifications.notify(
         work,
-        [*_near(work, seen), *(person.id for person in security.people_with(work, Permission.PAYOUTS_RESOLVE))],
+        [*_near(work, seen), *_settlers(work)],
         "payout.review",
         once=once or f"review:{seen.id}:{row.attempt}",
         title=f"{Money(row.amount_minor, row.currency)} of {seen.number} needs a decision",
@@ -69,6 +69,25 @@ def tell_of_review(work: Work, row: Unsettled, why: str, once: str = "") -> None
         page="executions",
         query={"execution": seen.number},
     )
+
+
+def tell_of_unexpected(work: Work, row: Unsettled, provider_id: str) -> None:
+    """Those near a batch, and those who may settle it, learn of a payout that may pay one of its rows again."""
+    seen = operations.execution(work, row.execution_id)
+    notifications.notify(
+        work,
+        [*_near(work, seen), *_settlers(work)],
+        "payout.unexpected",
+        once=f"unexpected:{provider_id}",
+        title=f"{Money(row.amount_minor, row.currency)} of {seen.number} may be paid twice",
+        body=f"{provider_id} at the provider carries row {row.row_no} too. Have one of the two taken back there.",
+        page="executions",
+        query={"execution": seen.number},
+    )
+
+
+def _settlers(work: Work) -> list[str]:
+    return [person.id for person in security.people_with(work, Permission.PAYOUTS_RESOLVE)]
 
 
 def _near(work: Work, seen: operations.ExecutionView) -> list[str]:

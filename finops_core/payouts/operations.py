@@ -42,11 +42,11 @@ def dry_run(context: RunContext) -> Plan:
     if context.retry_rows:
         planned, failed = running.failed_rows(context)
         again = plan_again(context, provider, planned, failed, connection.id, connection.fingerprint)
-        return running.in_its_mode(again, connection)
+        return running.as_it_should(again, connection)
     with context.unit() as work:
         last = comparison.last_of_kind(work, connection.id)
     plan = make_plan(context, provider, last, connection.id, connection.fingerprint)
-    return running.in_its_mode(plan, connection)
+    return running.as_it_should(plan, connection)
 
 
 def run(context: RunContext) -> Result:

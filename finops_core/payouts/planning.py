@@ -136,6 +136,7 @@ class Planner:
         )
         same = {
             "row": want.row,
+            "provider_account": account.account,
             "pending": _plain(balance.pending_minor, want.currency),
             "rule": rule.reason or "Every minor unit can be paid.",
             "keep": want.minimum_to_leave.plain() if want.minimum_to_leave else _plain(0, want.currency),

@@ -54,6 +54,7 @@ class PayoutView:
         bank: name and last four digits of the bank account.
         late: it should have arrived before today and is still on its way.
         error_message: why it is not on its way, or why it came back; "" while all is well.
+        refusal: why what a person said last of it was not confirmed.
         trace: the bank's reference, to ask the bank by.
         fee_minor, returned_minor: what the provider took, and gave back; None while its statement does not show it.
         newest: it counts: no later attempt of the same row exists, and it is not void.
@@ -75,6 +76,7 @@ class PayoutView:
     arrival_on: str
     error_code: str
     error_message: str
+    refusal: str
     trace: str
     fee_minor: int | None
     returned_minor: int | None
@@ -125,8 +127,10 @@ class Unsettled:
     attempt: int
     connection_id: str
     account: str
+    provider_account: str
     currency: str
     amount_minor: int
+    destination: str
     row_hash: str
     key: str
     sealed_body: bytes
@@ -346,10 +350,11 @@ def visible_executions(reading: Reading) -> Any:
 
 def _view(reading: Reading, row: Row[Any]) -> PayoutView:
     same = ("id", "execution_id", "number", "row_no", "attempt", "account", "currency", "amount_minor", "bank")
-    more = ("provider_id", "arrival_on", "error_code", "error_message", "trace", "fee_minor", "returned_minor")
+    more = ("provider_id", "arrival_on", "error_code", "error_message", "refusal", "trace")
+    sums = ("fee_minor", "returned_minor")
     state = PayoutState(row.state)
     return PayoutView(
-        **{name: getattr(row, name) for name in (*same, *more)},
+        **{name: getattr(row, name) for name in (*same, *more, *sums)},
         state=state,
         late=rules.is_late(state, row.arrival_on, reading.now.date()),
         reconciled=row.reconciled_at is not None,
@@ -364,7 +369,7 @@ def _view(reading: Reading, row: Row[Any]) -> PayoutView:
 def unsettled(row: Row[Any]) -> Unsettled:
     """A row of the table as the batch needs it."""
     same = ("id", "execution_id", "row_no", "attempt", "connection_id", "account", "currency", "amount_minor")
-    more = ("row_hash", "key", "body_hash", "stops", "provider_id", "error_code")
+    more = ("provider_account", "destination", "row_hash", "key", "body_hash", "stops", "provider_id", "error_code")
     times = ("asked_at", "first_sent_at", "followed_at")
     return Unsettled(
         **{name: getattr(row, name) for name in (*same, *more, *times)},

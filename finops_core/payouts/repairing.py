@@ -1,14 +1,15 @@
 """The jobs behind ``repair``: what a person asked for is done, or checked, at the provider."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Row, select, update
 
-from finops_core import connections
+from finops_core import audit, connections
 from finops_core.kernel.actor import worker_actor
 from finops_core.kernel.errors import NotFound, Unavailable
 from finops_core.kernel.money import Money
-from finops_core.kernel.provider import Canceled, NotCanceled, ProviderPayout
+from finops_core.kernel.provider import Canceled, NotCanceled, PayoutStatus, ProviderPayout
 from finops_core.operations import outcome
 from finops_core.payouts import following, look_up, queries, rules, service
 from finops_core.payouts.models import payout, payout_resolution
@@ -20,6 +21,8 @@ from finops_core.platform.ports import PayoutProvider
 from finops_core.platform.queue import Claim
 from finops_core.platform.work import Units, Work
 
+OVER = frozenset({PayoutStatus.FAILED, PayoutStatus.CANCELED})
+
 
 def resolve(units: Units, claim: Claim) -> None:
     """Check what a person said of a payout against the provider, and settle it if that is what it shows."""
@@ -30,36 +33,64 @@ def resolve(units: Units, claim: Claim) -> None:
     if row.state is not PayoutState.NEEDS_REVIEW:
         return
     provider = _provider(units, claim.org_id, row)
-    if said.verdict == Verdict.EXISTS:
-        _claimed(units, claim.org_id, row, str(said.provider_id), provider)
-        return
-    found = look_up.ask(provider, row, units.ports.clock.now(), units.ports.settings)
+    listed = look_up.ask_where_sent(provider, row, units.ports.clock.now(), units.ports.settings)
+    named = _named(provider, row, str(said.provider_id)) if said.verdict == Verdict.EXISTS else None
     with units.work(actor) as work:
-        service.note_call(work, row, Called("find", f"{len(found)} found", "checked for a person"))
-        if len(found) == 1 and not _difference(row, found[0]):
-            service.adopt(work, row, found[0])
-        elif found:
-            _refuse(work, row, "The provider does list a payout for this row; it was made.")
+        wrong = _wrong(work, row, said, listed, named)
+        seen = "elsewhere" if listed is None else f"{len(listed)} found"
+        service.note_call(work, row, Called("find", seen, wrong or "checked for a person"))
+        if wrong:
+            _refuse(work, row, wrong)
+        elif named is not None:
+            _adopt(work, row, named)
+        elif listed:
+            _adopt(work, row, listed[0])
         else:
             service.reject(work, row, "NEVER_MADE", "Never made: the provider was looked at by a person and by us.")
         outcome.settle(work, row.execution_id)
 
 
-def _claimed(units: Units, org_id: str, row: Unsettled, provider_id: str, provider: PayoutProvider) -> None:
+def _named(provider: PayoutProvider, row: Unsettled, provider_id: str) -> ProviderPayout | None:
     try:
-        found = provider.get(row.account, provider_id)
-        wrong = _difference(row, found)
+        return provider.get(row.account, provider_id)
     except NotFound:
-        found, wrong = None, "the provider does not know it"
-    with units.work(worker_actor(org_id)) as work:
-        others = payout.c.org_id == org_id, payout.c.provider_id == provider_id, payout.c.id != row.id
-        taken = work.scalar(select(payout.c.id).where(*others))
-        wrong = wrong or ("it belongs to another payout of ours" if taken else "")
-        if found is None or wrong:
-            _refuse(work, row, f"{provider_id[:80]} is not this payout: {wrong}.")
-        else:
-            service.adopt(work, row, found)
-        outcome.settle(work, row.execution_id)
+        return None
+
+
+def _wrong(
+    work: Work,
+    row: Unsettled,
+    said: Row[Any],
+    listed: Sequence[ProviderPayout] | None,
+    named: ProviderPayout | None,
+) -> str:
+    """Why what a person said cannot count; "" when the provider shows nothing against it.
+
+    One who says "never made" of a payout that is there after all, once and as it should be, has found it.
+    """
+    if listed is None:
+        return look_up.ELSEWHERE
+    if said.verdict == Verdict.EXISTS:
+        return _not_this_one(work, row, str(said.provider_id), named, listed)
+    if len(listed) > 1 or any(_difference(row, each) for each in listed):
+        return f"The provider does list {', '.join(each.id for each in listed)} for this row; it was made."
+    return ""
+
+
+def _not_this_one(
+    work: Work, row: Unsettled, provider_id: str, named: ProviderPayout | None, listed: Sequence[ProviderPayout]
+) -> str:
+    """Why the payout a person named cannot be this row's, or not yet: while another one may arrive too, none is."""
+    of_it = payout.c.org_id == work.org_id, payout.c.connection_id == row.connection_id, payout.c.id != row.id
+    taken = work.scalar(select(payout.c.id).where(*of_it, payout.c.provider_id == provider_id))
+    wrong = "the provider does not know it" if named is None else _difference(row, named)
+    wrong = wrong or ("it belongs to another payout of ours" if taken else "")
+    if wrong:
+        return f"{provider_id[:80]} is not this payout: {wrong}."
+    others = [each.id for each in listed if each.id != provider_id and each.status not in OVER]
+    if others:
+        return f"The provider lists {', '.join(others)} for this row too; have it taken back there first."
+    return ""
 
 
 def cancel(units: Units, claim: Claim) -> None:
@@ -108,15 +139,35 @@ def _resolution(reading: Any, resolution_id: str) -> Row[Any]:
 
 def _difference(row: Unsettled, found: ProviderPayout) -> str:
     """Why a payout at the provider cannot be this row; "" when it can."""
-    carried = found.metadata.get(rules.META_ITEM, row.item)
     asked, told = Money(row.amount_minor, row.currency), Money(found.amount_minor, found.currency)
     if asked != told:
         return f"it is of {told}, not {asked}"
-    if carried != row.item or found.metadata.get(rules.META_ATTEMPT, str(row.attempt)) != str(row.attempt):
-        return "it was made for another row"
-    return ""
+    if found.destination and row.destination and found.destination != row.destination:
+        return "it went to another bank account"
+    if _unmarked(found):
+        early = row.first_sent_at is not None and found.created_at < row.first_sent_at - rules.SKEW_MAX
+        return "it was made before this one was sent" if early else ""
+    marks = found.metadata.get(rules.META_ITEM), found.metadata.get(rules.META_ATTEMPT)
+    return "" if marks == (row.item, str(row.attempt)) else "it was made for another row"
+
+
+def _unmarked(found: ProviderPayout) -> bool:
+    return not {rules.META_ITEM, rules.META_ATTEMPT} & found.metadata.keys()
+
+
+def _adopt(work: Work, row: Unsettled, found: ProviderPayout) -> None:
+    service.adopt(work, row, found)
+    why = "adopted without our marks" if _unmarked(found) else "it carries our marks"
+    _record(work, row, "payout.resolution_upheld", {"provider_id": found.id, "why": why})
 
 
 def _refuse(work: Work, row: Unsettled, why: str) -> None:
+    """Beside why the payout waits, which stays."""
     mine = payout.c.org_id == work.org_id, payout.c.id == row.id
-    work.execute(update(payout).where(*mine).values(error_message=why, updated_at=work.now))
+    work.execute(update(payout).where(*mine).values(refusal=why, updated_at=work.now))
+    _record(work, row, "payout.resolution_refused", {"why": why})
+
+
+def _record(work: Work, row: Unsettled, verb: str, told: Mapping[str, str]) -> None:
+    detail = {"execution": row.execution_id, "row": row.row_no, **told}
+    audit.record(work, verb, f"payout:{row.id}", before=row.row_hash, detail=detail)

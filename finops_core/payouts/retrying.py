@@ -62,6 +62,7 @@ def _row(context: RunContext, row: PlanRow, available: int, failed: Unsettled, f
     change = {"bank": "same", "retry_of": str(failed.attempt), "failed": failed.error_code or failed.state.value}
     body = {
         **row.body,
+        "provider_account": facts.account,
         "available": Money(available, row.currency).plain(),
         "left": Money(available - row.amount_minor, row.currency).plain(),
         "why_left": "only this row is paid again" if available != row.amount_minor else "",

@@ -181,6 +181,7 @@ class LookUp(StrEnum):
     RESEND = "resend"
     REVIEW = "review"
     TWICE = "twice"
+    OTHER = "other"
 
 
 def judge(
@@ -194,11 +195,12 @@ def judge(
 ) -> LookUp:
     """What to do with a payout whose call had no clear answer, given what the provider lists for its metadata.
 
-    One match: it is ours. Two: alarm. None: the same key and body again while the provider is sure to remember the
-    key; after that a person decides. A clock that has been set back tells nothing of a key's age: a person decides.
+    One match: it is ours. Two, or one of another amount: alarm. None: the same key and body again while the provider
+    is sure to remember the key; after that a person decides. A clock that has been set back tells nothing of a key's
+    age: a person decides.
     """
     if any(payout.amount_minor != amount_minor or payout.currency != currency for payout in found):
-        return LookUp.REVIEW
+        return LookUp.OTHER
     if len(found) > 1:
         return LookUp.TWICE
     if found:

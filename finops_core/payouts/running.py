@@ -38,13 +38,22 @@ def connect(context: RunContext, rail: Rail) -> tuple[PayoutProvider, Connection
     return context.ports.provider(credentials), connection
 
 
-def in_its_mode(plan: Plan, connection: ConnectionView) -> Plan:
-    """A dry run's plan; faulty when the provider answered in another mode than the connection is for (I10)."""
-    mode = connection.mode.value
-    if plan.mode in {"", mode}:
-        return plan
-    told = f"The provider answers in {plan.mode} mode; this connection is for {mode} mode. Nothing may be paid by it."
-    return replace(plan, faults=(*plan.faults, Fault("MODE_WRONG", told)))
+def as_it_should(plan: Plan, connection: ConnectionView) -> Plan:
+    """A dry run's plan; faulty when the provider answered in another mode or for another account (I10)."""
+    faults = []
+    mode, own = connection.mode.value, connection.provider_account
+    if plan.mode not in {"", mode}:
+        told = f"The provider answers in {plan.mode} mode; this connection is for {mode} mode."
+        faults.append(Fault("MODE_WRONG", f"{told} Nothing may be paid by it."))
+    if own and _own_account(plan) not in {"", own}:
+        told = f"The provider answers for {_own_account(plan)}; this connection has paid from {own}."
+        faults.append(Fault("CONNECTION_OTHER_ACCOUNT", f"{told} Its key must be replaced by one of that account."))
+    return replace(plan, faults=(*plan.faults, *faults))
+
+
+def _own_account(plan: Plan) -> str:
+    """What the provider calls the connection's own account, as far as the plan pays from it."""
+    return next((str(row.body.get("provider_account", "")) for row in plan.rows if not row.account), "")
 
 
 def carry_out(context: RunContext, rail: Rail) -> Result:
@@ -69,6 +78,9 @@ def carry_out(context: RunContext, rail: Rail) -> Result:
             provider,
             ordering(rail, context.execution_id, context.attempt, connection.mode.value),
         )
+        own = _own_account(context.plan)
+        if own and not connection.provider_account:
+            connections.note_account(work, connection.id, own)
     Batch(context, provider).settle(rows)
     with context.unit() as work:
         settlement.ask_to_reconcile(work)

@@ -189,6 +189,7 @@ def _exists(work: Work, row: Unsettled, found: ProviderPayout, *, replayed: bool
         "movement_id": found.movement_id,
         "error_code": "",
         "error_message": "",
+        "refusal": "",
         **more,
     }
     state = _move(work, row, PayoutState.CREATED, changes, detail={"provider_id": found.id})
@@ -293,6 +294,7 @@ def _made(
         "mode": plan.mode,
         "key_fingerprint": plan.key_fingerprint,
         "account": row.account,
+        "provider_account": str(row.body.get("provider_account", "")),
         "currency": row.currency,
         "amount_minor": row.amount_minor,
         "destination": order.destination,
@@ -311,7 +313,8 @@ def _made(
     }
 
 
-_EMPTY = ("stops", "provider_id", "request_id", "error_code", "error_message", "trace", "movement_id", "return_id")
+_MOVEMENTS = ("movement_id", "return_id")
+_EMPTY = ("stops", "provider_id", "request_id", "error_code", "error_message", "refusal", "trace", *_MOVEMENTS)
 
 
 def _error(code: str, message: str) -> dict[str, Any]:

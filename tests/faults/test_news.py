@@ -22,6 +22,7 @@ from finops_core.kernel.actor import system_actor, worker_actor
 from finops_core.kernel.clock import ManualClock, SystemClock
 from finops_core.payouts import service
 from finops_core.payouts.models import provider_news
+from finops_core.payouts.queries import Unsettled
 from finops_core.upkeep import demo
 from tests.api.conftest import listening
 from tests.payouts.walks import (
@@ -156,7 +157,7 @@ def test_news_of_two_payouts_for_one_row_is_no_endless_story(told: World):
     assert inbox(told) == {"done": 2}
 
 
-def test_news_of_a_payout_for_a_row_that_was_refused_is_a_strangers(told: World):
+def test_a_payout_for_a_row_that_was_refused_is_told_and_found_by_the_checks(told: World):
     # Given a row that was refused, and a payout somebody made with the row's name on it
     seen = told.approved("currency,maximum\nUSD,100.00\n")
     told.sandbox.control.fault(Fault(FaultKind.BALANCE_INSUFFICIENT))
@@ -169,7 +170,44 @@ def test_news_of_a_payout_for_a_row_that_was_refused_is_a_strangers(told: World)
     # Then nothing moves, and nobody asks again and again
     assert told.work_off(limit=20) < 20
     assert states(told, seen.id) == ["rejected"]
-    assert inbox(told) == {"stranger": 1}
+    # but everybody who should know is told once, and the log and the checks say so
+    assert_unexpected(told, row, 1)
+
+
+def assert_unexpected(world: World, row: Unsettled, news: int) -> str:
+    """That a second payout for a row is known of; gives its id."""
+    assert inbox(world)["unexpected"] == news
+    with world.desk.read(worker_actor(world.orgs["harbour"])) as reading:
+        (record,) = [each for each in audit.of_object(reading, f"payout:{row.id}") if each.verb == "payout.unexpected"]
+    stray = str(record.detail["provider_id"])
+    assert violations(world) == {
+        "payouts.unexpected": [f"{stray} at the provider carries {row.item}, and is not its payout"]
+    }
+    for who in ("ben", "carla"):
+        assert [title for title in notices(world, who) if "may be paid twice" in title] != []
+    assert notices(world, "eva") == []
+    return stray
+
+
+def test_a_second_payout_for_a_row_that_was_made_is_told_until_it_is_taken_back(told: World):
+    # Given a row that was paid, and a second payout that carries its marks
+    seen = told.approved("currency,maximum\nUSD,100.00\n")
+    told.work_off()
+    row = row_as_stored(told, seen.id)
+    with told.desk.read(worker_actor(told.orgs["harbour"])) as reading:
+        provider(told).submit("", service.body_of(reading, row), "by-hand")
+    # When its news comes
+    told.sandbox.control.deliver()
+    told.work_off()
+    # Then it is told
+    stray = assert_unexpected(told, row, 1)
+    # until the provider says that it came to nothing
+    provider(told).cancel("", stray, "take-back")
+    told.sandbox.control.deliver()
+    told.work_off()
+    assert states(told, seen.id) == ["created"]
+    assert violations(told) == {}
+    assert len([title for title in notices(told, "ben") if "may be paid twice" in title]) == 1
 
 
 # --- every bad day of a delivery

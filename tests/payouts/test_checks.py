@@ -21,7 +21,7 @@ from finops_core.catalog.checks import CHECKS
 from finops_core.kernel.actor import worker_actor
 from finops_core.operations.models import execution, plan, plan_row
 from finops_core.payouts.checks import _every
-from finops_core.payouts.models import payout, payout_call
+from finops_core.payouts.models import payout, payout_call, provider_news
 from finops_core.platform.db import open_owner_engine
 from finops_core.platform.work import Reading
 from tests.clocks import HurriedClock
@@ -157,6 +157,19 @@ def paid_long_ago_and_nowhere(db: Connection, ex: str) -> None:
     set_payout(2, 2, **told)(db, ex)
 
 
+def news_of_a_second_payout(state: str) -> Callable[[Connection, str], object]:
+    """That carries the first row; ``state``: what became of the news."""
+
+    def damage(db: Connection, ex: str) -> None:
+        row = db.execute(select(payout.c.org_id, payout.c.connection_id, payout.c.created_at).where(of(ex, 1))).one()
+        told = {"event_id": "evt_x", "kind": "payout.paid", "account": "", "payout_id": "po_x", "body": b""}
+        at = {"told_at": row.created_at, "received_at": row.created_at, "done_at": row.created_at}
+        mine = {"org_id": row.org_id, "id": "news_x", "connection_id": row.connection_id, "item": f"{ex}:1"}
+        db.execute(insert(provider_news).values(**mine, **told, **at, state=state))
+
+    return damage
+
+
 DAMAGE: Mapping[str, tuple[str, Callable[[Connection, str], object]]] = {
     "a refused row that exists after all": ("I1", set_payout(2, state="created")),
     "a refused row that nobody is sure of any more": ("I1", set_payout(2, state="in_doubt")),
@@ -183,6 +196,8 @@ DAMAGE: Mapping[str, tuple[str, Callable[[Connection, str], object]]] = {
     "paid in another mode": ("I10", set_payout(1, mode="live")),
     "an approval that had aged out": ("I11", an_old_approval),
     "a row paid twice under two numbers": ("I12", set_payout(2, state="created", row_no=3)),
+    "a second payout for a row": ("unexpected", news_of_a_second_payout("unexpected")),
+    "a second payout for a row that was taken for a stranger's": ("unexpected", news_of_a_second_payout("stranger")),
     "a statement of another amount": ("statement", set_payout(2, 2, net_minor=-10_001)),
     "reversed at the provider": ("statement", set_payout(2, 2, error_code="reversed")),
     "paid long ago, and not in the statement": ("statement", paid_long_ago_and_nowhere),

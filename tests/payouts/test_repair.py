@@ -5,18 +5,21 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select
 
-from finops_core import approvals, notifications, operations, payouts
+from finops_core import approvals, audit, notifications, operations, payouts
+from finops_core.adapters.stripe_sandbox.accounts import Bank, NewAccount
 from finops_core.adapters.stripe_sandbox.faults import Fault, FaultKind
 from finops_core.kernel.actor import worker_actor
 from finops_core.kernel.errors import FinOpsError
 from finops_core.operations import State
-from finops_core.payouts import Verdict, service
+from finops_core.payouts import PayoutState, PayoutView, Verdict, look_up, service
 from finops_core.payouts.models import payout_call
 from finops_core.payouts.operations import STRIPE
+from finops_core.payouts.queries import Unsettled
 from finops_core.payouts.running import ordering
 from tests.operations.walks import code_of
 from tests.payouts.walks import (
     HARBOUR,
+    HARBOUR_KEY,
     USD,
     act,
     again,
@@ -30,6 +33,7 @@ from tests.payouts.walks import (
     resume,
     row_as_stored,
     rows_of,
+    run_of,
     sent_and_died,
     states,
     violations,
@@ -383,8 +387,117 @@ def test_a_payout_of_another_amount_is_not_the_one(timed: World):
 
     (still,) = rows_of(timed, execution_id)
     assert still.state.value == "needs_review"
-    assert "is not this payout" in still.error_message
+    assert "is not this payout" in still.refusal
+    assert still.error_message == look_up.TOO_LATE
+    assert refusals(timed, row.id) == [still.refusal]
+    assert last_call(timed, row.id) == ("find", still.refusal)
     assert states(timed, other.id) == ["created"]
+
+
+def logged(world: World, payout_id: str, verb: str) -> list[str]:
+    """Why, by the log's records of a kind."""
+    with world.desk.read(worker_actor(world.orgs["harbour"])) as reading:
+        records = audit.of_object(reading, f"payout:{payout_id}")
+    return [str(each.detail["why"]) for each in records if each.verb == verb]
+
+
+def refusals(world: World, payout_id: str) -> list[str]:
+    return logged(world, payout_id, "payout.resolution_refused")
+
+
+def last_call(world: World, payout_id: str) -> tuple[str, str]:
+    with world.desk.read(worker_actor(world.orgs["harbour"])) as reading:
+        mine = payout_call.c.org_id == reading.org_id, payout_call.c.payout_id == payout_id
+        last = reading.rows(select(payout_call).where(*mine).order_by(payout_call.c.id.desc()).limit(1))[0]
+    return last.kind, last.told
+
+
+def says_exists(world: World, payout_id: str, provider_id: str) -> PayoutView:
+    act(world, payouts.resolve, payout_id, Verdict.EXISTS, provider_id, "Seen in the dashboard.", who="ben")
+    world.work_off()
+    with world.desk.read(world.actor("ben")) as reading:
+        return payouts.one(reading, payout_id)
+
+
+def test_a_payout_made_by_hand_is_adopted_and_the_log_says_that_it_had_no_marks(timed: World):
+    row = row_as_stored(timed, needs_review(timed, arrived=True))
+    (found,) = timed.sandbox.control.payouts(HARBOUR)
+
+    assert says_exists(timed, row.id, found["id"]).state is PayoutState.CREATED
+
+    assert logged(timed, row.id, "payout.resolution_upheld") == ["adopted without our marks"]
+
+
+def test_an_unmarked_payout_that_is_older_than_the_row_is_not_the_one(timed: World):
+    with_own_hands(timed)
+    (older,) = timed.sandbox.control.payouts(HARBOUR)
+    timed.advance(timedelta(minutes=6))
+    row = row_as_stored(timed, needs_review(timed, arrived=False))
+
+    still = says_exists(timed, row.id, older["id"])
+
+    assert still.state is PayoutState.NEEDS_REVIEW
+    assert still.refusal == f"{older['id']} is not this payout: it was made before this one was sent."
+
+
+def test_an_unmarked_payout_to_another_bank_account_is_not_the_one(timed: World):
+    timed.sandbox.control.open(
+        NewAccount(HARBOUR_KEY, HARBOUR, banks=(Bank("usd", number="000999", is_default=False),))
+    )
+    other = provider(timed).facts("").bank_accounts[-1]
+    assert (other.currency, other.is_default) == ("USD", False)
+    execution_id = needs_review(timed, arrived=False)
+    provider(timed).submit("", f"amount=10000&currency=usd&destination={other.id}".encode(), "by-hand")
+    (found,) = timed.sandbox.control.payouts(HARBOUR)
+
+    still = says_exists(timed, row_as_stored(timed, execution_id).id, found["id"])
+
+    assert still.state is PayoutState.NEEDS_REVIEW
+    assert still.refusal == f"{found['id']} is not this payout: it went to another bank account."
+
+
+def test_of_two_payouts_for_a_row_neither_counts_while_both_may_arrive(timed: World):
+    # Given a row for which the provider has two
+    execution_id, row = paid_twice(timed)
+    first, second = (each["id"] for each in timed.sandbox.control.payouts(HARBOUR))
+    # When a person names one, then it does not count, and why it waits still stands there
+    still = says_exists(timed, row.id, first)
+    assert still.state is PayoutState.NEEDS_REVIEW
+    assert still.refusal == f"The provider lists {second} for this row too; have it taken back there first."
+    assert still.error_message == "The provider lists 2 payouts for this row."
+    # When the other one is taken back, then it does
+    provider(timed).cancel("", second, "take-back")
+    assert says_exists(timed, row.id, first).state is PayoutState.CREATED
+    assert timed.execution(execution_id).state is State.COMPLETED
+
+
+def paid_twice(timed: World) -> tuple[str, Unsettled]:
+    """A row whose run died over it, and for which the provider has two payouts that carry its marks."""
+    seen = timed.approved("currency,maximum\nUSD,100.00\n")
+    begun = begin(timed)
+    (row,) = prepared(timed, begun)
+    sent_and_died(timed, begun, row)
+    provider(timed).submit("", service.body_of(run_of(timed, begun), row), f"{row.key}x")
+    resume(timed)
+    assert states(timed, seen.id) == ["needs_review"]
+    return seen.id, row
+
+
+def test_a_payout_of_another_amount_that_carries_the_row_stops_the_batch(timed: World):
+    # Given a run that died over its first row, and a payout of another amount with that row's marks
+    seen = timed.approved(TWO)
+    begun = begin(timed)
+    row, _ = prepared(timed, begun)
+    sent_and_died(timed, begun, row, arrived=False)
+    body = service.body_of(run_of(timed, begun), row).replace(b"amount=10000", b"amount=9900")
+    provider(timed).submit("", body, "another")
+    # When another worker takes it up
+    resume(timed)
+    # Then a person is told what is there, and nothing more is sent
+    assert states(timed, seen.id) == ["needs_review", "canceled"]
+    told = rows_of(timed, seen.id)[0].error_message
+    assert told == "The provider lists 99.00 USD for this row, which is of 100.00 USD."
+    assert made(timed) == [("usd", 9_900)]
 
 
 def test_a_payout_that_was_never_made_is_refused_and_can_be_retried(timed: World):

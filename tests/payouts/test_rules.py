@@ -109,8 +109,8 @@ def test_the_key_is_the_same_for_the_same_attempt_and_another_for_the_next():
         ([listed(), listed()], 0, LookUp.TWICE),
         ([], 22, LookUp.RESEND),
         ([], 23, LookUp.REVIEW),
-        ([listed(501)], 0, LookUp.REVIEW),
-        ([listed(500, "EUR")], 0, LookUp.REVIEW),
+        ([listed(501)], 0, LookUp.OTHER),
+        ([listed(500, "EUR")], 0, LookUp.OTHER),
     ],
 )
 def test_a_look_up_adopts_one_alarms_at_two_and_sends_again_only_while_the_key_is_sure_to_live(found, age_h, verdict):

@@ -1,0 +1,129 @@
+"""A connection whose key opens another account than its payouts were made from: nothing of them is ever "not there"."""
+
+from datetime import timedelta
+
+import pytest
+
+from finops_core import connections, operations, payouts
+from finops_core.adapters.stripe_sandbox.accounts import Bank, NewAccount
+from finops_core.kernel.errors import FinOpsError
+from finops_core.operations import State
+from finops_core.payouts import PayoutState, Verdict, look_up
+from tests.payouts.walks import (
+    HARBOUR,
+    USD,
+    act,
+    begin,
+    made,
+    prepared,
+    resume,
+    rows_of,
+    sent_and_died,
+    states,
+    violations,
+)
+from tests.world import World
+
+ANOTHER, ANOTHER_KEY = "acct_sbx_another", "rk_test_sbx_another_0002"
+SECOND_KEY = "rk_test_sbx_harbour_second_0003"
+
+
+@pytest.fixture
+def two(timed: World) -> World:
+    """Harbour's provider knows a second key of its account, and a key of somebody else's account."""
+    timed.sandbox.control.open(NewAccount(ANOTHER_KEY, ANOTHER, banks=(Bank("usd"),)))
+    timed.sandbox.control.fund(50_000, account=ANOTHER)
+    timed.sandbox.control.open(NewAccount(SECOND_KEY, HARBOUR))
+    return timed
+
+
+def connection_id(world: World) -> str:
+    with world.desk.read(world.actor("adam")) as reading:
+        return connections.active(reading, "stripe").id
+
+
+def replace(world: World, key: str) -> None:
+    """As an administrator does, the provider asked first."""
+    connections.replace_key(world.desk, world.actor("adam"), connection_id(world), key)
+
+
+def slip_in(world: World, key: str) -> None:
+    """As when the provider could not be asked."""
+    with world.desk.work(world.actor("adam")) as work:
+        connections.replace_secret(work, connection_id(world), key)
+
+
+def made_and_unheard(world: World) -> str:
+    """A payout that was made, and whose answer nobody heard."""
+    seen = world.approved("currency,maximum\nUSD,100.00\n")
+    begun = begin(world)
+    (row,) = prepared(world, begun)
+    sent_and_died(world, begun, row)
+    return seen.id
+
+
+def test_a_payout_is_never_said_not_to_be_there_by_another_accounts_key(two: World):
+    # Given a payout that was made, its answer lost, and then another account's key in the connection
+    execution_id = made_and_unheard(two)
+    two.advance(timedelta(hours=24))
+    slip_in(two, ANOTHER_KEY)
+    resume(two)
+    # When the desk looks it up
+    two.look_up()
+    # Then a person is told why nobody can
+    (row,) = rows_of(two, execution_id)
+    assert (row.state, row.error_message) == (PayoutState.NEEDS_REVIEW, look_up.ELSEWHERE)
+    # and is not believed that it was never made, nor that it is another account's payout
+    for verdict, named in ((Verdict.NEVER_MADE, ""), (Verdict.EXISTS, "po_sbx_other")):
+        two.advance(timedelta(seconds=1))
+        act(two, payouts.resolve, row.id, verdict, named, "I looked.", who="ben")
+        two.work_off()
+        (still,) = rows_of(two, execution_id)
+        assert (still.state, still.refusal) == (PayoutState.NEEDS_REVIEW, look_up.ELSEWHERE)
+    # When a key of the right account is back, then it is found
+    replace(two, SECOND_KEY)
+    two.advance(timedelta(seconds=1))
+    act(two, payouts.resolve, row.id, Verdict.NEVER_MADE, "", "I looked.", who="ben")
+    two.work_off()
+    assert states(two, execution_id) == ["created"]
+    assert made(two) == [("usd", 10_000)]
+    assert violations(two) == {}
+
+
+def test_once_a_payout_was_made_only_a_key_of_its_account_takes_the_place_of_the_old_one(two: World):
+    two.approved("currency,maximum\nUSD,100.00\n")
+    two.work_off()
+
+    with pytest.raises(FinOpsError) as refused:
+        replace(two, ANOTHER_KEY)
+    replace(two, SECOND_KEY)
+
+    assert refused.value.code == "CONNECTION_OTHER_ACCOUNT"
+    assert connections.try_connection(two.desk, two.actor("adam"), connection_id(two)).passed
+
+
+def test_before_anything_was_paid_any_account_may_take_the_place_of_another(two: World):
+    replace(two, ANOTHER_KEY)
+
+    two.approved("currency,maximum\nUSD,100.00\n")
+    two.work_off()
+
+    assert made(two, ANOTHER) == [("usd", 10_000)]
+
+
+def test_a_key_that_cannot_be_asked_about_is_stored_and_its_trial_and_plan_say_whose_it_is(two: World):
+    # Given a connection that has paid, and another account's key that slipped in
+    two.approved("currency,maximum\nUSD,100.00\n")
+    two.work_off()
+    slip_in(two, ANOTHER_KEY)
+    # Then a test fails
+    trial = connections.try_connection(two.desk, two.actor("adam"), connection_id(two))
+    assert not trial.passed
+    assert f"opens {ANOTHER}" in trial.problem
+    # and no plan is made with it
+    seen = two.planned(USD)
+    with two.desk.read(two.actor("ana")) as reading:
+        plan = operations.plan(reading, seen.id)
+    assert plan is not None
+    assert [fault.code for fault in plan.faults] == ["CONNECTION_OTHER_ACCOUNT"]
+    assert seen.state is not State.READY
