@@ -76,7 +76,7 @@ def dry_run(context: RunContext) -> Plan:
     for row in rows:
         problems = provider.problems_of(_order_of(orders, row, {}))
         faults += [Fault(problem.code, problem.message, int(row.body["row"])) for problem in problems]
-    warnings = tuple(planner.warnings)
+    warnings = (*planner.warnings, *_twice(transfers))
     mode = connection.mode.value
     return Plan(tuple(rows), mode, connection.fingerprint, connection.id, warnings, tuple(faults))
 
@@ -188,6 +188,19 @@ def _failed_ones(context: RunContext, transfers: Sequence[Transfer]) -> list[Tra
     planned, _ = running.failed_rows(context)
     by_row = {transfer.row: transfer for transfer in transfers}
     return [by_row[int(planned[number].body["row"])] for number in context.retry_rows]
+
+
+def _twice(transfers: Sequence[Transfer]) -> list[str]:
+    """A warning for each row that is the same payment as one above it."""
+    seen: dict[object, int] = {}
+    told = []
+    for each in transfers:
+        same = each.creditor.name, each.creditor.iban, each.amount, each.reference
+        if same in seen:
+            what = f"{each.creditor.name}, {each.amount}, with the same reference"
+            told.append(f"Row {each.row} pays what row {seen[same]} pays: {what}. Make sure that both are meant.")
+        seen.setdefault(same, each.row)
+    return told
 
 
 def _date_faults(context: RunContext, execute_on: date) -> list[Fault]:

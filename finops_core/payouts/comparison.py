@@ -15,6 +15,7 @@ from finops_core.kernel.masking import BULLETS
 from finops_core.kernel.money import Money
 from finops_core.operations.models import execution
 from finops_core.payouts.models import payout
+from finops_core.payouts.rules import LIVE
 from finops_core.platform.work import Reading
 
 LOOK_BACK = timedelta(days=400)
@@ -39,7 +40,7 @@ Kind = tuple[str, str]
 
 
 def last_of_kind(reading: Reading, rail_connection: str) -> Mapping[Kind, Last]:
-    """By account and currency: the last batch through this connection that was really sent."""
+    """By account and currency: the last batch through this connection that was sent, and did not come back."""
     since = reading.now - LOOK_BACK
     sent = func.max(payout.c.first_sent_at).label("sent_at")
     mine = payout.c.org_id == reading.org_id, payout.c.connection_id == rail_connection
@@ -54,7 +55,7 @@ def last_of_kind(reading: Reading, rail_connection: str) -> Mapping[Kind, Last]:
             func.max(payout.c.bank).label("bank"),
             func.max(payout.c.bank_fingerprint).label("fingerprint"),
         )
-        .where(*mine, payout.c.provider_id != "", payout.c.first_sent_at > since)
+        .where(*mine, payout.c.state.in_(sorted(LIVE)), payout.c.first_sent_at > since)
         .group_by(payout.c.account, payout.c.currency, payout.c.execution_id)
         .order_by(sent)
     )
@@ -91,16 +92,19 @@ class Payee:
 
 
 def known_payees(reading: Reading, connection_id: str) -> Mapping[str, Payee]:
-    """By name: the last payment through this connection. The name is what a payout's bank label begins with."""
+    """By name: the last payment through this connection that was not refused, and did not come back.
+
+    The name is what a payout's bank label begins with.
+    """
     since = reading.now - LOOK_BACK
     together = (execution.c.org_id == payout.c.org_id) & (execution.c.id == payout.c.execution_id)
     mine = payout.c.org_id == reading.org_id, execution.c.org_id == reading.org_id
-    sent = payout.c.connection_id == connection_id, payout.c.provider_id != "", payout.c.first_sent_at > since
+    lives = payout.c.state.in_(sorted(LIVE)), payout.c.first_sent_at > since
     columns = (payout.c.bank, payout.c.bank_fingerprint, payout.c.currency, payout.c.amount_minor)
     rows = reading.rows(
         select(*columns, payout.c.first_sent_at, execution.c.number)
         .select_from(payout.join(execution, together))
-        .where(*mine, *sent)
+        .where(*mine, payout.c.connection_id == connection_id, *lives)
         .order_by(payout.c.first_sent_at, payout.c.id)
     )
     return {

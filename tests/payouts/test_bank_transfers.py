@@ -552,3 +552,30 @@ def test_a_first_attempt_that_was_paid_after_all_is_told_and_blocks_a_third(worl
     assert code_of(act, world, payouts.retry, seen.id) == "STILL_IN_DOUBT"
     with world.desk.read(world.actor("carla")) as reading:
         assert payouts.remedies(reading, world.execution(seen.id)).may_settle
+
+
+def test_the_same_payment_twice_in_a_file_is_warned_of(world: World):
+    other = NORDLICHT.replace("2026-114", "2026-115")
+
+    seen = world.planned(HEAD + NORDLICHT + LUMEN + NORDLICHT + other, operation=TRANSFERS)
+
+    with world.desk.read(world.actor("ana")) as reading:
+        plan = operations.plan(reading, seen.id)
+    assert plan is not None
+    (warning,) = plan.warnings
+    assert warning.startswith("Row 4 pays what row 2 pays: Nordlicht GmbH, 1250.00 EUR, with the same reference.")
+
+
+def test_a_payment_that_the_bank_refused_makes_no_payee_known(world: World):
+    seen = approved(world)
+    world.work_off()
+    content = bank_file(world, seen.id)
+    answer = report(content, (end_to_end_ids(content)["Nordlicht GmbH"], "RJCT", "AC01"))
+    payouts.take_bank_status(world.desk, world.actor("ben"), seen.id, "answer.xml", answer)
+
+    later = world.planned(TWO.replace("1250.00", "1251.00"), operation=TRANSFERS)
+
+    with world.desk.read(world.actor("ana")) as reading:
+        plan = operations.plan(reading, later.id)
+    assert plan is not None
+    assert [row.body["change"]["bank"] for row in plan.rows] == ["first", "same"]
