@@ -205,9 +205,9 @@ def never_sent(reading: Reading, execution_id: str, attempt: int) -> tuple[Unset
 def newest_of(reading: Reading, execution_id: str) -> tuple[Unsettled, ...]:
     """The attempt of every row that counts, in the plan's order; for the verbs that repair it.
 
-    The last one, unless that definitely failed and an earlier one may have paid after all.
+    The last one, unless that definitely failed and an earlier one may have paid after all; none of a void plan.
     """
-    where = payout.c.org_id == reading.org_id, payout.c.execution_id == execution_id
+    where = payout.c.org_id == reading.org_id, payout.c.execution_id == execution_id, _in_force(reading)
     counting: dict[int, Unsettled] = {}
     for found in reading.rows(select(payout).where(*where).order_by(payout.c.row_no, payout.c.attempt)):
         row = unsettled(found)
@@ -304,19 +304,22 @@ def _stands(reading: Reading, standing: Standing) -> tuple[ColumnElement[bool], 
 
 
 def is_newest(reading: Reading) -> ColumnElement[bool]:
-    """The condition that a payout counts: no later attempt of the same row exists, and its plan is not void.
+    """The condition that a payout counts: no later attempt of the same row exists, and its plan is not void."""
+    later = payout.alias("later")
+    same = later.c.execution_id == payout.c.execution_id, later.c.row_no == payout.c.row_no
+    after = later.c.org_id == reading.org_id, *same, later.c.attempt > payout.c.attempt
+    return and_(~select(later.c.id).where(*after).correlate(payout).exists(), _in_force(reading))
+
+
+def _in_force(reading: Reading) -> ColumnElement[bool]:
+    """The condition that a payout's plan is not void.
 
     A plan of the whole numbers the rows anew: only since then does a number name a row.
     """
-    later, owner = payout.alias("later"), execution.alias("owner")
-    same = later.c.execution_id == payout.c.execution_id, later.c.row_no == payout.c.row_no
-    after = later.c.org_id == reading.org_id, *same, later.c.attempt > payout.c.attempt
+    owner = execution.alias("owner")
     its_own = owner.c.org_id == reading.org_id, owner.c.id == payout.c.execution_id
     void = *its_own, owner.c.whole_attempt > payout.c.attempt
-    return and_(
-        ~select(later.c.id).where(*after).correlate(payout).exists(),
-        ~select(owner.c.id).where(*void).correlate(payout).exists(),
-    )
+    return ~select(owner.c.id).where(*void).correlate(payout).exists()
 
 
 def _ordered(wanted: PayoutFilter, order: Order) -> tuple[ColumnElement[Any], ...]:
