@@ -20,7 +20,7 @@ THUMB_PX = 44
 WIDER = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 IN_SCHEME = """scheme => {
   const app = document.querySelector('[data-testid="stApp"]');
-  return app !== null && getComputedStyle(app).colorScheme === scheme;
+  return app !== null && [app, document.documentElement].every(each => getComputedStyle(each).colorScheme === scheme);
 }"""
 # Streamlit's main column and drawers scroll by themselves, so the page as a whole never seems too wide.
 SCROLLED = """() => [...document.querySelectorAll('[data-testid="stMain"], [role="dialog"], [role="dialog"] *')]
