@@ -7,7 +7,8 @@
 PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && exit; done; echo python3)
 PY := .venv/bin/python
-PYTEST := $(PY) -m pytest -n 2 --dist loadgroup
+# Three at a time, also on two cores: much of a test is waiting for processes and browsers.
+PYTEST := $(PY) -m pytest -n 3 --dist loadgroup
 # Only folders that hold code: mypy refuses empty ones.
 TYPED := finops_core $(wildcard app.py) $(sort $(dir $(wildcard ui/*.py pages/*.py)))
 
