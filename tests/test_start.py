@@ -309,6 +309,7 @@ def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
     return [each for each in processes if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
 
 
+@pytest.mark.deep
 def test_worker_and_sandbox_leave_when_the_app_is_killed(alone: Settings):
     # Given an app with both of them beside it
     app = subprocess.Popen(
@@ -331,6 +332,7 @@ def test_worker_and_sandbox_leave_when_the_app_is_killed(alone: Settings):
     assert not answers(alone.stripe_sandbox_url)
 
 
+@pytest.mark.deep
 def test_worker_and_sandbox_leave_with_the_block_that_started_them(alone: Settings, monkeypatch: pytest.MonkeyPatch):
     for name, value in environment(alone).items():
         monkeypatch.setenv(name, value)

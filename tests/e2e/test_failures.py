@@ -14,7 +14,7 @@ from tests.e2e.screens import Screen
 from tests.e2e.servers import bare_app
 from tests.world import running_world
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.deep]
 
 PROGRAMMERS_WORDS = re.compile(
     r"Traceback|File \"|Exception|OperationalError|sqlite|sqlalchemy|NoneType|finops_core|stripe\.\w|\bHTTP\b|\{'",

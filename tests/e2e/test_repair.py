@@ -16,7 +16,7 @@ from tests.e2e.screens import Screen
 from tests.tampering import tamper
 from ui.rehearsals import USUAL
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.deep]
 
 HARBOUR = "acct_sbx_harbour"
 HELD_S = 300

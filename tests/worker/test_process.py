@@ -161,6 +161,7 @@ def test_another_worker_takes_over_the_scheduling_and_sealing_of_one_that_was_ki
     assert holder not in workers
 
 
+@pytest.mark.deep
 def test_a_worker_that_is_told_to_leave_gives_its_role_back_at_once(world: World):
     with running_worker(world.desk.settings) as worker:
         until(lambda: role_holder(world) == str(worker.pid), what="it holds the role")
@@ -186,7 +187,8 @@ def test_a_stop_reaches_the_child_before_its_next_intent(world: World):
     assert len(world.sandbox.control.calls("POST", "/v1/payouts")) == 2
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.deep)])
+@pytest.mark.deep
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_worker_told_to_leave_during_a_run_leaves_no_process_behind_and_the_next_one_finishes(
     world: World, number: signal.Signals
 ):
@@ -234,6 +236,7 @@ def parent_of_a_worker(world: World) -> Iterator[tuple[subprocess.Popen[bytes], 
         parent.stdout.close()
 
 
+@pytest.mark.deep
 def test_a_worker_leaves_with_its_parent_and_so_do_its_children(world: World):
     # Given a worker whose parent is another process, in the middle of a payout
     seen = world.approved(FOUR)
@@ -251,6 +254,7 @@ def test_a_worker_leaves_with_its_parent_and_so_do_its_children(world: World):
     assert paid(world) == PLAN
 
 
+@pytest.mark.deep
 def test_a_worker_whose_parent_is_not_there_leaves_by_itself(world: World):
     here = os.getpid()
     nobody = next(number for number in range(here + 100_000, here + 200_000) if not psutil.pid_exists(number))
