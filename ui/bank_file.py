@@ -1,7 +1,5 @@
 """The file of a bank-transfer run: downloaded for the bank, and what the bank's answer did to its payments."""
 
-from functools import partial
-
 import streamlit as st
 
 from finops_core import files, payouts, security
@@ -9,9 +7,8 @@ from finops_core.kernel.errors import FinOpsError
 from finops_core.kernel.permissions import Permission
 from finops_core.operations import OVER, ExecutionView
 from finops_core.payouts import PayoutState, StatusTaken
-from ui import html, widgets
+from ui import html, outcome, widgets
 from ui.format import plural, size
-from ui.html import Markup
 from ui.session import Here
 
 OPERATION = "payouts.bank_transfers"
@@ -63,25 +60,9 @@ def section(here: Here, run: ExecutionView) -> None:
 
 
 def _file(here: Here, file: files.FileView, downloads: int) -> None:
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        count = plural(downloads, "download") if downloads else "not downloaded yet"
-        told = html.faint(f"{here.shown.instant(file.created_at)} · {size(file.size_bytes)} · {count}")
-        html.draw(Markup(f"{html.strong(file.name)}<br>{told}"))
-        st.download_button(
-            "Download for the bank",
-            partial(_bytes, here, file.id),
-            file_name=file.name,
-            mime=file.mime,
-            icon=":material/download:",
-            key=f"tall_bank_{file.id}",
-            on_click="rerun",
-            disabled=not file.available,
-        )
-
-
-def _bytes(here: Here, reference_id: str) -> bytes:
-    with here.hand_out() as work:
-        return files.download(work, reference_id).content
+    count = plural(downloads, "download") if downloads else "not downloaded yet"
+    told = f"{here.shown.instant(file.created_at)} · {size(file.size_bytes)} · {count}"
+    outcome.hand_out(here, file, told, key=f"tall_bank_{file.id}", label="Download for the bank", on_click="rerun")
 
 
 def _answer(here: Here, run: ExecutionView, taken: list[files.FileView]) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -100,21 +100,34 @@ def _files(here: Here, stored: tuple[files.FileView, ...]) -> None:
         return
     st.markdown("**Files**")
     for file in stored:
-        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-            kind = "given" if file.role == files.INPUT else "made"
-            version = f"version {file.version} · " if file.version > 1 else ""
-            fingerprint = html.faint(f"{kind} · {version}{size(file.size_bytes)} · SHA-256 {file.sha256[:12]}…")
-            html.draw(Markup(f"{html.strong(file.name)}<br>{fingerprint}"))
-            st.download_button(
-                "Download",
-                partial(_bytes, here, file.id),
-                file_name=file.name,
-                mime=file.mime,
-                icon=":material/download:",
-                key=f"tall_file_{file.id}",
-                on_click="ignore",
-                disabled=not file.available,
-            )
+        kind = "given" if file.role == files.INPUT else "made"
+        version = f"version {file.version} · " if file.version > 1 else ""
+        told = f"{kind} · {version}{size(file.size_bytes)} · SHA-256 {file.sha256[:12]}…"
+        hand_out(here, file, told, key=f"tall_file_{file.id}")
+
+
+def hand_out(
+    here: Here,
+    file: files.FileView,
+    told: str,
+    *,
+    key: str,
+    label: str = "Download",
+    on_click: Literal["ignore", "rerun"] = "ignore",
+) -> None:
+    """A stored file with what is told of it, and its download."""
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        html.draw(Markup(f"{html.strong(file.name)}<br>{html.faint(told)}"))
+        st.download_button(
+            label,
+            partial(_bytes, here, file.id),
+            file_name=file.name,
+            mime=file.mime,
+            icon=":material/download:",
+            key=key,
+            on_click=on_click,
+            disabled=not file.available,
+        )
 
 
 def _bytes(here: Here, reference_id: str) -> bytes:

@@ -1,5 +1,7 @@
 """Whom a payout concerns is told, in the unit that makes the news."""
 
+from collections.abc import Sequence
+
 from finops_core import approvals, notifications, operations, security
 from finops_core.kernel.money import Money
 from finops_core.kernel.permissions import Permission
@@ -10,47 +12,19 @@ from finops_core.platform.work import Work
 
 def tell_of_return(work: Work, row: Unsettled, told: ProviderPayout) -> None:
     """Preparer and approvers learn that the bank gave a payout back, days after they thought it done."""
-    seen = operations.execution(work, row.execution_id)
-    notifications.notify(
-        work,
-        _near(work, seen),
-        "payout.returned",
-        once=f"returned:{row.id}",
-        title=f"{Money(row.amount_minor, row.currency)} of {seen.number} came back",
-        body=told.failure_message or "The bank returned it.",
-        page="executions",
-        query={"execution": seen.number},
-    )
+    body = told.failure_message or "The bank returned it."
+    _tell(work, row, "payout.returned", "came back", body, once=f"returned:{row.id}")
 
 
 def tell_of_cancel(work: Work, row: Unsettled) -> None:
     """Preparer and approvers learn that a payout was taken back at the provider, though nobody here asked for it."""
-    seen = operations.execution(work, row.execution_id)
-    notifications.notify(
-        work,
-        _near(work, seen),
-        "payout.canceled",
-        once=f"canceled:{row.id}",
-        title=f"{Money(row.amount_minor, row.currency)} of {seen.number} was taken back",
-        body="Somebody took it back at the provider; nobody here had asked for it.",
-        page="executions",
-        query={"execution": seen.number},
-    )
+    body = "Somebody took it back at the provider; nobody here had asked for it."
+    _tell(work, row, "payout.canceled", "was taken back", body, once=f"canceled:{row.id}")
 
 
 def tell_of_reversal(work: Work, row: Unsettled, why: str) -> None:
     """Preparer and approvers learn that somebody has reversed a payout at the provider."""
-    seen = operations.execution(work, row.execution_id)
-    notifications.notify(
-        work,
-        _near(work, seen),
-        "payout.reversed",
-        once=f"reversed:{row.id}",
-        title=f"{Money(row.amount_minor, row.currency)} of {seen.number} was reversed",
-        body=why,
-        page="executions",
-        query={"execution": seen.number},
-    )
+    _tell(work, row, "payout.reversed", "was reversed", why, once=f"reversed:{row.id}")
 
 
 def tell_of_review(work: Work, row: Unsettled, why: str, once: str = "") -> None:
@@ -58,29 +32,30 @@ def tell_of_review(work: Work, row: Unsettled, why: str, once: str = "") -> None
 
     ``once`` names news of its own, told whatever was told of the attempt before.
     """
-    seen = operations.execution(work, row.execution_id)
-    notifications.notify(
-        work,
-        [*_near(work, seen), *_settlers(work)],
-        "payout.review",
-        once=once or f"review:{seen.id}:{row.attempt}",
-        title=f"{Money(row.amount_minor, row.currency)} of {seen.number} needs a decision",
-        body=f"{why} Look at the provider, then settle it.",
-        page="executions",
-        query={"execution": seen.number},
-    )
+    once = once or f"review:{row.execution_id}:{row.attempt}"
+    body = f"{why} Look at the provider, then settle it."
+    _tell(work, row, "payout.review", "needs a decision", body, once=once, too=_settlers(work))
 
 
 def tell_of_unexpected(work: Work, row: Unsettled, provider_id: str) -> None:
     """Those near a batch, and those who may settle it, learn of a payout that may pay one of its rows again."""
+    body = f"{provider_id} at the provider carries row {row.row_no} too. Have one of the two taken back there."
+    once = f"unexpected:{provider_id}"
+    _tell(work, row, "payout.unexpected", "may be paid twice", body, once=once, too=_settlers(work))
+
+
+def _tell(work: Work, row: Unsettled, kind: str, what: str, body: str, *, once: str, too: Sequence[str] = ()) -> None:
+    """Who prepared or decided, and ``too``; the notice leads to the execution."""
     seen = operations.execution(work, row.execution_id)
+    asked = approvals.of_subject(work, "execution", seen.id)
+    near = (seen.requested_by, *(said.person_id for request in asked for said in request.decisions))
     notifications.notify(
         work,
-        [*_near(work, seen), *_settlers(work)],
-        "payout.unexpected",
-        once=f"unexpected:{provider_id}",
-        title=f"{Money(row.amount_minor, row.currency)} of {seen.number} may be paid twice",
-        body=f"{provider_id} at the provider carries row {row.row_no} too. Have one of the two taken back there.",
+        [*near, *too],
+        kind,
+        once=once,
+        title=f"{Money(row.amount_minor, row.currency)} of {seen.number} {what}",
+        body=body,
         page="executions",
         query={"execution": seen.number},
     )
@@ -88,8 +63,3 @@ def tell_of_unexpected(work: Work, row: Unsettled, provider_id: str) -> None:
 
 def _settlers(work: Work) -> list[str]:
     return [person.id for person in security.people_with(work, Permission.PAYOUTS_RESOLVE)]
-
-
-def _near(work: Work, seen: operations.ExecutionView) -> list[str]:
-    asked = approvals.of_subject(work, "execution", seen.id)
-    return [seen.requested_by, *(said.person_id for request in asked for said in request.decisions)]
