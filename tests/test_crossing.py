@@ -184,7 +184,7 @@ def rehearsed_and_told(towns: Towns, planned: str) -> None:
         people = [towns.world.people["hana"]]
         notifications.notify(work, people, "payout.returned", once=MARK, title=MARK)
     with desk.work(webhook_actor(towns.harbour)) as work:
-        assert payouts.take_news(work, stripe, news_of(work.now), MARK.encode())
+        assert payouts.take_news(work, stripe, [(news_of(work.now), MARK.encode())])
     JOBS["upkeep.check"].run(desk, None)
     towns.ids["connection"] = stripe
 
@@ -574,7 +574,7 @@ def test_what_only_the_worker_or_the_installation_does_is_refused_to_people(town
         "connections.note_account": lambda work: connections.note_account(work, towns.ids["connection"], "acct_x"),
         "files.expire": lambda work: files.expire(work, -1),
         "files.sweep": files.sweep,
-        "payouts.take_news": lambda work: payouts.take_news(work, "cn_x", news_of(work.now), b"{}"),
+        "payouts.take_news": lambda work: payouts.take_news(work, "cn_x", [(news_of(work.now), b"{}")]),
         "security.tidy": security.tidy,
         "security.first_administrator_link": security.first_administrator_link,
     }

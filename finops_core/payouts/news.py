@@ -1,6 +1,6 @@
 """The inbox of a provider's news: stored once and answered; the worker reads the payout anew (``following``)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -80,15 +80,23 @@ def inbox(reading: Reading, connection_id: str) -> Inbox | None:
     return Inbox(last.received_at, last.kind, int(waiting))
 
 
-def take_news(work: Work, connection_id: str, event: ProviderEvent, body: bytes) -> bool:
-    """Keep an event whose signature was checked; False when it came before. Needs NEWS_TAKE.
+def take_news(work: Work, connection_id: str, told: Iterable[tuple[ProviderEvent, bytes]]) -> int:
+    """Keep events of a connection whose signatures were checked, each with its body; how many had not come before.
 
-    Whatever it says, the worker is asked to look; so an event that is late, twice or out of order does no harm.
+    Whatever they say, the worker is asked to look; so an event that is late, twice or out of order does no harm.
+    Needs NEWS_TAKE.
     """
     work.require(Permission.NEWS_TAKE)
+    kept = [event for event, body in told if _keep(work, connection_id, event, body)]
+    if any(event.payout_id for event in kept):
+        ask_to_follow(work)
+    return len(kept)
+
+
+def _keep(work: Work, connection_id: str, event: ProviderEvent, body: bytes) -> bool:
     news_id = new_id("news")
     about_payout = bool(event.payout_id)
-    kept = insert_unless_there(
+    return insert_unless_there(
         work,
         provider_news,
         {
@@ -107,9 +115,6 @@ def take_news(work: Work, connection_id: str, event: ProviderEvent, body: bytes)
             "body": work.ports.vault.seal(body, f"provider_news|body|{news_id}"),
         },
     )
-    if kept and about_payout:
-        ask_to_follow(work)
-    return kept
 
 
 def ask_to_follow(work: Work, delay_s: float = 0) -> None:

@@ -55,12 +55,12 @@ def event(world: World, payout_id: str, kind: str, number: int, item: str = "") 
     return ProviderEvent(f"evt_sbx_{number}", kind, "", payout_id, metadata, Mode.TEST, now)
 
 
-def hear(world: World, *events: ProviderEvent) -> list[bool]:
-    """News arrives, as the receiver hands it over."""
+def hear(world: World, *events: ProviderEvent) -> list[int]:
+    """News arrives, piece by piece, as the receiver hands it over; of each, how much was new."""
     told = []
     for each in events:
         with world.desk.work(webhook_actor(world.orgs["harbour"])) as work:
-            told.append(payouts.take_news(work, connection_id(world), each, b"{}"))
+            told.append(payouts.take_news(work, connection_id(world), [(each, b"{}")]))
     return told
 
 
@@ -167,7 +167,7 @@ def test_news_of_a_strangers_payout_is_kept_and_changes_nothing(world: World):
 def test_only_a_provider_leaves_news(world: World):
     told = event(world, "po_sbx_x", "payout.paid", 1)
 
-    assert code_of(act, world, payouts.take_news, connection_id(world), told, b"{}") == "NOT_ALLOWED"
+    assert code_of(act, world, payouts.take_news, connection_id(world), [(told, b"{}")]) == "NOT_ALLOWED"
 
 
 def test_a_payout_whose_news_was_lost_is_looked_at_now_and_then(timed: World):

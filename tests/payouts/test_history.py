@@ -28,7 +28,7 @@ def hear(world: World, *events: tuple[str, str]) -> str:
         now = world.desk.ports.clock.now()
         event = ProviderEvent(f"evt_sbx_{kind}_{number}", kind, "", payout_id, {}, Mode.TEST, now)
         with world.desk.work(webhook_actor(world.orgs["harbour"])) as work:
-            payouts.take_news(work, connection_id, event, b"{}")
+            payouts.take_news(work, connection_id, [(event, b"{}")])
     return connection_id
 
 

@@ -323,7 +323,7 @@ class PayoutMachine(RuleBasedStateMachine):
             f"evt_sbx_{self.events}", f"payout.{kind}", "", about["id"], about["metadata"], Mode.TEST, self.now()
         )
         with self.world.desk.work(webhook_actor(self.org)) as work:
-            payouts.take_news(work, connections.receiver(work, self.connection_id).connection_id, event, b"{}")
+            payouts.take_news(work, connections.receiver(work, self.connection_id).connection_id, [(event, b"{}")])
 
     @rule(hours=st.sampled_from((0.1, 1, 12, 25, 25, 96)), forgets=st.booleans())
     def time_passes(self, hours: float, forgets: bool) -> None:
