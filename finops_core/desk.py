@@ -16,7 +16,6 @@ from finops_core.kernel.actor import Actor
 from finops_core.kernel.clock import Clock, SystemClock
 from finops_core.kernel.errors import FinOpsError, NotAllowed
 from finops_core.kernel.provider import ProviderEvent
-from finops_core.platform import schema
 from finops_core.platform.crypto import Vault, load_master_key
 from finops_core.platform.db import Database, open_database, open_owner_engine
 from finops_core.platform.ports import PayoutProvider, Ports, ProviderCredentials
@@ -60,6 +59,8 @@ class Desk:
 
     def migrate(self) -> None:
         """Bring the database to the present schema and set its guards; safe to call at every start."""
+        from finops_core.platform import schema  # noqa: PLC0415 - Alembic
+
         engine = open_owner_engine(self.settings)
         try:
             schema.migrate(engine, TABLES)

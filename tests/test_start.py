@@ -1,13 +1,16 @@
 """The command line, as somebody at a terminal uses it: what it prints, with which exit code, and what it leaves."""
 
+import io
 import os
 import socket
 import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 import psutil
 import pytest
@@ -15,6 +18,7 @@ import requests
 from sqlalchemy import select
 
 from finops_core import approvals, audit, operations, reference, security
+from finops_core.__main__ import main
 from finops_core.audit.models import audit_leaf
 from finops_core.catalog.operations import OPERATIONS
 from finops_core.desk import open_desk
@@ -23,6 +27,7 @@ from finops_core.kernel.permissions import Permission
 from finops_core.platform import queue
 from finops_core.platform.settings import Settings
 from finops_core.start import children, prepare
+from tests import templates
 from tests.desks import person_actor, settings_for
 from tests.processes import ROOT, environment, kill, until
 from tests.sandbox import SandboxControl
@@ -39,6 +44,18 @@ class Told:
     code: int
     out: str
     err: str
+
+
+def here(settings: Settings, *words: str) -> Told:
+    """The same without a process of its own, which takes seconds to begin."""
+    out, err = io.StringIO(), io.StringIO()
+    typed = mock.patch.object(sys, "argv", ["finops_core", *words])
+    with mock.patch.dict(os.environ, environment(settings)), typed, redirect_stdout(out), redirect_stderr(err):
+        try:
+            main()
+        except SystemExit as ended:
+            return Told(int(ended.code or 0), out.getvalue(), err.getvalue())
+    return Told(0, out.getvalue(), err.getvalue())
 
 
 def command(settings: Settings, *words: str, **more: str) -> Told:
@@ -99,21 +116,21 @@ def test_set_up_prints_a_link_once_and_refuses_when_there_is_an_administrator(tm
 def test_set_up_leaves_no_token_in_the_database(tmp_path: Path):
     settings = settings_for(tmp_path, demo=False)
 
-    token = command(settings, "setup").out.strip().rpartition("setup=")[2]
+    token = here(settings, "setup").out.strip().rpartition("setup=")[2]
 
     assert len(token) > 30
     assert not any(token.encode() in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
 
 
 def test_set_up_is_refused_in_the_demo_which_has_its_administrator(tmp_path: Path):
-    told = command(settings_for(tmp_path, demo=True), "setup")
+    told = here(settings_for(tmp_path, demo=True), "setup")
 
     assert told.code == 2
     assert told.err.startswith("ADMINISTRATOR_EXISTS")
 
 
 def test_without_a_key_nothing_starts_outside_the_demo_and_it_says_what_to_do(tmp_path: Path):
-    told = command(settings_for(tmp_path, demo=False, master_key=""), "migrate")
+    told = here(settings_for(tmp_path, demo=False, master_key=""), "migrate")
 
     assert told.code == 2
     assert told.err.startswith("MASTER_KEY_MISSING")
@@ -122,24 +139,29 @@ def test_without_a_key_nothing_starts_outside_the_demo_and_it_says_what_to_do(tm
 
 
 def test_a_word_that_is_no_command_is_refused(tmp_path: Path):
-    assert command(settings_for(tmp_path), "pay-everything").code == 2
+    assert here(settings_for(tmp_path), "pay-everything").code == 2
 
 
 # --- verifying the log --------------------------------------------------------------------------------------------
 
 
-def sealed_log(settings: Settings) -> list[str]:
+def sealed(folder: Path, url: str) -> None:
+    """The template of a small log."""
+    settings = settings_for(folder, url, demo=True)
+    with prepare(settings) as desk, desk.work(worker_actor("")) as work:
+        audit.seal(work, settings.heads_dir)
+
+
+def sealed_log(folder: Path, settings: Settings) -> list[str]:
     """The ids of the records of a small log, by position."""
-    with prepare(settings) as desk:
-        with desk.work(worker_actor("")) as work:
-            audit.seal(work, settings.heads_dir)
-        with desk.read(system_actor()) as reading, reading.across_orgs("a test looks at the log"):
-            return [row.record_id for row in reading.rows(select(audit_leaf).order_by(audit_leaf.c.position))]
+    templates.fill(folder, settings.database_url, "sealed", sealed)
+    with open_desk(settings) as desk, desk.read(system_actor()) as reading, reading.across_orgs("a test looks at it"):
+        return [row.record_id for row in reading.rows(select(audit_leaf).order_by(audit_leaf.c.position))]
 
 
 def test_a_whole_log_verifies_with_exit_code_0_and_tells_what_to_note(tmp_path: Path, database_url: str):
     settings = settings_for(tmp_path, database_url, demo=True)
-    ids = sealed_log(settings)
+    ids = sealed_log(tmp_path, settings)
 
     told = command(settings, "verify-audit")
 
@@ -151,7 +173,7 @@ def test_a_whole_log_verifies_with_exit_code_0_and_tells_what_to_note(tmp_path: 
 
 
 def test_a_log_that_is_not_there_yet_is_no_log_that_was_tampered_with(tmp_path: Path):
-    told = command(settings_for(tmp_path, demo=True), "verify-audit")
+    told = here(settings_for(tmp_path, demo=True), "verify-audit")
 
     assert told.code == 2
     assert told.err.startswith("DATABASE_NOT_READY")
@@ -212,10 +234,10 @@ TAMPERED: dict[str, Tampering] = {
 @pytest.mark.parametrize("change", TAMPERED.values(), ids=list(TAMPERED))
 def test_a_row_that_was_tampered_with_is_named_with_exit_code_1(tmp_path: Path, database_url: str, change: Tampering):
     settings = settings_for(tmp_path, database_url, demo=True)
-    ids = sealed_log(settings)
+    ids = sealed_log(tmp_path, settings)
 
     named = change(settings, ids)
-    told = command(settings, "verify-audit")
+    told = here(settings, "verify-audit")
 
     assert told.code == 1
     assert named in told.out
@@ -224,11 +246,11 @@ def test_a_row_that_was_tampered_with_is_named_with_exit_code_1(tmp_path: Path, 
 
 def test_a_log_emptied_with_everything_beside_it_in_the_database_is_not_whole(tmp_path: Path):
     settings = settings_for(tmp_path, demo=True)
-    sealed_log(settings)
+    sealed_log(tmp_path, settings)
     for table in ("audit_record", "audit_leaf", "audit_head"):
         tamper(settings, f"DELETE FROM {table}")
 
-    told = command(settings, "verify-audit")
+    told = here(settings, "verify-audit")
 
     assert told.code == 1
     assert "THE LOG WAS TAMPERED WITH." in told.out

@@ -20,11 +20,9 @@
     window.dispatchEvent(new PopStateEvent("popstate"));
   }, true);
   // Drawers hang outside the part of the page that knows the theme: the whole page says what that part says. A theme
-  // changes with the system, or by a click in Streamlit's own menu, and no script of a page runs then.
-  const follow = () => setTimeout(() => {
-    const app = document.querySelector('[data-testid="stApp"]');
-    if (app) document.documentElement.style.colorScheme = getComputedStyle(app).colorScheme;
-  }, 100);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", follow);
-  document.addEventListener("click", follow);
+  // changes with the system, or by a click in Streamlit's own menu, and no script of a page runs then: that part's
+  // class does change.
+  const app = document.querySelector('[data-testid="stApp"]');
+  const follow = () => { document.documentElement.style.colorScheme = getComputedStyle(app).colorScheme; };
+  if (app) new MutationObserver(follow).observe(app, { attributes: true, attributeFilter: ["class"] });
 })();

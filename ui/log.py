@@ -19,7 +19,7 @@ from ui.session import Here
 FOUND = "audit_verified"
 FACETS_S = 60
 DETAIL_CHARS, HASH_CHARS, ID_TAIL = 160, 12, 6
-_ID = re.compile(r"\b([a-z]+)_[0-9a-f]{26}([0-9a-f]{6})\b")
+_ID = re.compile(r"\b([a-z]+(?:_[a-z]+)*)_[0-9a-f]{26}([0-9a-f]{6})\b")
 _OBJECT = re.compile(r"\b([a-z_]+):[a-z]+_[0-9a-f]{26}([0-9a-f]{6})\b")
 _HASH = re.compile(rf"\b([0-9a-f]{{{HASH_CHARS}}})[0-9a-f]{{{64 - HASH_CHARS}}}\b")
 _PERSON = re.compile(r"\bperson_[0-9a-f]{32}\b")

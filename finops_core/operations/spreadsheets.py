@@ -12,8 +12,6 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-import xlsxwriter
-
 from finops_core.kernel import currencies
 from finops_core.kernel.errors import Invalid
 from finops_core.kernel.money import Money
@@ -69,6 +67,8 @@ def workbook_bytes(sheets: Mapping[str, Table], title: str = "") -> bytes:
     if rows > MAX_SHEET_ROWS:
         message = f"The result has {rows:,} rows; a spreadsheet holds {MAX_SHEET_ROWS:,}."
         raise Invalid("TABLE_LONG", message, hint="Download the CSV file instead.")
+    import xlsxwriter  # noqa: PLC0415 - fifty milliseconds, for those who write a workbook
+
     content = io.BytesIO()
     streamed = rows > _STREAMED_ROWS
     options = {
@@ -147,7 +147,7 @@ def _fill(sheet: Any, shaped: Mapping[str, Sequence[Any]], styles: "_Styles") ->
 class _Styles:
     """The cell formats of a workbook, one for each number of decimals."""
 
-    def __init__(self, workbook: xlsxwriter.Workbook) -> None:
+    def __init__(self, workbook: Any) -> None:
         self.bold = workbook.add_format({"bold": True})
         self.day = workbook.add_format({"num_format": "yyyy-mm-dd"})
         self.instant = workbook.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"})

@@ -14,7 +14,6 @@ from finops_core.kernel.clock import SystemClock
 from finops_core.kernel.operation import LogLevel, Plan
 from finops_core.kernel.permissions import Permission
 from finops_core.operations.models import execution
-from finops_core.platform import schema
 from finops_core.platform.db import open_database, open_owner_engine
 from finops_core.platform.ports import PayoutProvider, Ports
 from finops_core.platform.settings import Settings
@@ -111,6 +110,8 @@ def set_stage(
         execution_id: whose plan it is.
         plan: what is rehearsed.
     """
+    from finops_core.platform import schema  # noqa: PLC0415 - Alembic
+
     told = {**ports.settings.model_dump(), "data_dir": folder, "database_url": "", "owner_database_url": ""}
     settings = Settings.model_construct(**{**told, **NO_PACE})
     owner = open_owner_engine(settings)

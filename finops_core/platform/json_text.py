@@ -1,9 +1,8 @@
 """A text field of a JSON text column as SQL: what generated columns are made of, the same on both databases."""
 
 import re
-from typing import Any, Literal
+from typing import Any
 
-from alembic.autogenerate.api import AutogenContext
 from sqlalchemy import Column, ColumnElement, Computed, Text, column
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -45,12 +44,3 @@ def _json_text_postgres(element: JsonText, compiler: SQLCompiler, **kw: Any) -> 
 def generated_text(body: str, field: str) -> Column[str]:
     """A stored column the database itself fills from ``body``: a filter on it can never disagree with the body."""
     return Column(field, Text(), Computed(JsonText(body, field), persisted=True), nullable=False)
-
-
-def render_generated(kind: str, item: object, _context: AutogenContext) -> str | Literal[False]:
-    """Write a generated column into a migration as ``JsonText``, not as the text of the database at hand."""
-    if kind == "server_default" and isinstance(item, Computed) and isinstance(item.sqltext, JsonText):
-        (body,) = item.sqltext.clauses
-        call = f"finops_core.platform.json_text.JsonText({body.name!r}, {item.sqltext.field!r})"
-        return f"sa.Computed({call}, persisted=True)"
-    return False

@@ -1,15 +1,15 @@
-"""Bringing a database to the present schema: Alembic migrations, then the guards, in one transaction."""
+"""Bringing a database to the present schema: Alembic migrations, then the guards, in one transaction.
+
+Imported by those who need it when they do: Alembic takes a tenth of a second, which no page and no job has to wait for.
+"""
 
 from pathlib import Path
-from typing import Any
 
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from alembic.operations.ops import CreateTableOp, MigrationScript
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, MetaData
-from sqlalchemy.schema import SchemaItem
 
 from finops_core.platform import guards
 
@@ -56,30 +56,6 @@ def current(connection: Connection) -> str | None:
 def newest() -> str | None:
     """The revision the code expects."""
     return ScriptDirectory(str(Path(__file__).parent / "migrations")).get_current_head()
-
-
-def same_type(
-    _context: MigrationContext, _inspected: Any, _column: Any, inspected_type: Any, declared_type: Any
-) -> bool | None:
-    """Whether types differ, told by the database's own name for them (both read TEXT on SQLite)."""
-    dialect = _context.dialect
-    if dialect.name == "sqlite":
-        return bool(inspected_type.compile(dialect) != declared_type.compile(dialect))
-    return None
-
-
-def under_alembic(_item: SchemaItem, name: str | None, type_: str, _reflected: bool, _other: Any) -> bool:  # noqa: FBT001
-    """Leave Alembic's own table out of comparisons."""
-    return not (type_ == "table" and name == "alembic_version")
-
-
-def without_facts(_context: MigrationContext, _revision: Any, scripts: list[MigrationScript]) -> None:
-    """Leave what a table declares of itself (``tables.FACTS``) out of migrations: it is code, not schema."""
-    for script in scripts:
-        for upgrade in script.upgrade_ops_list:
-            for made in upgrade.ops:
-                if isinstance(made, CreateTableOp):
-                    made.info = {}
 
 
 def _config(connection: Connection, metadata: MetaData) -> Config:

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, MetaData, select
 from finops_core.kernel.permissions import Permission
 from finops_core.operations.drafting import PLAN_JOB
 from finops_core.operations.service import RUN_JOB
-from finops_core.platform import guards, queue, schema
+from finops_core.platform import guards, queue
 from finops_core.platform.db import UNIT, UnitScope, size_bytes
 from finops_core.platform.queue import BrokenJob, OpenJobs, lease_age_s
 from finops_core.platform.work import Reading
@@ -72,6 +72,8 @@ UNREACHABLE = Health(database=False)
 
 def schema_standing(engine: Engine, metadata: MetaData) -> Schema:
     """The schema as this engine sees it; reads the catalogue only, no row of anybody's."""
+    from finops_core.platform import schema  # noqa: PLC0415 - Alembic
+
     with engine.connect() as plain:
         connection = plain.execution_options(
             **{UNIT: UnitScope(frozenset(), across="the catalogue, no row of anybody")}

@@ -90,7 +90,9 @@ def test_a_request_has_its_trail_by_number_too_and_a_search_for_a_number_points_
 
 
 def test_records_speak_peoples_language_and_open_to_what_is_stored(world, at):
-    # Given a check of the log, a refused upload, and a decision
+    # Given a payout on its way, a check of the log, a refused upload, and a decision
+    world.approved("currency,maximum\nKWD,1.000\n")
+    world.work_off()
     seal(world)
     press(at("eva", "audit"), "Verify the log")
     world.draft("currency\nXX\n")
@@ -102,6 +104,7 @@ def test_records_speak_peoples_language_and_open_to_what_is_stored(world, at):
     # Then no code, hash or truth value stands in a summary, and each opens to the record itself
     summaries = "\n".join(re.findall(r"<summary>.*?</summary>", told))
     assert "whole: yes" in summaries
+    assert re.search(r"po sbx …[0-9a-f]{6}", summaries) or re.search(r"po_sbx …[0-9a-f]{6}", summaries)
     assert "why: cell bad" in summaries
     assert not re.search(r"[0-9a-f]{32}|True|False|[A-Z]+_[A-Z]+", summaries)
     assert "The log</a>" in told
