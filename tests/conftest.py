@@ -50,11 +50,23 @@ def postgres_database(postgres: PostgresServer) -> Iterator[str]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Run the test on both databases: "" (the embedded SQLite of the test's folder), then an empty PostgreSQL."""
+    """Run the test on both databases, for ``templates.fill`` to make.
+
+    "" (the embedded SQLite of the test's folder), then the address of a PostgreSQL database.
+    """
     if request.param == "sqlite":
         yield ""
         return
-    yield request.getfixturevalue("postgres_database")
+    server: PostgresServer = request.getfixturevalue("postgres")
+    name = server.new_name()
+    yield server.url(name)
+    server.drop(name)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_database_url(request: pytest.FixtureRequest) -> str:
+    """The same, but there already, without anything in it."""
+    return "" if request.param == "sqlite" else str(request.getfixturevalue("postgres_database"))
 
 
 @pytest.fixture(scope="session")

@@ -57,7 +57,7 @@ def ports_for(settings: Settings, clock: ManualClock, operations: Mapping[str, O
 
 
 def lay_out(folder: Path, url: str = "") -> None:
-    """Tables and guards in a folder (SQLite), or in the empty PostgreSQL database at ``url``."""
+    """Tables and guards in a folder (SQLite), or in the PostgreSQL database at ``url``."""
     templates.fill(folder, url, "tables", _tables)
 
 
@@ -105,7 +105,7 @@ def area_desk(
     operations: Mapping[str, Operation] | None = None,
     **overrides: object,
 ) -> AreaDesk:
-    """A fresh desk in a folder (SQLite), or in the database at ``url`` (PostgreSQL, empty)."""
+    """A fresh desk in a folder (SQLite), or in the database at ``url`` (PostgreSQL)."""
     settings = settings_for(folder, url, **overrides)
     lay_out(folder, url)
     clock = ManualClock(START)

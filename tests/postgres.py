@@ -55,9 +55,13 @@ class PostgresServer:
         """The address of a database for SQLAlchemy with psycopg."""
         return f"postgresql+psycopg://{role}@/{database}?host={self.folder}"
 
+    def new_name(self) -> str:
+        """A name that no database has had."""
+        return f"tieout_{next(_numbers)}"
+
     def create(self, template: str = "template1") -> str:
         """Make a database and give its name; a template (with nobody connected to it) is copied in milliseconds."""
-        name = f"tieout_{next(_numbers)}"
+        name = self.new_name()
         copy = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
         self.execute(copy.format(sql.Identifier(name), sql.Identifier(template)))
         return name

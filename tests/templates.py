@@ -10,17 +10,17 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import Engine, create_engine, make_url, text
 
 Make = Callable[[Path, str], None]
 
 
 def fill(folder: Path, url: str, name: str, make: Make) -> None:
-    """Make a folder, and the empty PostgreSQL database at ``url`` if there is one, a copy of a template.
+    """Make a folder, and the PostgreSQL database at ``url`` if it names one, a copy of a template.
 
     Args:
         folder: of the test.
-        url: of an empty database on the test's server; "" for SQLite in the folder.
+        url: of a database on the test's server, replaced if it is there; "" for SQLite in the folder.
         name: of the template; lower case.
         make: lays it out, given its folder and address, when a process needs it for the first time. It must leave no
             connection open.
@@ -31,11 +31,9 @@ def fill(folder: Path, url: str, name: str, make: Make) -> None:
     target = make_url(url)
     server = target.set(database="postgres").render_as_string(hide_password=False)
     shutil.copytree(_made(name, server, make), folder, dirs_exist_ok=True)
-    engine = create_engine(server, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(f'DROP DATABASE "{target.database}"'))
+    with _maker(server).connect() as connection:
+        connection.execute(text(f'DROP DATABASE IF EXISTS "{target.database}"'))
         connection.execute(text(f'CREATE DATABASE "{target.database}" TEMPLATE "{_database(name)}"'))
-    engine.dispose()
 
 
 @cache
@@ -45,12 +43,15 @@ def _made(name: str, server: str, make: Make) -> Path:
     if not server:
         make(folder, "")
         return folder
-    engine = create_engine(server, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
+    with _maker(server).connect() as connection:
         connection.execute(text(f'CREATE DATABASE "{_database(name)}"'))
-    engine.dispose()
     make(folder, make_url(server).set(database=_database(name)).render_as_string(hide_password=False))
     return folder
+
+
+@cache
+def _maker(server: str) -> Engine:
+    return create_engine(server, isolation_level="AUTOCOMMIT", pool_pre_ping=True)
 
 
 def _database(name: str) -> str:

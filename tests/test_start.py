@@ -74,8 +74,8 @@ def command(settings: Settings, *words: str, **more: str) -> Told:
 # --- migrate and set-up -------------------------------------------------------------------------------------------
 
 
-def test_migrate_makes_the_tables_and_the_demo_and_can_be_repeated(tmp_path: Path, database_url: str):
-    settings = settings_for(tmp_path, database_url, demo=True)
+def test_migrate_makes_the_tables_and_the_demo_and_can_be_repeated(tmp_path: Path, empty_database_url: str):
+    settings = settings_for(tmp_path, empty_database_url, demo=True)
 
     told = [command(settings, "migrate") for _ in range(2)]
 

@@ -13,14 +13,12 @@ import uvicorn
 from starlette.applications import Starlette
 
 from finops_core import api, reference, security
-from finops_core.catalog.tables import TABLES
 from finops_core.desk import Desk, open_desk
 from finops_core.kernel.actor import system_actor, worker_actor
 from finops_core.kernel.clock import ManualClock
-from finops_core.platform import guards
-from finops_core.platform.db import open_owner_engine
 from finops_core.platform.queue import acquire_lease
 from finops_core.platform.settings import Settings
+from tests import templates
 from tests.desks import START, settings_for
 from tests.security.town import PASSWORD
 
@@ -60,21 +58,14 @@ class Site:
             assert acquire_lease(work, "worker", "a worker", LONG_S)
 
 
-def make(settings: Settings) -> None:
-    """Migrations as far as there are any, then whatever they do not make yet."""
-    with open_desk(settings) as desk:
+def make(folder: Path, url: str = "") -> None:
+    """The database of a site."""
+    templates.fill(folder, url, "site", _make)
+
+
+def _make(folder: Path, url: str) -> None:
+    with open_desk(settings_for(folder, url), clock=ManualClock(START)) as desk:
         desk.migrate()
-    engine = open_owner_engine(settings)
-    with engine.begin() as connection:
-        TABLES.create_all(connection)
-        guards.ensure(connection, TABLES)
-    engine.dispose()
-
-
-def served(settings: Settings) -> Iterator[Site]:
-    """A site over a database that has its tables."""
-    clock = ManualClock(START)
-    with open_desk(settings, clock=clock) as desk:
         with desk.work(system_actor()) as work:
             security.ensure_roles(work)
             org_id = reference.add_organisation(
@@ -82,8 +73,18 @@ def served(settings: Settings) -> Iterator[Site]:
             )
             person_id = security.add_person(work, "ana", "Ana", "", PASSWORD)
             security.grant_role(work, person_id, "preparer", org_id)
+
+
+def served(settings: Settings) -> Iterator[Site]:
+    """A site over a database that was made."""
+    clock = ManualClock(START)
+    with open_desk(settings, clock=clock) as desk:
+        with desk.read(system_actor()) as reading:
+            org_id = reference.ids_by_slug(reading)["harbour"]
+        with desk.read(system_actor(org_id)) as reading:
+            (person,) = security.people(reading)
         with listening(desk) as url:
-            yield Site(url, desk, clock, person_id, org_id)
+            yield Site(url, desk, clock, person.id, org_id)
 
 
 class listening:  # noqa: N801 - reads as a function in a with
@@ -111,14 +112,12 @@ class listening:  # noqa: N801 - reads as a function in a with
 
 @pytest.fixture
 def site(tmp_path: Path, database_url: str) -> Iterator[Site]:
-    settings = settings_for(tmp_path, database_url)
-    make(settings)
-    yield from served(settings)
+    make(tmp_path, database_url)
+    yield from served(settings_for(tmp_path, database_url))
 
 
 @pytest.fixture
 def secure_site(tmp_path: Path) -> Iterator[Site]:
     """A site whose pages are served by https (by a proxy in front)."""
-    settings = settings_for(tmp_path, https=True)
-    make(settings)
-    yield from served(settings)
+    make(tmp_path)
+    yield from served(settings_for(tmp_path, https=True))

@@ -135,9 +135,8 @@ def test_however_many_ask_it_looks_once_a_second(site: Site):
 def test_it_waits_for_no_writer(tmp_path: Path):
     from tests.api.conftest import make
 
-    settings = settings_for(tmp_path)
-    make(settings)
-    with open_desk(settings) as desk, desk.work(worker_actor("")):
+    make(tmp_path)
+    with open_desk(settings_for(tmp_path)) as desk, desk.work(worker_actor("")):
         found = HealthCheck(lambda: desk).look()
 
     assert found.database

@@ -14,11 +14,11 @@ from finops_core.platform.db import open_owner_engine
 from tests.desks import settings_for
 
 
-def test_generated_columns_survive_a_migration_written_from_the_models(tmp_path: Path, database_url: str):
+def test_generated_columns_survive_a_migration_written_from_the_models(tmp_path: Path, empty_database_url: str):
     """Given an empty database, when a migration is written from the models and run, then nothing differs."""
     tables = MetaData(naming_convention=audit_record.metadata.naming_convention)
     record, *_ = [table.to_metadata(tables) for table in (audit_record, audit_leaf, audit_head)]
-    engine = open_owner_engine(settings_for(tmp_path, database_url))
+    engine = open_owner_engine(settings_for(tmp_path, empty_database_url))
 
     with engine.begin() as connection, warnings.catch_warnings():
         warnings.simplefilter("error")  # Alembic only warns when a generated column differs

@@ -49,9 +49,9 @@ ONLY_POSTGRES = {
 
 
 @pytest.fixture
-def engine(tmp_path: Path, database_url: str) -> Iterator[Engine]:
+def engine(tmp_path: Path, empty_database_url: str) -> Iterator[Engine]:
     """The owner's engine, which no guard on statements checks: only the triggers stand in the way."""
-    engine = open_owner_engine(settings_for(tmp_path, database_url))
+    engine = open_owner_engine(settings_for(tmp_path, empty_database_url))
     schema.lay_out(engine, METADATA)
     with engine.begin() as connection:
         connection.exec_driver_sql("INSERT INTO chronicle VALUES ('a', 1, 'first', 1)")

@@ -91,7 +91,7 @@ class Town:
 
 
 def town(folder: Path, url: str, **overrides: object) -> Town:
-    """Over a fresh database: SQLite in the folder, or the empty one at ``url``."""
+    """Over a fresh database: SQLite in the folder, or the one at ``url``."""
     settings = settings_for(folder, url, **overrides)
     lay_out(folder, url)
     clock = ManualClock(START)
