@@ -1,6 +1,7 @@
-"""One app for the whole folder, one browser, and a fresh browser context for each person of each test."""
+"""One app for the whole folder, one browser, and a wiped browser context for each person of each test."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage
@@ -26,30 +27,60 @@ def backstage(app: WebApp) -> Backstage:
     return Backstage(app)
 
 
-@pytest.fixture
-def visit(browser: Browser) -> Iterator[Visit]:
-    """``visit(app, path)`` opens an address in a browser of its own; with a cookie as whoever it belongs to.
+@dataclass
+class Shelf:
+    """Contexts that were used and wiped.
 
-    At the end of the test no script of a page may have failed.
+    Their cache still holds Streamlit's scripts, which a new one would take a second to load and compile.
     """
-    contexts: list[BrowserContext] = []
-    screens: list[Screen] = []
 
-    def open_(app: WebApp, path: str | None = "", *, cookie: str = "", size: str = "desktop", scheme: str = "light"):
+    browser: Browser
+    free: dict[str, list[BrowserContext]] = field(default_factory=dict)
+
+    def take(self, size: str) -> BrowserContext:
+        if left := self.free.get(size):
+            return left.pop()
         phone = size == "phone"
-        context = browser.new_context(
+        context = self.browser.new_context(
             viewport=SIZES[size],  # type: ignore[arg-type]
-            color_scheme=scheme,  # type: ignore[arg-type]
             is_mobile=phone,
             has_touch=phone,
             user_agent=PHONES_NAME if phone else None,
             accept_downloads=True,
         )
-        contexts.append(context)
         context.set_default_timeout(WAIT_MS)
+        return context
+
+    def give_back(self, screen: Screen) -> None:
+        """Nothing of a test stays in it: no page, no cookie, nothing stored."""
+        context = screen.page.context
+        wiped = {"origin": screen.app.url, "storageTypes": "cookies,local_storage,indexeddb,service_workers"}
+        context.new_cdp_session(screen.page).send("Storage.clearDataForOrigin", wiped)
+        for page in context.pages:
+            page.close()
+        context.clear_cookies()
+        self.free.setdefault(screen.size, []).append(context)
+
+
+@pytest.fixture(scope="session")
+def shelf(browser: Browser) -> Shelf:
+    return Shelf(browser)
+
+
+@pytest.fixture
+def visit(shelf: Shelf) -> Iterator[Visit]:
+    """``visit(app, path)`` opens an address in a browser of its own; with a cookie as whoever it belongs to.
+
+    At the end of the test no script of a page may have failed.
+    """
+    screens: list[Screen] = []
+
+    def open_(app: WebApp, path: str | None = "", *, cookie: str = "", size: str = "desktop", scheme: str = "light"):
+        context = shelf.take(size)
         if cookie:
             context.add_cookies([{"name": COOKIE, "value": cookie, "url": app.url}])
         screen = Screen(app, context.new_page(), size, scheme)
+        screen.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
         screen.page.on("pageerror", lambda error: screen.troubles.append(str(error)))
         screen.page.on("console", lambda message: screen.troubles.extend(_complaint(message)))
         screens.append(screen)
@@ -59,8 +90,8 @@ def visit(browser: Browser) -> Iterator[Visit]:
 
     yield open_
     troubles = [trouble for screen in screens for trouble in screen.troubles]
-    for context in contexts:
-        context.close()
+    for screen in screens:
+        shelf.give_back(screen)
     assert troubles == []
 
 

@@ -18,6 +18,7 @@ PHONES_NAME = "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKi
 WAIT_MS = 20_000
 THUMB_PX = 44
 WIDER = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+MOVE = "address => { history.pushState({}, '', address); window.dispatchEvent(new PopStateEvent('popstate')); }"
 IN_SCHEME = """scheme => {
   const app = document.querySelector('[data-testid="stApp"]');
   return app !== null && [app, document.documentElement].every(each => getComputedStyle(each).colorScheme === scheme);
@@ -63,6 +64,12 @@ class Screen:
         """An address, loaded anew."""
         before = self.traffic.ended
         self.page.goto(f"{self.app.url}/{path}")
+        self._stand(before)
+
+    def move(self, path: str = "") -> None:
+        """An address, come to as by a link of the page: nothing is loaded anew."""
+        before = self.traffic.ended
+        self.page.evaluate(MOVE, f"/{path}")
         self._stand(before)
 
     def reload(self) -> None:

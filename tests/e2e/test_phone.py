@@ -101,15 +101,16 @@ STATIONS = {
 def test_every_screen_fits_in_both_sizes_and_both_schemes(app, backstage, visit, things, size):
     # Given everybody who has something to see
     cookies = {who: backstage.cookie(who) for who in ("ana", "ben", "carla", "eva", "adam")}
-    screens = {"": visit(app, None, size=size)}
+    screens = {"": visit(app, "", size=size)}
     wide, low = {}, {}
 
     # When each station is opened, the sign-in page too, and its lights go out
     for station, (who, path) in {"sign-in": ("", ""), **STATIONS}.items():
-        if who not in screens:
-            screens[who] = visit(app, None, cookie=cookies[who], size=size)
+        if who in screens:
+            screens[who].move(path.format(**things))
+        else:
+            screens[who] = visit(app, path.format(**things), cookie=cookies[who], size=size)
         screen = screens[who]
-        screen.open(path.format(**things))
         for scheme in ("light", "dark"):
             screen.turn(scheme)
             screen.look(f"60-{station}")
