@@ -7,6 +7,8 @@
 PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && exit; done; echo python3)
 PY := .venv/bin/python
+# Without compiled modules beside the sources each of our processes would compile a thousand of them again.
+unexport PYTHONDONTWRITEBYTECODE
 # Three at a time, also on two cores: much of a test is waiting for processes and browsers.
 PYTEST := $(PY) -m pytest -n 3 --dist loadgroup
 # Only folders that hold code: mypy refuses empty ones.

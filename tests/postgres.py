@@ -39,6 +39,7 @@ SETTINGS = {
     "track_commit_timestamp": "on",  # tests of what came first ask the database
 }
 START_S = 60
+ROOMY_BYTES = 4 * 1024**3
 _numbers = count(1)
 
 # Reads a line: none comes when the tests were killed, and then the server and its folder have to go.
@@ -88,8 +89,7 @@ class PostgresServer:
 @contextmanager
 def running_server() -> Iterator[PostgresServer]:
     """Start a server, end it with the block."""
-    # /tmp, not a longer TMPDIR: a Unix socket's path may hold about 100 characters, and `nobody` must reach it.
-    folder = Path(tempfile.mkdtemp(prefix="tieout-pg-", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="tieout-pg-", dir=_roomy()))
     try:
         identity = _unprivileged(folder)
         binaries = _binaries(folder, copy=bool(identity))
@@ -98,6 +98,15 @@ def running_server() -> Iterator[PostgresServer]:
             yield PostgresServer(folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _roomy() -> str:
+    """Memory where there is plenty: a database is made there in a third of the time.
+
+    Else /tmp, not a longer TMPDIR: a Unix socket's path may hold about 100 characters, and `nobody` must reach it.
+    """
+    memory = Path("/dev/shm")  # noqa: S108 - the folder in it is made by mkdtemp
+    return str(memory) if memory.is_dir() and shutil.disk_usage(memory).free > ROOMY_BYTES else "/tmp"  # noqa: S108
 
 
 def _unprivileged(folder: Path) -> dict[str, Any]:
