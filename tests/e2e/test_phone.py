@@ -97,7 +97,7 @@ STATIONS = {
 }
 
 
-@pytest.mark.parametrize("size", ["desktop", "phone"])
+@pytest.mark.parametrize("size", [pytest.param("desktop", marks=pytest.mark.deep), "phone"])
 def test_every_screen_fits_in_both_sizes_and_both_schemes(app, backstage, visit, things, size):
     # Given everybody who has something to see
     cookies = {who: backstage.cookie(who) for who in ("ana", "ben", "carla", "eva", "adam")}
