@@ -13,10 +13,15 @@ from finops_core.platform.settings import Settings
 from ui import errors
 from ui.session import the_desk
 
+# While a page is being drawn, whoever comes back from the database has to ask for the interpreter. A provider's news
+# does so two dozen times; Python's own five milliseconds for each would be most of its time.
+SWITCH_S = 0.001
+
 
 @asynccontextmanager
 async def lifespan(_app: st.App) -> AsyncIterator[None]:
     """Before the first page: the schema and, in demo mode, the demo company; beside the pages: the worker."""
+    sys.setswitchinterval(SWITCH_S)
     settings = Settings()
     address = f"http://127.0.0.1:{st.get_option('server.port')}"
     desk = await run_in_threadpool(start.prepare, settings, address)

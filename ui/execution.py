@@ -32,7 +32,7 @@ from ui.session import Here
 
 PROGRESS, PLAN, RESULT, REPORT, TRAIL = "Progress", "Plan", "Result & files", "Report", "Approvals"
 PAYING, PLAN_FAULTY = "payouts.", "PLAN_FAULTY"
-LOG_LINES = 200
+LOG_LINES = 60
 ASKED_S, IN_FLIGHT_S = 2, 15
 LEVEL_TONES = {"warn": "amber", "error": "red", "info": "blue"}
 PLAN_ANEW, LOOK_BELOW = "A new plan can be made and submitted.", "What stands below tells how far it came."
@@ -219,29 +219,35 @@ def _rejected(here: Here, run: ExecutionView) -> None:
 def _progress(here: Here, seen: Seen) -> None:
     bank_file.section(here, seen.run)
     settle.section(here, seen.run, seen.found)
-    st.fragment(_live, run_every=seen.pace_s)(here, seen.run.id, seen.run.state, seen.found, seen.pace_s)
+    st.fragment(_live, run_every=seen.pace_s)(here, seen, [seen])
 
 
-def _live(here: Here, execution_id: str, was: State, before: Remedies, every: int | None) -> None:
-    """Progress, a row per payout and the log.
+def _live(here: Here, before: Seen, just_seen: list[Seen]) -> None:
+    """Progress, a row per payout and the log; ``just_seen`` is what the page itself has read, for the first time.
 
     The whole page is drawn anew when its state or pace has changed, or what can be done about its payouts.
     """
-    after = _last_seen(execution_id)
+    execution_id = before.run.id
     try:
         with here.read() as reading:
-            seen = _look(reading, execution_id)
-            fresh = operations.log(reading, execution_id, after, LOG_LINES)
+            seen = just_seen.pop() if just_seen else _look(reading, execution_id)
+            fresh = operations.log(reading, execution_id, _last_seen(execution_id), LOG_LINES)
     except (NotAllowed, NotFound):
         # The session or the right to see it has ended: the whole page says which.
         st.rerun()
-    if seen.run.state is not was or seen.pace_s != every or (seen.run.state in OVER and seen.found != before):
+    if _is_another(before, seen):
         st.rerun()
     moving(seen.run, seen.now)
     batch.section(here, seen.run, seen.found)
     kept = _kept(execution_id, fresh)
     st.markdown("**Log**" if len(kept) < LOG_LINES else f"**Log**, the last {LOG_LINES} lines")
     html.draw(_log(kept, here.shown))
+
+
+def _is_another(before: Seen, seen: Seen) -> bool:
+    """Whether more has changed than the fragment draws."""
+    moved = seen.run.state is not before.run.state or seen.pace_s != before.pace_s
+    return moved or (seen.run.state in OVER and seen.found != before.found)
 
 
 def moving(run: ExecutionView, now: datetime) -> None:

@@ -16,7 +16,7 @@ from finops_core.payouts import notices, queries, rules
 from finops_core.payouts.models import payout, provider_news
 from finops_core.payouts.queries import Unsettled
 from finops_core.platform import queue
-from finops_core.platform.inserts import insert_unless_there
+from finops_core.platform.inserts import insert_missing
 from finops_core.platform.work import Reading, Work
 
 FOLLOW_JOB = "payouts.follow"
@@ -87,34 +87,31 @@ def take_news(work: Work, connection_id: str, told: Iterable[tuple[ProviderEvent
     Needs NEWS_TAKE.
     """
     work.require(Permission.NEWS_TAKE)
-    kept = [event for event, body in told if _keep(work, connection_id, event, body)]
-    if any(event.payout_id for event in kept):
+    rows = {row["id"]: row for row in (_row(work, connection_id, event, body) for event, body in told)}
+    kept = [rows[news_id] for _, news_id in insert_missing(work, provider_news, list(rows.values()))]
+    if any(row["payout_id"] for row in kept):
         ask_to_follow(work)
     return len(kept)
 
 
-def _keep(work: Work, connection_id: str, event: ProviderEvent, body: bytes) -> bool:
+def _row(work: Work, connection_id: str, event: ProviderEvent, body: bytes) -> Mapping[str, Any]:
     news_id = new_id("news")
     about_payout = bool(event.payout_id)
-    return insert_unless_there(
-        work,
-        provider_news,
-        {
-            "org_id": work.org_id,
-            "id": news_id,
-            "connection_id": connection_id,
-            "event_id": event.id,
-            "kind": event.kind,
-            "account": event.account,
-            "payout_id": event.payout_id,
-            "item": rules.item_told(event.metadata),
-            "state": (NewsState.NEW if about_payout else NewsState.OTHER).value,
-            "told_at": event.created_at,
-            "received_at": work.now,
-            "done_at": None if about_payout else work.now,
-            "body": work.ports.vault.seal(body, f"provider_news|body|{news_id}"),
-        },
-    )
+    return {
+        "org_id": work.org_id,
+        "id": news_id,
+        "connection_id": connection_id,
+        "event_id": event.id,
+        "kind": event.kind,
+        "account": event.account,
+        "payout_id": event.payout_id,
+        "item": rules.item_told(event.metadata),
+        "state": (NewsState.NEW if about_payout else NewsState.OTHER).value,
+        "told_at": event.created_at,
+        "received_at": work.now,
+        "done_at": None if about_payout else work.now,
+        "body": work.ports.vault.seal(body, f"provider_news|body|{news_id}"),
+    }
 
 
 def ask_to_follow(work: Work, delay_s: float = 0) -> None:

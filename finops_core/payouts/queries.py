@@ -18,6 +18,8 @@ from finops_core.payouts.models import payout
 from finops_core.payouts.rules import DOUBTFUL, IN_FLIGHT, LIVE, RETRYABLE, UNSETTLED, PayoutState
 from finops_core.platform.work import Reading
 
+# Made once: an alias takes longer to make than its question takes to answer.
+_LATER, _OWNER = payout.alias("later"), execution.alias("owner")
 BAD = frozenset({PayoutState.FAILED, PayoutState.REJECTED})
 NOT_MADE = frozenset({PayoutState.REJECTED, PayoutState.CANCELED, PayoutState.EXPIRED})
 
@@ -305,10 +307,9 @@ def _stands(reading: Reading, standing: Standing) -> tuple[ColumnElement[bool], 
 
 def is_newest(reading: Reading) -> ColumnElement[bool]:
     """The condition that a payout counts: no later attempt of the same row exists, and its plan is not void."""
-    later = payout.alias("later")
-    same = later.c.execution_id == payout.c.execution_id, later.c.row_no == payout.c.row_no
-    after = later.c.org_id == reading.org_id, *same, later.c.attempt > payout.c.attempt
-    return and_(~select(later.c.id).where(*after).correlate(payout).exists(), _in_force(reading))
+    same = _LATER.c.execution_id == payout.c.execution_id, _LATER.c.row_no == payout.c.row_no
+    after = _LATER.c.org_id == reading.org_id, *same, _LATER.c.attempt > payout.c.attempt
+    return and_(~select(_LATER.c.id).where(*after).correlate(payout).exists(), _in_force(reading))
 
 
 def _in_force(reading: Reading) -> ColumnElement[bool]:
@@ -316,10 +317,9 @@ def _in_force(reading: Reading) -> ColumnElement[bool]:
 
     A plan of the whole numbers the rows anew: only since then does a number name a row.
     """
-    owner = execution.alias("owner")
-    its_own = owner.c.org_id == reading.org_id, owner.c.id == payout.c.execution_id
-    void = *its_own, owner.c.whole_attempt > payout.c.attempt
-    return ~select(owner.c.id).where(*void).correlate(payout).exists()
+    its_own = _OWNER.c.org_id == reading.org_id, _OWNER.c.id == payout.c.execution_id
+    void = *its_own, _OWNER.c.whole_attempt > payout.c.attempt
+    return ~select(_OWNER.c.id).where(*void).correlate(payout).exists()
 
 
 def _ordered(wanted: PayoutFilter, order: Order) -> tuple[ColumnElement[Any], ...]:

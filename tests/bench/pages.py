@@ -131,6 +131,8 @@ def rerun(page: Page, pressed: str) -> float:
     """One rerun of the whole page by a click on the first of these: to the script's end, timed in the browser."""
     page.locator(pressed).first.wait_for()
     milliseconds = float(page.locator(pressed).first.evaluate(_WATCH))
+    if milliseconds < 0:  # so fast that the page never showed that it ran
+        milliseconds = float(page.locator(pressed).first.evaluate(_WATCH))
     assert milliseconds > 0, "the click did not rerun the page"
     return milliseconds / 1000
 
