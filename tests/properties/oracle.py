@@ -148,7 +148,8 @@ def _attempt(each: Made) -> Attempt:
 
 def _twice(made: Sequence[Made]) -> list[str]:
     per_attempt = Counter((each.execution, each.row_no, each.attempt) for each in made)
-    per_row = Counter((each.execution, each.row_no) for each in made if each.alive)
+    # Not by its number, which a new plan gives to another row: in these files each row has a currency of its own.
+    per_row = Counter((each.execution, each.currency) for each in made if each.alive)
     return [f"{key} was made {count} times" for key, count in (*per_attempt.items(), *per_row.items()) if count > 1]
 
 

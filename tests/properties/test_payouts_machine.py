@@ -43,6 +43,20 @@ def test_a_batch_that_is_left_for_a_day_is_looked_up_and_the_rest_expires(forget
     assert {"row submitting", "row approved", "row expired"} <= set(PayoutMachine.seen), PayoutMachine.seen
 
 
+@pytest.mark.parametrize("closed", [None, "USD"])
+def test_a_batch_whose_approver_leaves_is_planned_anew_and_what_was_void_is_never_paid(closed: str | None):
+    PayoutMachine.seen.clear()
+    machine = PayoutMachine()
+
+    machine.approver_leaves(FIRST_INTENT - 1, KEPT, closed)
+    machine.nothing_is_wrong()
+    machine.repair(0)
+    machine.nothing_is_wrong()
+    machine.teardown()
+
+    assert {"replan", "row canceled", "row created"} <= set(PayoutMachine.seen), PayoutMachine.seen
+
+
 @pytest.mark.deep
 @pytest.mark.timeout(1200)
 def test_many_bad_weeks_end_well():
