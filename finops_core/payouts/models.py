@@ -142,6 +142,7 @@ class ProviderNews(OrgRow, table=True):
         UniqueConstraint("org_id", "connection_id", "event_id"),
         Index("ix_provider_news_state", "org_id", "state", "received_at"),
         Index("ix_provider_news_payout", "org_id", "connection_id", "payout_id"),
+        Index("ix_provider_news_item", "org_id", "item"),
         retention=Retention.RECORD,
         classes={"body": DataClass.RESTRICTED},
         listed=("received_at", "kind", "payout_id", "state"),

@@ -1,14 +1,15 @@
 """The inbox of a provider's news: stored once and answered; the worker reads the payout anew (``following``)."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Row, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, func, or_, select, update
 
 from finops_core import audit
+from finops_core.kernel.errors import Conflict
 from finops_core.kernel.ids import new_id
 from finops_core.kernel.permissions import Permission
 from finops_core.kernel.provider import ProviderEvent
@@ -165,16 +166,37 @@ def unclaimed(reading: Reading, since: datetime) -> list[tuple[str, str]]:
 
     Left out are those whose row waits to be settled, and those the provider says came to nothing.
     """
+    table = provider_news
+    return _unclaimed(reading, table.c.state.in_(LOOKED_INTO), table.c.received_at >= since)
+
+
+def refuse_what_may_be_paid(reading: Reading, execution_id: str, numbers: Collection[int]) -> None:
+    """``OTHER_PAYOUT_FOUND`` when news tells of another payout that carries one of these rows, looked into or not.
+
+    It was made behind the desk's back, by a call that came late, say; until it has come to nothing the row may be
+    paid by it.
+    """
+    item = provider_news.c.item
+    # All that begin with the execution's id and a colon; ";" comes next after ":".
+    for payout_id, told in _unclaimed(reading, item > f"{execution_id}:", item < f"{execution_id};"):
+        number = told.rpartition(":")[2]
+        if number.isdecimal() and int(number) in numbers:
+            raise Conflict(
+                "OTHER_PAYOUT_FOUND",
+                f"The provider has told of another payout for row {number}: {payout_id}. Nothing was sent.",
+                hint="Look at it there. If it pays the row, nothing is left to do; once it is cancelled, retry.",
+            )
+
+
+def _unclaimed(reading: Reading, *wanted: ColumnElement[bool]) -> list[tuple[str, str]]:
     table, ended = provider_news, provider_news.alias("ended")
     same = payout.c.org_id == reading.org_id, payout.c.connection_id == table.c.connection_id
     known = select(payout.c.id).where(*same, payout.c.provider_id != "", payout.c.provider_id == table.c.payout_id)
     there = ended.c.org_id == reading.org_id, ended.c.connection_id == table.c.connection_id
     over = *there, ended.c.payout_id == table.c.payout_id, ended.c.kind.in_(CAME_TO_NOTHING)
-    mine = table.c.org_id == reading.org_id, table.c.state.in_(LOOKED_INTO), table.c.received_at >= since
+    mine = table.c.org_id == reading.org_id, table.c.payout_id != "", table.c.item != "", *wanted
     loose = ~known.exists(), ~select(ended.c.id).where(*over).exists()
-    rows = reading.rows(
-        select(table.c.payout_id, table.c.item).distinct().where(*mine, table.c.item != "", *loose).limit(MOST)
-    )
+    rows = reading.rows(select(table.c.payout_id, table.c.item).distinct().where(*mine, *loose).limit(MOST))
     claimed = _rows_by_item(reading, {row.item for row in rows})
     return sorted(
         (row.payout_id, row.item)

@@ -12,7 +12,7 @@ from finops_core.kernel.errors import Conflict, Invalid, NotAllowed
 from finops_core.kernel.ids import new_id
 from finops_core.kernel.permissions import Permission
 from finops_core.operations import ExecutionView
-from finops_core.payouts import queries, rules
+from finops_core.payouts import news, queries, rules
 from finops_core.payouts.models import payout, payout_resolution
 from finops_core.payouts.queries import Unsettled
 from finops_core.payouts.rules import PayoutState
@@ -34,7 +34,8 @@ class Verdict(StrEnum):
 def retry(work: Work, execution_id: str) -> ExecutionView:
     """Plan the rows that definitely failed again, as a new attempt with an approval of its own (I5).
 
-    ``NOTHING_TO_RETRY`` when none has, ``EXECUTION_MOVED_ON`` while any of them is in doubt.
+    ``NOTHING_TO_RETRY`` when none has, ``STILL_IN_DOUBT`` while any is in doubt, ``OTHER_PAYOUT_FOUND`` when one of
+    them may be paid by a payout the desk did not make.
     """
     work.require(Permission.PAYOUTS_PREPARE)
     seen = operations.execution(work, execution_id)
@@ -45,7 +46,9 @@ def retry(work: Work, execution_id: str) -> ExecutionView:
             "Of some payouts nobody knows yet what became of them.",
             hint="Wait until they are settled, or settle them; then retry.",
         )
-    return operations.reopen(work, seen.id, [row.row_no for row in newest if row.state in rules.RETRYABLE])
+    failed = [row.row_no for row in newest if row.state in rules.RETRYABLE]
+    news.refuse_what_may_be_paid(work, seen.id, failed)
+    return operations.reopen(work, seen.id, failed)
 
 
 def send_on(work: Work, execution_id: str) -> ExecutionView:

@@ -27,7 +27,7 @@ from finops_core.kernel.provider import (
 )
 from finops_core.operations import ExecutionView, outcome
 from finops_core.operations.engine import stop_requested
-from finops_core.payouts import notices, queries, rules, settlement
+from finops_core.payouts import news, notices, queries, rules, settlement
 from finops_core.payouts.models import payout, payout_call
 from finops_core.payouts.queries import Unsettled
 from finops_core.payouts.rules import PayoutState
@@ -63,14 +63,15 @@ def prepare(
     """Turn the approved plan's rows into payouts, once; called again after a crash it finds them there.
 
     ``ALREADY_PAID`` when an earlier attempt of any of these rows has not definitely failed (I5), or anything was sent
-    for a plan that is held for void.
+    for a plan that is held for void; ``OTHER_PAYOUT_FOUND`` when one may be paid by a payout the desk did not make.
     """
     there = queries.batch(work, execution_id, attempt)
     paying = [row for row in plan.rows if row.amount_minor > 0]
     if there or not paying:
         return there
-    seen = operations.execution(work, execution_id)
-    _refuse_what_was_paid(work, seen, frozenset(map(number_of, paying)))
+    seen, numbers = operations.execution(work, execution_id), frozenset(map(number_of, paying))
+    _refuse_what_was_paid(work, seen, numbers)
+    news.refuse_what_may_be_paid(work, execution_id, numbers)
     asked_at = seen.submitted_at or work.now
     made = [_made(work, execution_id, attempt, plan, row, provider, order_of) for row in paying]
     work.execute(insert(payout), [{**row, "asked_at": asked_at} for row in made])

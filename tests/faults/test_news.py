@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from finops_core import audit, notifications
+from finops_core import audit, notifications, operations, payouts
 from finops_core.adapters.stripe_sandbox.faults import Fault, FaultKind
 from finops_core.adapters.stripe_sandbox.webhook_faults import WebhookFault, WebhookFaultKind
 from finops_core.kernel.actor import system_actor, worker_actor
@@ -25,8 +25,12 @@ from finops_core.payouts.models import provider_news
 from finops_core.payouts.queries import Unsettled
 from finops_core.upkeep import demo
 from tests.api.conftest import listening
+from tests.operations.walks import code_of
 from tests.payouts.walks import (
     HARBOUR,
+    act,
+    again,
+    alive,
     begin,
     due_now,
     prepared,
@@ -172,6 +176,50 @@ def test_a_payout_for_a_row_that_was_refused_is_told_and_found_by_the_checks(tol
     assert states(told, seen.id) == ["rejected"]
     # but everybody who should know is told once, and the log and the checks say so
     assert_unexpected(told, row, 1)
+
+
+def refused_with_a_stray(world: World) -> tuple[str, str]:
+    """An execution whose one row was refused, and the payout somebody made with the row's name on it."""
+    seen = world.approved("currency,maximum\nUSD,100.00\n")
+    world.sandbox.control.fault(Fault(FaultKind.BALANCE_INSUFFICIENT))
+    world.work_off()
+    with world.desk.read(worker_actor(world.orgs["harbour"])) as reading:
+        provider(world).submit("", service.body_of(reading, row_as_stored(world, seen.id)), "by-hand")
+    (stray,) = world.sandbox.control.payouts(HARBOUR)
+    return seen.id, str(stray["id"])
+
+
+def test_a_row_that_another_payout_may_pay_is_not_retried_until_that_came_to_nothing(told: World):
+    # Given a row that was refused, and news of a payout behind the desk's back
+    execution_id, stray = refused_with_a_stray(told)
+    told.sandbox.control.deliver()
+    # Then it is not retried, before and after the news was looked into
+    assert code_of(act, told, payouts.retry, execution_id) == "OTHER_PAYOUT_FOUND"
+    told.work_off()
+    assert code_of(act, told, payouts.retry, execution_id) == "OTHER_PAYOUT_FOUND"
+    # until the provider says that it came to nothing
+    provider(told).cancel("", stray, "take-back")
+    told.sandbox.control.deliver()
+    told.work_off()
+    act(told, payouts.retry, execution_id)
+    assert again(told, execution_id).state is operations.State.COMPLETED
+    assert alive(told) == [("usd", 10_000)]
+
+
+def test_a_retry_that_was_approved_is_not_carried_out_once_another_payout_is_told_of(told: World):
+    # Given a retry that was approved
+    execution_id, _ = refused_with_a_stray(told)
+    act(told, payouts.retry, execution_id)
+    told.work_off()
+    act(told, operations.submit, execution_id, told.execution(execution_id).plan_hash)
+    told.decide(told.execution(execution_id))
+    # When the news comes before it runs
+    told.sandbox.control.deliver()
+    told.work_off()
+    # Then nothing is sent
+    seen = told.execution(execution_id)
+    assert (seen.state, seen.error_code) == (operations.State.SUPERSEDED, "OTHER_PAYOUT_FOUND")
+    assert alive(told) == [("usd", 10_000)]
 
 
 def assert_unexpected(world: World, row: Unsettled, news: int) -> str:

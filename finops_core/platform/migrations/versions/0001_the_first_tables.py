@@ -606,6 +606,7 @@ def upgrade() -> None:
     sqlite_strict=True
     )
     with op.batch_alter_table('provider_news', schema=None) as batch_op:
+        batch_op.create_index('ix_provider_news_item', ['org_id', 'item'], unique=False)
         batch_op.create_index('ix_provider_news_payout', ['org_id', 'connection_id', 'payout_id'], unique=False)
         batch_op.create_index('ix_provider_news_state', ['org_id', 'state', 'received_at'], unique=False)
 
@@ -716,6 +717,7 @@ def downgrade() -> None:
     with op.batch_alter_table('provider_news', schema=None) as batch_op:
         batch_op.drop_index('ix_provider_news_state')
         batch_op.drop_index('ix_provider_news_payout')
+        batch_op.drop_index('ix_provider_news_item')
 
     op.drop_table('provider_news')
     with op.batch_alter_table('payout_rehearsal', schema=None) as batch_op:
