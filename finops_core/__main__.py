@@ -1,5 +1,6 @@
 """The command line: ``python -m finops_core COMMAND``. A thin layer over the same verbs the screens use."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -102,12 +103,15 @@ def verify_audit(
     raise typer.Exit(0 if found.ok else 1)
 
 
-def main() -> None:
-    """Entry of the ``tieout`` program: errors as sentences, exit code 2."""
+def main(words: Sequence[str] | None = None) -> None:
+    """Entry of the ``tieout`` program, for the terminal's words unless some are given.
+
+    Errors are sentences, with exit code 2.
+    """
     from sqlalchemy.exc import DBAPIError
 
     try:
-        app()
+        app(words)
     except FinOpsError as error:
         _tell(error)
     except DBAPIError as error:

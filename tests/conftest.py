@@ -3,10 +3,15 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.postgres import PostgresServer, running_server
 from tests.tools.browser import browser_path
+
+# No test is judged by its time: how long an example takes is the machine's affair.
+settings.register_profile("tieout", deadline=None)
+settings.load_profile("tieout")
 
 BROWSER_ARGUMENTS = (
     "--no-sandbox",  # containers; the pages are our own

@@ -106,7 +106,9 @@ def _roomy() -> str:
     Else /tmp, not a longer TMPDIR: a Unix socket's path may hold about 100 characters, and `nobody` must reach it.
     """
     memory = Path("/dev/shm")  # noqa: S108 - the folder in it is made by mkdtemp
-    return str(memory) if memory.is_dir() and shutil.disk_usage(memory).free > ROOMY_BYTES else "/tmp"  # noqa: S108
+    roomy = memory.is_dir() and shutil.disk_usage(memory).free > ROOMY_BYTES
+    # Containers forbid programs there, and the server's own may have to be copied.
+    return str(memory) if roomy and not os.statvfs(memory).f_flag & os.ST_NOEXEC else "/tmp"  # noqa: S108
 
 
 def _unprivileged(folder: Path) -> dict[str, Any]:

@@ -225,7 +225,8 @@ def start_sandbox(folder: Path, port: int = 0, clock: Clock | None = None) -> Ru
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
 
     def stop() -> None:
-        server.leave()
+        if thread.is_alive():
+            server.leave()
         thread.join(ALIVE_S)
         assert not thread.is_alive(), "the sandbox did not stop"
         store.close()

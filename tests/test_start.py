@@ -10,7 +10,6 @@ from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from unittest import mock
 
 import psutil
 import pytest
@@ -49,13 +48,12 @@ class Told:
 def here(settings: Settings, *words: str) -> Told:
     """The same without a process of its own, which takes seconds to begin."""
     out, err = io.StringIO(), io.StringIO()
-    typed = mock.patch.object(sys, "argv", ["finops_core", *words])
-    with mock.patch.dict(os.environ, environment(settings)), typed, redirect_stdout(out), redirect_stderr(err):
-        try:
-            main()
-        except SystemExit as ended:
-            return Told(int(ended.code or 0), out.getvalue(), err.getvalue())
-    return Told(0, out.getvalue(), err.getvalue())
+    with pytest.MonkeyPatch.context() as terminal, redirect_stdout(out), redirect_stderr(err):
+        for name, value in environment(settings).items():
+            terminal.setenv(name, value)
+        with pytest.raises(SystemExit) as ended:
+            main(words)
+    return Told(int(ended.value.code or 0), out.getvalue(), err.getvalue())
 
 
 def command(settings: Settings, *words: str, **more: str) -> Told:

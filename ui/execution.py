@@ -32,7 +32,7 @@ from ui.session import Here
 
 PROGRESS, PLAN, RESULT, REPORT, TRAIL = "Progress", "Plan", "Result & files", "Report", "Approvals"
 PAYING, PLAN_FAULTY = "payouts.", "PLAN_FAULTY"
-LOG_LINES = 60
+LOG_LINES, ALL_LINES, LONGER = 60, 5_000, "whole_log"
 ASKED_S, IN_FLIGHT_S = 2, 15
 LEVEL_TONES = {"warn": "amber", "error": "red", "info": "blue"}
 PLAN_ANEW, LOOK_BELOW = "A new plan can be made and submitted.", "What stands below tells how far it came."
@@ -231,7 +231,7 @@ def _live(here: Here, before: Seen, just_seen: list[Seen]) -> None:
     try:
         with here.read() as reading:
             seen = just_seen.pop() if just_seen else _look(reading, execution_id)
-            fresh = operations.log(reading, execution_id, _last_seen(execution_id), LOG_LINES)
+            fresh = operations.log(reading, execution_id, _last_seen(execution_id), _most())
     except (NotAllowed, NotFound):
         # The session or the right to see it has ended: the whole page says which.
         st.rerun()
@@ -240,7 +240,10 @@ def _live(here: Here, before: Seen, just_seen: list[Seen]) -> None:
     moving(seen.run, seen.now)
     batch.section(here, seen.run, seen.found)
     kept = _kept(execution_id, fresh)
-    st.markdown("**Log**" if len(kept) < LOG_LINES else f"**Log**, the last {LOG_LINES} lines")
+    whole = len(kept) < _most()
+    st.markdown("**Log**" if whole else f"**Log**, the last {_most():,} lines")
+    if len(kept) >= LOG_LINES:
+        st.toggle("All of it", key=LONGER)
     html.draw(_log(kept, here.shown))
 
 
@@ -263,15 +266,24 @@ def moving(run: ExecutionView, now: datetime) -> None:
         )
 
 
+def _most() -> int:
+    """How many lines of the log are wanted: a long one takes longer to draw than all the rest."""
+    return ALL_LINES if st.session_state.get(LONGER) else LOG_LINES
+
+
+def _place(execution_id: str) -> str:
+    return f"log_{execution_id}_{_most()}"
+
+
 def _last_seen(execution_id: str) -> int:
-    kept: list[LogView] = st.session_state.get(f"log_{execution_id}", [])
+    kept: list[LogView] = st.session_state.get(_place(execution_id), [])
     return kept[-1].seq if kept else 0
 
 
 def _kept(execution_id: str, fresh: tuple[LogView, ...]) -> list[LogView]:
     """Lines seen before and the fresh ones: a poll reads only what is new."""
-    kept = [*st.session_state.get(f"log_{execution_id}", []), *fresh][-LOG_LINES:]
-    st.session_state[f"log_{execution_id}"] = kept
+    kept = [*st.session_state.get(_place(execution_id), []), *fresh][-_most() :]
+    st.session_state[_place(execution_id)] = kept
     return kept
 
 

@@ -25,6 +25,7 @@ from finops_core.kernel.provider import ProviderEvent
 
 # A commit costs as much for many as for one; no more than these, so that whoever else writes gets their turn.
 AT_ONCE = 50
+WAITING_MOST = 500
 BODY_BYTES_MAX = 256 * 1024
 SIGNATURE_CHARS_MAX = 4_096
 TAKEN, NOT_GOOD, UNKNOWN, TOO_LARGE, BROKEN, LATER = 200, 400, 404, 413, 500, 503
@@ -47,24 +48,33 @@ class _Parcel:
 class NewsDoor:
     """The route of one kind of provider. What arrives while something is being kept is kept together, next."""
 
-    def __init__(self, desk: DeskGetter, provider: str, header: str) -> None:
-        self._desk, self._provider, self._header = desk, provider, header
+    def __init__(self, desk: DeskGetter, provider: str, header: str, waiting_most: int = WAITING_MOST) -> None:
+        self._desk, self._provider, self._header, self._most = desk, provider, header, waiting_most
         self._turn = asyncio.Lock()
         self._waiting: list[_Parcel] = []
 
     async def take(self, request: Request) -> Response:
         """200 when it is kept, now or before; 400 for what is not proven; 404, 413; 503 asks for it again later."""
+        connection_id = request.path_params["connection"]
+        if _CONNECTION.fullmatch(connection_id) is None:
+            return Response(status_code=UNKNOWN)
+        if len(self._waiting) >= self._most:
+            return Response(status_code=LATER)
         body = await small_body(request, BODY_BYTES_MAX)
         if body is None:
             return Response(status_code=TOO_LARGE)
         signature = request.headers.get(self._header, "")[:SIGNATURE_CHARS_MAX]
-        parcel = _Parcel(request.path_params["connection"], body, signature)
+        parcel = _Parcel(connection_id, body, signature)
         self._waiting.append(parcel)
-        async with self._turn:
-            # Who comes to the front carries those behind along; they find themselves answered.
-            if parcel in self._waiting:
-                carried, self._waiting = self._waiting[:AT_ONCE], self._waiting[AT_ONCE:]
-                await run_in_threadpool(self._keep_all, carried)
+        try:
+            async with self._turn:
+                # Who comes to the front carries those behind along; they find themselves answered.
+                while parcel in self._waiting:
+                    carried, self._waiting = self._waiting[:AT_ONCE], self._waiting[AT_ONCE:]
+                    await run_in_threadpool(self._keep_all, carried)
+        finally:
+            if parcel in self._waiting:  # whoever sent it is gone
+                self._waiting.remove(parcel)
         return Response(status_code=parcel.status)
 
     def _keep_all(self, parcels: Sequence[_Parcel]) -> None:
@@ -79,6 +89,8 @@ class NewsDoor:
 
     def _kept(self, parcels: Sequence[_Parcel]) -> bool:
         """Whether these of one connection could be answered."""
+        for parcel in parcels:
+            parcel.status = LATER
         try:
             self._keep(parcels)
         except Exception:  # noqa: BLE001 - whatever one piece of news does, it is told apart from the others
@@ -122,8 +134,6 @@ class NewsDoor:
         return event
 
     def _receiver(self, desk: Desk, connection_id: str) -> Receiver:
-        if _CONNECTION.fullmatch(connection_id) is None:
-            raise connections.unknown_connection()
         with desk.read(security.visitor(Via.WEBHOOK)) as reading:
             receiver = connections.receiver(reading, connection_id)
         if receiver.provider != self._provider:

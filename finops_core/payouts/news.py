@@ -1,15 +1,15 @@
 """The inbox of a provider's news: stored once and answered; the worker reads the payout anew (``following``)."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, and_, func, or_, select, update
 
 from finops_core import audit
-from finops_core.kernel.errors import Conflict
 from finops_core.kernel.ids import new_id
 from finops_core.kernel.permissions import Permission
 from finops_core.kernel.provider import ProviderEvent
@@ -89,7 +89,9 @@ def take_news(work: Work, connection_id: str, told: Iterable[tuple[ProviderEvent
     """
     work.require(Permission.NEWS_TAKE)
     rows = {row["id"]: row for row in (_row(work, connection_id, event, body) for event, body in told)}
-    kept = [rows[news_id] for _, news_id in insert_missing(work, provider_news, list(rows.values()))]
+    # In one order everywhere: two who keep the same news at once wait for each other, and must not do so crosswise.
+    in_order = sorted(rows.values(), key=itemgetter("event_id"))
+    kept = [rows[news_id] for _, news_id in insert_missing(work, provider_news, in_order)]
     if any(row["payout_id"] for row in kept):
         ask_to_follow(work)
     return len(kept)
@@ -170,22 +172,14 @@ def unclaimed(reading: Reading, since: datetime) -> list[tuple[str, str]]:
     return _unclaimed(reading, table.c.state.in_(LOOKED_INTO), table.c.received_at >= since)
 
 
-def refuse_what_may_be_paid(reading: Reading, execution_id: str, numbers: Collection[int]) -> None:
-    """``OTHER_PAYOUT_FOUND`` when news tells of another payout that carries one of these rows, looked into or not.
+def other_payouts(reading: Reading, execution_id: str, numbers: Iterable[int]) -> Mapping[int, str]:
+    """By row: a payout that news, looked into or not, tells of, which carries the row and is not its payout.
 
     It was made behind the desk's back, by a call that came late, say; until it has come to nothing the row may be
     paid by it.
     """
-    item = provider_news.c.item
-    # All that begin with the execution's id and a colon; ";" comes next after ":".
-    for payout_id, told in _unclaimed(reading, item > f"{execution_id}:", item < f"{execution_id};"):
-        number = told.rpartition(":")[2]
-        if number.isdecimal() and int(number) in numbers:
-            raise Conflict(
-                "OTHER_PAYOUT_FOUND",
-                f"The provider has told of another payout for row {number}: {payout_id}. Nothing was sent.",
-                hint="Look at it there. If it pays the row, nothing is left to do; once it is cancelled, retry.",
-            )
+    items = {rules.item_id(execution_id, number): number for number in numbers}
+    return {items[item]: payout_id for payout_id, item in _unclaimed(reading, provider_news.c.item.in_(sorted(items)))}
 
 
 def _unclaimed(reading: Reading, *wanted: ColumnElement[bool]) -> list[tuple[str, str]]:
@@ -197,7 +191,7 @@ def _unclaimed(reading: Reading, *wanted: ColumnElement[bool]) -> list[tuple[str
     mine = table.c.org_id == reading.org_id, table.c.payout_id != "", table.c.item != "", *wanted
     loose = ~known.exists(), ~select(ended.c.id).where(*over).exists()
     rows = reading.rows(select(table.c.payout_id, table.c.item).distinct().where(*mine, *loose).limit(MOST))
-    claimed = _rows_by_item(reading, {row.item for row in rows})
+    claimed = _rows_by_item(reading, {row.item for row in rows}) if rows else {}
     return sorted(
         (row.payout_id, row.item)
         for row in rows

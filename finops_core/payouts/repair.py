@@ -34,8 +34,8 @@ class Verdict(StrEnum):
 def retry(work: Work, execution_id: str) -> ExecutionView:
     """Plan the rows that definitely failed again, as a new attempt with an approval of its own (I5).
 
-    ``NOTHING_TO_RETRY`` when none has, ``STILL_IN_DOUBT`` while any is in doubt, ``OTHER_PAYOUT_FOUND`` when one of
-    them may be paid by a payout the desk did not make.
+    ``NOTHING_TO_RETRY`` when none has, ``STILL_IN_DOUBT`` while any is in doubt. Left out are rows that may be
+    paid by a payout the desk did not make; ``OTHER_PAYOUT_FOUND`` when nothing else is left.
     """
     work.require(Permission.PAYOUTS_PREPARE)
     seen = operations.execution(work, execution_id)
@@ -47,8 +47,15 @@ def retry(work: Work, execution_id: str) -> ExecutionView:
             hint="Wait until they are settled, or settle them; then retry.",
         )
     failed = [row.row_no for row in newest if row.state in rules.RETRYABLE]
-    news.refuse_what_may_be_paid(work, seen.id, failed)
-    return operations.reopen(work, seen.id, failed)
+    others = news.other_payouts(work, seen.id, failed)
+    if others and len(others) == len(failed):
+        number, other = next(iter(others.items()))
+        raise Conflict(
+            "OTHER_PAYOUT_FOUND",
+            f"The provider has told of another payout for row {number}: {other}. It may have been paid by that.",
+            hint="Look at it there. If it pays the row, nothing is left to do; once it is cancelled, retry.",
+        )
+    return operations.reopen(work, seen.id, [number for number in failed if number not in others])
 
 
 def send_on(work: Work, execution_id: str) -> ExecutionView:

@@ -63,15 +63,14 @@ def prepare(
     """Turn the approved plan's rows into payouts, once; called again after a crash it finds them there.
 
     ``ALREADY_PAID`` when an earlier attempt of any of these rows has not definitely failed (I5), or anything was sent
-    for a plan that is held for void; ``OTHER_PAYOUT_FOUND`` when one may be paid by a payout the desk did not make.
+    for a plan that is held for void.
     """
     there = queries.batch(work, execution_id, attempt)
     paying = [row for row in plan.rows if row.amount_minor > 0]
     if there or not paying:
         return there
-    seen, numbers = operations.execution(work, execution_id), frozenset(map(number_of, paying))
-    _refuse_what_was_paid(work, seen, numbers)
-    news.refuse_what_may_be_paid(work, execution_id, numbers)
+    seen = operations.execution(work, execution_id)
+    _refuse_what_was_paid(work, seen, frozenset(map(number_of, paying)))
     asked_at = seen.submitted_at or work.now
     made = [_made(work, execution_id, attempt, plan, row, provider, order_of) for row in paying]
     work.execute(insert(payout), [{**row, "asked_at": asked_at} for row in made])
@@ -108,9 +107,15 @@ def metadata_of(execution_id: str, attempt: int, row_no: int, row_hash: str) -> 
 
 
 def intend(work: Work, row: Unsettled) -> Unsettled:
-    """Commit to sending: APPROVED → SUBMITTING. When a stop came first the row is called off instead, CANCELED."""
+    """Commit to sending: APPROVED → SUBMITTING.
+
+    Called off instead, CANCELED, when a stop came first, or news of another payout that may pay the row.
+    """
     if stop_requested(work, row.execution_id):
         return replace(row, state=call_off(work, row, "Stopped before it was sent."))
+    for other in news.other_payouts(work, row.execution_id, [row.row_no]).values():
+        why = f"Not sent: the provider has told of another payout for it, {other}."
+        return replace(row, state=call_off(work, row, why))
     _move(work, row, PayoutState.SUBMITTING, {"first_sent_at": work.now})
     return replace(row, state=PayoutState.SUBMITTING, first_sent_at=work.now)
 

@@ -19,10 +19,12 @@ def insert_unless_there(work: Work, table: Table, row: Mapping[str, Any]) -> boo
 
 
 def insert_missing(work: Work, table: Table, rows: Sequence[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
-    """Insert rows of plain values in one statement, but those whose unique keys are taken, by each other too.
+    """Insert rows of plain values, in as few statements as the database allows; gives the keys of those it inserted.
 
-    Gives the primary keys of those it inserted.
+    Left out are those whose unique keys are taken, by each other too. All rows must have the same columns.
     """
+    if any(row.keys() != rows[0].keys() for row in rows):
+        raise ValueError("rows with different columns")
     return [tuple(row) for row in work.execute(_adding(work, table), rows)] if rows else []
 
 

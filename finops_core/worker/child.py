@@ -16,7 +16,7 @@ from finops_core.operations.engine import Begun
 from finops_core.operations.runner import Message, Outcome, Run, carry_out
 from finops_core.platform.settings import Settings
 
-PRELOAD = ["finops_core.worker.child", "finops_core.adapters.stripe_payouts"]
+PRELOAD = ["finops_core.worker.child", "finops_core.adapters.stripe_payouts", "finops_core.platform.schema"]
 STOP = b"stop"
 Opener = Callable[[Settings], Desk]
 

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import event, text
 from starlette.requests import Request
 
-from finops_core.api.webhooks import AT_ONCE, NewsDoor
+from finops_core.api.webhooks import AT_ONCE, WAITING_MOST, NewsDoor
 from finops_core.platform.db import open_owner_engine
 from tests.api.conftest import Site
 from tests.api.test_webhooks import FOREIGN, SECRET, Door, door, follow_jobs, kept, told
@@ -35,11 +35,11 @@ def request(door: Door, number: int, *, secret: str = SECRET, connection_id: str
     return Request(scope, receive)
 
 
-def answers(door: Door, requests: Sequence[Request]) -> list[int]:
+def answers(door: Door, requests: Sequence[Request], waiting_most: int = WAITING_MOST) -> list[int]:
     """What the door answers to all of them, when the first is being kept as the others come."""
 
     async def all_of_them() -> list[int]:
-        news = NewsDoor(lambda: door.site.desk, "stripe", "stripe-signature")
+        news = NewsDoor(lambda: door.site.desk, "stripe", "stripe-signature", waiting_most)
         owner = open_owner_engine(door.site.desk.settings)
         with owner.begin() as holder:
             if holder.dialect.name == "postgresql":
@@ -110,6 +110,35 @@ def test_one_that_breaks_the_desk_does_not_take_the_others_with_it(door: Door, c
     assert found == [200, 200, 500, 200]
     assert [row[0] for row in kept(door)] == ["evt_sbx_0", "evt_sbx_1", "evt_sbx_3"]
     assert "broke the desk" in caplog.text
+
+
+def test_a_piece_whose_sender_is_gone_is_left_and_the_next_one_is_kept(door: Door):
+    async def some_go() -> int:
+        news = NewsDoor(lambda: door.site.desk, "stripe", "stripe-signature")
+        owner = open_owner_engine(door.site.desk.settings)
+        with owner.begin() as holder:
+            if holder.dialect.name == "postgresql":
+                holder.execute(text("LOCK TABLE provider_news IN ACCESS EXCLUSIVE MODE"))
+            first = asyncio.create_task(news.take(request(door, 0)))
+            await asyncio.sleep(0.1)
+            gone = [asyncio.create_task(news.take(request(door, number))) for number in range(1, AT_ONCE + 5)]
+            last = asyncio.create_task(news.take(request(door, 99)))
+            await asyncio.sleep(0.1)
+            for each in gone:
+                each.cancel()
+        owner.dispose()
+        assert (await first).status_code == 200
+        return (await last).status_code
+
+    assert asyncio.run(some_go()) == 200
+    assert [row[0] for row in kept(door)] == ["evt_sbx_0", "evt_sbx_99"]
+
+
+def test_past_what_can_be_waited_for_the_provider_is_asked_to_come_again(door: Door):
+    found = answers(door, [request(door, number) for number in range(6)], waiting_most=3)
+
+    assert sorted(found) == [200, 200, 200, 200, 503, 503]
+    assert len(kept(door)) == 4
 
 
 _BREAKS = {

@@ -138,7 +138,10 @@ def _burst(browser: Browser, app: WebApp, seen: ExecutionView) -> list[Figure]:
     sent_s = done_s = 0.0
     while not done_s:
         page.wait_for_timeout(THINK_MS)
-        reruns.append(rerun(page, '[data-testid="stSidebar"] a[href*="executions"]'))
+        meanwhile = sending.is_alive()
+        took = rerun(page, '[data-testid="stSidebar"] a[href*="executions"]')
+        if meanwhile:
+            reruns.append(took)
         passed = time.perf_counter() - started
         assert passed < GIVEN_UP_S, "not all news is looked into"
         sent_s = sent_s or (0.0 if sending.is_alive() else passed)
@@ -150,7 +153,12 @@ def _burst(browser: Browser, app: WebApp, seen: ExecutionView) -> list[Figure]:
         Figure(f"… taken in, {SENDERS} senders", sent_s, "s"),
         Figure("… receiver p50", median(answers) * 1000, "ms", "< 50 ms"),
         Figure("… receiver p99", p99(answers) * 1000, "ms", "< 100 ms"),
-        Figure(f"… pages meanwhile, p90 of {len(reruns)}", p90(reruns) * 1000, "ms", "< 300 ms"),
+        Figure(
+            f"… pages as they come, a click each half second, p90 of {len(reruns)}",
+            p90(reruns) * 1000,
+            "ms",
+            "< 300 ms",
+        ),
     ]
 
 

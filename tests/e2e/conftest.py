@@ -54,10 +54,12 @@ class Shelf:
     def give_back(self, screen: Screen) -> None:
         """Nothing of a test stays in it: no page, no cookie, nothing stored."""
         context = screen.page.context
-        wiped = {"origin": screen.app.url, "storageTypes": "cookies,local_storage,indexeddb,service_workers"}
-        context.new_cdp_session(screen.page).send("Storage.clearDataForOrigin", wiped)
         for page in context.pages:
             page.close()
+        empty = context.new_page()
+        wiped = {"origin": screen.app.url, "storageTypes": "all"}
+        context.new_cdp_session(empty).send("Storage.clearDataForOrigin", wiped)
+        empty.close()
         context.clear_cookies()
         self.free.setdefault(screen.size, []).append(context)
 

@@ -20,7 +20,7 @@ from finops_core.adapters.stripe_sandbox.faults import Fault, FaultKind
 from finops_core.adapters.stripe_sandbox.webhook_faults import WebhookFault, WebhookFaultKind
 from finops_core.kernel.actor import system_actor, worker_actor
 from finops_core.kernel.clock import ManualClock, SystemClock
-from finops_core.payouts import service
+from finops_core.payouts import PayoutState, queries, service
 from finops_core.payouts.models import provider_news
 from finops_core.payouts.queries import Unsettled
 from finops_core.upkeep import demo
@@ -206,9 +206,27 @@ def test_a_row_that_another_payout_may_pay_is_not_retried_until_that_came_to_not
     assert alive(told) == [("usd", 10_000)]
 
 
+def test_rows_beside_one_that_another_payout_may_pay_are_retried(told: World):
+    # Given two rows that were refused, and news of a payout that carries the first of them
+    seen = told.approved(TWO)
+    told.sandbox.control.fault(Fault(FaultKind.BALANCE_INSUFFICIENT, times=2))
+    told.work_off()
+    first = rows_of(told, seen.id)[0]
+    with told.desk.read(worker_actor(told.orgs["harbour"])) as reading:
+        (row,) = [each for each in queries.newest_of(reading, seen.id) if each.row_no == first.row_no]
+        provider(told).submit("", service.body_of(reading, row), "by-hand")
+    told.sandbox.control.deliver()
+    # When its preparer retries
+    act(told, payouts.retry, seen.id)
+    again(told, seen.id)
+    # Then the other one is paid, and each of them once
+    assert alive(told) == [("eur", 10_000), ("usd", 10_000)]
+    assert code_of(act, told, payouts.retry, seen.id) == "OTHER_PAYOUT_FOUND"
+
+
 def test_a_retry_that_was_approved_is_not_carried_out_once_another_payout_is_told_of(told: World):
     # Given a retry that was approved
-    execution_id, _ = refused_with_a_stray(told)
+    execution_id, stray = refused_with_a_stray(told)
     act(told, payouts.retry, execution_id)
     told.work_off()
     act(told, operations.submit, execution_id, told.execution(execution_id).plan_hash)
@@ -216,10 +234,25 @@ def test_a_retry_that_was_approved_is_not_carried_out_once_another_payout_is_tol
     # When the news comes before it runs
     told.sandbox.control.deliver()
     told.work_off()
-    # Then nothing is sent
-    seen = told.execution(execution_id)
-    assert (seen.state, seen.error_code) == (operations.State.SUPERSEDED, "OTHER_PAYOUT_FOUND")
+    # Then nothing is sent, and the row says why
+    row = rows_of(told, execution_id)[-1]
+    assert (row.state, row.attempt) == (PayoutState.CANCELED, 2)
+    assert stray in row.error_message
     assert alive(told) == [("usd", 10_000)]
+
+
+def test_what_is_heard_of_another_payout_in_the_midst_of_a_run_counts_for_what_is_not_sent_yet(told: World):
+    # Given a run that was killed as its rows were prepared, and a payout made by hand that carries the second
+    seen = told.approved(TWO)
+    rows = prepared(told, begin(told))
+    with told.desk.read(worker_actor(told.orgs["harbour"])) as reading:
+        provider(told).submit("", service.body_of(reading, rows[1]), "by-hand")
+    # When news of it comes, and another run goes on
+    told.sandbox.control.deliver()
+    resume(told)
+    # Then only the first is paid by the desk
+    assert [row.state.value for row in rows_of(told, seen.id)] == ["created", "canceled"]
+    assert alive(told) == [("eur", 10_000), ("usd", 10_000)]
 
 
 def assert_unexpected(world: World, row: Unsettled, news: int) -> str:
