@@ -4,11 +4,14 @@ import pytest
 
 from finops_core import approvals
 from finops_core.approvals import Decision
-from finops_core.operations import State
+from finops_core.kernel.actor import worker_actor
+from finops_core.kernel.operation import LogLevel
+from finops_core.operations import State, engine
 from finops_core.payouts import PayoutView
 from finops_core.payouts.rules import PayoutState
 from tests.desks import START
 from tests.pages.conftest import press, shown
+from ui.execution import LOG_LINES, LONGER
 from ui.format import Format
 from ui.payout_rows import table
 
@@ -44,6 +47,25 @@ def test_a_finished_payout_shows_a_row_each_with_its_state_and_the_log(world, at
     assert "Created" in told
     assert "po_" in told
     assert 'role="log"' in told
+
+
+def test_of_a_long_log_the_end_is_shown_and_all_of_it_on_request(world, at):
+    # Given a run that logged a lot
+    seen = world.approved("currency,maximum\nJPY,300\n")
+    world.work_off()
+    with world.desk.work(worker_actor(world.orgs["harbour"])) as work:
+        lines = [engine.LogEntry(work.now, LogLevel.INFO, f"Line {n} of many.", {}) for n in range(LOG_LINES)]
+        engine.append_log(work, world.execution(seen.id), lines)
+
+    # When it is looked at, then asked for all of it
+    screen = at("ana", "executions", execution=seen.number)
+    first = shown(screen)
+    screen.toggle(key=LONGER).set_value(True).run()
+
+    assert "Line 59 of many." in first
+    assert "started, attempt 1" not in first
+    assert "started, attempt 1" in shown(screen)
+    assert "Line 59 of many." in shown(screen)
 
 
 @pytest.mark.parametrize(
