@@ -276,6 +276,7 @@ class PayoutMachine(RuleBasedStateMachine):
             self.bank_account_closes(closed)
         self.nothing_is_wrong()
         self.plan_anew(len(self.executions) - 1)
+        self.bank_accounts_open_again()
 
     def plan_anew(self, index: int) -> None:
         """Its preparer has it planned again, as a whole, and it is approved."""
@@ -284,7 +285,6 @@ class PayoutMachine(RuleBasedStateMachine):
             self._repaired(index, operations.replan)
             self.work_off()
 
-    @rule(code=st.sampled_from(CURRENCIES))
     def bank_account_closes(self, code: str) -> None:
         """At the provider; payouts in the currency have nowhere to go."""
         with closing(sqlite3.connect(self.world.sandbox.database)) as store, store:
@@ -292,7 +292,6 @@ class PayoutMachine(RuleBasedStateMachine):
                 self.closed.append(tuple(row))
             store.execute("DELETE FROM bank_account WHERE currency = ?", (code.lower(),))
 
-    @rule()
     def bank_accounts_open_again(self) -> None:
         with closing(sqlite3.connect(self.world.sandbox.database)) as store, store:
             for row in self.closed:
