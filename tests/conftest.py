@@ -25,12 +25,37 @@ BROWSER_ARGUMENTS = (
 )
 
 
+# Fixtures with a provider's sandbox, a server or a screen behind them.
+SERVED = frozenset(
+    {
+        "postgres",
+        "world",
+        "both",
+        "timed",
+        "told",
+        "both_told",
+        "held_back",
+        "sandbox",
+        "site",
+        "secure_site",
+        "at",
+        "odd",
+    }
+)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep all browser tests in one process (`--dist loadgroup`): one server, one browser, a core left for it."""
+    """Keep all browser tests in one process (`--dist loadgroup`): one server, one browser, a core left for it.
+
+    What needs a server is slow, so that `make test-fast` is.
+    """
     for item in items:
         if item.get_closest_marker("browser"):
             item.add_marker(pytest.mark.xdist_group("browser"))
+        on = getattr(item, "callspec", None)
+        if SERVED.intersection(getattr(item, "fixturenames", ())) or (on and "postgresql" in on.params.values()):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")

@@ -60,6 +60,8 @@ AREAS: tuple[ModuleType, ...] = (
     reference,
     security,
 )
+pytestmark = pytest.mark.slow
+
 BUSINESS = sorted(name for name, table in TABLES.tables.items() if facts_of(table).scope is Scope.ORGANISATION)
 SHARED = sorted(set(TABLES.tables) - set(BUSINESS))
 MARK = "only-harbour-knows"

@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, FromClause, and_, delete, exists, func, not_, or_, select, update
@@ -10,6 +11,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from finops_core.platform.scope_guard import ScopeBreach, check_statement
 from tests.platform.notebook import OURS, THEIRS, filled_notebook, note, reader, tag
+
+pytestmark = pytest.mark.slow
 
 ORGS = frozenset({OURS})
 LEAVES: tuple[FromClause, ...] = (note, tag, note.alias("n2"), tag.alias("t2"), note.alias("n3").alias("n4"), reader)

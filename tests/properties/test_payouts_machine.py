@@ -6,6 +6,8 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.properties.machine import KEPT, PayoutMachine
 
+pytestmark = pytest.mark.slow
+
 ROWS = {
     "approved", "created", "in_transit", "paid", "failed", "rejected", "in_doubt", "canceled",
 }  # fmt: skip
