@@ -154,7 +154,7 @@ def _burst(browser: Browser, app: WebApp, seen: ExecutionView) -> list[Figure]:
         Figure("… receiver p50", median(answers) * 1000, "ms", "< 50 ms"),
         Figure("… receiver p99", p99(answers) * 1000, "ms", "< 100 ms"),
         Figure(
-            f"… pages as they come, a click each half second, p90 of {len(reruns)}",
+            f"… pages meanwhile, a click each half second, p90 of {len(reruns)}",
             p90(reruns) * 1000,
             "ms",
             "< 300 ms",
