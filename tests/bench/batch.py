@@ -89,7 +89,9 @@ def _pay(app: WebApp, folder: Path) -> tuple[ExecutionView, float, float, float]
     assert now.started_at is not None
     assert now.ended_at is not None
     own_ms = (now.ended_at - now.started_at).total_seconds() * 1000 - told["provider_ms"] - told["paced_ms"]
-    running = [size for done, size in sizes if done >= EARLY and size]
+    # Until its first rows are paid the progress is still the plan's, of which all rows are done.
+    begun = next(place for place, (done, _) in enumerate(sizes) if done < EARLY)
+    running = [size for done, size in sizes[begun:] if done >= EARLY and size]
     return now, own_ms / ROWS, told["provider_ms"] / ROWS, max(running) - running[0]
 
 
