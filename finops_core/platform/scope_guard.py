@@ -36,6 +36,7 @@ from sqlalchemy.sql.selectable import (
 )
 from sqlalchemy.sql.visitors import HasTraverseInternals, iterate
 
+from finops_core.platform.scope_memory import passed_before, remember, shape_of
 from finops_core.platform.scope_sources import (
     NONE,
     OUTSIDE,
@@ -57,6 +58,8 @@ Params = Sequence[Mapping[str, Any]]
 _SAVEPOINTS = (SavepointClause, RollbackToSavepointClause, ReleaseSavepointClause)
 _PLAIN_TEXT = re.compile(r"\*|[0-9]+|NULL")
 _PLAIN_OPERATOR = re.compile(r"(?!.*(--|/\*))[-+*/<>=~!@#%^&|?]+")
+# ``_params``: what ``.params()`` was given takes the place of bound values, by the names made up for them too.
+_RAW = ("_prefixes", "_suffixes", "_statement_hints", "_memoized_select_entities", "_params")
 _FROM_PARTS = (
     "_from_obj",
     "_correlate",
@@ -74,9 +77,14 @@ class ScopeBreach(AssertionError):
 
 def check_statement(statement: object, params: Params, orgs: frozenset[str]) -> None:
     """Raise ``ScopeBreach`` unless every business table in the statement is tied to ``orgs``."""
+    shape = None if params else shape_of(statement)
+    if shape is not None and passed_before(shape, orgs):
+        return
     check = _Check(params, orgs)
     check.statement(statement, OUTSIDE)
     check.parameter_names(statement)
+    if shape is not None and check.plain:
+        remember(shape, check.named_orgs)
 
 
 def tables_in(statement: ClauseElement) -> set[Table]:
@@ -85,13 +93,20 @@ def tables_in(statement: ClauseElement) -> set[Table]:
 
 
 class _Check:
-    """One look at one statement with the parameters it will run with."""
+    """One look at one statement with the parameters it will run with.
+
+    Attributes:
+        named_orgs: the bound values that named the unit's organisations.
+        plain: nothing else was asked for an organisation, so with such values any statement of this shape passes.
+    """
 
     def __init__(self, params: Params, orgs: frozenset[str]) -> None:
         self._params = params
         self._orgs = orgs
         self._named: set[str] = set()  # keys of bindparam() met on the way
         self._seen: set[int] = set()  # selects in FROM: they see nothing around them, so once is enough
+        self.named_orgs: list[BindParameter[Any]] = []
+        self.plain = True
 
     def statement(self, statement: object, outer: Enclosing) -> None:
         """Any statement, also one inside another."""
@@ -266,14 +281,18 @@ class _Check:
         if element.operator not in {operators.eq, operators.in_op} or not isinstance(element.right, BindParameter):
             return False
         named = self._values_of(element.right)
-        return bool(named) and all(org_id in self._orgs for org_id in named)
+        ours = bool(named) and all(org_id in self._orgs for org_id in named)
+        self.plain = self.plain and ours
+        return ours
 
     def _values_of(self, value: object) -> list[object]:
         """What a value will be at execution; something never an organisation when that cannot be known now."""
         if not isinstance(value, BindParameter):
+            self.plain = False
             return [None if isinstance(value, ClauseElement) else value]
         if value.callable is not None:
             return [None]
+        self.named_orgs.append(value)
         given = [row[value.key] if not value.unique and value.key in row else value.value for row in self._params]
         plain: list[object] = []
         for one in given or [value.value]:
@@ -287,9 +306,9 @@ def _children(element: HasTraverseInternals, *without: str) -> Iterable[Any]:
 
 
 def _refuse_raw(statement: Any) -> None:
-    for part in ("_prefixes", "_suffixes", "_statement_hints", "_memoized_select_entities"):
+    for part in _RAW:
         if getattr(statement, part, ()):
-            raise ScopeBreach("text around a statement, or a changed select list, cannot be checked")
+            raise ScopeBreach("text around a statement, a changed select list or values given to it cannot be checked")
 
 
 def _refuse_odd_operator(part: object) -> None:

@@ -1,5 +1,6 @@
 """The guard on the engine: what it lets through can only ever show rows of the unit's organisations."""
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -47,6 +48,12 @@ same = and_(tag.c.org_id == note.c.org_id, tag.c.note_id == note.c.id)
 other = note.alias("other")
 again = other.alias("again")
 AliasedNote = aliased(NoteModel)
+# What passes though it names none: it touches an installation's tables alone.
+NO_ORGANISATION = {
+    "an installation's table",
+    "an insert from select between installation tables",
+    "an update of the installation's",
+}
 Statement = tuple[Any, Sequence[Mapping[str, Any]]]
 
 
@@ -388,6 +395,7 @@ def test_a_statement_that_names_its_organisation_passes_and_shows_only_its_rows(
     statement, params = PASSES[name]()
 
     check_statement(statement, params, ORGS)
+    check_statement(*PASSES[name](), ORGS)
 
     with filled_notebook().connect() as connection:
         theirs_before = connection.execute(select(note).where(note.c.org_id == THEIRS)).all()
@@ -397,6 +405,37 @@ def test_a_statement_that_names_its_organisation_passes_and_shows_only_its_rows(
     readers = name in {"an installation's table", "an installation's table beside ours"}
     assert readers or not any(THEIRS in str(value) for row in shown for value in row)
     assert theirs_before == theirs_after
+
+
+@pytest.mark.parametrize("name", sorted(set(PASSES) - NO_ORGANISATION))
+def test_what_passed_once_is_refused_to_another_organisation(name: str):
+    check_statement(*PASSES[name](), ORGS)
+
+    with pytest.raises(ScopeBreach):
+        check_statement(*PASSES[name](), frozenset({"third"}))
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        lambda org_id: select(note).where(note.c.org_id == org_id),
+        lambda org_id: select(note).where(note.c.org_id.in_([OURS, org_id])),
+        lambda org_id: select(note).where(note.c.org_id == bindparam("org", org_id)),
+        lambda org_id: select(note).where(note.c.org_id == bindparam("org", callable_=lambda: org_id)),
+        lambda org_id: select(note).where(ours).params(org_id_1=org_id),
+        lambda org_id: update(note).where(note.c.org_id == org_id).values(body=""),
+        lambda org_id: insert(note).values(org_id=org_id, id="n9", body=""),
+        lambda org_id: select(select(note.c.id).where(note.c.org_id == org_id).subquery()),
+    ],
+)
+def test_a_shape_that_passed_does_not_carry_another_organisation_along(named: Callable[[str], Any]):
+    check_statement(select(note).where(ours), (), ORGS)
+    check_statement(select(note).where(note.c.org_id == bindparam("org", OURS)), (), ORGS)
+    with contextlib.suppress(ScopeBreach):
+        check_statement(named(OURS), (), ORGS)
+
+    with pytest.raises(ScopeBreach):
+        check_statement(named(THEIRS), (), ORGS)
 
 
 @pytest.mark.parametrize("name", REFUSED)
