@@ -55,10 +55,10 @@ class Seen:
 def detail(here: Here, number: str) -> None:
     """The page of one execution; ``EXECUTION_UNKNOWN`` for one that this person may not see."""
     filters.speak("executions")
+    html.draw(html.line(html.link("← All executions", "executions")))
     with here.read() as reading:
         seen = _look(reading, number)
     run = seen.run
-    html.draw(html.line(html.link("← All executions", "executions")))
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.title(run.title, anchor=False, width="content")
         _actions(here, seen)
