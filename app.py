@@ -6,9 +6,11 @@ from contextlib import asynccontextmanager
 
 import streamlit as st
 from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
 
 from finops_core import start
-from finops_core.api import routes
+from finops_core.api import Envelope, routes
+from finops_core.platform import logs
 from finops_core.platform.settings import Settings
 from ui import errors
 from ui.session import the_desk
@@ -23,6 +25,7 @@ async def lifespan(_app: st.App) -> AsyncIterator[None]:
     """Before the first page: the schema and, in demo mode, the demo company; beside the pages: the worker."""
     sys.setswitchinterval(SWITCH_S)
     settings = Settings()
+    logs.configure(settings.log_format, settings.log_level)
     address = f"http://127.0.0.1:{st.get_option('server.port')}"
     desk = await run_in_threadpool(start.prepare, settings, address)
     desk.close()
@@ -32,4 +35,11 @@ async def lifespan(_app: st.App) -> AsyncIterator[None]:
         yield
 
 
-app = st.App("ui/shell.py", routes=routes(the_desk), lifespan=lifespan, on_script_error=errors.shown)
+beside = routes(the_desk)
+app = st.App(
+    "ui/shell.py",
+    routes=beside,
+    middleware=[Middleware(Envelope, routes=beside, https=Settings().https)],
+    lifespan=lifespan,
+    on_script_error=errors.shown,
+)

@@ -51,14 +51,13 @@ def setup(
 @app.command()
 def worker(parent: Parent = None) -> None:
     """Run a worker: queue, schedules, sealing of the log."""
-    import logging
-
     from finops_core.desk import open_desk
+    from finops_core.platform import logs
     from finops_core.worker.main import run_worker
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("apscheduler").setLevel(logging.WARNING)
-    with open_desk() as desk:
+    settings = Settings()
+    logs.configure(settings.log_format, settings.log_level)
+    with open_desk(settings) as desk:
         run_worker(desk, parent)
 
 

@@ -1,7 +1,7 @@
 """The front door: opens everything once and gives out units of work. Wiring only; no rule lives here."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from importlib import import_module
 from types import TracebackType
@@ -16,6 +16,7 @@ from finops_core.kernel.actor import Actor
 from finops_core.kernel.clock import Clock, SystemClock
 from finops_core.kernel.errors import FinOpsError, NotAllowed
 from finops_core.kernel.provider import ProviderEvent
+from finops_core.platform import logs
 from finops_core.platform.crypto import Vault, load_master_key
 from finops_core.platform.db import Database, open_database, open_owner_engine
 from finops_core.platform.ports import PayoutProvider, Ports, ProviderCredentials
@@ -38,7 +39,7 @@ class Desk:
     def work(self, actor: Actor) -> Iterator[Work]:
         """One transaction for one actor; commits on leaving. A refusal is recorded in a second unit of its own."""
         try:
-            with self._units.work(actor) as work:
+            with _about(actor), self._units.work(actor) as work:
                 yield work
         except NotAllowed as refusal:
             self._record_refusal(actor, refusal)
@@ -49,7 +50,7 @@ class Desk:
         """A consistent look that never writes. ``orgs`` may span organisations the actor has a role in."""
         wanted = frozenset(orgs)
         try:
-            with self._units.read(actor, wanted) as reading:
+            with _about(actor), self._units.read(actor, wanted) as reading:
                 if wanted:
                     security.require_orgs(reading, wanted)
                 yield reading
@@ -82,6 +83,12 @@ class Desk:
     def _record_refusal(self, actor: Actor, refusal: FinOpsError) -> None:
         with self._units.work(actor) as work:
             audit.record(work, "access.denied", f"actor:{actor.id}", detail={"code": refusal.code, **_plain(refusal)})
+
+
+def _about(actor: Actor) -> AbstractContextManager[None]:
+    """Whatever is logged while the unit lasts names who acts, by ids."""
+    facts = {"actor": actor.id, "on_behalf_of": actor.on_behalf_of, "session": actor.session_id}
+    return logs.about(via=actor.via.value, org=actor.org_id, **facts)
 
 
 def open_desk(settings: Settings | None = None, *, clock: Clock | None = None) -> Desk:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from finops_core.platform.settings import Settings
 
 ROOT = Path(__file__).parents[1]
@@ -18,7 +20,8 @@ def environment(settings: Settings) -> dict[str, str]:
     """The settings as environment variables for a process of ours."""
     told = settings.model_dump(exclude_none=True)
     variables = {f"TIEOUT_{name.upper()}": str(value) for name, value in told.items() if "url" not in name}
-    variables["TIEOUT_MASTER_KEY"] = settings.master_key.get_secret_value()
+    secrets = {name: value for name, value in told.items() if isinstance(value, SecretStr)}
+    variables |= {f"TIEOUT_{name.upper()}": value.get_secret_value() for name, value in secrets.items()}
     variables["TIEOUT_STRIPE_SANDBOX_URL"] = settings.stripe_sandbox_url
     variables["DATABASE_URL"] = settings.database_url
     return {**os.environ, **variables}

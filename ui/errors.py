@@ -6,6 +6,7 @@ import streamlit as st
 
 from finops_core.kernel.errors import FinOpsError
 from finops_core.kernel.ids import new_id
+from finops_core.platform import metrics
 from ui import widgets
 
 LOG = logging.getLogger("tieout.ui")
@@ -17,6 +18,7 @@ def shown(error: Exception) -> bool:
         widgets.refusal(error)
         return True
     number = new_id("err")
+    metrics.ERRORS.labels("page").inc()
     LOG.error("unexpected error %s", number, exc_info=error)
     st.error(
         f"Something went wrong on our side. Nothing more was done. \n\nTell an administrator this number: `{number}`",

@@ -8,6 +8,7 @@ and so that the address somebody came for is kept.
 import streamlit as st
 
 from finops_core.kernel.errors import FinOpsError
+from finops_core.platform import logs, metrics
 from ui import html, navigation, news, organisation, session, sign_in, widgets
 from ui.session import Here
 
@@ -55,6 +56,9 @@ session.hand_over_cookie()
 arrived = organisation.follow(arrived)
 st.logo(widgets.logo(), size="large", icon_image=widgets.mark())
 page = st.navigation(navigation.menu(arrived.session.permissions))
+logs.about_now(
+    actor=arrived.actor.id, session=arrived.session.id, org=arrived.actor.org_id, page=page.url_path or "home"
+)
 news.put_away_opened(arrived)
 unread = news.count(arrived)
 frame(arrived, unread)
@@ -63,6 +67,7 @@ with st.container(key="unseen_watch"):
 widgets.mode_strip(arrived.around, news.bell(unread, "strip"))
 organisation.check(arrived)
 try:
-    page.run()
+    with metrics.PAGE_SECONDS.labels(page.url_path or "home").time():
+        page.run()
 except FinOpsError as error:
     widgets.refusal(error)

@@ -2,6 +2,7 @@
 
 from starlette.routing import BaseRoute, Route
 
+from finops_core.api.figures import Figures
 from finops_core.api.health import HealthCheck
 from finops_core.api.requests import DeskGetter
 from finops_core.api.session import SessionDoor
@@ -13,6 +14,7 @@ OPEN_ROUTES = frozenset(
         ("POST", "/session/begin"),  # its single-use ticket is the proof
         ("POST", "/session/end"),  # ends only the session of the cookie that comes with it
         ("GET", "/healthz"),  # says nothing of any organisation
+        ("GET", "/metrics"),  # its own token is the proof; without one set there is no such route
         ("POST", "/webhooks/stripe/{connection}"),  # its signature is the proof
     }
 )
@@ -24,11 +26,12 @@ def routes(desk: DeskGetter) -> list[BaseRoute]:
     Args:
         desk: gives the open desk; called at the first request, so that making the list opens nothing.
     """
-    door, health = SessionDoor(desk), HealthCheck(desk)
+    door, health, figures = SessionDoor(desk), HealthCheck(desk), Figures(desk)
     stripe = NewsDoor(desk, "stripe", "stripe-signature")
     return [
         Route("/session/begin", door.begin, methods=["POST"]),
         Route("/session/end", door.end, methods=["POST"]),
         Route("/healthz", health.answer, methods=["GET"]),
+        Route("/metrics", figures.answer, methods=["GET"]),
         Route("/webhooks/stripe/{connection}", stripe.take, methods=["POST"]),
     ]

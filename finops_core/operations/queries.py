@@ -212,6 +212,16 @@ def executions(reading: Reading, wanted: ExecutionFilter, limit: int = 50, offse
     return Page(tuple(_execution_view(row, names) for row in rows), int(total or 0))
 
 
+def counts(reading: Reading) -> Mapping[PublicState, int]:
+    """How many executions there are of each public state; inside ``across_orgs`` those of all organisations."""
+    state = models.execution.c.public_state
+    found = {
+        row.public_state: int(row.many)
+        for row in reading.rows(select(state, func.count().label("many")).group_by(state))
+    }
+    return {each: found.get(each, 0) for each in PublicState}
+
+
 def plan(reading: Reading, execution_id: str, plan_hash: str = "") -> PlanView | None:
     """The newest plan of an execution, or the one with this hash: what an approver agreed to; None without one."""
     seen = execution(reading, execution_id)

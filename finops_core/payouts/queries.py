@@ -177,6 +177,15 @@ def sums(reading: Reading, wanted: PayoutFilter) -> Sums:
     return Sums(sum(int(row.many) for row in found), {row.currency: int(row.minor) for row in found})
 
 
+def counts(reading: Reading) -> Mapping[PayoutState, int]:
+    """How many payouts there are of each state; inside ``across_orgs`` those of all organisations."""
+    state = payout.c.state
+    found = {
+        row.state: int(row.many) for row in reading.rows(select(state, func.count().label("many")).group_by(state))
+    }
+    return {each: found.get(each, 0) for each in PayoutState}
+
+
 def one(reading: Reading, payout_id: str) -> PayoutView:
     """One payout, by our id or the provider's; ``PAYOUT_UNKNOWN`` when there is none this person may see."""
     named = or_(payout.c.id == payout_id, and_(payout.c.provider_id == payout_id, payout.c.provider_id != ""))

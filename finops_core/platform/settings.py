@@ -49,6 +49,9 @@ class Settings(BaseSettings):
     payout_refresh_s: int = 15 * 60
     payout_burst: Annotated[int, Field(ge=1)] = 10
     audit_heads_dir: Path | None = None
+    log_format: Literal["text", "json"] = "text"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    metrics_token: SecretStr = SecretStr("")
 
     @field_validator("public_url")
     @classmethod

@@ -3,10 +3,12 @@
 The facts of the health check name nobody and are open to all; what the Health page shows beside them needs a right.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sqlalchemy import Engine, MetaData, select
 
+from finops_core import audit, operations, payouts
 from finops_core.kernel.permissions import Permission
 from finops_core.operations.drafting import PLAN_JOB
 from finops_core.operations.service import RUN_JOB
@@ -142,3 +144,45 @@ def _lane(jobs: list[OpenJobs]) -> Lane:
         sum(each.later for each in jobs),
         max((each.oldest_s for each in jobs), default=0.0),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """One figure; those of one name differ in their labels (name, value)."""
+
+    name: str
+    help: str
+    value: float
+    labels: tuple[tuple[str, str], ...] = ()
+
+
+def gauges(reading: Reading) -> tuple[Gauge, ...]:
+    """All of them; for the installation itself, since they count every organisation's rows. Needs HEALTH_VIEW."""
+    with reading.across_orgs("counts for those who watch the machine; no row of anybody"):
+        return (*_work(reading), *_queue(reading), *_log(reading))
+
+
+def _work(reading: Reading) -> Iterator[Gauge]:
+    for public, many in operations.counts(reading).items():
+        yield Gauge("tieout_executions", "Executions by state.", many, (("state", public.value),))
+    for state, many in payouts.counts(reading).items():
+        yield Gauge("tieout_payouts", "Payouts by state.", many, (("state", state.value),))
+
+
+def _queue(reading: Reading) -> Iterator[Gauge]:
+    for jobs in queue.open_jobs(reading):
+        for standing, many in (("waiting", jobs.waiting), ("running", jobs.running), ("later", jobs.later)):
+            labels = ("kind", jobs.kind), ("standing", standing)
+            yield Gauge("tieout_jobs", "Unfinished jobs by kind and whether they are due.", many, labels)
+        yield Gauge(
+            "tieout_job_oldest_seconds", "How long the oldest due job waits.", jobs.oldest_s, (("kind", jobs.kind),)
+        )
+    age_s = lease_age_s(reading, WORKER_LEASE)
+    if age_s is not None:
+        yield Gauge("tieout_worker_lease_age_seconds", "Since the worker's lease ran out; below 0 while held.", age_s)
+
+
+def _log(reading: Reading) -> Iterator[Gauge]:
+    found = audit.standing(reading)
+    yield Gauge("tieout_audit_sealed", "Records of the audit log that are sealed.", found.sealed)
+    yield Gauge("tieout_audit_unsealed", "Records that wait to be sealed.", found.unsealed)

@@ -14,6 +14,7 @@ from typing import Any
 from finops_core.desk import Desk, open_desk
 from finops_core.operations.engine import Begun
 from finops_core.operations.runner import Message, Outcome, Run, carry_out
+from finops_core.platform import logs
 from finops_core.platform.settings import Settings
 
 PRELOAD = ["finops_core.worker.child", "finops_core.adapters.stripe_payouts", "finops_core.platform.schema"]
@@ -35,6 +36,8 @@ def main(pipe: Connection, settings: Settings, begun: Begun, opener: Opener = op
             pipe.send(message)
 
     threading.Thread(target=_listen, args=(pipe, stop), daemon=True).start()
+    logs.configure(settings.log_format, settings.log_level)
+    logs.about_now(job=begun.claim.id, org=begun.claim.org_id, execution=begun.execution.id)
     with opener(settings) as desk:
         outcome: Outcome = carry_out(Run(desk, begun, send, stop.is_set))
     send(outcome)

@@ -27,7 +27,7 @@ from finops_core.kernel.job import Waits
 from finops_core.operations import engine
 from finops_core.operations.drafting import PLAN_JOB
 from finops_core.operations.service import RUN_JOB
-from finops_core.platform import queue
+from finops_core.platform import logs, queue
 from finops_core.platform.queue import Claim
 from finops_core.worker.child import Opener
 from finops_core.worker.supervisor import Supervision, forkserver
@@ -115,16 +115,20 @@ class Worker:
             return None
 
     def _do(self, claim: Claim, busy: threading.Semaphore) -> None:
-        try:
-            self._carry(claim)
-        except FinOpsError as error:
-            LOG.warning("job %s %s: %s", claim.kind, claim.id, error.code)
-            self._try_later(claim, f"{error.code}: {error.message}")
-        except Exception as error:
-            LOG.exception("job %s %s broke", claim.kind, claim.id)
-            self._try_later(claim, type(error).__name__)
-        finally:
-            busy.release()
+        with logs.about(job=claim.id, org=claim.org_id, execution=str(claim.payload.get("execution_id", ""))):
+            begun = time.monotonic()
+            try:
+                self._carry(claim)
+                level = logging.INFO if claim.kind in RUNS else logging.DEBUG
+                LOG.log(level, "job %s ended after %.2f s", claim.kind, time.monotonic() - begun)
+            except FinOpsError as error:
+                LOG.warning("job %s %s: %s", claim.kind, claim.id, error.code)
+                self._try_later(claim, f"{error.code}: {error.message}")
+            except Exception as error:
+                LOG.exception("job %s %s broke", claim.kind, claim.id)
+                self._try_later(claim, type(error).__name__)
+            finally:
+                busy.release()
 
     def _carry(self, claim: Claim) -> None:
         if claim.kind in RUNS:

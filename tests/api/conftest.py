@@ -11,6 +11,8 @@ import pytest
 import requests
 import uvicorn
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute
 
 from finops_core import api, reference, security
 from finops_core.desk import Desk, open_desk
@@ -87,12 +89,18 @@ def served(settings: Settings) -> Iterator[Site]:
             yield Site(url, desk, clock, person.id, org_id)
 
 
-class listening:  # noqa: N801 - reads as a function in a with
-    """The routes of a desk on a free port of loopback, in a thread."""
+def listening(desk: Desk) -> "serving":
+    """The routes of a desk, in the envelope the app puts around them."""
+    return serving(api.routes(lambda: desk), https=desk.settings.https)
 
-    def __init__(self, desk: Desk) -> None:
+
+class serving:  # noqa: N801 - reads as a function in a with
+    """Routes on a free port of loopback, in a thread."""
+
+    def __init__(self, beside: list[BaseRoute], *, https: bool = False) -> None:
         self._socket = socket.create_server(("127.0.0.1", 0))
-        app = Starlette(routes=api.routes(lambda: desk))
+        around = [Middleware(api.Envelope, routes=beside, https=https)]
+        app = Starlette(routes=beside, middleware=around)
         self._server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]})
 

@@ -13,6 +13,7 @@ OPEN = {
     ("POST", "/session/begin"),
     ("POST", "/session/end"),
     ("GET", "/healthz"),
+    ("GET", "/metrics"),
     ("POST", "/webhooks/stripe/{connection}"),
 }
 
