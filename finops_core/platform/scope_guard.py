@@ -103,7 +103,7 @@ class _Check:
     def __init__(self, params: Params, orgs: frozenset[str]) -> None:
         self._params = params
         self._orgs = orgs
-        self._named: set[str] = set()  # keys of bindparam() met on the way
+        self._named: dict[str, BindParameter[Any]] = {}  # each bindparam() met on the way, by its key
         self._seen: set[int] = set()  # selects in FROM: they see nothing around them, so once is enough
         self.named_orgs: list[BindParameter[Any]] = []
         self.plain = True
@@ -136,7 +136,7 @@ class _Check:
             columns = set(statement.table.c.keys())
         if isinstance(statement, Update) and _is_business(statement.table):
             columns.discard(ORG)
-        unknown = given - self._named - columns
+        unknown = given - self._named.keys() - columns
         if unknown:
             raise ScopeBreach(f"parameters that the statement does not name: {sorted(unknown)}")
 
@@ -250,11 +250,16 @@ class _Check:
                 continue
             _refuse_odd_operator(part)
             if isinstance(part, BindParameter) and not part.unique:
-                self._named.add(part.key)
+                self._name(part)
             if isinstance(part, Values | ScalarValues):
                 cells = (cell for group in part._data for row in group for cell in row)  # noqa: SLF001
                 waiting.extend(cell for cell in cells if isinstance(cell, ClauseElement))
             waiting.extend(part.get_children())
+
+    def _name(self, bind: BindParameter[Any]) -> None:
+        # Of two values of one name SQLAlchemy takes the later one for both.
+        if self._named.setdefault(bind.key, bind) is not bind:
+            raise ScopeBreach("two values of one name cannot be told apart")
 
     def _tied(self, conditions: Iterable[Condition], known: Leaves) -> Leaves:
         """The sources whose every row belongs to one of the unit's organisations, ``known`` ones included."""

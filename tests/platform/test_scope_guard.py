@@ -380,6 +380,15 @@ REFUSED: dict[str, Callable[[], Statement]] = {
     "an update of the installation's that reads": lambda: plain(
         update(reader).values(body=select(func.max(tag.c.body)).scalar_subquery())
     ),
+    "two values of one name": lambda: plain(
+        select(note.c.body).where(note.c.org_id == bindparam("o", OURS), note.c.id != bindparam("o", THEIRS))
+    ),
+    "two values of one name, the other in a subquery": lambda: plain(
+        select(note.c.body).where(
+            note.c.org_id == bindparam("o", OURS),
+            note.c.id.not_in(select(tag.c.note_id).where(ours_tag, tag.c.id == bindparam("o", THEIRS))),
+        )
+    ),
     "a delete without": lambda: plain(delete(note)),
     "a delete of theirs": lambda: plain(delete(note).where(note.c.org_id == THEIRS)),
     "a delete with another table": lambda: plain(delete(note).using(tag).where(ours, tag.c.id == note.c.id)),
