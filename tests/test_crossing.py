@@ -465,6 +465,8 @@ NO_DOORS = {
     "files.expire": "the worker's; needs WORKER_ACT (below)",
     "files.content_hash_of": "a hash of what is given",
     "files.store": "writes a file of its own organisation (below)",
+    "operations.counts": "for those who watch the machine; counts by state across organisations, refused without",
+    "payouts.counts": "likewise",
     "files.sweep": "the worker's; compares names across organisations and gives a number",
     "notifications.notify": "tells people of its own organisation; its caller has decided whom",
     "operations.catalogue": "the registry, one for the installation",
