@@ -10,12 +10,13 @@ import streamlit as st
 from finops_core import audit, security
 from finops_core.audit import AuditFacets, AuditFilter, Verification
 from finops_core.kernel.permissions import Permission
-from ui import filters, html, log, widgets
+from ui import filters, html, log, timeline, widgets
 from ui.format import plural
 from ui.session import open_page
 
 here = open_page(Permission.AUDIT_VIEW)
 PAGE = "audit_page"
+TABLE, TIMELINE = "Table", "Timeline"
 
 
 def fresh() -> None:
@@ -25,7 +26,7 @@ def fresh() -> None:
 
 def wanted_rows(facets: AuditFacets, names: Mapping[str, str]) -> tuple[AuditFilter, str]:
     """The filters, kept in the address, and the thing whose trail is wanted, as it was typed."""
-    verbs = {"": "Any act", **{verb: log.verb_words(verb) for verb, _ in facets.verbs}}
+    verbs = {"": "Any act", **timeline.areas(facets), **{verb: log.verb_words(verb) for verb, _ in facets.verbs}}
     people = {"": "Anybody", **{actor: log.actor_name(actor, names) for actor, _ in facets.actors}}
     with filters.bar(fresh) as bar:
         text = bar.search("find", "Number, id or detail", width=170)
@@ -73,6 +74,25 @@ def verify() -> None:
         log.verdict(last[0], last[1], here.shown)
 
 
+def rows() -> None:
+    """The records found, as a table or as days."""
+    offered = (TABLE, TIMELINE)
+    start = TIMELINE if widgets.on_phone() else TABLE
+    view = st.segmented_control(
+        "Show",
+        offered,
+        default=start,
+        required=True,
+        key="audit_view",
+        bind="query-params",
+        label_visibility="collapsed",
+    )
+    if view == TIMELINE:
+        html.draw(timeline.timeline(found.rows, partial(log.told, names=shown, here=here), here.shown))
+    else:
+        html.draw(log.records_table(found.rows, shown, here))
+
+
 title = st.empty()
 facets, names = log.facets(here.session.org_id, here)
 if here.may(Permission.AUDIT_VERIFY):
@@ -88,8 +108,10 @@ widgets.within(found.total, PAGE)
 with title.container():
     widgets.head("Audit", here.around.name, f"{plural(found.total, 'record')}, newest first")
 html.draw(log.trail_line(thing, typed) if typed else log.hint_line(wanted.text))
+if not typed:
+    html.draw(timeline.facet_line(facets, wanted.verb, here.shown))
 if found.rows:
-    html.draw(log.records_table(found.rows, shown, here))
+    rows()
     if here.may(Permission.AUDIT_EXPORT):
         export(wanted)
 else:

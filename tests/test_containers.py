@@ -25,7 +25,7 @@ def test_the_image_holds_every_folder_the_program_reads_and_runs_as_nobody_in_pa
 
     assert {".streamlit", "data", "finops_core", "pages", "ui", "requirements.txt"} <= copied
     assert re.search(r"^USER (?!root)\w+$", DOCKERFILE, re.MULTILINE)
-    assert DOCKERFILE.index("USER tieout") < DOCKERFILE.index("CMD [\"streamlit\"")
+    assert DOCKERFILE.index("USER tieout") < DOCKERFILE.index('CMD ["streamlit"')
     assert re.search(r"^FROM python:3\.\d+-slim$", DOCKERFILE, re.MULTILINE)
 
 

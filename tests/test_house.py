@@ -32,8 +32,9 @@ ENGINE_ROOMS = {"adapters", "api", "catalog", "kernel", "platform", "worker"}
 # Nouns of their own that an area has beside the vocabulary: its engine, or a second subject once `service` is full.
 ENGINE_FILES: dict[str, set[str]] = {
     "approvals": {"authority"},
-    "audit": {"heads", "naming", "outside", "sealing", "verification"},
+    "audit": {"heads", "naming", "outside", "proofs", "sealing", "verification"},
     "connections": {"trial"},
+    "insight": {"record", "record_page", "verify"},
     "operations": {
         "admission",
         "broker",

@@ -75,6 +75,16 @@ def records_table(records: Sequence[AuditView], names: Mapping[str, str], here: 
     return html.table(COLUMNS, [_row(record, names, titles, here.shown) for record in records], "Audit records")
 
 
+def told(record: AuditView, names: Mapping[str, str], here: Here) -> tuple[Markup, Markup, Markup]:
+    """A record for the timeline: who did what, to which thing, and the details."""
+    titles = {op.id: op.title for op in here.desk.ports.operations.values()}
+    behalf = f" for {actor_name(record.on_behalf_of, names)}" if record.on_behalf_of else ""
+    who = html.strong(actor_name(record.actor, names))
+    thing = html.link(_object(record, names, titles), "audit", {"object": record.object})
+    what = Markup(f"{who}{html.text(behalf)} · {html.text(verb_words(record.verb))} ·")
+    return what, thing, html.more(_summary(record, names), _whole(record))
+
+
 def trail_line(thing: Thing | None, typed: str) -> Markup:
     """What the list is narrowed to, the way out, and the way to the thing itself."""
     kind, _, id_ = (thing.object if thing else typed).partition(":")

@@ -1,20 +1,22 @@
 """What an execution was given and what it left behind: plan, result, files, approvals."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Literal
 
 import streamlit as st
 
-from finops_core import approvals, files, operations, payouts, security
+from finops_core import approvals, files, insight, operations, payouts, security
 from finops_core.kernel.permissions import Permission
 from finops_core.operations import ExecutionView, PlanView, State
+from finops_core.platform.work import Work
 from ui import html, rehearsals, repair, requests, results, widgets
 from ui.format import Format, duration, size, words
 from ui.html import Cell, Markup
 from ui.plan import plan_view
 from ui.session import Here
 
+ZIP, HTML = ("zip", "application/zip"), ("html", "text/html")
 PLANNED = frozenset({State.READY, State.AWAITING_APPROVAL, State.QUEUED})
 """Before a new attempt has begun: its rows still stand as the earlier one has left them."""
 
@@ -152,6 +154,33 @@ def trail(here: Here, run: ExecutionView) -> None:
             html.draw(requests.ending(request))
             if here.may(Permission.APPROVALS_VIEW):
                 html.draw(html.line(html.link("Open the request", "approvals", {"request": request.number})))
+    if here.may(Permission.AUDIT_EXPORT):
+        _record(here, run)
     if here.may(Permission.AUDIT_VIEW):
         trail = html.link("Everything recorded about it", "audit", {"object": f"execution:{run.id}"})
         html.draw(html.line(trail))
+
+
+def _record(here: Here, run: ExecutionView) -> None:
+    """Everything about it, to take away: made when a button is pressed, and recorded."""
+    st.markdown("**Record for an auditor**")
+    st.caption(
+        "Everything about it in one piece. The ZIP holds the files too, and a program that checks all of it offline."
+    )
+    forms = (("ZIP with files", insight.take_record, ZIP), ("One page", insight.take_record_page, HTML))
+    with st.container(horizontal=True):
+        for label, take, (suffix, mime) in forms:
+            st.download_button(
+                label,
+                partial(_taken, here, take, run.id),
+                file_name=f"{run.number}-record.{suffix}",
+                mime=mime,
+                icon=":material/inventory:",
+                key=f"tall_record_{suffix}",
+                on_click="ignore",
+            )
+
+
+def _taken(here: Here, take: Callable[[Work, str], insight.Pack], execution_id: str) -> bytes:
+    with here.hand_out() as work:
+        return take(work, execution_id).content

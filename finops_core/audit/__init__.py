@@ -1,6 +1,7 @@
 """The log: who did what to which thing, provably unchanged."""
 
 from finops_core.audit.outside import Finding
+from finops_core.audit.proofs import Inclusion, inclusion
 from finops_core.audit.queries import (
     AuditFacets,
     AuditFilter,
@@ -26,6 +27,7 @@ __all__ = [
     "AuditFilter",
     "AuditView",
     "Finding",
+    "Inclusion",
     "Page",
     "ProofRow",
     "Standing",
@@ -34,6 +36,7 @@ __all__ = [
     "counts",
     "export_rows",
     "facets",
+    "inclusion",
     "note_verified",
     "of_object",
     "proof_rows",

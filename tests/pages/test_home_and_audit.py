@@ -5,6 +5,7 @@ import re
 from finops_core import approvals, audit
 from finops_core.kernel.actor import worker_actor
 from tests.pages.conftest import press, shown
+from ui import log
 
 
 def seal(world):
@@ -135,3 +136,39 @@ def test_an_auditor_can_take_the_rows_along(at):
 
 def test_nothing_matches_is_said(at):
     assert "Nothing matches" in shown(at("eva", "audit", find="no such thing anywhere"))
+
+
+def test_the_log_is_told_by_days_with_a_picture_for_each_area(world, at):
+    world.draft("currency,maximum\nUSD,0.11\n")
+
+    told = shown(at("eva", "audit", audit_view="Timeline"))
+
+    assert told.count('class="to-day"') == 1
+    assert "<strong>Ana Brito</strong> · Execution: drafted ·" in told
+    assert 'class="to-table"' not in told
+    assert 'class="to-day"' not in shown(at("eva", "audit"))
+
+
+def test_each_area_says_how_much_it_holds_and_shows_only_that(world, at):
+    seal(world)
+    log.facets.clear()
+
+    whole = shown(at("eva", "audit"))
+    area = shown(at("eva", "audit", verb="Approval: anything", audit_view="Timeline"))
+
+    assert "verb=Approval%3A+anything" in whole
+    assert "Approval: requested" in area
+    assert "Execution: drafted" not in area
+    assert 'aria-current="true"' in area
+    assert 'class="to-facets"' not in shown(at("eva", "audit", object="EX-1999-0001")), "its counts are the whole log's"
+
+
+def test_an_auditor_can_take_the_whole_record_of_an_execution_along_and_a_preparer_is_not_offered_it(world, at):
+    drafted = world.draft("currency,maximum\nUSD,0.13\n")
+    seen = world.execution(drafted.execution_id)
+
+    offered = [each.label for each in at("eva", "executions", execution=seen.number, view="Approvals").download_button]
+    to_ana = [each.label for each in at("ana", "executions", execution=seen.number, view="Approvals").download_button]
+
+    assert offered == ["ZIP with files", "One page"]
+    assert to_ana == []
