@@ -579,3 +579,36 @@ def test_a_payment_that_the_bank_refused_makes_no_payee_known(world: World):
         plan = operations.plan(reading, later.id)
     assert plan is not None
     assert [row.body["change"]["bank"] for row in plan.rows] == ["first", "same"]
+
+
+def take(world: World, execution_id: str, content: bytes, who: str = "ben", name: str = "x.xml") -> payouts.StatusTaken:
+    """The bank's answer, brought by somebody."""
+    return payouts.take_bank_status(world.desk, world.actor(who), execution_id, name, content)
+
+
+def test_a_late_answer_is_held_against_the_connection_its_file_was_written_through(world: World):
+    # Given a payment the bank refused, and its retry through a new connection
+    seen = approved(world, HEAD + NORDLICHT)
+    world.work_off()
+    first = bank_file(world, seen.id)
+    (payment,) = end_to_end_ids(first).values()
+    take(world, seen.id, report(first, (payment, "RJCT", "AC04")))
+    another_connection(world)
+    act(world, payouts.retry, seen.id)
+    assert again(world, seen.id).state is State.COMPLETED
+    # When the bank says of the first file that it was paid after all
+    taken = take(world, seen.id, report(first, (payment, "ACSC", "")))
+    # Then somebody has to look
+    assert (taken.named, taken.moved, taken.faults) == (1, 1, ())
+    with world.desk.read(world.actor("carla")) as reading:
+        assert payouts.remedies(reading, world.execution(seen.id)).may_settle
+
+
+def another_connection(world: World) -> None:
+    """The old connection for bank files is retired, and the account gets a new one."""
+    with world.desk.read(worker_actor(world.orgs["harbour"])) as reading:
+        old = connections.active(reading, bank_transfers.PROVIDER).id
+        secret = connections.credentials(reading, old).secret
+    with world.desk.work(world.actor("adam")) as work:
+        connections.retire(work, old)
+        connections.add(work, provider=bank_transfers.PROVIDER, name="Anew", secret=secret)
