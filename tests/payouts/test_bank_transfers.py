@@ -451,11 +451,7 @@ def test_the_banks_answer_is_brought_by_somebody_who_settles_and_did_not_prepare
 
 def test_orders_whose_file_was_never_written_can_be_taken_back_and_paid_by_a_retry(world: World):
     # Given a run that broke off for good after its orders were stored
-    seen = approved(world)
-    begun = begin(world)
-    running.carry_out(run_of(world, begun), bank_transfers.rail(run_of(world, begun)))
-    with world.desk.work(worker_actor(world.orgs["harbour"])) as work:
-        engine.fail(work, begun, engine.interrupted(begun.execution, "for the test"), State.INTERRUPTED)
+    seen = broken_off(world)
     with world.desk.read(world.actor("ana")) as reading:
         assert payouts.remedies(reading, world.execution(seen.id)).may_take_back
     # When its preparer takes them back and retries
@@ -678,7 +674,10 @@ def test_a_late_answer_is_held_against_the_connection_its_file_was_written_throu
     another_connection(world)
     act(world, payouts.retry, seen.id)
     assert again(world, seen.id).state is State.COMPLETED
-    # When the bank says of the first file that it was paid after all
+    # When the bank has the second file, and says of the first one that it was paid after all
+    second = written(world, seen.id)[1]
+    (another,) = end_to_end_ids(second).values()
+    assert take(world, seen.id, report(second, (another, "RCVD", ""))).named == 1
     taken = take(world, seen.id, report(first, (payment, "ACSC", "")))
     # Then somebody has to look
     assert (taken.named, taken.moved, taken.faults) == (1, 1, ())
@@ -707,9 +706,13 @@ def orders_without_a_file(world: World, **more: object) -> tuple[operations.Exec
 def broken_off(world: World, **more: object) -> operations.ExecutionView:
     """A run that broke off for good after its orders were stored, and before its file was written."""
     seen, begun = orders_without_a_file(world, **more)
+    break_off(world, begun)
+    return world.execution(seen.id)
+
+
+def break_off(world: World, begun: Begun) -> None:
     with world.desk.work(worker_actor(world.orgs["harbour"])) as work:
         engine.fail(work, begun, engine.interrupted(begun.execution, "for the test"), State.INTERRUPTED)
-    return world.execution(seen.id)
 
 
 def calls(world: World, payout_id: str, kind: str) -> list[tuple[str, str, int]]:
@@ -733,9 +736,11 @@ def test_each_order_says_in_which_file_it_left_and_the_file_says_the_day_that_wa
     assert root.findtext(".//p:ReqdExctnDt/p:Dt", "", NS) == begun.plan.rows[0].body["arrival_on"]
 
 
-def test_each_order_that_is_taken_back_for_its_run_says_why(world: World):
+def test_each_order_that_is_taken_back_for_its_run_says_why(timed: World):
+    world = timed
     seen, begun = orders_without_a_file(world)
     stopped(world, seen)
+    world.advance(timedelta(minutes=1))
 
     bank_export.release(run_of(world, begun), outbox_of(world))
 
@@ -743,6 +748,7 @@ def test_each_order_that_is_taken_back_for_its_run_says_why(world: World):
     for row in rows_of(world, seen.id):
         assert (row.error_code, row.error_message) == (service.CALLED_OFF, why)
         assert calls(world, row.id, "cancel") == [("canceled", why, begun.claim.fence)]
+    assert violations(world) == {}
 
 
 class Stuck:
