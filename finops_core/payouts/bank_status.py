@@ -44,14 +44,15 @@ def take_bank_status(units: Units, actor: Actor, execution_id: str, name: str, c
                 "You prepared these payouts, so somebody else must bring the bank's answer.",
                 hint="Ask an approver or a controller.",
             )
-        connection_id = _connection_of(reading, seen.id)
+    report = read_status(content)
+    ours = {bank_export.message_id(seen.number, attempt): attempt for attempt in range(1, seen.attempt + 1)}
     with units.read(worker_actor(actor.org_id)) as reading:
+        connection_id = _connection_of(reading, seen.id, ours.get(report.original_message_id, seen.attempt))
         credentials = connections.credentials(reading, connection_id)
     provider = units.ports.provider(credentials)
     if not isinstance(provider, BankFilePayouts):
         raise Invalid("PROVIDER_UNKNOWN", "This execution wrote no bank file.", hint="Open the one that did.")
-    told = provider.outcomes(read_status(content))
-    ours = {bank_export.message_id(seen.number, attempt) for attempt in range(1, seen.attempt + 1)}
+    told = provider.outcomes(report)
     faults = told.faults
     if not faults and told.message_id not in ours:
         faults = (Fault("BANK_STATUS_NOT_OURS", f"This is about {told.message_id}, not about {seen.number}."),)
@@ -86,9 +87,11 @@ def _apply(work: Work, news: Mapping[str, ProviderPayout]) -> int:
     return sum(following.move_on(work, row, news[row.provider_id]) is not row.state for row in rows)
 
 
-def _connection_of(reading: Reading, execution_id: str) -> str:
+def _connection_of(reading: Reading, execution_id: str, attempt: int) -> str:
+    """Through which the file of an attempt was written; of the last one that paid when that wrote none."""
     mine = payout.c.org_id == reading.org_id, payout.c.execution_id == execution_id
-    found = reading.scalar(select(payout.c.connection_id).where(*mine).order_by(payout.c.attempt.desc()).limit(1))
+    order = payout.c.attempt != attempt, payout.c.attempt.desc()
+    found = reading.scalar(select(payout.c.connection_id).where(*mine).order_by(*order).limit(1))
     if found is None:
         raise Invalid("PROVIDER_UNKNOWN", "This execution wrote no bank file.", hint="Open the one that did.")
     return str(found)

@@ -331,3 +331,14 @@ def test_a_report_with_faults_has_no_outcomes(tmp_path):
     outcomes = sent(tmp_path, order(1)).outcomes(read_status(BOMB))
 
     assert (outcomes.found, [fault.code for fault in outcomes.faults]) == ((), ["BANK_STATUS_UNSAFE"])
+
+
+def test_a_payment_that_is_told_of_in_another_block_of_its_file_changes_nothing(tmp_path):
+    provider = sent(tmp_path, order(1), order(2, "USD"))
+    (left,) = provider.exports()
+    (_, its_own), (other, another) = sorted(left.blocks.items(), key=lambda each: each[1])
+    assert its_own != another
+
+    told = provider.outcomes(read_status(report(block(payment(other, "ACSC"), block_id=its_own))))
+
+    assert not_ours(told) == [("BANK_STATUS_NOT_OURS", "OrgnlEndToEndId", other)]

@@ -1,15 +1,22 @@
 """News that comes while the desk is busy is kept together: one commit, and for each piece its own answer."""
 
 import asyncio
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from sqlalchemy import event, text
+from sqlalchemy.exc import TimeoutError as PoolEmpty
 from starlette.requests import Request
 
+from finops_core import payouts
 from finops_core.api.webhooks import AT_ONCE, WAITING_MOST, NewsDoor
+from finops_core.desk import Desk
+from finops_core.kernel.errors import Unavailable
+from finops_core.kernel.provider import ProviderEvent
 from finops_core.platform.db import open_owner_engine
 from tests.api.conftest import Site
 from tests.api.test_webhooks import FOREIGN, SECRET, Door, door, follow_jobs, kept, told
@@ -139,6 +146,94 @@ def test_past_what_can_be_waited_for_the_provider_is_asked_to_come_again(door: D
 
     assert sorted(found) == [200, 200, 200, 200, 503, 503]
     assert len(kept(door)) == 4
+
+
+def test_whoever_is_carried_is_answered_before_those_behind_are_kept(door: Door):
+    answered: list[bool] = []
+
+    async def in_turn() -> None:
+        news = NewsDoor(lambda: door.site.desk, "stripe", "stripe-signature")
+        keep = news._keep_all
+
+        def keep_and_look(parcels: Sequence[Any]) -> None:
+            answered.append(first.done())
+            keep(parcels)
+
+        news._keep_all = keep_and_look  # type: ignore[method-assign]
+        first = asyncio.create_task(news.take(request(door, 0)))
+        behind = [asyncio.create_task(news.take(request(door, number))) for number in range(1, AT_ONCE + 5)]
+        await asyncio.gather(first, *behind)
+
+    asyncio.run(in_turn())
+
+    assert answered == [False, True, True]
+
+
+def test_news_of_which_nothing_is_proven_does_not_get_at_the_writer(door: Door):
+    with counted(door.site) as commits:
+        found = answers(door, [request(door, number, secret=FOREIGN) for number in range(3)])
+
+    assert found == [400, 400, 400]
+    assert commits == []
+
+
+def test_one_that_breaks_the_desk_by_itself_is_not_tried_again(door: Door, caplog: pytest.LogCaptureFixture):
+    owner = open_owner_engine(door.site.desk.settings)
+    with owner.begin() as connection:
+        connection.execute(text(_BREAKS[connection.dialect.name]))
+    owner.dispose()
+
+    assert answers(door, [request(door, 2)]) == [500]
+    assert caplog.text.count("broke the desk") == 1
+
+
+def test_of_some_that_broke_the_desk_together_each_gets_the_answer_of_its_own_turn(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+):
+    def no_room(_work: object, _connection_id: str, told: Sequence[object]) -> int:
+        if len(told) > 1:
+            raise ValueError
+        raise PoolEmpty
+
+    monkeypatch.setattr(payouts, "take_news", no_room)
+
+    assert answers(door, [request(door, number) for number in range(3)]) == [503, 503, 503]
+
+
+def test_who_was_carried_by_one_whose_sender_left_is_thanked_for_nothing(door: Door):
+    news = NewsDoor(lambda: door.site.desk, "stripe", "stripe-signature")
+    begun, gates = [threading.Event() for _ in range(2)], [threading.Event() for _ in range(2)]
+
+    def keep_nothing(_parcels: object) -> None:
+        turn = sum(each.is_set() for each in begun)
+        begun[turn].set()
+        gates[turn].wait(30)
+
+    news._keep_all = keep_nothing  # type: ignore[method-assign]
+
+    async def the_second_goes() -> list[int]:
+        first, second, *behind = [asyncio.create_task(news.take(request(door, number))) for number in range(4)]
+        await asyncio.to_thread(begun[0].wait, 30)
+        gates[0].set()
+        await first
+        await asyncio.to_thread(begun[1].wait, 30)
+        second.cancel()
+        answered = [(await each).status_code for each in behind]
+        gates[1].set()
+        return answered
+
+    assert asyncio.run(the_second_goes()) == [503, 503]
+
+
+def test_news_that_cannot_be_read_just_now_is_asked_for_again(door: Door):
+    def not_now(*_told: object) -> ProviderEvent:
+        raise Unavailable("KEY_UNREADABLE", "The key cannot be read now.", hint="Try again.")
+
+    desk = door.site.desk
+    unwell = Desk(desk.settings, desk.database, replace(desk.ports, webhooks={"stripe": not_now}))
+    news = NewsDoor(lambda: unwell, "stripe", "stripe-signature")
+
+    assert asyncio.run(news.take(request(door, 1))).status_code == 503
 
 
 _BREAKS = {

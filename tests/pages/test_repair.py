@@ -4,15 +4,17 @@ from dataclasses import replace
 
 import pytest
 
-from finops_core import files, payouts
+from finops_core import audit, files, payouts
 from finops_core.adapters.stripe_sandbox.faults import Fault, FaultKind
 from finops_core.desk import open_desk
 from finops_core.kernel.actor import worker_actor
 from finops_core.operations import ExecutionView, State
 from finops_core.payouts import queries, service
 from tests.pages.conftest import press, shown
-from tests.payouts.test_bank_transfers import TRANSFERS, TWO, end_to_end_ids, report
+from tests.payouts.test_bank_transfers import TRANSFERS, TWO, break_off, end_to_end_ids, orders_without_a_file, report
+from tests.payouts.test_following import event, hear
 from tests.payouts.walks import HARBOUR, change_bank, made, rows_of, states
+from tests.tampering import tamper
 from tests.world import World
 
 HELD_S = 300
@@ -39,14 +41,19 @@ def labels(screen) -> list[str]:
     return [button.label for button in (*screen.main.button, *screen.form_submit_button)]
 
 
-def held(screen, opener: str):
-    """The button that opens a dialog, pressed; it is the first of its name."""
-    return next(each for each in screen.button if each.label == opener).click()
+def opener(screen, label: str):
+    """The button that opens a dialog; it is the first of its name."""
+    return next(each for each in screen.button if each.label == label)
 
 
-def confirm(screen, opener: str, label: str):
+def held(screen, label: str):
+    """The button that opens a dialog, pressed."""
+    return opener(screen, label).click()
+
+
+def confirm(screen, opened_by: str, label: str):
     """The question behind a button, answered. Without a browser a dialog stands only while its opener is pressed."""
-    held(screen, opener)
+    held(screen, opened_by)
     [each for each in screen.button if each.label == label][-1].click().run()
     assert not screen.exception
     return screen
@@ -80,7 +87,9 @@ def test_what_is_in_doubt_is_told_with_what_happens_next_and_never_as_failed(bat
 
 
 def test_nothing_is_retried_while_a_row_is_in_doubt_and_the_question_says_so(batch, at):
-    screen = press(at("ana", "executions", execution=batch.number), "Retry failed")
+    screen = at("ana", "executions", execution=batch.number)
+    assert opener(screen, "Retry failed").proto.type == "secondary"
+    press(screen, "Retry failed")
 
     assert "Of 2 other payouts nobody knows yet" in shown(screen)
     assert "Plan the retry" not in labels(screen)
@@ -138,16 +147,21 @@ def test_a_person_settles_sends_on_and_takes_back_and_the_rest_is_retried(batch,
     screen = press(at("ana", "executions", execution=batch.number), "Take back")
     screen.radio[0].set_value("One of them")
     held(screen, "Take back").run()
+    assert labels(screen).count("Take back") == 1, "none is chosen yet"
     next(each for each in screen.selectbox if each.label == "Payout").select_index(0)
+    next(each for each in screen.text_input if each.label == "Reason").set_value(" wrong month ")
     held(screen, "Take back").run()
     confirm(screen, "Take back", "Take back")
+    assert asked_back(world, batch.id) == [(world.people["ana"], 1, "wrong month")]
     world.work_off()
     assert states(world, batch.id)[0] == "canceled"
     assert "Taken back at the provider." in shown(at("ana", "executions", execution=batch.number))
 
     # and retries what is left
     screen = press(at("ana", "executions", execution=batch.number), "Retry failed")
+    assert opener(screen, "Retry failed").proto.type == "primary"
     confirm(screen, "Retry failed", "Plan the retry")
+    assert "← All operations" in shown(screen)
     world.work_off()
     told = shown(at("ana", "run", execution=batch.number))
 
@@ -156,6 +170,96 @@ def test_a_person_settles_sends_on_and_takes_back_and_the_rest_is_retried(batch,
     assert "Left out: 1 row that was made before." in told
     assert world.execution(batch.id).state is State.READY
     assert len(made(world)) == 2
+
+
+def asked_back(world: World, execution_id: str) -> list[tuple[str, int, str]]:
+    """Who asked for which rows to be taken back, and why, by the log."""
+    with world.desk.read(world.actor("eva")) as reading:
+        wanted = audit.AuditFilter(verb="payout.cancel_asked", about=f"execution:{execution_id}")
+        found = audit.records(reading, wanted).rows
+    return [(each.actor, int(each.detail["row"]), str(each.detail["reason"])) for each in found]
+
+
+def test_one_that_is_being_taken_back_is_not_offered_to_be_taken_back_again(world, at):
+    seen = world.approved("currency,maximum\nSEK,3.00\nHUF,300.00\nUSD,3.00\n")
+    world.work_off()
+    with world.desk.work(world.actor("ana")) as work:
+        payouts.ask_cancel(work, seen.id, rows_of(world, seen.id)[0].id)
+
+    screen = press(at("ana", "executions", execution=seen.number), "Take back")
+    assert "2 payouts" in shown(screen)
+    screen.radio[0].set_value("One of them")
+    held(screen, "Take back").run()
+
+    (offered,) = [each.options for each in screen.selectbox if each.label == "Payout"]
+    assert [each.split(":")[0] for each in offered] == ["Row 2", "Row 3"]
+
+
+def test_a_remedy_that_is_refused_says_why(world, at):
+    # Given a payout that was refused, and news of another one that may pay its row
+    seen = world.approved("currency,maximum\nSEK,6.00\n")
+    world.sandbox.control.fault(Fault(FaultKind.BALANCE_INSUFFICIENT))
+    world.work_off()
+    hear(world, event(world, "po_sbx_other", "payout.paid", 1, f"{seen.id}:1"))
+    # When its retry is asked for
+    screen = confirm(
+        press(at("ana", "executions", execution=seen.number), "Retry failed"), "Retry failed", "Plan the retry"
+    )
+    # Then the question says what is in the way
+    assert "The provider has told of another payout for row 1: po_sbx_other." in screen.error[-1].value
+    assert world.execution(seen.id).attempt == 1
+
+
+def for_a_person(world: World, csv: str) -> ExecutionView:
+    """A batch of one payout that arrived nowhere, and that is left to a person."""
+    seen = world.approved(csv)
+    world.sandbox.control.fault(Fault(FaultKind.RESET_BEFORE, times=50))
+    world.work_off()
+    world.sandbox.control.post("reset", {"only": ["fault"]})
+    with world.desk.work(worker_actor(world.orgs["harbour"])) as work:
+        (row,) = queries.newest_of(work, seen.id)
+        service.review(work, row, "Its key is older than a day.")
+    return world.execution(seen.id)
+
+
+def test_what_a_person_said_is_checked_and_what_was_not_confirmed_is_told_beside_why_it_waits(world, at):
+    # Given one payout that only a person can settle
+    seen = for_a_person(world, "currency,maximum\nSEK,4.00\n")
+    (row,) = rows_of(world, seen.id)
+    told = shown(at("ana", "executions", execution=seen.number))
+    assert "It has to be looked up at the provider by a person" in told
+    assert "again and again" not in told
+    # When Ben names one that is not there
+    screen = at("ben", "executions", execution=seen.number, settle=row.id)
+    screen.radio[0].set_value(payouts.Verdict.EXISTS)
+    next(each for each in screen.text_input if "id at the provider" in each.label).set_value("po_sbx_wrong")
+    screen.text_area[0].set_value("Seen in the dashboard.")
+    screen.form_submit_button[0].click().run()
+    # Then the desk checks it, and nobody settles it meanwhile
+    screen = at("ben", "executions", execution=seen.number)
+    assert "The desk checks it" in shown(screen)
+    assert "Settle" not in labels(screen)
+    # and it says why that was not confirmed, beside why it waits, on the page and in the drawer
+    world.work_off()
+    why = "po_sbx_wrong is not this payout: the provider does not know it."
+    screen = at("ben", "executions", execution=seen.number)
+    told = shown(screen)
+    assert "Ben Osei said: it was made. Seen in the dashboard." in told
+    assert "Not confirmed" in told
+    assert (why in told, "Its key is older than a day." in told) == (True, True)
+    assert "Settle" in labels(screen)
+    drawer = shown(at("ben", "executions", execution=seen.number, settle=row.id))
+    assert f"Its key is older than a day. {why}" in drawer
+
+
+def test_a_payout_that_was_settled_meanwhile_says_so_in_its_drawer(batch, at, world):
+    settled = rows_of(world, batch.id)[0]
+    waits = for_a_person(world, "currency,maximum\nSEK,5.00\n")
+
+    screen = at("ben", "executions", execution=waits.number, settle=settled.id)
+
+    assert "It does not wait for a person any more." in shown(screen)
+    assert not screen.radio
 
 
 # --- held back
@@ -231,6 +335,8 @@ def test_the_bank_file_is_handed_out_and_the_banks_answer_moves_its_payments(wor
 
     # When somebody who did not prepare it brings something else, and then the bank's answer
     screen = at("ben", "executions", execution=seen.number)
+    press_form(screen, "Read it")
+    assert "Choose the bank's status file first." in screen.error[0].value
     answer(screen, b"<html/>")
     assert "nothing was changed" in screen.error[0].value
     assert states(world, seen.id) == ["in_transit", "in_transit"]
@@ -240,16 +346,46 @@ def test_the_bank_file_is_handed_out_and_the_banks_answer_moves_its_payments(wor
     # Then each payment has moved on, and the page says so
     assert states(world, seen.id) == ["paid", "failed"]
     assert "2 payments named, 2 payments moved on." in screen.success[-1].value
+    answer(screen, told)
+    assert "2 payments named, nothing new." in screen.success[-1].value
     assert "1 download" in shown(at("ana", "executions", execution=seen.number))
 
     # and somebody who settles nothing can only look
-    assert not at("eva", "executions", execution=seen.number).file_uploader
+    screen = at("eva", "executions", execution=seen.number)
+    assert not screen.file_uploader
+    assert "pain.002" not in shown(screen)
+
+    # nor can one who settles, of what they prepared themselves
+    by_ben = {"id": seen.id, "ben": world.people["ben"]}
+    tamper(world.desk.settings, "UPDATE execution SET requested_by = :ben WHERE id = :id", **by_ben)
+    assert not at("ben", "executions", execution=seen.number).file_uploader
+    assert at("carla", "executions", execution=seen.number).file_uploader
 
 
 def answer(screen, content: bytes) -> None:
     screen.file_uploader[0].upload("answer.xml", content)
-    next(each for each in screen.form_submit_button if each.label == "Read it").click().run()
+    press_form(screen, "Read it")
+
+
+def press_form(screen, label: str) -> None:
+    next(each for each in screen.form_submit_button if each.label == label).click().run()
     assert not screen.exception
+
+
+def test_a_bank_file_that_was_not_written_is_said_so_until_its_orders_are_taken_back(world, at):
+    seen, begun = orders_without_a_file(world, reason="for a test")
+    assert "The bank file was not written." not in shown(at("eva", "executions", execution=seen.number))
+    break_off(world, begun)
+    told = shown(at("eva", "executions", execution=seen.number))
+    assert "The bank file was not written." in told
+    assert "Bank file</strong>" not in told
+    assert not at("ben", "executions", execution=seen.number).file_uploader
+
+    confirm(press(at("ana", "executions", execution=seen.number), "Take back"), "Take back", "Take back")
+    world.work_off()
+
+    assert states(world, seen.id) == ["canceled", "canceled"]
+    assert "The bank file was not written." not in shown(at("eva", "executions", execution=seen.number))
 
 
 # --- what is new in a plan

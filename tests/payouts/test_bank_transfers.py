@@ -1,22 +1,28 @@
 """Bank transfers: a list of payees becomes one file for the bank, once, and the bank's answer moves each payment on."""
 
+import hashlib
 import re
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
+from sqlalchemy import select
 
-from finops_core import connections, files, notifications, operations, payouts, security
+from finops_core import audit, connections, files, notifications, operations, payouts, security
 from finops_core.adapters.bank_file.payouts import BankFilePayouts
 from finops_core.kernel.actor import system_actor, worker_actor
+from finops_core.kernel.errors import Unavailable
+from finops_core.kernel.provider import Unknown
 from finops_core.operations import State, engine
 from finops_core.operations.engine import Begun
 from finops_core.payouts import PayoutState, Verdict, bank_export, bank_transfers, running, service
+from finops_core.payouts.models import payout_call
 from tests.operations.walks import code_of
-from tests.payouts.walks import act, again, begin, resume, rows_of, run_of, states, violations
+from tests.payouts.walks import act, again, begin, resume, row_as_stored, rows_of, run_of, states, violations
 from tests.tampering import tamper
 from tests.world import World
 
@@ -346,7 +352,14 @@ def test_the_standing_checks_see_a_file_that_left_too_late(timed: World, check: 
     if befell:
         tamper(world.desk.settings, f"UPDATE execution SET {befell} WHERE id = :id", id=seen.id)
     late = world.desk.ports.clock.now() + timedelta(seconds=world.desk.settings.approval_expires_s + 60)
-    tamper(world.desk.settings, "UPDATE payout_call SET at = :late WHERE kind = 'export'", late=late.isoformat())
+    # As of a run that noted its file, died, and let one of its orders leave when it was resumed.
+    rest = "payout_id, kind, outcome, told, request_id, duration_ms, fence, body_hash FROM payout_call"
+    tamper(
+        world.desk.settings,
+        "INSERT INTO payout_call (org_id, id, at, payout_id, kind, outcome, told, request_id, duration_ms, fence, "
+        f"body_hash) SELECT org_id, 'call_late', :late, {rest} WHERE kind = 'export' LIMIT 1",
+        late=late.isoformat(),
+    )
 
     assert check in violations(world)
 
@@ -438,11 +451,7 @@ def test_the_banks_answer_is_brought_by_somebody_who_settles_and_did_not_prepare
 
 def test_orders_whose_file_was_never_written_can_be_taken_back_and_paid_by_a_retry(world: World):
     # Given a run that broke off for good after its orders were stored
-    seen = approved(world)
-    begun = begin(world)
-    running.carry_out(run_of(world, begun), bank_transfers.rail(run_of(world, begun)))
-    with world.desk.work(worker_actor(world.orgs["harbour"])) as work:
-        engine.fail(work, begun, engine.interrupted(begun.execution, "for the test"), State.INTERRUPTED)
+    seen = broken_off(world)
     with world.desk.read(world.actor("ana")) as reading:
         assert payouts.remedies(reading, world.execution(seen.id)).may_take_back
     # When its preparer takes them back and retries
@@ -579,3 +588,220 @@ def test_a_payment_that_the_bank_refused_makes_no_payee_known(world: World):
         plan = operations.plan(reading, later.id)
     assert plan is not None
     assert [row.body["change"]["bank"] for row in plan.rows] == ["first", "same"]
+
+
+def take(world: World, execution_id: str, content: bytes, who: str = "ben", name: str = "x.xml") -> payouts.StatusTaken:
+    """The bank's answer, brought by somebody."""
+    return payouts.take_bank_status(world.desk, world.actor(who), execution_id, name, content)
+
+
+def logged(world: World, execution_id: str, verb: str) -> list[audit.AuditView]:
+    """The log's records of a kind about an execution."""
+    with world.desk.read(worker_actor(world.orgs["harbour"])) as reading:
+        return [each for each in audit.of_object(reading, f"execution:{execution_id}") if each.verb == verb]
+
+
+def test_the_log_says_who_brought_which_answer_of_the_bank_and_what_was_in_it(world: World):
+    # Given a bank file, something that is no answer, and one about one of its two payments
+    seen = approved(world)
+    world.work_off()
+    content = bank_file(world, seen.id)
+    answer = report(content, (end_to_end_ids(content)["Atelier Lumen"], "RJCT", "AC04"))
+    # When both are brought
+    take(world, seen.id, b"<html/>")
+    take(world, seen.id, answer, name="answer.xml")
+    # Then the log tells them apart
+    (refused,) = logged(world, seen.id, "payouts.bank_status_refused")
+    (taken,) = logged(world, seen.id, "payouts.bank_status_taken")
+    assert (refused.actor, taken.actor) == (world.people["ben"], world.people["ben"])
+    assert refused.detail == {"number": seen.number, "faults": 1, "payments": 0}
+    assert taken.detail == {"number": seen.number, "faults": 0, "payments": 1}
+    assert (refused.after, taken.after) == ("", hashlib.sha256(answer).hexdigest())
+    # and the answer, but nothing else, is kept beside the bank file, for its preparer too
+    with world.desk.read(world.actor("ana")) as reading:
+        kept = [each for each in files.of(reading, "execution", seen.id) if each.role == files.STATUS]
+    assert [(each.name, each.sha256) for each in kept] == [("answer.xml", taken.after)]
+
+
+def test_an_answer_that_is_brought_twice_or_late_moves_nothing_back(world: World):
+    seen = approved(world)
+    world.work_off()
+    content = bank_file(world, seen.id)
+    payment = end_to_end_ids(content)["Nordlicht GmbH"]
+    pending, paid = report(content, (payment, "PDNG", "")), report(content, (payment, "ACSC", ""))
+
+    taken = [take(world, seen.id, each) for each in (paid, paid, pending)]
+
+    assert [(each.named, each.moved, each.faults) for each in taken] == [(1, 1, ()), (1, 0, ()), (1, 0, ())]
+    assert states(world, seen.id) == ["paid", "in_transit"]
+    assert violations(world) == {}
+
+
+def test_why_the_bank_refused_stands_at_the_payment_in_its_code_and_in_words(world: World):
+    seen = approved(world)
+    world.work_off()
+    content = bank_file(world, seen.id)
+    ids = end_to_end_ids(content)
+    answer = report(content, (ids["Nordlicht GmbH"], "RJCT", ""), (ids["Atelier Lumen"], "RJCT", "AC04"))
+
+    take(world, seen.id, answer.replace(b"</Rsn>", b"</Rsn><AddtlInf>Since May.</AddtlInf>"))
+
+    assert [(row.error_code, row.error_message) for row in rows_of(world, seen.id)] == [
+        ("RJCT", "The bank returned it."),
+        ("AC04", "The account is closed. Since May."),
+    ]
+
+
+def test_an_execution_that_wrote_no_bank_file_takes_no_answer_of_a_bank(world: World):
+    seen = approved(world)
+    world.work_off()
+    answer = bank_file(world, seen.id)
+    by_stripe = world.approved("currency,maximum\nUSD,100.00\n")
+    unpaid = approved(world, HEAD + NORDLICHT.replace("1250.00", "99.00"))
+    assert rows_of(world, unpaid.id) == ()
+
+    for each in (by_stripe, unpaid):
+        assert code_of(take, world, each.id, answer) == "PROVIDER_UNKNOWN"
+
+
+def test_a_late_answer_is_held_against_the_connection_its_file_was_written_through(world: World):
+    # Given a payment the bank refused, and its retry through a new connection
+    seen = approved(world, HEAD + NORDLICHT)
+    world.work_off()
+    first = bank_file(world, seen.id)
+    (payment,) = end_to_end_ids(first).values()
+    take(world, seen.id, report(first, (payment, "RJCT", "AC04")))
+    another_connection(world)
+    act(world, payouts.retry, seen.id)
+    assert again(world, seen.id).state is State.COMPLETED
+    # When the bank has the second file, and says of the first one that it was paid after all
+    second = written(world, seen.id)[1]
+    (another,) = end_to_end_ids(second).values()
+    assert take(world, seen.id, report(second, (another, "RCVD", ""))).named == 1
+    taken = take(world, seen.id, report(first, (payment, "ACSC", "")))
+    # Then somebody has to look
+    assert (taken.named, taken.moved, taken.faults) == (1, 1, ())
+    with world.desk.read(world.actor("carla")) as reading:
+        assert payouts.remedies(reading, world.execution(seen.id)).may_settle
+
+
+def another_connection(world: World) -> None:
+    """The old connection for bank files is retired, and the account gets a new one."""
+    with world.desk.read(worker_actor(world.orgs["harbour"])) as reading:
+        old = connections.active(reading, bank_transfers.PROVIDER).id
+        secret = connections.credentials(reading, old).secret
+    with world.desk.work(world.actor("adam")) as work:
+        connections.retire(work, old)
+        connections.add(work, provider=bank_transfers.PROVIDER, name="Anew", secret=secret)
+
+
+def orders_without_a_file(world: World, **more: object) -> tuple[operations.ExecutionView, Begun]:
+    """A run whose orders are all stored, just before its file is written."""
+    seen = approved(world, **more)
+    begun = begin(world)
+    running.carry_out(run_of(world, begun), bank_transfers.rail(run_of(world, begun)))
+    return seen, begun
+
+
+def broken_off(world: World, **more: object) -> operations.ExecutionView:
+    """A run that broke off for good after its orders were stored, and before its file was written."""
+    seen, begun = orders_without_a_file(world, **more)
+    break_off(world, begun)
+    return world.execution(seen.id)
+
+
+def break_off(world: World, begun: Begun) -> None:
+    with world.desk.work(worker_actor(world.orgs["harbour"])) as work:
+        engine.fail(work, begun, engine.interrupted(begun.execution, "for the test"), State.INTERRUPTED)
+
+
+def calls(world: World, payout_id: str, kind: str) -> list[tuple[str, str, int]]:
+    """The calls of a kind about a payout: what came of each, what it told, and under which fence."""
+    with world.desk.read(worker_actor(world.orgs["harbour"])) as reading:
+        mine = payout_call.c.org_id == reading.org_id, payout_call.c.payout_id == payout_id
+        found = reading.rows(select(payout_call).where(*mine, payout_call.c.kind == kind).order_by(payout_call.c.id))
+        return [(call.outcome, call.told, call.fence) for call in found]
+
+
+def test_each_order_says_in_which_file_it_left_and_the_file_says_the_day_that_was_planned(world: World):
+    seen, begun = orders_without_a_file(world)
+    resume(world)
+
+    for row in rows_of(world, seen.id):
+        ((outcome, told, fence),) = calls(world, row.id, "export")
+        assert (outcome, told) == ("intended", f"TEST-{seen.number}")
+        assert fence > begun.claim.fence
+    assert begun.plan is not None
+    root = ET.fromstring(bank_file(world, seen.id))  # noqa: S314 - our own file
+    assert root.findtext(".//p:ReqdExctnDt/p:Dt", "", NS) == begun.plan.rows[0].body["arrival_on"]
+
+
+def test_each_order_that_is_taken_back_for_its_run_says_why(timed: World):
+    world = timed
+    seen, begun = orders_without_a_file(world)
+    stopped(world, seen)
+    world.advance(timedelta(minutes=1))
+
+    bank_export.release(run_of(world, begun), outbox_of(world))
+
+    why = "Stopped before its bank file was written."
+    for row in rows_of(world, seen.id):
+        assert (row.error_code, row.error_message) == (service.CALLED_OFF, why)
+        assert calls(world, row.id, "cancel") == [("canceled", why, begun.claim.fence)]
+    assert violations(world) == {}
+
+
+class Stuck:
+    """An outbox that gives no clear answer to who wants to take an order back."""
+
+    def __init__(self, outbox: BankFilePayouts) -> None:
+        self._outbox = outbox
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._outbox, name)
+
+    def cancel(self, *_order: str) -> Unknown:
+        return Unknown("The outbox cannot be used now.")
+
+
+def test_while_an_order_cannot_be_taken_back_it_is_not_said_to_be_and_is_tried_again(world: World):
+    # Given a run that was stopped before its file was written, and an outbox that cannot be used
+    seen, begun = orders_without_a_file(world)
+    stopped(world, seen)
+    # When its file may not leave, then no order is said to be taken back
+    with pytest.raises(Unavailable):
+        bank_export.release(run_of(world, begun), Stuck(outbox_of(world)))
+    assert states(world, seen.id) == ["created", "created"]
+    # and the next run does it
+    resume(world)
+    assert states(world, seen.id) == ["canceled", "canceled"]
+    assert outbox_of(world).waiting() == outbox_of(world).exports() == ()
+
+
+def test_orders_are_taken_back_by_those_near_them_and_can_never_leave_in_a_file_again(world: World):
+    # Given orders that wait without a file
+    seen = broken_off(world)
+    outbox = outbox_of(world)
+    waiting = outbox.waiting()
+    assert [code_of(act, world, payouts.ask_cancel, seen.id, who=who) for who in ("eva", "dan")] == ["NOT_ALLOWED"] * 2
+    # When their approver has them taken back
+    assert act(world, payouts.ask_cancel, seen.id, reason="wrong list", who="ben") == 2
+    assert code_of(act, world, payouts.retry, seen.id) == "NOTHING_TO_RETRY"
+    world.work_off()
+    # Then the log says who asked, why, and for which row, and what came of it
+    for row in rows_of(world, seen.id):
+        with world.desk.read(worker_actor(world.orgs["harbour"])) as reading:
+            asked, canceled = audit.of_object(reading, f"payout:{row.id}")[-2:]
+        told = {"execution": seen.id, "row": row.row_no}
+        assert (asked.verb, asked.actor, asked.detail) == (
+            "payout.cancel_asked",
+            world.people["ben"],
+            {**told, "reason": "wrong list"},
+        )
+        assert (canceled.verb, canceled.detail) == ("payout.canceled", {**told, "from": "created", "to": "canceled"})
+        assert asked.before == canceled.before == canceled.after == row_as_stored(world, seen.id, row.row_no).row_hash
+        assert calls(world, row.id, "cancel") == [("canceled", "", 0)]
+    # and no file can be written of them
+    day = world.desk.ports.clock.now().date()
+    assert code_of(outbox.export, waiting, "TEST-LATE", world.desk.ports.clock.now(), day) == "BANK_ORDER_CANCELED"
+    assert outbox.waiting() == outbox.exports() == ()

@@ -20,7 +20,7 @@ from finops_core.audit.models import audit_record
 from finops_core.catalog.checks import CHECKS
 from finops_core.kernel.actor import worker_actor
 from finops_core.operations.models import execution, plan, plan_row
-from finops_core.payouts.checks import _every
+from finops_core.payouts.checks import TOLERANCE, _every
 from finops_core.payouts.models import payout, payout_call, provider_news
 from finops_core.platform.db import open_owner_engine
 from finops_core.platform.work import Reading
@@ -29,7 +29,7 @@ from tests.payouts.walks import HARBOUR, act, again, rows_of, violations
 from tests.tampering import unguard
 from tests.world import World, running_world
 
-AN_HOUR, A_DAY = timedelta(hours=1), timedelta(days=1)
+AN_HOUR, A_DAY, A_SECOND = timedelta(hours=1), timedelta(days=1), timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
@@ -131,9 +131,24 @@ def an_old_approval(db: Connection, _ex: str) -> None:
     db.execute(update(approval_decision).values(at=at - A_DAY - AN_HOUR))
 
 
-def a_stop_before_the_sending(db: Connection, ex: str) -> None:
-    sent_at = db.execute(select(payout.c.first_sent_at).where(of(ex, 2, 2))).scalar_one()
-    db.execute(update(execution).where(execution.c.id == ex).values(stopped_at=sent_at - timedelta(minutes=1)))
+def an_approval_before_the_sending(by: timedelta) -> Callable[[Connection, str], object]:
+    """Of the last attempt; those of others are older still."""
+
+    def damage(db: Connection, ex: str) -> None:
+        db.execute(update(approval_decision).values(at=_sent_at(db, ex) - by))
+
+    return damage
+
+
+def a_stop_before_the_sending(by: timedelta = timedelta(minutes=1)) -> Callable[[Connection, str], object]:
+    def damage(db: Connection, ex: str) -> None:
+        db.execute(update(execution).where(execution.c.id == ex).values(stopped_at=_sent_at(db, ex) - by))
+
+    return damage
+
+
+def _sent_at(db: Connection, ex: str) -> Any:
+    return db.execute(select(payout.c.first_sent_at).where(of(ex, 2, 2))).scalar_one()
 
 
 def _records(db: Connection, ex: str) -> list[Any]:
@@ -189,12 +204,17 @@ DAMAGE: Mapping[str, tuple[str, Callable[[Connection, str], object]]] = {
     "a state the log does not know": ("I8", set_payout(1, state="paid")),
     "a change that is not in the log": ("I8", a_change_that_is_not_in_the_log),
     "a change that is in the log twice": ("I8", a_change_that_is_in_the_log_twice),
-    "sent after the stop": ("I9", a_stop_before_the_sending),
+    "sent after the stop": ("I9", a_stop_before_the_sending()),
+    "sent a little after the stop": ("I9", a_stop_before_the_sending(TOLERANCE + A_SECOND)),
     "planned for another mode": ("I10", set_plan(mode="live")),
     "approved with another key": ("I10", set_plan(2, key_fingerprint="another")),
     "approved for another connection": ("I10", set_plan(connection_id=None)),
     "paid in another mode": ("I10", set_payout(1, mode="live")),
     "an approval that had aged out": ("I11", an_old_approval),
+    "an approval that had aged out a little before": (
+        "I11",
+        an_approval_before_the_sending(A_DAY + TOLERANCE + A_SECOND),
+    ),
     "a row paid twice under two numbers": ("I12", set_payout(2, state="created", row_no=3)),
     "a second payout for a row": ("unexpected", news_of_a_second_payout("unexpected")),
     "a second payout for a row that was taken for a stranger's": ("unexpected", news_of_a_second_payout("stranger")),
@@ -214,6 +234,16 @@ def test_planted_damage_is_found(town: Town, name: str):
         assert f"payouts.{check}" in told, told
         assert all(town.execution_id in line or "EX-" in line for line in told[f"payouts.{check}"])
     assert violations(town.world) == {}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [a_stop_before_the_sending(TOLERANCE), an_approval_before_the_sending(A_DAY + TOLERANCE)],
+    ids=["stop", "approval"],
+)
+def test_clocks_that_disagree_by_a_little_are_no_violation(town: Town, damage: Callable[[Connection, str], object]):
+    with town.damaged(damage) as told:
+        assert told == {}
 
 
 def test_every_check_of_payouts_is_among_those_that_were_seen_red(town: Town):

@@ -1,5 +1,6 @@
 """Payouts on their way to the bank: news early, late, twice, in any order; the statement; what is new this time."""
 
+import threading
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
@@ -17,7 +18,11 @@ from finops_core.kernel.errors import Invalid, Unavailable
 from finops_core.kernel.provider import Mode, PayoutStatus, ProviderEvent, ProviderPayout
 from finops_core.payouts import PayoutFilter, PayoutState, Standing, Verdict, following
 from finops_core.payouts.models import provider_news
+from finops_core.payouts.news import FOLLOW_JOB
 from finops_core.payouts.rounds import LASTS_S, Round
+from finops_core.platform.queue import JobState, job
+from finops_core.platform.work import Work
+from tests.held_up import HELD_UP_S
 from tests.operations.walks import code_of
 from tests.payouts.walks import (
     HARBOUR,
@@ -473,3 +478,49 @@ def test_an_answer_that_is_no_use_for_one_payout_keeps_no_other_waiting(timed: W
     asked = Round(timed.desk)
 
     assert [asked.ask("one", answered), asked.ask("one", lambda: "told")] == [None, "told"]
+
+
+def test_two_who_keep_the_same_news_at_once_never_wait_for_each_other_crosswise(both: World):
+    # Given two pieces of news, the first of which is being kept
+    world = both
+    earlier, later = event(world, "po_sbx_x", "payout.paid", 1), event(world, "po_sbx_x", "payout.paid", 2)
+    given: list[int] = []
+
+    def keep(work: Work, *told: ProviderEvent) -> None:
+        given.append(payouts.take_news(work, connection_id(world), [(each, b"{}") for each in told]))
+
+    def both_in_another_order() -> None:
+        with world.desk.work(webhook_actor(world.orgs["harbour"])) as work:
+            keep(work, later, earlier)
+
+    second = threading.Thread(target=both_in_another_order, daemon=True)
+    with world.desk.work(webhook_actor(world.orgs["harbour"])) as work:
+        keep(work, earlier)
+        # When somebody else keeps both of them, the last one first, and then the first one goes on
+        second.start()
+        second.join(HELD_UP_S)
+        keep(work, later)
+    second.join(60)
+    # Then both come to their end, and each piece was kept once
+    assert given == [1, 1, 0]
+    assert len(news(world)) == 2
+
+
+def test_the_worker_is_asked_to_look_only_when_news_of_a_payout_is_new(world: World):
+    paid, again = (event(world, "po_sbx_x", "payout.paid", number) for number in (1, 2))
+    other, another = (event(world, "", "balance.available", number) for number in (3, 4))
+
+    def asks(*told: ProviderEvent) -> tuple[int, int]:
+        """How much was new, and how often the worker has to look."""
+        with world.desk.work(webhook_actor(world.orgs["harbour"])) as work:
+            new = payouts.take_news(work, connection_id(world), [(each, b"{}") for each in told])
+        with world.desk.read(worker_actor("")) as reading:
+            waiting = job.c.kind == FOLLOW_JOB, job.c.state == JobState.QUEUED
+            looks = len(reading.rows(select(job.c.id).where(*waiting)))
+        world.work_off()
+        return new, looks
+
+    assert asks(other) == (1, 0)
+    assert asks(paid, another) == (2, 1)
+    assert asks(paid, other) == (0, 0)
+    assert asks(again) == (1, 1)

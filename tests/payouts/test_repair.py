@@ -681,3 +681,110 @@ def test_the_question_about_a_retry_is_a_question_of_its_own(world: World):
     assert requests[0].title.endswith("attempt 2")
     assert requests[0].content_hash != requests[1].content_hash
     assert USD not in requests[0].title
+
+
+# --- what the log keeps of it
+
+
+def records(world: World, row: PayoutView | Unsettled) -> list[audit.AuditView]:
+    """Everything the log has of a payout, each record about the row as it was approved."""
+    with world.desk.read(worker_actor(world.orgs["harbour"])) as reading:
+        found = audit.of_object(reading, f"payout:{row.id}")
+    assert {(each.detail["execution"], each.detail["row"]) for each in found} == {(row.execution_id, row.row_no)}
+    assert {each.before for each in found} == {row_as_stored(world, row.execution_id, row.row_no).row_hash}
+    return list(found)
+
+
+def steps_of(world: World, row: PayoutView | Unsettled) -> list[tuple[str, str]]:
+    """By the log: each state it moved on to, and why."""
+    moved = [each for each in records(world, row) if "to" in each.detail]
+    assert [each.verb for each in moved] == [f"payout.{each.detail['to']}" for each in moved]
+    assert all(each.after == each.before for each in moved)
+    return [(str(each.detail["to"]), str(each.detail.get("why", ""))) for each in moved]
+
+
+def test_the_log_has_each_step_of_a_payout_with_its_row_and_why(world: World):
+    seen = with_one_refused(world)
+    first, second = rows_of(world, seen.id)
+    world.sandbox.control.transition(first.provider_id, "in_transit", "failed", account=HARBOUR, code="account_closed")
+    world.follow()
+
+    with world.desk.read(worker_actor(world.orgs["harbour"])) as reading:
+        ours = [each for each in audit.of_object(reading, f"execution:{seen.id}") if each.verb == "payouts.prepared"]
+
+    assert [(each.detail["attempt"], each.detail["payouts"], each.detail["mode"]) for each in ours] == [(1, 2, "test")]
+    assert steps_of(world, first) == [("submitting", ""), ("created", ""), ("failed", "account_closed")]
+    assert [each.detail.get("provider_id") for each in records(world, first)] == [None, first.provider_id, None]
+    assert steps_of(world, second) == [("submitting", ""), ("rejected", "balance_insufficient")]
+    assert last_call(world, second.id) == ("submit", f"{second.error_code}: {second.error_message}")
+
+
+def test_the_log_says_why_nobody_was_sure_of_a_payout_and_what_became_of_it(timed: World):
+    # Given a payout in doubt, then left to a person
+    seen = in_doubt(timed)
+    (row,) = rows_of(timed, seen.id)
+    timed.advance(timedelta(hours=24))
+    timed.look_up()
+    # When a person says that it was never made
+    act(timed, payouts.resolve, row.id, Verdict.NEVER_MADE, "", "Looked.", who="ben")
+    timed.work_off()
+    # Then the log has the whole story, and the row how it ended
+    assert steps_of(timed, row) == [
+        ("submitting", ""),
+        ("in_doubt", "No answer came: the connection broke off."),
+        ("needs_review", look_up.TOO_LATE),
+        ("rejected", "NEVER_MADE"),
+    ]
+    (said,) = [each for each in records(timed, row) if each.verb == "payout.resolution_given"]
+    assert said.actor == timed.people["ben"]
+    assert {name: said.detail[name] for name in ("verdict", "provider_id")} == {
+        "verdict": "never_made",
+        "provider_id": "",
+    }
+    (settled,) = rows_of(timed, seen.id)
+    assert (settled.error_code, settled.error_message) == (
+        "NEVER_MADE",
+        "Never made: the provider was looked at by a person and by us.",
+    )
+    assert last_call(timed, row.id) == ("find", "checked for a person")
+
+
+def test_the_log_says_why_a_payout_was_called_off(world: World):
+    seen = world.approved(TWO)
+    begun = begin(world)
+    prepared(world, begun)
+    act(world, operations.cancel, seen.id)
+    resume(world)
+
+    for row in rows_of(world, seen.id):
+        assert (row.state, row.error_code) == (PayoutState.CANCELED, service.CALLED_OFF)
+        assert steps_of(world, row) == [("canceled", row.error_message)]
+
+
+def test_what_was_refused_first_is_gone_once_a_person_has_found_the_right_one(timed: World):
+    # Given a payout that waits for a person, who named one that does not exist
+    row = row_as_stored(timed, needs_review(timed, arrived=True))
+    (found,) = timed.sandbox.control.payouts(HARBOUR)
+    still = says_exists(timed, row.id, "po_sbx_wrong")
+    assert still.refusal == "po_sbx_wrong is not this payout: the provider does not know it."
+    with timed.desk.read(timed.actor("ben")) as reading:
+        assert not payouts.resolutions(reading, [row.id])[row.id].checking
+    # When they name the right one
+    timed.advance(timedelta(seconds=1))
+    settled = says_exists(timed, row.id, found["id"])
+    # Then nothing is said against it any more, and the log has both
+    assert (settled.state, settled.refusal) == (PayoutState.CREATED, "")
+    assert (settled.error_code, settled.error_message) == ("", "")
+    told = {each.verb: each.detail for each in records(timed, row)}
+    assert told["payout.resolution_refused"]["why"] == still.refusal
+    assert told["payout.resolution_upheld"]["provider_id"] == found["id"]
+
+
+def test_a_payout_that_is_found_by_its_marks_is_logged_so(timed: World):
+    _, row = paid_twice(timed)
+    first, second = (each["id"] for each in timed.sandbox.control.payouts(HARBOUR))
+    provider(timed).cancel("", second, "take-back")
+
+    says_exists(timed, row.id, first)
+
+    assert logged(timed, row.id, "payout.resolution_upheld") == ["it carries our marks"]
