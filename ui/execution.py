@@ -34,6 +34,7 @@ PROGRESS, PLAN, RESULT, REPORT, TRAIL = "Progress", "Plan", "Result & files", "R
 PAYING, PLAN_FAULTY = "payouts.", "PLAN_FAULTY"
 LOG_LINES, ALL_LINES, LONGER = 60, 5_000, "whole_log"
 ASKED_S, IN_FLIGHT_S = 2, 15
+CAME = "came_to_"
 LEVEL_TONES = {"warn": "amber", "error": "red", "info": "blue"}
 PLAN_ANEW, LOOK_BELOW = "A new plan can be made and submitted.", "What stands below tells how far it came."
 RETRY_NOW = "Put right what was in the way, such as a missing balance, then retry what failed: with its own approval."
@@ -48,7 +49,7 @@ class Seen:
     found: Remedies
     may_stop: bool
     held_s: float
-    pace_s: int | None
+    pace_s: float | None
     now: datetime
 
 
@@ -91,12 +92,18 @@ def _look(reading: Reading, number: str) -> Seen:
     return Seen(run, found, operations.may_stop(reading, run), held_s, _pace_s(run, found, now), now)
 
 
-def _pace_s(run: ExecutionView, found: Remedies, now: datetime) -> int | None:
-    """As the run itself asks for; soon while somebody waits for an answer, now and then while money is on its way."""
+def _pace_s(run: ExecutionView, found: Remedies, now: datetime) -> float | None:
+    """As the run itself asks for; soon while somebody waits for an answer, now and then while money is on its way.
+
+    Whoever has only just come to see it waits for something to happen, so for a while it is looked at quickly.
+    """
     if found.asked:
         return ASKED_S
     every = runs.poll_s(run, now)
-    return IN_FLIGHT_S if every is None and found.in_flight.count else every
+    if every is None:
+        return IN_FLIGHT_S if found.in_flight.count else None
+    came: datetime = st.session_state.setdefault(f"{CAME}{run.id}", now)
+    return min(every, runs.QUICK_S) if (now - came).total_seconds() < runs.QUICK_FOR_S else every
 
 
 def _views(run: ExecutionView) -> dict[str, Callable[[Here, ExecutionView], None]]:

@@ -35,7 +35,8 @@ STATE_TONES = {
 }
 STATE_WORDS = {State.PLANNING: "Making the plan", State.READY: "Ready to submit", State.UNSETTLED: "In doubt"}
 UNPAID = frozenset({PublicState.FAILED, PublicState.CANCELLED})
-QUICK_S, SLOW_S, SLOWEST_S, WAITING_S, HELD_S = 1, 3, 10, 5, 2
+# Quick enough that what somebody else does is on the screen within a second.
+QUICK_S, SLOW_S, SLOWEST_S, WAITING_S, HELD_S = 0.8, 3, 10, 5, 2
 QUICK_FOR_S, SLOW_FOR_S = 60, 600
 PATIENCE_S = 5
 
@@ -127,7 +128,7 @@ def held_s(run: ExecutionView, now: datetime) -> float:
     return max(0.0, (run.not_before - now).total_seconds())
 
 
-def poll_s(run: ExecutionView, now: datetime) -> int | None:
+def poll_s(run: ExecutionView, now: datetime) -> float | None:
     """How often to look again, in seconds: quickly at first, then slower; None once nothing more will come."""
     if run.state in FINAL:
         return None
