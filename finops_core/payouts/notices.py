@@ -46,7 +46,9 @@ def tell_of_review(work: Work, row: Unsettled, why: str, *, once: str = "") -> N
 
 def tell_of_twice(work: Work, row: Unsettled, attempt: int) -> None:
     """Those near a batch, and those who may settle it, learn that a row of it was paid twice for certain."""
-    body = f"Row {row.row_no} was paid by attempt {attempt} and by attempt {row.attempt}. Have one of the two taken back."
+    body = (
+        f"Row {row.row_no} was paid by attempt {attempt} and by attempt {row.attempt}. Have one of the two taken back."
+    )
     once = f"twice:{row.id}:{work.now.isoformat()}"
     _tell(work, row, "payout.twice", "was paid twice", body, once=once, too=_settlers(work))
 

@@ -28,7 +28,7 @@ class Standing(StrEnum):
 
     In flight: on its way to the bank. Late: in flight, and expected before today. In doubt: the run is over, and of
     the payout nobody can be sure. Returned: made, and come back. Not made: refused, called off or taken back. Sent:
-    made, and not come back.
+    made, and not come back. For a person: waits until somebody has looked, or has dealt with money that left twice.
     """
 
     IN_FLIGHT = "in_flight"
@@ -37,6 +37,7 @@ class Standing(StrEnum):
     RETURNED = "returned"
     NOT_MADE = "not_made"
     SENT = "sent"
+    FOR_A_PERSON = "for_a_person"
 
 
 class Order(StrEnum):
@@ -321,6 +322,7 @@ def _stands(reading: Reading, standing: Standing) -> tuple[ColumnElement[bool], 
         Standing.RETURNED: (state == PayoutState.FAILED,),
         Standing.NOT_MADE: (state.in_(sorted(NOT_MADE)),),
         Standing.SENT: (state.in_(sorted(LIVE)),),
+        Standing.FOR_A_PERSON: (or_(state == PayoutState.NEEDS_REVIEW, counting.twice(reading)),),
     }
     return conditions[standing]
 

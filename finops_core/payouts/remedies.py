@@ -141,7 +141,7 @@ def remedies(reading: Reading, seen: ExecutionView) -> Remedies:
     )
 
 
-def retry(reading: Reading, execution_id: str) -> Retry:
+def retry_of(reading: Reading, execution_id: str) -> Retry:
     """What a retry would plan, and why not: for the verb and for screens alike."""
     return _retry(reading, execution_id, _counted(reading, execution_id))
 

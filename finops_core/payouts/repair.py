@@ -12,9 +12,10 @@ from finops_core.kernel.errors import Conflict, Invalid, NotAllowed
 from finops_core.kernel.ids import new_id
 from finops_core.kernel.permissions import Permission
 from finops_core.operations import ExecutionView, outcome
-from finops_core.payouts import counting, queries, remedies
+from finops_core.payouts import counting, queries
 from finops_core.payouts.models import payout, payout_resolution
 from finops_core.payouts.queries import Unsettled
+from finops_core.payouts.remedies import retry_of, sendable
 from finops_core.payouts.rules import PayoutState
 from finops_core.platform import queue
 from finops_core.platform.work import Work
@@ -44,7 +45,7 @@ def retry(work: Work, execution_id: str) -> ExecutionView:
     """
     work.require(Permission.PAYOUTS_PREPARE)
     seen = operations.execution(work, execution_id)
-    found = remedies.retry(work, seen.id)
+    found = retry_of(work, seen.id)
     if found.why_not is not None:
         raise found.why_not.error()
     return operations.reopen(work, seen.id, found.rows)
@@ -59,7 +60,7 @@ def send_on(work: Work, execution_id: str) -> ExecutionView:
     """
     work.require(Permission.PAYOUTS_PREPARE)
     seen = operations.execution(work, execution_id)
-    if not remedies.sendable(work, seen.id):
+    if not sendable(work, seen.id):
         raise Conflict("NOTHING_TO_SEND", "No payout here may be sent again.", hint="Look at its rows.")
     return operations.go_on(work, seen.id)
 

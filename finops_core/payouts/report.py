@@ -96,6 +96,8 @@ def tie_out(reading: Reading, execution_id: str) -> tuple[TieOut, ...]:
     stated = func.coalesce(payout.c.net_minor, 0) + func.coalesce(payout.c.returned_minor, 0)
     ours = case((payout.c.state == _S.FAILED, 0), (payout.c.state == _S.CANCELED, 0), else_=-payout.c.amount_minor)
     fees = func.coalesce(payout.c.fee_minor, 0)
+    # Of what is in doubt we say nothing that the statement could contradict.
+    differs = and_(known, payout.c.state.not_in(sorted(DOUBTFUL)))
     found = reading.rows(
         select(
             payout.c.currency,
@@ -109,7 +111,7 @@ def tie_out(reading: Reading, execution_id: str) -> tuple[TieOut, ...]:
             func.count().label("payouts"),
             func.sum(case((known, 1), else_=0)).label("reconciled"),
             func.sum(case((payout.c.provider_id != "", 1), else_=0)).label("made"),
-            func.sum(case((known, stated + fees - ours), else_=0)).label("difference"),
+            func.sum(case((differs, stated + fees - ours), else_=0)).label("difference"),
             _sum(counting.beside(reading)).label("beside"),
             _sum(counting.twice(reading)).label("twice"),
         )

@@ -8,6 +8,7 @@ from finops_core import files, payouts
 from finops_core.adapters.stripe_sandbox.faults import Fault, FaultKind
 from finops_core.desk import open_desk
 from finops_core.kernel.actor import worker_actor
+from finops_core.kernel.errors import FinOpsError
 from finops_core.operations import ExecutionView, State
 from finops_core.payouts import queries, service
 from tests.pages.conftest import press, shown
@@ -58,7 +59,7 @@ def confirm(screen, opener: str, label: str):
 @pytest.mark.parametrize(
     ("who", "offered"),
     [
-        ("ana", {"Retry failed", "Send on", "Take back"}),
+        ("ana", {"Send on", "Take back"}),
         ("ben", {"Take back", "Settle"}),
         ("carla", {"Take back", "Settle"}),
         ("eva", set()),
@@ -79,11 +80,13 @@ def test_what_is_in_doubt_is_told_with_what_happens_next_and_never_as_failed(bat
     assert ">Failed<" not in told
 
 
-def test_nothing_is_retried_while_a_row_is_in_doubt_and_the_question_says_so(batch, at):
-    screen = press(at("ana", "executions", execution=batch.number), "Retry failed")
+def test_nothing_is_retried_while_a_row_is_in_doubt_and_the_page_says_so_as_the_verb_would(batch, world, at):
+    screen = at("ana", "executions", execution=batch.number)
+    with world.desk.work(world.actor("ana")) as work, pytest.raises(FinOpsError) as refused:
+        payouts.retry(work, batch.id)
 
-    assert "Of 2 other payouts nobody knows yet" in shown(screen)
-    assert "Plan the retry" not in labels(screen)
+    assert f"{refused.value.message} {refused.value.hint}" in shown(screen)
+    assert "Retry failed" not in labels(screen)
 
 
 def test_the_settle_drawer_says_what_is_known_and_refuses_in_the_cores_words(batch, world, at):
