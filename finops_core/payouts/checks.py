@@ -112,7 +112,7 @@ def a_new_attempt_is_a_new_approval(reading: Reading) -> list[str]:
 
 
 def in_doubt_is_no_failure(reading: Reading) -> list[str]:
-    """I6: an execution with payouts nobody can be sure of, of whichever attempt, is shown neither as failed nor done."""
+    """I6: an execution with payouts of any attempt nobody can be sure of is shown neither as failed nor as done."""
     together = and_(execution.c.org_id == payout.c.org_id, execution.c.id == payout.c.execution_id)
     rows = reading.rows(
         select(execution.c.number, func.count().label("many"))

@@ -172,6 +172,7 @@ def _open_ends(parts: Sequence[Part]) -> int:
 
 
 def table(rows: Sequence[PayoutView]) -> Mapping[str, Sequence[Any]]:
+    """A line a payout, as viewer and files show it."""
     return {
         "Row": [row.row_no for row in rows],
         "Account": [row.account for row in rows],

@@ -7,17 +7,41 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from finops_core import notifications, operations, payouts
+from finops_core import connections, files, notifications, operations, payouts
 from finops_core.adapters.stripe_sandbox.faults import Fault, FaultKind
 from finops_core.kernel.actor import worker_actor
 from finops_core.kernel.errors import FinOpsError
 from finops_core.kernel.provider import PayoutStatus
 from finops_core.operations import State
-from finops_core.payouts import PayoutFilter, PayoutView, Standing, Tie, TieOut, Verdict, following, queries
+from finops_core.payouts import (
+    PayoutFilter,
+    PayoutView,
+    Standing,
+    Tie,
+    TieOut,
+    Verdict,
+    following,
+    queries,
+    service,
+)
 from finops_core.payouts.models import payout
 from finops_core.payouts.queries import Unsettled
 from tests.operations.walks import code_of
-from tests.payouts.walks import HARBOUR, act, again, begin, made, prepared, states, violations, with_provider
+from tests.payouts.test_following import event, hear
+from tests.payouts.walks import (
+    HARBOUR,
+    act,
+    again,
+    begin,
+    due_now,
+    made,
+    prepared,
+    resume,
+    states,
+    violations,
+    with_provider,
+)
+from tests.tampering import tamper
 from tests.world import World
 
 ONE = "currency,maximum\nUSD,100.00\n"
@@ -82,8 +106,6 @@ def paid_after_all(world: World, execution_id: str) -> World:
 
 
 def credentials(world: World, row: Unsettled) -> Any:
-    from finops_core import connections
-
     with world.desk.read(worker_actor(world.orgs["harbour"])) as reading:
         return connections.credentials(reading, row.connection_id)
 
@@ -178,8 +200,6 @@ def test_a_retry_that_has_not_begun_is_called_back_when_the_first_attempt_is_in_
     # Given a row that came back, and its retry on its way
     world = held_back
     seen = world.approved(ONE)
-    from tests.payouts.walks import due_now
-
     due_now(world)
     world.work_off()
     first = attempts(world, seen.id)[0]
@@ -217,8 +237,6 @@ def test_a_second_attempt_is_not_sent_when_the_first_is_in_doubt_by_then(world: 
     prepared(world, begun)
     # When the first attempt was paid after all, before another worker takes the run up
     changed = paid_after_all(world, execution_id)
-    from tests.payouts.walks import resume
-
     resume(changed)
     # Then nothing was sent, and the row says why
     assert made(changed) == [("usd", 10_000)]
@@ -303,6 +321,68 @@ def test_nothing_of_a_batch_is_retried_while_a_row_of_it_was_paid_twice(world: W
     assert remedies(changed, execution_id).may_retry
 
 
+# --- a row that something else may pay
+
+
+def one_blocked(world: World) -> tuple[str, str]:
+    """Two rows were refused, and of the second the provider tells of a payout that the desk did not make: both ids."""
+    seen = world.approved("currency,maximum\nUSD,100.00\nEUR,100.00\nGBP,100.00\n")
+    world.sandbox.control.fault(
+        *(Fault(FaultKind.BALANCE_INSUFFICIENT, where={"currency": each}) for each in ("usd", "eur"))
+    )
+    world.work_off()
+    assert states(world, seen.id) == ["rejected", "rejected", "created"]
+    second = next(row for row in attempts(world, seen.id) if row.row_no == 2)
+    with world.desk.work(worker_actor(world.orgs["harbour"])) as work:
+        row = next(each for each in queries.newest_of(work, seen.id) if each.id == second.id)
+        body = service.body_of(work, row)
+    there = world.desk.ports.provider(credentials(world, row)).submit("", body, "a-call-of-somebody-else").payout.id
+    hear(world, event(world, there, "payout.created", 1, f"{seen.id}:2"))
+    world.work_off()
+    return seen.id, there
+
+
+def test_a_row_that_something_else_may_pay_stays_visible_and_its_batch_is_not_told_as_done(world: World):
+    # Given a batch of which one row failed, and another that something else may pay
+    execution_id, there = one_blocked(world)
+    found = remedies(world, execution_id)
+    assert (found.again.rows, dict(found.again.blocked), found.may_retry) == ((1,), {2: there}, True)
+    assert (found.again.sums.count, found.again.sums.amounts) == (1, {"USD": 10_000})
+    # When what can be is retried
+    act(world, payouts.retry, execution_id)
+    view = again(world, execution_id)
+    # Then the other row is told as not paid, the batch has failed, and nothing is offered that would be refused
+    assert (view.state, view.message) == (State.FAILED, "1 of 1 payouts made, 1 of an earlier attempt not paid.")
+    with world.desk.read(world.actor("ana")) as reading:
+        shown = operations.result(reading, execution_id)
+    assert shown is not None
+    assert (shown.success, shown.table["Row"]) == (False, (1, 2))
+    found = remedies(world, execution_id)
+    assert found.again.why_not is not None
+    assert (found.may_retry, found.again.rows, dict(found.again.blocked)) == (False, (), {2: there})
+    assert code_of(act, world, payouts.retry, execution_id) == found.again.why_not.code == "OTHER_PAYOUT_FOUND"
+    assert len(made(world)) == 3
+
+
+# --- a result that changes late
+
+
+def test_the_stored_result_and_its_files_follow_a_late_return(both: World):
+    # Given a batch that was completed, of which a row came back since
+    world = both
+    execution_id = came_back(world, TWO)
+    # When the job that this has queued is done
+    world.work_off()
+    # Then the stored result tells of it, and each of its files has another version
+    with world.desk.read(world.actor("ana")) as reading:
+        shown = operations.result(reading, execution_id)
+        versions = {each.name: each.version for each in files.of(reading, "execution", execution_id)}
+    assert shown is not None
+    assert shown.message == world.execution(execution_id).message == "1 of 2 payouts made, 1 came back."
+    assert shown.table["State"] == ("failed", "created")
+    assert {version for name, version in versions.items() if "result" in name} == {2}
+
+
 # --- whoever has to look is told again
 
 
@@ -339,8 +419,6 @@ def test_a_row_that_joins_those_that_wait_is_told_once_a_day(timed: World):
 
 
 def review(world: World, execution_id: str, row_no: int) -> None:
-    from finops_core.payouts import service
-
     with world.desk.work(worker_actor(world.orgs["harbour"])) as work:
         row = next(each for each in queries.newest_of(work, execution_id) if each.row_no == row_no)
         service.review(work, row, "for the test")
@@ -386,8 +464,6 @@ def test_a_payout_is_late_by_the_day_it_is_where_the_organisation_is(timed: Worl
     # Given an organisation far to the west, where it is still yesterday when it is midnight by UTC
     seen = timed.approved(ONE)
     timed.work_off()
-    from finops_core import reference
-    from tests.tampering import tamper
 
     tamper(timed.desk.settings, "UPDATE organisation SET zone = 'Pacific/Honolulu'")
     now = timed.desk.ports.clock.now()

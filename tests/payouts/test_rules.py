@@ -1,5 +1,6 @@
 """How much is paid and why; what a look-up means; the key."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
