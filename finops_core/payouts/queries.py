@@ -40,6 +40,9 @@ class Standing(StrEnum):
     FOR_A_PERSON = "for_a_person"
 
 
+_MOVED_ONLY = frozenset({Standing.IN_FLIGHT, Standing.LATE, Standing.IN_DOUBT, Standing.SENT, Standing.FOR_A_PERSON})
+
+
 class Order(StrEnum):
     """In which order payouts are listed: those that need somebody first, or all by arrival, or the last ones sent."""
 
@@ -292,7 +295,8 @@ def _joined() -> Any:
 
 def _conditions(reading: Reading, wanted: PayoutFilter) -> list[ColumnElement[bool]]:
     conditions = [payout.c.org_id == reading.org_id, execution.c.org_id == reading.org_id, visible(reading)]
-    if wanted.newest:
+    # What may have moved money counts whatever its attempt: only for the rest that has to be asked.
+    if wanted.newest and wanted.standing not in _MOVED_ONLY and not (wanted.states and wanted.states <= MOVED):
         conditions.append(counting.counts(reading))
     if wanted.execution_id:
         conditions.append(payout.c.execution_id == wanted.execution_id)

@@ -19,38 +19,6 @@ NEVER_SENT = frozenset({_S.CANCELED, _S.EXPIRED, _S.REJECTED})
 _MATE = payout.alias("mate")
 
 
-def conclude(work: Work, execution_id: str, attempt: int) -> Result:
-    """Close what an ended attempt never sent, and give what it has come to."""
-    for row in queries.never_sent(work, execution_id, attempt):
-        service.call_off(work, row, "The run ended before it was sent.")
-    return result_of(queries.rows(work, execution_id), attempt)
-
-
-def standing(reading: Reading, execution_id: str, attempt: int) -> Standing:
-    """What an attempt has come to by now, counted by the database; no words of one that has not made a row."""
-    mine = payout.c.org_id == reading.org_id, payout.c.execution_id == execution_id
-    begun = reading.scalar(select(payout.c.id).where(*mine, payout.c.attempt == attempt).limit(1)) is not None
-    same = _MATE.c.execution_id == payout.c.execution_id, _MATE.c.row_no == payout.c.row_no
-    mate = select(_MATE.c.id).where(_MATE.c.org_id == reading.org_id, *same, _MATE.c.attempt == attempt)
-    flags = {
-        "own": mate.correlate(payout).exists() if begun and attempt > 1 else true(),
-        "first": ~counting.beside(reading),
-        "again": counting.made_again(reading),
-        "twice": counting.twice(reading),
-    }
-    told = [case((flag, 1), else_=0).label(name) for name, flag in flags.items()]
-    each = select(payout.c.state, *told).where(*mine, counting.counts(reading)).subquery()
-    rows = reading.rows(select(*each.c, func.count().label("many")).group_by(*each.c))
-    parts = [
-        Part(PayoutState(row.state), bool(row.own), bool(row.first), bool(row.again), bool(row.twice), int(row.many))
-        for row in rows
-    ]
-    return Standing(_message(parts) if begun else "", _open_ends(parts))
-
-
-RECORDS = Records(conclude, standing)
-
-
 @dataclass(frozen=True, slots=True)
 class Part:
     """Payouts that count, alike in all that matters here.
@@ -64,9 +32,59 @@ class Part:
     state: PayoutState
     own: bool
     first: bool
-    again: bool
-    twice: bool
+    again: bool = False
+    twice: bool = False
     many: int = 1
+
+
+def conclude(work: Work, execution_id: str, attempt: int) -> Result:
+    """Close what an ended attempt never sent, and give what it has come to."""
+    for row in queries.never_sent(work, execution_id, attempt):
+        service.call_off(work, row, "The run ended before it was sent.")
+    return result_of(queries.rows(work, execution_id), attempt)
+
+
+def standing(reading: Reading, execution_id: str, attempt: int) -> Standing:
+    """What an attempt has come to by now, counted by the database; no words of one that has not made a row."""
+    mine = payout.c.org_id == reading.org_id, payout.c.execution_id == execution_id
+    begun = reading.scalar(select(payout.c.id).where(*mine, payout.c.attempt == attempt).limit(1)) is not None
+    parts = _counted(reading, mine, attempt if begun else 0) if attempt > 1 else _only(reading, mine)
+    return Standing(_message(parts) if begun else "", _open_ends(parts))
+
+
+def _only(reading: Reading, mine: tuple[Any, ...]) -> list[Part]:
+    """Of an execution that was tried once: nothing can stand beside anything, which is the quicker question."""
+    rows = reading.rows(select(payout.c.state, func.count().label("many")).where(*mine).group_by(payout.c.state))
+    return [Part(PayoutState(row.state), own=True, first=True, many=int(row.many)) for row in rows]
+
+
+def _counted(reading: Reading, mine: tuple[Any, ...], attempt: int) -> list[Part]:
+    """What counts of several attempts; told of the rows of this one, or (0) of all."""
+    same = _MATE.c.execution_id == payout.c.execution_id, _MATE.c.row_no == payout.c.row_no
+    mate = select(_MATE.c.id).where(_MATE.c.org_id == reading.org_id, *same, _MATE.c.attempt == attempt)
+    flags = {
+        "own": mate.correlate(payout).exists() if attempt else true(),
+        "first": ~counting.beside(reading),
+        "again": counting.made_again(reading),
+        "twice": counting.twice(reading),
+    }
+    told = [case((flag, 1), else_=0).label(name) for name, flag in flags.items()]
+    each = select(payout.c.state, *told).where(*mine, counting.counts(reading)).subquery()
+    rows = reading.rows(select(*each.c, func.count().label("many")).group_by(*each.c))
+    return [
+        Part(
+            PayoutState(row.state),
+            own=bool(row.own),
+            first=bool(row.first),
+            again=bool(row.again),
+            twice=bool(row.twice),
+            many=int(row.many),
+        )
+        for row in rows
+    ]
+
+
+RECORDS = Records(conclude, standing)
 
 
 def result_of(views: Sequence[PayoutView], attempt: int) -> Result:
@@ -105,7 +123,8 @@ def _parts(counted: Sequence[PayoutView], own: set[int]) -> list[Part]:
     parts = []
     for view in counted:
         number, live = view.row_no, view.state in LIVE
-        parts.append(Part(view.state, number in own, number not in seen, live and number in made, view.twice))
+        again = live and number in made
+        parts.append(Part(view.state, own=number in own, first=number not in seen, again=again, twice=view.twice))
         seen.add(number)
         made |= {number} if live else set()
     return parts
