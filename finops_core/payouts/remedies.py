@@ -4,13 +4,14 @@ Reads only. The verbs are in ``repair`` and ask for themselves.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import and_, case, func, select
 
 from finops_core import approvals
+from finops_core.kernel.errors import Conflict
 from finops_core.kernel.money import Money
 from finops_core.kernel.permissions import Permission
 from finops_core.operations import OVER, ExecutionView, State
@@ -18,7 +19,7 @@ from finops_core.operations import RETRYABLE as REOPENED
 from finops_core.payouts import counting, news, queries
 from finops_core.payouts.models import payout, payout_resolution
 from finops_core.payouts.queries import Sums
-from finops_core.payouts.rules import DOUBTFUL, IN_FLIGHT, RETRYABLE, UNSETTLED, PayoutState, WhyNot
+from finops_core.payouts.rules import DOUBTFUL, IN_FLIGHT, RETRYABLE, UNSETTLED, PayoutState
 from finops_core.platform.work import Reading
 
 
@@ -29,13 +30,13 @@ class Retry:
     Attributes:
         rows: the numbers of the rows that definitely failed and nothing else may pay; ``sums`` of them.
         blocked: by row, what the provider calls the payout that may pay it; such a row stays as it is, not paid.
-        why_not: why nothing can be retried although something failed; None when it can.
+        why_not: what the verb refuses with; None while it does not.
     """
 
     rows: tuple[int, ...]
     sums: Sums
     blocked: Mapping[int, str]
-    why_not: WhyNot | None
+    why_not: Conflict | None = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,26 +168,26 @@ def _retry(reading: Reading, execution_id: str, found: Counted) -> Retry:
     return Retry(tuple(row.row_no for row in free), sums, blocked, _why_not(found, free, blocked))
 
 
-def _why_not(found: Counted, free: Sequence[Any], blocked: Mapping[int, str]) -> WhyNot | None:
+def _why_not(found: Counted, free: Sequence[Any], blocked: Mapping[int, str]) -> Conflict | None:
     if _of(found.by_state, DOUBTFUL).count:
-        return WhyNot(
+        return Conflict(
             "STILL_IN_DOUBT",
             "Of some payouts nobody knows yet what became of them.",
-            "Wait until they are settled, or settle them; then retry.",
+            hint="Wait until they are settled, or settle them; then retry.",
         )
     if found.twice.count:
         again = ", ".join(str(Money(minor, currency)) for currency, minor in sorted(found.twice.amounts.items()))
-        return WhyNot(
+        return Conflict(
             "PAID_TWICE",
             f"Money left twice: {again} more than was planned.",
-            "Have it taken back, or have somebody who did not prepare it settle it; then retry.",
+            hint="Have it taken back, or have somebody who did not prepare it settle it; then retry.",
         )
     if blocked and not free:
         number, other = next(iter(blocked.items()))
-        return WhyNot(
+        return Conflict(
             "OTHER_PAYOUT_FOUND",
             f"The provider has told of another payout for row {number}: {other}. It may have been paid by that.",
-            "Look at it there. If it pays the row, nothing is left to do; once it is cancelled, retry.",
+            hint="Look at it there. If it pays the row, nothing is left to do; once it is cancelled, retry.",
         )
     return None
 

@@ -47,7 +47,7 @@ def retry(work: Work, execution_id: str) -> ExecutionView:
     seen = operations.execution(work, execution_id)
     found = retry_of(work, seen.id)
     if found.why_not is not None:
-        raise found.why_not.error()
+        raise found.why_not
     return operations.reopen(work, seen.id, found.rows)
 
 

@@ -103,9 +103,11 @@ def result_of(views: Sequence[PayoutView], attempt: int) -> Result:
     for view in made:
         totals[view.currency] = totals.get(view.currency, 0) + view.amount_minor
     total, done = _rows(parts), _made(parts)
+    # Money that left for a void plan did not leave for this one.
+    astray = any(view.void for view in counted)
     unpaid = sum(part.many for part in parts if _is_unpaid(part))
     return Result(
-        success=done == total and not unpaid and not _open_ends(parts),
+        success=done == total and not (unpaid or astray or _open_ends(parts)),
         message=_message(parts),
         metrics=Metrics(total, done, sum(part.many for part in parts if part.own and _is_unpaid(part)), totals),
         table=table(told) if told else {},

@@ -74,19 +74,6 @@ _TOLD: Mapping[PayoutStatus, PayoutState] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class WhyNot:
-    """Why something cannot be done now, in the words its verb refuses with; for screens, which say the same."""
-
-    code: str
-    message: str
-    hint: str
-
-    def error(self) -> Conflict:
-        """What the verb raises."""
-        return Conflict(self.code, self.message, hint=self.hint)
-
-
 def words(state: PayoutState) -> str:
     """The state as people say it; a provider writes ``canceled``, the desk ``cancelled``."""
     return "cancelled" if state is _S.CANCELED else state.value.replace("_", " ")
