@@ -181,10 +181,15 @@ def _confirm_cancel(here: Here, run: ExecutionView) -> None:
 
 def _told(here: Here, seen: Seen, *, whole: bool) -> None:
     """What came of it, in its own words; ``whole``: with what happens next, for the view where that can be followed."""
-    run = seen.run
+    run, found = seen.run, seen.found
     message = spelled(run.message)
-    if run.state is State.UNSETTLED and seen.found.doubtful.count:
-        repair.doubt(run, seen.found, here, whole=whole)
+    if found.twice.count:
+        repair.twice(found, here)
+    if found.again.blocked and run.state in OVER:
+        repair.blocked(found)
+    if run.state is State.UNSETTLED:
+        if found.doubtful.count:
+            repair.doubt(run, found, here, whole=whole)
     elif run.state is State.REJECTED:
         _rejected(here, run)
     elif run.retry_rows and run.error_code == PLAN_FAULTY:

@@ -56,6 +56,7 @@ SAYINGS = {
     "cancel": "asked for it to be taken back",
     "exists": "said that it exists at the provider",
     "never_made": "said that it was never made",
+    "paid_twice": "said that it was paid twice, and how that was dealt with",
 }
 ICONS = {StepKind.CALLED: "sync_alt", StepKind.HEARD: "mark_email_read", StepKind.SAID: "person"}
 SOMEBODY = "Somebody"

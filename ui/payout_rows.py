@@ -73,10 +73,17 @@ def _where(row: PayoutView, shown: Format) -> tuple[Cell, ...]:
         row.account or html.faint(OWN_ACCOUNT, small=False),
         html.strong(shown.amount(row.amount_minor, row.currency)),
         html.fixed_tail(row.bank),
-        html.lines(html.join(state, html.badge("Late", "amber") if row.late else ""), *map(html.faint, _said(row))),
+        html.lines(html.join(state, _mark(row)), *map(html.faint, _said(row))),
         html.lines(row.provider_id, html.faint(f"bank: {row.trace}") if row.trace else ""),
         row.arrival_on if row.state.value in ARRIVING else "",
     )
+
+
+def _mark(row: PayoutView) -> Markup | str:
+    """What stands beside its state, when its state does not say it all."""
+    if row.twice:
+        return html.badge("Paid twice", "red")
+    return html.badge("Late", "amber") if row.late else ""
 
 
 def _said(row: PayoutView) -> list[str]:

@@ -55,13 +55,13 @@ def plan_view(plan: PlanView, shown: Format, retried: Remedies | None = None, pa
 
 def left_out(plan: PlanView, found: Remedies) -> Markup:
     """What a new attempt pays again, and why the other rows are not in it."""
-    others = found.payouts - len(plan.rows)
-    was = "was" if others == 1 else "were"
-    why = f"Left out: {plural(others, 'row')} that {was} made before." if others else "No row is left out."
+    unpaid = max(found.failed.count - len(plan.rows), 0)
+    made = max(found.payouts - len(plan.rows) - unpaid, 0)
+    told = [f"{plural(made, 'row')} that {'was' if made == 1 else 'were'} made before"] if made else []
+    told += [f"{plural(unpaid, 'row')} not paid, which something else may pay; see its execution"] if unpaid else []
+    why = f"Left out: {', and '.join(told)}." if told else "No row is left out."
     sentence = f"Attempt {plan.attempt} pays only what failed before: {plural(len(plan.rows), 'row')}."
-    return html.told(
-        "replay", sentence, f"{why} Amounts and bank accounts are those that were approved before.", "blue"
-    )
+    return html.told("replay", sentence, f"{why} {AS_BEFORE}", "amber" if unpaid else "blue")
 
 
 def _rows(plan: PlanView, shown: Format, page: str) -> None:

@@ -1,7 +1,6 @@
 """What can be done about payouts: retry what failed, send on what is in doubt, take back what has not left."""
 
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 import streamlit as st
 
@@ -17,7 +16,8 @@ from ui.html import Markup
 from ui.session import Here
 
 ALL, ONE = "All of them", "One of them"
-MOST_NAMED = 200
+MOST_NAMED, MOST_TOLD = 200, 5
+LOOK_THERE = "Look at it at the provider. If it pays the row, nothing is left to do; once it is cancelled, retry."
 LOOKED_UP = (
     "The desk looks {which} up at the provider again and again, by itself, and goes on as soon as it is known. "
     "Nothing is sent again without looking first."
@@ -35,14 +35,15 @@ TAKEN_BACK = (
     "The provider is asked to take them back, which it does as long as they have not left for the bank. What is taken "
     "back stands in the balance again; each row says what came of it."
 )
-WHY_NOT = "Wait until they are settled, or have them settled; then what failed can be retried."
+DEAL_WITH = (
+    "Have one of the two taken back at the provider. Or somebody who did not prepare it says below how it was dealt "
+    "with, such as that the money was sent back."
+)
 
 
 def buttons(here: Here, run: ExecutionView, found: Remedies) -> None:
     """The remedies that are open to this person, each with its own question."""
-    # While a row is in doubt the retry can only say what it waits for, so it is not the one thing to press.
-    kind: Literal["primary", "secondary"] = "secondary" if found.doubtful.count else "primary"
-    if found.may_retry and st.button("Retry failed", type=kind, icon=":material/replay:"):
+    if found.may_retry and st.button("Retry failed", type="primary", icon=":material/replay:"):
         st.dialog(f"Retry what failed of {run.number}?")(_retry)(here, run, found)
     if found.may_send_on and st.button("Send on", icon=":material/play_arrow:"):
         st.dialog(f"Send on what is in doubt of {run.number}?")(_send_on)(here, run, found)
@@ -64,8 +65,31 @@ def doubt(run: ExecutionView, found: Remedies, here: Here, *, whole: bool) -> No
         f"{plural(found.doubtful.count, 'payout')} {'is' if one else 'are'} in doubt: {amounts(found.doubtful, here)}. "
         f"Nobody can say yet whether {'it was' if one else 'they were'} made."
     )
-    words = html.lines(spelled(run.message), *(_next(found) if whole else ()))
+    words = html.lines(spelled(run.message), *(_next(found) if whole else ()), *_no_retry(found))
     html.draw(html.told("help", sentence, words, "amber"))
+
+
+def twice(found: Remedies, here: Here) -> None:
+    """Money that left twice, as loud as can be, until it came back or somebody has dealt with it."""
+    one = found.twice.count == 1
+    rows = f"{plural(found.twice.count, 'row')} {'was' if one else 'were'}"
+    sentence = f"{rows} paid twice: {amounts(found.twice, here)} more than was planned."
+    html.draw(html.told("error", sentence, html.lines(DEAL_WITH, *_no_retry(found)), "red"))
+
+
+def blocked(found: Remedies) -> None:
+    """Rows that failed and are in no retry, since something else may pay them."""
+    rows = [f"Row {number} may be paid by {other}." for number, other in list(found.again.blocked.items())[:MOST_TOLD]]
+    more = len(found.again.blocked) - len(rows)
+    words = html.lines(*rows, *([f"And {more} more."] if more else []), LOOK_THERE)
+    sentence = f"{plural(len(found.again.blocked), 'row')} not paid, and left out of every retry."
+    html.draw(html.told("block", sentence, words, "amber"))
+
+
+def _no_retry(found: Remedies) -> list[str]:
+    """Why what failed cannot be retried now, in the words in which it would be refused."""
+    why_not = found.again.why_not
+    return [f"{why_not.message} {why_not.hint}"] if why_not is not None and found.failed.count else []
 
 
 def _next(found: Remedies) -> list[str]:
@@ -95,12 +119,7 @@ def _what(sums: Sums, here: Here) -> Markup:
 
 
 def _retry(here: Here, run: ExecutionView, found: Remedies) -> None:
-    html.draw(_what(found.failed, here))
-    if found.doubtful.count:
-        it = "it" if found.doubtful.count == 1 else "them"
-        told = f"Of {plural(found.doubtful.count, 'other payout')} nobody knows yet what became of {it}."
-        st.warning(f"**{told}**  \n{WHY_NOT}", icon=":material/help:")
-        return
+    html.draw(_what(found.again.sums, here))
     st.markdown(RETRIED)
     if _confirmed(here, "Plan the retry", lambda work: payouts.retry(work, run.id)):
         navigation.go("run", execution=run.number)

@@ -7,7 +7,16 @@ import streamlit as st
 from finops_core import payouts, security
 from finops_core.kernel.errors import FinOpsError, NotFound
 from finops_core.operations import ExecutionView
-from finops_core.payouts import PayoutFilter, PayoutHistory, PayoutState, PayoutView, Remedies, Resolution, Verdict
+from finops_core.payouts import (
+    PayoutFilter,
+    PayoutHistory,
+    PayoutState,
+    PayoutView,
+    Remedies,
+    Resolution,
+    Standing,
+    Verdict,
+)
 from ui import html, payout, payout_rows, widgets
 from ui.format import Format
 from ui.html import Markup
@@ -18,15 +27,18 @@ OPEN = "settle"
 SHOWN = 10
 WAITING = frozenset({PayoutState.NEEDS_REVIEW})
 FOUND = {Verdict.EXISTS: "It was made", Verdict.NEVER_MADE: "It was never made"}
+SAID = {**FOUND, Verdict.PAID_TWICE: "It was paid twice, and that is dealt with"}
+TWICE = "An earlier attempt of this row was paid, too. Have one of the two taken back, or settle it."
+DEALT = "Both payouts stay as they are. Say how it was dealt with: from now on it is told as settled."
 CHECKED = "The desk looks at the provider for itself before this counts. If it finds otherwise, the payout says so."
 
 
 def section(here: Here, run: ExecutionView, found: Remedies) -> None:
     """A card for each payout that waits for a person; a button for those who may settle it."""
-    if not found.waiting.count:
+    if not found.waiting.count + found.twice.count:
         return
     with here.read() as reading:
-        page = payouts.page(reading, PayoutFilter(run.id, states=WAITING, newest=False), SHOWN)
+        page = payouts.page(reading, PayoutFilter(run.id, Standing.FOR_A_PERSON), SHOWN)
         said = payouts.resolutions(reading, [row.id for row in page.rows])
         names = security.names(reading, [each.person_id for each in said.values()])
     st.markdown("**Waits for a person**")
@@ -57,11 +69,11 @@ def _card(here: Here, row: PayoutView, said: Resolution | None, names: Mapping[s
 
 def _told(row: PayoutView, said: Resolution | None, names: Mapping[str, str]) -> list[Markup]:
     """Why it waits, and what somebody has said of it."""
-    why = html.faint(row.error_message)
+    why = html.faint(TWICE if row.twice else row.error_message)
     if said is None:
         return [why]
     who = names.get(said.person_id, "Somebody")
-    what = f"{who} said: {FOUND[Verdict(said.verdict)].lower()}. {said.comment}"
+    what = f"{who} said: {SAID[Verdict(said.verdict)].lower()}. {said.comment}"
     state = html.badge("The desk checks it", "blue") if said.checking else html.badge("Not confirmed", "amber")
     refused = [html.text(row.refusal)] if row.refusal and not said.checking else []
     return [html.join(state, html.text(what)), *refused, *([] if said.checking else [why])]
@@ -80,11 +92,12 @@ def _drawer(here: Here, payout_id: str) -> None:
         widgets.refusal(error)
         return
     row = known.payout
-    if row.state not in WAITING:
+    if row.state not in WAITING and not row.twice:
         st.info("**It does not wait for a person any more.**", icon=":material/check_circle:")
         return
     html.draw(_facts(here, row))
-    html.draw(_where_to_look(known, here.shown))
+    if not row.twice:
+        html.draw(_where_to_look(known, here.shown))
     html.draw(html.more("What happened", payout.timeline(known.steps, names, here.shown)))
     _form(here, row)
 
@@ -118,12 +131,10 @@ def _where_to_look(known: PayoutHistory, shown: Format) -> Markup:
 
 def _form(here: Here, row: PayoutView) -> None:
     with st.form("settle", border=False):
-        verdict = st.radio(
-            "What did you find?", list(FOUND), index=None, format_func=FOUND.__getitem__, horizontal=True
-        )
-        provider_id = st.text_input("Its id at the provider, if it was made", placeholder="po_…", max_chars=120)
-        comment = st.text_area("Where you looked, and what you saw", height=80, max_chars=2000)
-        st.caption(CHECKED)
+        verdict, provider_id = (Verdict.PAID_TWICE, "") if row.twice else _found()
+        asked = "How it was dealt with" if row.twice else "Where you looked, and what you saw"
+        comment = st.text_area(asked, height=80, max_chars=2000)
+        st.caption(DEALT if row.twice else CHECKED)
         wrong = st.container()
         with st.container(key="tall_settle"):
             pressed = st.form_submit_button("Settle it", type="primary", icon=":material/check:", width="stretch")
@@ -140,6 +151,12 @@ def _form(here: Here, row: PayoutView) -> None:
         with wrong:
             widgets.refusal(error)
         return
-    st.toast("The desk checks it at the provider.", icon=":material/search:")
+    st.toast("It is settled." if row.twice else "The desk checks it at the provider.", icon=":material/check:")
     close()
     st.rerun()
+
+
+def _found() -> tuple[Verdict | None, str]:
+    """What a look at the provider showed, and its id there."""
+    verdict = st.radio("What did you find?", list(FOUND), index=None, format_func=FOUND.__getitem__, horizontal=True)
+    return verdict, st.text_input("Its id at the provider, if it was made", placeholder="po_…", max_chars=120)

@@ -23,9 +23,21 @@ PARTS = (
     ("not_sent", "Not sent"),
     ("in_doubt", "In doubt"),
 )
-TONES = {Tie.TIED: "green", Tie.DOUBT: "amber", Tie.UNSTATED: "amber", Tie.OFF: "red"}
-WORDS = {Tie.TIED: "Ties out", Tie.DOUBT: "In doubt", Tie.UNSTATED: "Not stated yet", Tie.OFF: "Does not tie out"}
-ICONS = {Tie.TIED: "check_circle", Tie.DOUBT: "help", Tie.UNSTATED: "schedule", Tie.OFF: "error"}
+TONES = {Tie.TIED: "green", Tie.DOUBT: "amber", Tie.UNSTATED: "amber", Tie.OFF: "red", Tie.TWICE: "red"}
+WORDS = {
+    Tie.TIED: "Ties out",
+    Tie.DOUBT: "In doubt",
+    Tie.UNSTATED: "Not stated yet",
+    Tie.OFF: "Does not tie out",
+    Tie.TWICE: "Paid twice",
+}
+ICONS = {
+    Tie.TIED: "check_circle",
+    Tie.DOUBT: "help",
+    Tie.UNSTATED: "schedule",
+    Tie.OFF: "error",
+    Tie.TWICE: "error",
+}
 NO_STATEMENT = "A bank file has no statement here; the bank's status file says what became of it."
 UNSTATED = "Every payout of the plan is accounted for; the provider's statement does not show all of them yet."
 DOUBT = "It adds up to the plan, but of some payouts nobody can say yet what became of them."
@@ -33,7 +45,8 @@ OFF = (
     "Money came back late, or a payout is not what was planned. Compare the rows with the provider's own statement "
     "before anything else is paid."
 )
-WORST = (Tie.OFF, Tie.DOUBT, Tie.UNSTATED)
+TWICE = "Two attempts of one row were paid. Have one of the two taken back, or have it settled; see Progress."
+WORST = (Tie.TWICE, Tie.OFF, Tie.DOUBT, Tie.UNSTATED)
 EXPORTS = (
     (payouts.CSV, "Payouts (CSV)", "payouts.csv", MIMES["csv"]),
     (payouts.TIE_OUT_CSV, "Tie-out (CSV)", "tie-out.csv", MIMES["csv"]),
@@ -70,6 +83,7 @@ def verdict(sums: Sequence[TieOut], *, stated: bool) -> Markup:
         Tie.UNSTATED: (UNSTATED, f"{still} It is read every 15 minutes."),
         Tie.DOUBT: (DOUBT, f"In doubt: {codes}. They are looked up by themselves, or wait for a person; see Progress."),
         Tie.OFF: (f"It does not tie out: {codes}.", OFF),
+        Tie.TWICE: (f"Money left twice: {codes}.", TWICE),
     }[worst]
     return html.told(ICONS[worst], sentence, words, TONES[worst])
 
@@ -86,6 +100,9 @@ def _sheet(each: TieOut, shown: Format, *, stated: bool) -> Markup:
 
     tie = _tie(each, stated=stated)
     lines = "".join(_line(label, amount(getattr(each, name))) for name, label in PARTS)
+    if each.beside:
+        # The parts are all the money there is; by so much they are more than the plan.
+        lines += _line("Of it beside an earlier attempt", amount(-each.beside), "off")
     total = _line("Planned", html.strong(shown.amount(each.planned, each.currency)), "total")
     off = each.planned - each.accounted
     gap = _line("Not accounted for", html.strong(shown.amount(off, each.currency)), "off") if off else ""

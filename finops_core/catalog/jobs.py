@@ -6,6 +6,7 @@ from functools import partial
 
 from finops_core.catalog.checks import CHECKS
 from finops_core.kernel.job import Job, Waits
+from finops_core.operations import outcome
 from finops_core.payouts import following, repairing, settlement
 from finops_core.payouts.look_up import look_up_unsettled
 from finops_core.payouts.news import FOLLOW_JOB
@@ -35,6 +36,7 @@ _ALL = (
         waits=_P,
     ),
     *(replace(job, retries=None, waits=Waits.PERSON) for job in _PEOPLE),
+    Job(outcome.RETELL_JOB, outcome.retell, title="Store a result that changed late"),
     Job(REHEARSE_JOB, run_rehearsal, title="Rehearse a plan", waits=Waits.PERSON),
     Job("approvals.expire", expire_requests, every_s=MINUTE_S, title="Let old requests expire"),
     Job(CHECK_JOB, partial(run_checks, CHECKS), every_s=15 * MINUTE_S, title="Run the standing checks"),

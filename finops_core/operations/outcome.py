@@ -8,7 +8,8 @@ from typing import Any
 
 from sqlalchemy import func, insert, select, update
 
-from finops_core import audit, files
+from finops_core import approvals, audit, files
+from finops_core.kernel.actor import worker_actor
 from finops_core.kernel.errors import FinOpsError
 from finops_core.kernel.ids import new_id
 from finops_core.kernel.money import Money
@@ -19,8 +20,12 @@ from finops_core.operations.queries import ExecutionView
 from finops_core.operations.rules import PUBLIC, State
 from finops_core.operations.service import moved_on, take_up
 from finops_core.operations.spreadsheets import csv_bytes, xlsx_bytes
-from finops_core.platform.work import Work
+from finops_core.platform import queue
+from finops_core.platform.queue import Claim
+from finops_core.platform.work import Units, Work
 
+RETELL_JOB = "operations.retell"
+CALLED_BACK = "What became of an earlier attempt is in doubt, so this one was called back."
 CSV_MIME = "text/csv"
 XLSX_MIME = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
@@ -30,6 +35,7 @@ def conclude(work: Work, seen: ExecutionView, given: Result | None = None) -> Re
     records = _records(work, seen)
     if records is None:
         return given
+    _lock(work, seen.id)
     told = records.conclude(work, seen.id, seen.attempt)
     return replace(told, files=given.files) if given else told
 
@@ -50,33 +56,74 @@ def end_badly(work: Work, seen: ExecutionView, new: State, error: FinOpsError, *
     result = conclude(work, seen) if seen.state is State.RUNNING else None
     if result is None:
         close(work, seen, new, error)
-    elif result.untouched:
+    elif result.untouched and not result.open_ends:
         close(work, seen, State.SUPERSEDED if voidable else new, error, touched=False)
+    elif result.untouched:
+        close(work, seen, State.UNSETTLED, error, message=result.message, touched=False)
     else:
         store(work, seen, result)
         close(work, seen, State.UNSETTLED if result.open_ends else new, error, message=result.message)
 
 
 def settle(work: Work, execution_id: str) -> None:
-    """Something of an ended attempt became known: tell anew what it has come to.
+    """Something of an execution became known: tell anew what it has come to.
 
-    The last open end that is settled ends it; a new one opens it again.
+    The last open end that is settled ends it; a new one, of whichever attempt, opens it again, and calls a retry back
+    that has not begun.
     """
+    seen = queries.execution(work, execution_id)
+    if seen.state in rules.CANCELLABLE:
+        _call_back(work, seen)
+        return
+    _lock(work, execution_id)
     seen = queries.execution(work, execution_id)
     records = _records(work, seen)
     if seen.state not in rules.OVER or records is None:
         return
     now = records.standing(work, seen.id, seen.attempt)
-    if seen.state in rules.RETRYABLE and now.open_ends:
+    if seen.state is not State.UNSETTLED and now.open_ends:
         close(work, seen, State.UNSETTLED, None, message=now.message)
-    elif seen.state is State.UNSETTLED and not now.open_ends and records.ends_by_run:
-        take_up(work, seen, "execution.taken_up")
     elif seen.state is State.UNSETTLED and not now.open_ends:
-        result = records.conclude(work, seen.id, seen.attempt)
-        store(work, seen, result)
-        close(work, seen, _ending(seen, result), None, message=result.message)
+        _settled(work, seen, records, begun=bool(now.message))
     elif now.message and now.message != seen.message:
         change(work, seen, message=now.message)
+        if seen.state in rules.RETRYABLE:
+            queue.enqueue(work, RETELL_JOB, {"execution_id": seen.id}, key=f"{RETELL_JOB}:{seen.id}", again=True)
+
+
+def _call_back(work: Work, seen: ExecutionView) -> None:
+    """A retry that has not begun is called back when what became of an earlier attempt is in doubt."""
+    records = _records(work, seen)
+    if records is not None and records.standing(work, seen.id, seen.attempt).open_ends:
+        approvals.supersede(work, SUBJECT, seen.id, "what became of an earlier attempt is in doubt")
+        close(work, seen, State.UNSETTLED, None, message=CALLED_BACK)
+
+
+def _settled(work: Work, seen: ExecutionView, records: Records, *, begun: bool) -> None:
+    """The last open end is known. Only an attempt that had ``begun`` may have something left to do."""
+    if begun and records.ends_by_run:
+        take_up(work, seen, "execution.taken_up")
+        return
+    result = records.conclude(work, seen.id, seen.attempt)
+    store(work, seen, result)
+    close(work, seen, _ending(seen, result), None, message=result.message)
+
+
+def retell(units: Units, claim: Claim) -> None:
+    """The job that stores an ended execution's result and files anew, after something of it has changed late."""
+    with units.work(worker_actor(claim.org_id)) as work:
+        execution_id = str(claim.payload["execution_id"])
+        _lock(work, execution_id)
+        seen = queries.execution(work, execution_id)
+        records = _records(work, seen)
+        if seen.state in rules.RETRYABLE and records is not None:
+            store(work, seen, records.conclude(work, seen.id, seen.attempt))
+
+
+def _lock(work: Work, execution_id: str) -> None:
+    """Hold its row until the unit ends: what ends it and what casts doubt on it must not pass each other by."""
+    mine = models.execution.c.org_id == work.org_id, models.execution.c.id == execution_id
+    work.scalar(select(models.execution.c.id).where(*mine).with_for_update())
 
 
 def close(

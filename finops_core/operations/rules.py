@@ -11,8 +11,8 @@ from finops_core.kernel.operation import Plan
 class State(StrEnum):
     """Where an execution stands inside the desk.
 
-    UNSETTLED: its run has ended, but of some of its parts nobody can say yet what became of them. That is not a
-    failure, so it stays among the running ones until the last of them is known.
+    UNSETTLED: of some of its parts, of whichever attempt, nobody can say what became of them, and no run is at it. That
+    is not a failure, so it stays among the running ones until the last of them is known.
     """
 
     PLANNING = "planning"
@@ -61,16 +61,18 @@ PUBLIC: Mapping[State, PublicState] = {
 
 _ENDINGS = frozenset({_S.COMPLETED, _S.FAILED, _S.CANCELLED})
 _NEXT: Mapping[State, frozenset[State]] = {
-    _S.PLANNING: frozenset({_S.READY, _S.FAILED, _S.CANCELLED}),
-    _S.READY: frozenset({_S.AWAITING_APPROVAL, _S.QUEUED, _S.CANCELLED, _S.PLANNING}),
-    _S.AWAITING_APPROVAL: frozenset({_S.QUEUED, _S.REJECTED, _S.CANCELLED, _S.EXPIRED, _S.PLANNING}),
-    _S.QUEUED: frozenset({_S.RUNNING, _S.CANCELLED, _S.SUPERSEDED, _S.EXPIRED, _S.FAILED}),
+    # Before it runs, a retry is called back when what became of an earlier attempt is called into question.
+    _S.PLANNING: frozenset({_S.READY, _S.FAILED, _S.CANCELLED, _S.UNSETTLED}),
+    _S.READY: frozenset({_S.AWAITING_APPROVAL, _S.QUEUED, _S.CANCELLED, _S.PLANNING, _S.UNSETTLED}),
+    _S.AWAITING_APPROVAL: frozenset({_S.QUEUED, _S.REJECTED, _S.CANCELLED, _S.EXPIRED, _S.PLANNING, _S.UNSETTLED}),
+    _S.QUEUED: frozenset({_S.RUNNING, _S.CANCELLED, _S.SUPERSEDED, _S.EXPIRED, _S.FAILED, _S.UNSETTLED}),
     _S.RUNNING: frozenset({*_ENDINGS, _S.TIMED_OUT, _S.INTERRUPTED, _S.SUPERSEDED, _S.UNSETTLED}),
     _S.UNSETTLED: frozenset({*_ENDINGS, _S.RUNNING}),
     # What has ended can be planned again: as a whole while nothing was done, else only those of its rows that failed.
-    **dict.fromkeys((_S.SUPERSEDED, _S.EXPIRED), frozenset({_S.PLANNING})),
-    # It stands open again when what became of one of its parts is called into question.
+    # It stands open again when what became of one of its parts, of an earlier attempt say, is called into question.
+    **dict.fromkeys((_S.SUPERSEDED, _S.EXPIRED), frozenset({_S.PLANNING, _S.UNSETTLED})),
     **dict.fromkeys((*_ENDINGS, _S.TIMED_OUT, _S.INTERRUPTED), frozenset({_S.PLANNING, _S.UNSETTLED})),
+    _S.REJECTED: frozenset({_S.UNSETTLED}),
 }
 # What can be called off on the spot. A running one is asked to stop; of an unsettled one everything was sent already.
 CANCELLABLE = frozenset({_S.PLANNING, _S.READY, _S.AWAITING_APPROVAL, _S.QUEUED})

@@ -19,7 +19,7 @@ from finops_core.kernel.masking import last4
 from finops_core.kernel.money import Money
 from finops_core.kernel.operation import Plan, PlanRow, Result, RunContext
 from finops_core.kernel.provider import Address, Creditor, PayoutOrder
-from finops_core.payouts import bank_export, comparison, report, running
+from finops_core.payouts import bank_export, comparison, results, running
 from finops_core.payouts.comparison import Payee
 from finops_core.payouts.running import Rail
 
@@ -91,7 +91,7 @@ def run(context: RunContext) -> Result:
         raise Invalid("PROVIDER_UNKNOWN", "This connection writes no bank files.", hint="Ask an administrator.")
     released = bank_export.release(context, provider)
     with context.unit() as work:
-        return replace(report.conclude(work, context.execution_id, context.attempt), files=released)
+        return replace(results.conclude(work, context.execution_id, context.attempt), files=released)
 
 
 @dataclass

@@ -15,7 +15,7 @@ from finops_core.kernel.operation import LogLevel, RunContext
 from finops_core.kernel.provider import Answer, Created, OurFault, Rejected, RetryLater, Scope, Unknown
 from finops_core.operations.admission import AGED
 from finops_core.operations.engine import stop_requested
-from finops_core.payouts import look_up, rules, service
+from finops_core.payouts import look_up, queries, rules, service
 from finops_core.payouts.pacing import Pacing
 from finops_core.payouts.queries import Unsettled
 from finops_core.payouts.rules import LookUp, PayoutState
@@ -123,8 +123,9 @@ class Batch:
     def _send(self, row: Unsettled) -> PayoutState:
         """The first sending of a row. Turned away unexecuted (429) it may go again; in doubt it is looked up first."""
         for turn in range(PATIENCE):
-            if (turn or self._slept()) and self._stopped(row):
-                return self._call_off(row, "Stopped before it was executed.")
+            why = self._may_not(row) if turn or self._slept() else ""
+            if why:
+                return self._call_off(row, why)
             state, answer = self._submit(row)
             if state is _S.IN_DOUBT:
                 self._clock.sleep(PAUSE_S)
@@ -144,7 +145,7 @@ class Batch:
         """A row in doubt: looked up, and sent again only when the provider knows nothing of it; a few times at most."""
         for turn in range(RESENDS + 1):
             verdict, state = self._look_up(row)
-            if verdict is not LookUp.RESEND or self.halted or turn == RESENDS or self._stopped(row):
+            if verdict is not LookUp.RESEND or self.halted or turn == RESENDS or self._may_not(row):
                 return state
             state, _ = self._submit(row)
             if state is not _S.IN_DOUBT:
@@ -167,7 +168,7 @@ class Batch:
         if verdict is LookUp.TWICE:
             self.halted = f"Two payouts were found for row {row.row_no}."
         elif verdict is LookUp.OTHER:
-            self.halted = f"A payout of another amount was found for row {row.row_no}."
+            self.halted = f"A payout that is not what was asked for was found for row {row.row_no}."
         return verdict, state
 
     @contextmanager
@@ -228,10 +229,17 @@ class Batch:
             return None
         return ahead if self._pacing.of(ahead.account).due_in_s() <= 0 else None
 
-    def _stopped(self, row: Unsettled) -> bool:
-        """Asked before every call but one whose intent has just asked: none starts after a stop, or in a lost run."""
+    def _may_not(self, row: Unsettled) -> str:
+        """Why it must not be sent now, "" when it may.
+
+        Asked before every call but one whose intent has just asked: none starts after a stop, in a lost run, or when
+        another attempt may have paid the row after all.
+        """
         with self._unit() as work:
-            return stop_requested(work, row.execution_id)
+            if stop_requested(work, row.execution_id):
+                return "Stopped before it was executed."
+            attempt = queries.paid_otherwise(work, row)
+        return "" if attempt is None else f"Not executed: attempt {attempt} may have paid it after all."
 
     def _pace(self, row: Unsettled) -> None:
         wait_s = self._pacing.of(row.account).due_in_s()

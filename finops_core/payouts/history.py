@@ -33,7 +33,7 @@ class Step:
 
     Attributes:
         what: the new state (MOVED), what was asked for (CALLED: submit, find, cancel), the provider's name of the news
-            or of a payout nobody expected (HEARD), or ``cancel``, ``exists``, ``never_made`` (SAID).
+            or of a payout nobody expected (HEARD), or ``cancel``, ``exists``, ``never_made``, ``paid_twice`` (SAID).
         outcome: what came of a call, in the words of the call's record; "" for other steps.
         told: why, in words; of the provider, the bank or the person.
         by: the id of the person whose step it is; "" for steps of the desk and of the provider.

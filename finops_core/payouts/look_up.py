@@ -63,6 +63,7 @@ def conclude(
         found,
         amount_minor=row.amount_minor,
         currency=row.currency,
+        destination=row.destination,
         sent_at=row.first_sent_at or work.now,
         now=work.now,
         lifetime_s=provider.capabilities().key_lifetime_s,
@@ -84,9 +85,17 @@ def _why_review(verdict: LookUp, row: Unsettled, found: Sequence[ProviderPayout]
     if verdict is LookUp.TWICE:
         return f"The provider lists {len(found)} payouts for this row."
     if verdict is LookUp.OTHER:
-        listed = ", ".join(str(Money(each.amount_minor, each.currency)) for each in found)
-        return f"The provider lists {listed} for this row, which is of {Money(row.amount_minor, row.currency)}."
+        return _what_is_other(row, found)
     return TOO_LATE if verdict is LookUp.REVIEW else ""
+
+
+def _what_is_other(row: Unsettled, found: Sequence[ProviderPayout]) -> str:
+    asked = Money(row.amount_minor, row.currency)
+    listed = [Money(each.amount_minor, each.currency) for each in found]
+    if any(each != asked for each in listed):
+        return f"The provider lists {', '.join(map(str, listed))} for this row, which is of {asked}."
+    elsewhere = next(each.id for each in found if rules.goes_elsewhere(each, row.destination))
+    return f"The provider lists {elsewhere} for this row, which goes to another bank account."
 
 
 def look_up_unsettled(units: Units, claim: Claim) -> None:

@@ -6,6 +6,7 @@ from finops_core import approvals, notifications, operations, security
 from finops_core.kernel.money import Money
 from finops_core.kernel.permissions import Permission
 from finops_core.kernel.provider import ProviderPayout
+from finops_core.payouts import queries
 from finops_core.payouts.queries import Unsettled
 from finops_core.platform.work import Work
 
@@ -27,14 +28,29 @@ def tell_of_reversal(work: Work, row: Unsettled, why: str) -> None:
     _tell(work, row, "payout.reversed", "was reversed", why, once=f"reversed:{row.id}")
 
 
-def tell_of_review(work: Work, row: Unsettled, why: str, once: str = "") -> None:
-    """Those near a batch, and those who may settle it, learn that it waits for a person: once an attempt.
+def tell_of_review(work: Work, row: Unsettled, why: str, *, once: str = "") -> None:
+    """Those near a batch, and those who may settle it, learn that it waits for a person.
 
-    ``once`` names news of its own, told whatever was told of the attempt before.
+    When its first row begins to wait, and after that once a day at most; again when all had been settled meanwhile.
+    ``once`` names news of its own, told whatever else waits.
     """
-    once = once or f"review:{row.execution_id}:{row.attempt}"
+    since = queries.waiting_since(work, row)
+    if since is None:
+        once = once or f"review:{row.id}:{work.now.isoformat()}"
+    elif not once and since.date() == work.now.date():
+        return
+    once = once or f"review:{row.execution_id}:{work.now.date()}"
     body = f"{why} Look at the provider, then settle it."
     _tell(work, row, "payout.review", "needs a decision", body, once=once, too=_settlers(work))
+
+
+def tell_of_twice(work: Work, row: Unsettled, attempt: int) -> None:
+    """Those near a batch, and those who may settle it, learn that a row of it was paid twice for certain."""
+    body = (
+        f"Row {row.row_no} was paid by attempt {attempt} and by attempt {row.attempt}. Have one of the two taken back."
+    )
+    once = f"twice:{row.id}:{work.now.isoformat()}"
+    _tell(work, row, "payout.twice", "was paid twice", body, once=once, too=_settlers(work))
 
 
 def tell_of_unexpected(work: Work, row: Unsettled, provider_id: str) -> None:

@@ -20,7 +20,7 @@ from finops_core.kernel.operation import (
 )
 from finops_core.kernel.permissions import Permission
 from finops_core.operations import cells
-from finops_core.payouts import bank_transfers, comparison, report, running
+from finops_core.payouts import bank_transfers, comparison, results, running
 from finops_core.payouts.bank_transfers import TransferParameters
 from finops_core.payouts.planning import (
     DESCRIPTOR_MAX,
@@ -112,7 +112,7 @@ STRIPE_BALANCE = Operation(
     ),
     dry_run=dry_run,
     run=run,
-    records=report.RECORDS,
+    records=results.RECORDS,
     permissions=(Permission.OPERATIONS_RUN, Permission.PAYOUTS_PREPARE),
     approval_required=True,
     item_type=ITEM_TYPE,
@@ -176,7 +176,7 @@ BANK_TRANSFERS = Operation(
     ),
     dry_run=bank_transfers.dry_run,
     run=bank_transfers.run,
-    records=replace(report.RECORDS, ends_by_run=True),
+    records=replace(results.RECORDS, ends_by_run=True),
     permissions=(Permission.OPERATIONS_RUN, Permission.PAYOUTS_PREPARE),
     approval_required=True,
     item_type=TRANSFER_ITEM,

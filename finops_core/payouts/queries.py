@@ -1,25 +1,24 @@
 """Reads of payouts: rows as screens show them, what is in flight or in doubt, and what the batch and the jobs need."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Row, and_, case, func, or_, select
 
-from finops_core import operations
+from finops_core import operations, reference
 from finops_core.kernel.errors import NotFound
 from finops_core.operations.models import execution
 from finops_core.operations.queries import visible
 from finops_core.operations.rules import OVER
-from finops_core.payouts import rules
+from finops_core.payouts import counting, rules
 from finops_core.payouts.models import payout
-from finops_core.payouts.rules import DOUBTFUL, IN_FLIGHT, LIVE, RETRYABLE, UNSETTLED, PayoutState
+from finops_core.payouts.rules import DOUBTFUL, IN_FLIGHT, LIVE, MOVED, UNSETTLED, PayoutState
 from finops_core.platform.work import Reading
 
-# Made once: an alias takes longer to make than its question takes to answer.
-_LATER, _OWNER = payout.alias("later"), execution.alias("owner")
 BAD = frozenset({PayoutState.FAILED, PayoutState.REJECTED})
 NOT_MADE = frozenset({PayoutState.REJECTED, PayoutState.CANCELED, PayoutState.EXPIRED})
 
@@ -29,7 +28,7 @@ class Standing(StrEnum):
 
     In flight: on its way to the bank. Late: in flight, and expected before today. In doubt: the run is over, and of
     the payout nobody can be sure. Returned: made, and come back. Not made: refused, called off or taken back. Sent:
-    made, and not come back.
+    made, and not come back. For a person: waits until somebody has looked, or has dealt with money that left twice.
     """
 
     IN_FLIGHT = "in_flight"
@@ -38,6 +37,10 @@ class Standing(StrEnum):
     RETURNED = "returned"
     NOT_MADE = "not_made"
     SENT = "sent"
+    FOR_A_PERSON = "for_a_person"
+
+
+_MOVED_ONLY = frozenset({Standing.IN_FLIGHT, Standing.LATE, Standing.IN_DOUBT, Standing.SENT, Standing.FOR_A_PERSON})
 
 
 class Order(StrEnum):
@@ -54,12 +57,14 @@ class PayoutView:
 
     Attributes:
         bank: name and last four digits of the bank account.
-        late: it should have arrived before today and is still on its way.
+        late: it should have arrived before today, by the organisation's calendar, and is still on its way.
         error_message: why it is not on its way, or why it came back; "" while all is well.
         refusal: why what a person said last of it was not confirmed.
         trace: the bank's reference, to ask the bank by.
         fee_minor, returned_minor: what the provider took, and gave back; None while its statement does not show it.
-        newest: it counts: no later attempt of the same row exists, and it is not void.
+        newest: it counts (``counting``): money may have moved by it, or it is the last attempt of a row of which none
+            did; a void one that was never sent does not.
+        twice: it paid its row although an earlier attempt had, and nobody has dealt with that yet.
         void: prepared for a plan that was made anew before anything was sent; its number means another row by now.
     """
 
@@ -85,6 +90,7 @@ class PayoutView:
     reconciled: bool
     cancel_asked: bool
     newest: bool
+    twice: bool
     void: bool
     sent_at: datetime | None
     updated_at: datetime
@@ -92,7 +98,7 @@ class PayoutView:
 
 @dataclass(frozen=True, slots=True)
 class PayoutFilter:
-    """Which payouts; empty fields do not filter. ``newest``: only the last attempt of each row."""
+    """Which payouts; empty fields do not filter. ``newest``: only the attempts that count (``counting``)."""
 
     execution_id: str = ""
     standing: Standing | None = None
@@ -158,7 +164,7 @@ def rows(reading: Reading, execution_id: str, row_no: int | None = None) -> tupl
     if row_no is not None:
         wanted = wanted.where(payout.c.row_no == row_no)
     order = payout.c.row_no, payout.c.attempt
-    return tuple(_view(reading, row) for row in reading.rows(wanted.order_by(*order)))
+    return _views(reading, reading.rows(wanted.order_by(*order)))
 
 
 def page(
@@ -166,7 +172,7 @@ def page(
 ) -> PayoutPage:
     """Payouts this person may see, a page at a time; counted and summed in SQL."""
     found = reading.rows(_select(reading, wanted).order_by(*_ordered(wanted, order)).limit(limit).offset(offset))
-    return PayoutPage(tuple(_view(reading, row) for row in found), sums(reading, wanted))
+    return PayoutPage(_views(reading, found), sums(reading, wanted))
 
 
 def sums(reading: Reading, wanted: PayoutFilter) -> Sums:
@@ -192,7 +198,7 @@ def one(reading: Reading, payout_id: str) -> PayoutView:
     row = reading.first(_select(reading, PayoutFilter(newest=False)).where(named).limit(1))
     if row is None:
         raise unknown()
-    return _view(reading, row)
+    return _views(reading, [row])[0]
 
 
 def unknown() -> NotFound:
@@ -214,18 +220,35 @@ def never_sent(reading: Reading, execution_id: str, attempt: int) -> tuple[Unset
 
 
 def newest_of(reading: Reading, execution_id: str) -> tuple[Unsettled, ...]:
-    """The attempt of every row that counts, in the plan's order; for the verbs that repair it.
+    """The attempts that count, in the plan's order; for the verbs that repair them.
 
-    The last one, unless that definitely failed and an earlier one may have paid after all; none of a void plan.
+    One a row, unless money may have moved by several of it.
     """
-    where = payout.c.org_id == reading.org_id, payout.c.execution_id == execution_id, _in_force(reading)
-    counting: dict[int, Unsettled] = {}
-    for found in reading.rows(select(payout).where(*where).order_by(payout.c.row_no, payout.c.attempt)):
-        row = unsettled(found)
-        earlier = counting.get(row.row_no)
-        if earlier is None or earlier.state in RETRYABLE or row.state not in RETRYABLE:
-            counting[row.row_no] = row
-    return tuple(counting.values())
+    where = payout.c.org_id == reading.org_id, payout.c.execution_id == execution_id, counting.counts(reading)
+    found = reading.rows(select(payout).where(*where).order_by(payout.c.row_no, payout.c.attempt))
+    return tuple(unsettled(row) for row in found)
+
+
+def paid_otherwise(reading: Reading, row: Unsettled, states: Iterable[PayoutState] = MOVED) -> int | None:
+    """Another attempt of this one's row by which money has moved, or may have; None when there is none."""
+    same = payout.c.execution_id == row.execution_id, payout.c.row_no == row.row_no, payout.c.id != row.id
+    where = payout.c.org_id == reading.org_id, *same, payout.c.state.in_(sorted(states))
+    found = reading.scalar(select(payout.c.attempt).where(*where).order_by(payout.c.attempt).limit(1))
+    return None if found is None else int(found)
+
+
+def is_twice(reading: Reading, payout_id: str) -> bool:
+    """Whether a payout paid its row again, and nobody has dealt with that yet."""
+    mine = payout.c.org_id == reading.org_id, payout.c.id == payout_id
+    return reading.scalar(select(payout.c.id).where(*mine, counting.twice(reading))) is not None
+
+
+def waiting_since(reading: Reading, row: Unsettled) -> datetime | None:
+    """Since when another payout of the same execution waits for a person; None when none does."""
+    of_it = payout.c.execution_id == row.execution_id, payout.c.id != row.id
+    waits = payout.c.org_id == reading.org_id, *of_it, payout.c.state == PayoutState.NEEDS_REVIEW
+    found = reading.rows(select(payout.c.updated_at).where(*waits).order_by(payout.c.updated_at).limit(1))
+    return found[0].updated_at if found else None
 
 
 def sent_before(reading: Reading, execution_id: str, attempt: int) -> tuple[Unsettled, ...]:
@@ -269,7 +292,8 @@ def left_over(reading: Reading, limit: int = 1_000) -> tuple[Unsettled, ...]:
 
 def _select(reading: Reading, wanted: PayoutFilter) -> Any:
     void = execution.c.whole_attempt > payout.c.attempt
-    columns = (payout, execution.c.number, is_newest(reading).label("newest"), void.label("void"))
+    told = counting.counts(reading).label("newest"), counting.twice(reading).label("twice"), void.label("void")
+    columns = payout, execution.c.number, *told
     return select(*columns).select_from(_joined()).where(*_conditions(reading, wanted))
 
 
@@ -280,8 +304,9 @@ def _joined() -> Any:
 
 def _conditions(reading: Reading, wanted: PayoutFilter) -> list[ColumnElement[bool]]:
     conditions = [payout.c.org_id == reading.org_id, execution.c.org_id == reading.org_id, visible(reading)]
-    if wanted.newest:
-        conditions.append(is_newest(reading))
+    # What may have moved money counts whatever its attempt: only for the rest that has to be asked.
+    if wanted.newest and wanted.standing not in _MOVED_ONLY and not (wanted.states and wanted.states <= MOVED):
+        conditions.append(counting.counts(reading))
     if wanted.execution_id:
         conditions.append(payout.c.execution_id == wanted.execution_id)
     if wanted.standing:
@@ -304,31 +329,15 @@ def _stands(reading: Reading, standing: Standing) -> tuple[ColumnElement[bool], 
     in_flight = state.in_(sorted(IN_FLIGHT))
     conditions: Mapping[Standing, tuple[ColumnElement[bool], ...]] = {
         Standing.IN_FLIGHT: (in_flight,),
-        Standing.LATE: (in_flight, arrival != "", arrival < reading.now.date().isoformat()),
+        Standing.LATE: (in_flight, arrival != "", arrival < _today(reading).isoformat()),
         # While a run is busy, every row it sends is unclear for a moment: nobody has to look at those.
         Standing.IN_DOUBT: (state.in_(sorted(DOUBTFUL)), execution.c.state.in_(sorted(OVER))),
         Standing.RETURNED: (state == PayoutState.FAILED,),
         Standing.NOT_MADE: (state.in_(sorted(NOT_MADE)),),
         Standing.SENT: (state.in_(sorted(LIVE)),),
+        Standing.FOR_A_PERSON: (or_(state == PayoutState.NEEDS_REVIEW, counting.twice(reading)),),
     }
     return conditions[standing]
-
-
-def is_newest(reading: Reading) -> ColumnElement[bool]:
-    """The condition that a payout counts: no later attempt of the same row exists, and its plan is not void."""
-    same = _LATER.c.execution_id == payout.c.execution_id, _LATER.c.row_no == payout.c.row_no
-    after = _LATER.c.org_id == reading.org_id, *same, _LATER.c.attempt > payout.c.attempt
-    return and_(~select(_LATER.c.id).where(*after).correlate(payout).exists(), _in_force(reading))
-
-
-def _in_force(reading: Reading) -> ColumnElement[bool]:
-    """The condition that a payout's plan is not void.
-
-    A plan of the whole numbers the rows anew: only since then does a number name a row.
-    """
-    its_own = _OWNER.c.org_id == reading.org_id, _OWNER.c.id == payout.c.execution_id
-    void = *its_own, _OWNER.c.whole_attempt > payout.c.attempt
-    return ~select(_OWNER.c.id).where(*void).correlate(payout).exists()
 
 
 def _ordered(wanted: PayoutFilter, order: Order) -> tuple[ColumnElement[Any], ...]:
@@ -360,7 +369,17 @@ def visible_executions(reading: Reading) -> Any:
     return select(execution.c.id).where(execution.c.org_id == reading.org_id, visible(reading))
 
 
-def _view(reading: Reading, row: Row[Any]) -> PayoutView:
+def _today(reading: Reading) -> date:
+    """The day it is where the organisation is, as its pages show it."""
+    return reading.now.astimezone(ZoneInfo(reference.organisation(reading).zone)).date()
+
+
+def _views(reading: Reading, rows: Sequence[Row[Any]]) -> tuple[PayoutView, ...]:
+    today = _today(reading)
+    return tuple(_view(row, today) for row in rows)
+
+
+def _view(row: Row[Any], today: date) -> PayoutView:
     same = ("id", "execution_id", "number", "row_no", "attempt", "account", "currency", "amount_minor", "bank")
     more = ("provider_id", "arrival_on", "error_code", "error_message", "refusal", "trace")
     sums = ("fee_minor", "returned_minor")
@@ -368,10 +387,11 @@ def _view(reading: Reading, row: Row[Any]) -> PayoutView:
     return PayoutView(
         **{name: getattr(row, name) for name in (*same, *more, *sums)},
         state=state,
-        late=rules.is_late(state, row.arrival_on, reading.now.date()),
+        late=rules.is_late(state, row.arrival_on, today),
         reconciled=row.reconciled_at is not None,
         cancel_asked=row.cancel_asked_at is not None,
         newest=bool(row.newest),
+        twice=bool(row.twice),
         void=bool(row.void),
         sent_at=row.first_sent_at,
         updated_at=row.updated_at,

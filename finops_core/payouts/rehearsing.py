@@ -24,7 +24,7 @@ from finops_core.kernel.clock import SystemClock
 from finops_core.kernel.money import Money
 from finops_core.kernel.operation import Plan
 from finops_core.operations.models import execution
-from finops_core.payouts import queries, report, rules, service
+from finops_core.payouts import queries, results, rules, service
 from finops_core.payouts.batch import Batch
 from finops_core.payouts.planning import order_of
 from finops_core.payouts.rehearsal import Trouble, asked, keep
@@ -164,7 +164,7 @@ def _judge(stage: Stage, store: Store, struck: Mapping[int, Trouble]) -> tuple[b
     lost = sorted(row.row_no for row in rows if (row.state in rules.LIVE) is not (made.get(row.item, 0) > 0))
     open_ends = sorted(row.row_no for row in rows if row.state in DOUBTFUL)
     passed = not (twice or lost or open_ends) and sum(made.values()) == sum(row.state in rules.LIVE for row in rows)
-    told = report.result_of(views).message
+    told = results.result_of(views, stage.attempt).message
     outcome = {
         "summary": f"{told} {'Nothing was paid twice and nothing was lost.' if passed else 'It did not go well.'}",
         "rows": [_shown(row, struck) for row in rows],

@@ -11,10 +11,11 @@ from finops_core import approvals, audit, operations
 from finops_core.kernel.errors import Conflict, Invalid, NotAllowed
 from finops_core.kernel.ids import new_id
 from finops_core.kernel.permissions import Permission
-from finops_core.operations import ExecutionView
-from finops_core.payouts import news, queries, rules
+from finops_core.operations import ExecutionView, outcome
+from finops_core.payouts import counting, queries
 from finops_core.payouts.models import payout, payout_resolution
 from finops_core.payouts.queries import Unsettled
+from finops_core.payouts.remedies import retry_of, sendable
 from finops_core.payouts.rules import PayoutState
 from finops_core.platform import queue
 from finops_core.platform.work import Work
@@ -25,48 +26,41 @@ COMMENT_CHARS = 2_000
 
 
 class Verdict(StrEnum):
-    """What a person found at the provider."""
+    """What a person found at the provider.
+
+    PAID_TWICE: of a payout that paid its row again: so it is, and it is dealt with, as the comment says.
+    """
 
     EXISTS = "exists"
     NEVER_MADE = "never_made"
+    PAID_TWICE = counting.PAID_TWICE
 
 
 def retry(work: Work, execution_id: str) -> ExecutionView:
     """Plan the rows that definitely failed again, as a new attempt with an approval of its own (I5).
 
-    ``NOTHING_TO_RETRY`` when none has, ``STILL_IN_DOUBT`` while any is in doubt. Left out are rows that may be
-    paid by a payout the desk did not make; ``OTHER_PAYOUT_FOUND`` when nothing else is left.
+    ``NOTHING_TO_RETRY`` when none has, ``STILL_IN_DOUBT`` while any payout of any attempt is in doubt, ``PAID_TWICE``
+    while one was paid twice and nobody has dealt with it. Left out are rows that may be paid by a payout the desk did
+    not make, and they stay as they are; ``OTHER_PAYOUT_FOUND`` when nothing else is left.
     """
     work.require(Permission.PAYOUTS_PREPARE)
     seen = operations.execution(work, execution_id)
-    newest = queries.newest_of(work, seen.id)
-    if any(row.state in rules.DOUBTFUL for row in newest):
-        raise Conflict(
-            "STILL_IN_DOUBT",
-            "Of some payouts nobody knows yet what became of them.",
-            hint="Wait until they are settled, or settle them; then retry.",
-        )
-    failed = [row.row_no for row in newest if row.state in rules.RETRYABLE]
-    others = news.other_payouts(work, seen.id, failed)
-    if others and len(others) == len(failed):
-        number, other = next(iter(others.items()))
-        raise Conflict(
-            "OTHER_PAYOUT_FOUND",
-            f"The provider has told of another payout for row {number}: {other}. It may have been paid by that.",
-            hint="Look at it there. If it pays the row, nothing is left to do; once it is cancelled, retry.",
-        )
-    return operations.reopen(work, seen.id, [number for number in failed if number not in others])
+    found = retry_of(work, seen.id)
+    if found.why_not is not None:
+        raise found.why_not
+    return operations.reopen(work, seen.id, found.rows)
 
 
 def send_on(work: Work, execution_id: str) -> ExecutionView:
     """Let the run look its doubtful rows up and, where the provider knows nothing, send them again with the same key.
 
-    ``NOTHING_TO_SEND`` when none may be sent again: once a key may be forgotten, only a person can settle a row.
+    ``NOTHING_TO_SEND`` when none may be sent again: once a key may be forgotten, or another attempt may have paid the
+    row, only a person can settle it.
     ``EXECUTION_STOPPED`` after a stop: its doubtful rows are only looked up.
     """
     work.require(Permission.PAYOUTS_PREPARE)
     seen = operations.execution(work, execution_id)
-    if not any(row.state in rules.UNSETTLED for row in queries.newest_of(work, seen.id)):
+    if not sendable(work, seen.id):
         raise Conflict("NOTHING_TO_SEND", "No payout here may be sent again.", hint="Look at its rows.")
     return operations.go_on(work, seen.id)
 
@@ -74,7 +68,8 @@ def send_on(work: Work, execution_id: str) -> ExecutionView:
 def resolve(work: Work, payout_id: str, verdict: Verdict, provider_id: str, comment: str) -> None:
     """Say what a look at the provider showed of a payout that waits for a person; the desk checks it before it counts.
 
-    For people with PAYOUTS_RESOLVE who did not prepare it. ``provider_id`` is needed with EXISTS, ``comment`` always.
+    PAID_TWICE counts at once: what there is to know the provider has told. For people with PAYOUTS_RESOLVE who did not
+    prepare it. ``provider_id`` is needed with EXISTS, ``comment`` always.
     Raises ``PAYOUT_MOVED_ON``, ``NOT_THE_PREPARER``, ``COMMENT_NEEDED``, ``PROVIDER_ID_NEEDED``.
     """
     work.require(Permission.PAYOUTS_RESOLVE)
@@ -85,9 +80,10 @@ def resolve(work: Work, payout_id: str, verdict: Verdict, provider_id: str, comm
             "You prepared this payout, so somebody else must settle it.",
             hint="Ask an approver or a controller.",
         )
-    if row.state is not PayoutState.NEEDS_REVIEW:
-        raise Conflict("PAYOUT_MOVED_ON", "This payout does not wait for a person.", hint="Open the execution again.")
     verdict, comment, provider_id = Verdict(verdict), comment.strip(), provider_id.strip() or row.provider_id
+    waits = row.state is PayoutState.NEEDS_REVIEW
+    if not (queries.is_twice(work, row.id) if verdict is Verdict.PAID_TWICE else waits):
+        raise Conflict("PAYOUT_MOVED_ON", "This payout does not wait for a person.", hint="Open the execution again.")
     if not comment or len(comment) > COMMENT_CHARS:
         raise Invalid("COMMENT_NEEDED", "Say where you looked and what you saw.", hint="Up to 2,000 characters.")
     if verdict is Verdict.EXISTS and not provider_id:
@@ -105,7 +101,10 @@ def resolve(work: Work, payout_id: str, verdict: Verdict, provider_id: str, comm
     work.execute(insert(payout_resolution).values(**values))
     detail = {"execution": row.execution_id, "row": row.row_no, "verdict": verdict.value, "provider_id": provider_id}
     audit.record(work, "payout.resolution_given", f"payout:{row.id}", before=row.row_hash, detail=detail)
-    queue.enqueue(work, RESOLVE_JOB, {"payout_id": row.id, "resolution_id": values["id"]})
+    if verdict is Verdict.PAID_TWICE:
+        outcome.settle(work, row.execution_id)
+    else:
+        queue.enqueue(work, RESOLVE_JOB, {"payout_id": row.id, "resolution_id": values["id"]})
 
 
 def ask_cancel(work: Work, execution_id: str, payout_id: str = "", reason: str = "") -> int:

@@ -142,7 +142,7 @@ def _difference(row: Unsettled, found: ProviderPayout) -> str:
     asked, told = Money(row.amount_minor, row.currency), Money(found.amount_minor, found.currency)
     if asked != told:
         return f"it is of {told}, not {asked}"
-    if found.destination and row.destination and found.destination != row.destination:
+    if rules.goes_elsewhere(found, row.destination):
         return "it went to another bank account"
     if _unmarked(found):
         early = row.first_sent_at is not None and found.created_at < row.first_sent_at - rules.SKEW_MAX

@@ -1,4 +1,4 @@
-"""What a batch has come to: its result for people and files, and the tie-out of what was planned with what happened."""
+"""The report of a batch: the tie-out of what was planned with what happened, and both as files."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,116 +10,40 @@ from sqlalchemy import ColumnElement, and_, case, func, or_, select
 from finops_core import audit, operations
 from finops_core.kernel.errors import Invalid
 from finops_core.kernel.money import Money
-from finops_core.kernel.operation import Metrics, Records, Result, Standing
 from finops_core.operations.spreadsheets import Table, csv_bytes, workbook_bytes
-from finops_core.payouts import queries, rules, service, settlement
+from finops_core.payouts import counting, queries, results, service, settlement
 from finops_core.payouts.models import payout
 from finops_core.payouts.queries import PayoutView
-from finops_core.payouts.rules import DOUBTFUL, IN_FLIGHT, LIVE, PayoutState
+from finops_core.payouts.rules import DOUBTFUL, IN_FLIGHT, PayoutState
 from finops_core.platform.work import Reading, Work
 
 _S = PayoutState
 CSV, TIE_OUT_CSV, XLSX = "csv", "tie-out csv", "xlsx"
-NEVER_SENT = frozenset({_S.CANCELED, _S.EXPIRED, _S.REJECTED})
-
-
-def conclude(work: Work, execution_id: str, attempt: int) -> Result:
-    """Close what an ended attempt never sent, and give what it has come to."""
-    for row in queries.never_sent(work, execution_id, attempt):
-        service.call_off(work, row, "The run ended before it was sent.")
-    return result_of([view for view in queries.rows(work, execution_id) if view.attempt == attempt])
-
-
-def standing(reading: Reading, execution_id: str, attempt: int) -> Standing:
-    """What an attempt has come to by now, counted by the database; no words of one that has not made a row."""
-    mine = payout.c.org_id == reading.org_id, payout.c.execution_id == execution_id, payout.c.attempt == attempt
-    rows = reading.rows(select(payout.c.state, func.count().label("many")).where(*mine).group_by(payout.c.state))
-    counts = {PayoutState(row.state): int(row.many) for row in rows}
-    message = _message(sum(counts.values()), counts) if counts else ""
-    return Standing(message, sum(counts.get(state, 0) for state in DOUBTFUL))
-
-
-RECORDS = Records(conclude, standing)
-
-
-def result_of(rows: Sequence[PayoutView]) -> Result:
-    """The result of one attempt by its rows."""
-    counts: dict[PayoutState, int] = {}
-    totals: dict[str, int] = {}
-    for row in rows:
-        counts[row.state] = counts.get(row.state, 0) + 1
-        if row.state in LIVE:
-            totals[row.currency] = totals.get(row.currency, 0) + row.amount_minor
-    done = sum(counts.get(state, 0) for state in LIVE)
-    doubtful = [row for row in rows if row.state in DOUBTFUL]
-    came_back = [row for row in rows if row.state is _S.FAILED]
-    lost = [row for row in rows if row.state in NEVER_SENT]
-    return Result(
-        success=done == len(rows),
-        message=_message(len(rows), counts),
-        metrics=Metrics(len(rows), done, len(lost) + len(came_back), totals),
-        table=_table(rows) if rows else {},
-        warnings=tuple(f"Row {row.row_no} is in doubt: {row.error_message}" for row in doubtful),
-        errors=tuple(f"Row {row.row_no}: {row.error_message}" for row in (*came_back, *lost)),
-        open_ends=len(doubtful),
-        untouched=not any(row.sent_at for row in rows),
-    )
-
-
-_WORDS: tuple[tuple[frozenset[PayoutState], str], ...] = (
-    (DOUBTFUL, "in doubt"),
-    (frozenset({_S.FAILED}), "came back"),
-    (frozenset({_S.REJECTED}), "refused"),
-    (frozenset({_S.CANCELED, _S.EXPIRED}), "not sent"),
-)
-
-
-def _message(total: int, counts: Mapping[PayoutState, int]) -> str:
-    if not total:
-        return "There was nothing to pay."
-    made = sum(counts.get(state, 0) for state in LIVE)
-    told = [f"{made} of {total} payouts made"]
-    for states, words in _WORDS:
-        count = sum(counts.get(state, 0) for state in states)
-        if count:
-            told.append(f"{count} {words}")
-    return ", ".join(told) + "."
-
-
-def _table(rows: Sequence[PayoutView]) -> Mapping[str, Sequence[Any]]:
-    return {
-        "Row": [row.row_no for row in rows],
-        "Account": [row.account for row in rows],
-        "Currency": [row.currency for row in rows],
-        "Amount": [Money(row.amount_minor, row.currency) for row in rows],
-        "Bank account": [row.bank for row in rows],
-        "State": [rules.words(row.state) for row in rows],
-        "Provider id": [row.provider_id for row in rows],
-        "Expected arrival": [row.arrival_on if row.state in LIVE else "" for row in rows],
-        "Bank reference": [row.trace for row in rows],
-        "Problem": [row.error_message for row in rows],
-    }
 
 
 class Tie(StrEnum):
     """How one currency of a batch ties out.
 
     Tied: plan, payouts and the provider's statement agree. Doubt: of some payouts nobody knows yet. Unstated: all
-    adds up, but the statement does not show every payout yet. Off: something contradicts something else.
+    adds up, but the statement does not show every payout yet. Off: something contradicts something else. Twice: two
+    attempts of one row were paid, and nobody has dealt with that yet.
     """
 
     TIED = "tied"
     DOUBT = "doubt"
     UNSTATED = "unstated"
     OFF = "off"
+    TWICE = "twice"
 
 
 @dataclass(frozen=True, slots=True)
 class TieOut:
     """One currency of a batch: what was approved, and where each minor unit of it is. All amounts in minor units.
 
-    The last attempt of each row counts. ``planned`` is what the approved plans say of those rows; it is ``accounted``
-    for by the payouts' own states. ``difference`` is what the provider's statement says otherwise (0 when it agrees).
+    The parts are of every payout that counts (``counting``). ``planned`` is what the approved plans say of their rows;
+    it is ``accounted`` for by the payouts' own states. ``difference`` is what the provider's statement says otherwise
+    (0 when it agrees). ``beside``: of payouts that count beside an earlier attempt of their row, so that the parts are
+    more than the plan by it; ``twice``: of those, what was paid again for certain and nobody has dealt with.
     """
 
     currency: str
@@ -135,11 +59,14 @@ class TieOut:
     reconciled: int
     made: int
     difference: int
+    beside: int = 0
+    twice: int = 0
 
     @property
     def accounted(self) -> int:
-        """The sum of the parts."""
-        return self.in_flight + self.arrived + self.returned + self.refused + self.not_sent + self.in_doubt
+        """The sum of the parts, each row's amount once."""
+        parts = self.in_flight + self.arrived + self.returned + self.refused + self.not_sent + self.in_doubt
+        return parts - self.beside
 
     @property
     def complete(self) -> bool:
@@ -149,6 +76,8 @@ class TieOut:
     @property
     def tie(self) -> Tie:
         """How it ties out; what is worst counts."""
+        if self.twice:
+            return Tie.TWICE
         if self.planned != self.accounted or self.difference:
             return Tie.OFF
         if self.in_doubt:
@@ -159,7 +88,7 @@ class TieOut:
 def tie_out(reading: Reading, execution_id: str) -> tuple[TieOut, ...]:
     """Plan, outcome and the provider's statement of a batch, per currency; for those who may see the execution."""
     seen = operations.execution(reading, execution_id)
-    where = payout.c.org_id == reading.org_id, payout.c.execution_id == seen.id, queries.is_newest(reading)
+    where = payout.c.org_id == reading.org_id, payout.c.execution_id == seen.id, counting.counts(reading)
     # A payout that came back is stated in two lines, which need not be read at the same time.
     given_back = or_(payout.c.state.not_in(settlement.GIVEN_BACK), payout.c.returned_minor.is_not(None))
     known = and_(payout.c.reconciled_at.is_not(None), given_back)
@@ -167,6 +96,8 @@ def tie_out(reading: Reading, execution_id: str) -> tuple[TieOut, ...]:
     stated = func.coalesce(payout.c.net_minor, 0) + func.coalesce(payout.c.returned_minor, 0)
     ours = case((payout.c.state == _S.FAILED, 0), (payout.c.state == _S.CANCELED, 0), else_=-payout.c.amount_minor)
     fees = func.coalesce(payout.c.fee_minor, 0)
+    # Of what is in doubt we say nothing that the statement could contradict.
+    differs = and_(known, payout.c.state.not_in(sorted(DOUBTFUL)))
     found = reading.rows(
         select(
             payout.c.currency,
@@ -180,7 +111,9 @@ def tie_out(reading: Reading, execution_id: str) -> tuple[TieOut, ...]:
             func.count().label("payouts"),
             func.sum(case((known, 1), else_=0)).label("reconciled"),
             func.sum(case((payout.c.provider_id != "", 1), else_=0)).label("made"),
-            func.sum(case((known, stated + fees - ours), else_=0)).label("difference"),
+            func.sum(case((differs, stated + fees - ours), else_=0)).label("difference"),
+            _sum(counting.beside(reading)).label("beside"),
+            _sum(counting.twice(reading)).label("twice"),
         )
         .where(*where)
         .group_by(payout.c.currency)
@@ -236,7 +169,8 @@ def _every_row(rows: Sequence[PayoutView]) -> Table:
     return {
         "Attempt": [row.attempt for row in rows],
         "Counts": [row.newest for row in rows],
-        **_table(rows),
+        "Paid twice": [row.twice for row in rows],
+        **results.table(rows),
         "Sent at": [row.sent_at for row in rows],
         "Fee": [amount(row.fee_minor, row) for row in rows],
         "Given back": [amount(row.returned_minor, row) for row in rows],
@@ -251,7 +185,9 @@ def _sums_table(sums: Sequence[TieOut]) -> Table:
     return {
         "Currency": [each.currency for each in sums],
         **{name.replace("_", " ").capitalize(): column(name) for name in _PARTS},
+        "Beside an earlier attempt": column("beside"),
         "Planned": column("planned"),
+        "Paid twice": column("twice"),
         "Fees": column("fees"),
         "Payouts": [each.payouts for each in sums],
         "Made": [each.made for each in sums],

@@ -61,6 +61,8 @@ UNSETTLED = frozenset({_S.SUBMITTING, _S.IN_DOUBT})
 DOUBTFUL = UNSETTLED | {_S.NEEDS_REVIEW}
 LIVE = frozenset({_S.CREATED, _S.IN_TRANSIT, _S.PAID})
 IN_FLIGHT = frozenset({_S.CREATED, _S.IN_TRANSIT})
+# Money of this attempt has left, or may have.
+MOVED = LIVE | DOUBTFUL
 # Definitely no money of this attempt is on its way: a new attempt may be asked for.
 RETRYABLE = frozenset({_S.REJECTED, _S.FAILED, _S.CANCELED, _S.EXPIRED})
 _TOLD: Mapping[PayoutStatus, PayoutState] = {
@@ -189,17 +191,20 @@ def judge(
     *,
     amount_minor: int,
     currency: str,
+    destination: str,
     sent_at: datetime,
     now: datetime,
     lifetime_s: int,
 ) -> LookUp:
     """What to do with a payout whose call had no clear answer, given what the provider lists for its metadata.
 
-    One match: it is ours. Two, or one of another amount: alarm. None: the same key and body again while the provider
-    is sure to remember the key; after that a person decides. A clock that has been set back tells nothing of a key's
-    age: a person decides.
+    One match: it is ours. Two, or one of another amount or to another bank account: alarm. None: the same key and body
+    again while the provider is sure to remember the key; after that a person decides. A clock that has been set back
+    tells nothing of a key's age: a person decides.
     """
     if any(payout.amount_minor != amount_minor or payout.currency != currency for payout in found):
+        return LookUp.OTHER
+    if any(goes_elsewhere(payout, destination) for payout in found):
         return LookUp.OTHER
     if len(found) > 1:
         return LookUp.TWICE
@@ -207,6 +212,11 @@ def judge(
         return LookUp.FOUND
     age = now - sent_at
     return LookUp.RESEND if -SKEW_MAX <= age < timedelta(seconds=lifetime_s) else LookUp.REVIEW
+
+
+def goes_elsewhere(found: ProviderPayout, destination: str) -> bool:
+    """Whether a payout at the provider goes to another bank account than this one; "" on either side tells none."""
+    return bool(destination and found.destination and found.destination != destination)
 
 
 def search_from(asked_at: datetime, sent_at: datetime, now: datetime, margin_s: int) -> datetime:

@@ -11,7 +11,7 @@ from finops_core.kernel.money import Money
 from finops_core.kernel.operation import Plan, PlanRow, Result, RunContext
 from finops_core.kernel.provider import AccountFacts, PayoutOrder
 from finops_core.operations.admission import AGAIN
-from finops_core.payouts import queries, report, rules, service, settlement
+from finops_core.payouts import queries, results, rules, service, settlement
 from finops_core.payouts.batch import Batch
 from finops_core.payouts.queries import Unsettled
 from finops_core.payouts.rules import PayoutState
@@ -84,7 +84,7 @@ def carry_out(context: RunContext, rail: Rail) -> Result:
     Batch(context, provider).settle(rows)
     with context.unit() as work:
         settlement.ask_to_reconcile(work)
-        return report.conclude(work, context.execution_id, context.attempt)
+        return results.conclude(work, context.execution_id, context.attempt)
 
 
 def failed_rows(context: RunContext) -> tuple[Mapping[int, PlanRow], Mapping[int, Unsettled]]:

@@ -109,10 +109,14 @@ def metadata_of(execution_id: str, attempt: int, row_no: int, row_hash: str) -> 
 def intend(work: Work, row: Unsettled) -> Unsettled:
     """Commit to sending: APPROVED → SUBMITTING.
 
-    Called off instead, CANCELED, when a stop came first, or news of another payout that may pay the row.
+    Called off instead, CANCELED, when a stop came first, or word of another payout that may pay the row.
     """
     if stop_requested(work, row.execution_id):
         return replace(row, state=call_off(work, row, "Stopped before it was sent."))
+    attempt = queries.paid_otherwise(work, row)
+    if attempt is not None:
+        why = f"Not sent: attempt {attempt} may have paid it after all."
+        return replace(row, state=call_off(work, row, why))
     for other in news.other_payouts(work, row.execution_id, [row.row_no]).values():
         why = f"Not sent: the provider has told of another payout for it, {other}."
         return replace(row, state=call_off(work, row, why))
@@ -199,7 +203,11 @@ def _exists(work: Work, row: Unsettled, found: ProviderPayout, *, replayed: bool
         **more,
     }
     state = _move(work, row, PayoutState.CREATED, changes, detail={"provider_id": found.id})
-    return follow(work, replace(row, state=state, provider_id=found.id), found)
+    state = follow(work, replace(row, state=state, provider_id=found.id), found)
+    other = queries.paid_otherwise(work, row, rules.LIVE) if state in rules.LIVE else None
+    if other is not None:
+        notices.tell_of_twice(work, row, other)
+    return state
 
 
 def follow(work: Work, row: Unsettled, found: ProviderPayout) -> PayoutState:
@@ -211,7 +219,10 @@ def follow(work: Work, row: Unsettled, found: ProviderPayout) -> PayoutState:
     """
     if rules.contradicts(row.state, found.status):
         why = f"The provider says now that it was paid; before, it was {rules.words(row.state)}."
-        state = review(work, row, why, once=f"contradicted:{row.id}", ended_at=None)
+        other = queries.paid_otherwise(work, row)
+        if other is not None:
+            why += f" Attempt {other} paid the row, or may have: the money may have left twice."
+        state = review(work, row, why, once=f"contradicted:{row.id}:{work.now.isoformat()}", ended_at=None)
         _settle(work, row)
         return state
     new = rules.followed(row.state, found.status)
@@ -257,7 +268,7 @@ def _settle(work: Work, row: Unsettled) -> None:
 
 def review(work: Work, row: Unsettled, why: str, *, once: str = "", **more: Any) -> PayoutState:
     """A person must look, and is told so: nothing is sent for this row any more."""
-    notices.tell_of_review(work, row, why, once)
+    notices.tell_of_review(work, row, why, once=once)
     return _move(work, row, PayoutState.NEEDS_REVIEW, {**_error("NEEDS_REVIEW", why), **more}, why=why)
 
 

@@ -147,11 +147,13 @@ def _begun(connection: Connection, *, again: bool) -> bool:
 
 
 def _postgres(url: str, *, read_only: bool) -> Engine:
+    # An error of the database is logged, and what a statement was given may be a name or an amount.
+    alike: dict[str, Any] = {"pool_size": 8, "max_overflow": 24, "pool_pre_ping": True, "hide_parameters": True}
     if not read_only:
-        return create_engine(url, pool_size=8, max_overflow=24, pool_pre_ping=True, hide_parameters=True)
+        return create_engine(url, **alike)
     # One snapshot for all statements of a reading, as SQLite's readers have; a transaction that only reads never
     # fails for it.
-    engine = create_engine(url, pool_size=8, max_overflow=24, pool_pre_ping=True, isolation_level="REPEATABLE READ")
+    engine = create_engine(url, **alike, isolation_level="REPEATABLE READ")
     return engine.execution_options(postgresql_readonly=True)
 
 

@@ -8,10 +8,12 @@ from finops_core import audit, files, payouts
 from finops_core.adapters.stripe_sandbox.faults import Fault, FaultKind
 from finops_core.desk import open_desk
 from finops_core.kernel.actor import worker_actor
+from finops_core.kernel.errors import FinOpsError
 from finops_core.operations import ExecutionView, State
 from finops_core.payouts import queries, service
 from tests.pages.conftest import press, shown
 from tests.payouts.test_bank_transfers import TRANSFERS, TWO, break_off, end_to_end_ids, orders_without_a_file, report
+from tests.payouts.test_counting import one_blocked, paid_after_all, paid_again, settled
 from tests.payouts.test_following import event, hear
 from tests.payouts.walks import HARBOUR, change_bank, made, rows_of, states
 from tests.tampering import tamper
@@ -65,7 +67,7 @@ def confirm(screen, opened_by: str, label: str):
 @pytest.mark.parametrize(
     ("who", "offered"),
     [
-        ("ana", {"Retry failed", "Send on", "Take back"}),
+        ("ana", {"Send on", "Take back"}),
         ("ben", {"Take back", "Settle"}),
         ("carla", {"Take back", "Settle"}),
         ("eva", set()),
@@ -86,13 +88,13 @@ def test_what_is_in_doubt_is_told_with_what_happens_next_and_never_as_failed(bat
     assert ">Failed<" not in told
 
 
-def test_nothing_is_retried_while_a_row_is_in_doubt_and_the_question_says_so(batch, at):
+def test_nothing_is_retried_while_a_row_is_in_doubt_and_the_page_says_so_as_the_verb_would(batch, world, at):
     screen = at("ana", "executions", execution=batch.number)
-    assert opener(screen, "Retry failed").proto.type == "secondary"
-    press(screen, "Retry failed")
+    with world.desk.work(world.actor("ana")) as work, pytest.raises(FinOpsError) as refused:
+        payouts.retry(work, batch.id)
 
-    assert "Of 2 other payouts nobody knows yet" in shown(screen)
-    assert "Plan the retry" not in labels(screen)
+    assert f"{refused.value.message} {refused.value.hint}" in shown(screen)
+    assert "Retry failed" not in labels(screen)
 
 
 def test_the_settle_drawer_says_what_is_known_and_refuses_in_the_cores_words(batch, world, at):
@@ -260,6 +262,54 @@ def test_a_payout_that_was_settled_meanwhile_says_so_in_its_drawer(batch, at, wo
 
     assert "It does not wait for a person any more." in shown(screen)
     assert not screen.radio
+
+
+# --- several attempts of one row
+
+
+def test_money_that_left_twice_is_loud_on_page_and_report_until_somebody_says_how_it_was_dealt_with(world, at):
+    # Given a row that two attempts have paid
+    execution_id = paid_again(world)
+    changed = paid_after_all(world, execution_id)
+    settled(changed, execution_id)
+    number = world.execution(execution_id).number
+
+    # Then its page and its report say so, and who did not prepare it may settle it
+    told = shown(at("ana", "executions", execution=number))
+    assert "1 row was paid twice: 100.00 USD more than was planned." in told
+    assert ">Paid twice<" in told
+    report = shown(at("ana", "executions", execution=number, view="Report"))
+    assert "Money left twice: USD." in report
+    assert "Of it beside an earlier attempt" in report
+    assert "Settle" not in labels(at("ana", "executions", execution=number))
+    assert "Settle" in labels(at("ben", "executions", execution=number))
+
+    # When Ben says how it was dealt with
+    second = next(row for row in rows_of(world, execution_id) if row.twice)
+    screen = at("ben", "executions", execution=number, settle=second.id)
+    assert not [each for each in screen.radio if each.label == "What did you find?"]
+    screen.text_area[0].set_value("The bank sent it back.")
+    screen.form_submit_button[0].click().run()
+    assert not screen.exception
+
+    # Then nothing is loud any more
+    assert world.execution(execution_id).state is State.COMPLETED
+    assert "paid twice: 100.00 USD" not in shown(at("ana", "executions", execution=number))
+
+
+def test_a_row_that_something_else_may_pay_is_named_and_the_retry_leaves_it_out(world, at):
+    execution_id, there = one_blocked(world)
+    number = world.execution(execution_id).number
+
+    told = shown(at("ana", "executions", execution=number))
+    assert "1 row not paid, and left out of every retry." in told
+    assert f"Row 2 may be paid by {there}." in told
+
+    with world.desk.work(world.actor("ana")) as work:
+        payouts.retry(work, execution_id)
+    world.work_off()
+    told = shown(at("ana", "run", execution=number))
+    assert "Left out: 1 row that was made before, and 1 row not paid, which something else may pay" in told
 
 
 # --- held back

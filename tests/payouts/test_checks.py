@@ -200,6 +200,7 @@ DAMAGE: Mapping[str, tuple[str, Callable[[Connection, str], object]]] = {
     "no approval at all": ("I5", no_approval),
     "a completed execution in doubt": ("I6", set_payout(2, 2, state="in_doubt")),
     "a completed execution with a row for a person": ("I6", set_payout(2, 2, state="needs_review")),
+    "a completed execution whose first attempt is in doubt": ("I6", set_payout(2, state="needs_review")),
     "a call of a worker that had lost the run": ("I7", set_calls(1, fence=9)),
     "a state the log does not know": ("I8", set_payout(1, state="paid")),
     "a change that is not in the log": ("I8", a_change_that_is_not_in_the_log),

@@ -137,5 +137,8 @@ def test_nothing_is_sent_for_a_new_plan_when_anything_was_sent_for_an_old_one(bo
     act(world, operations.replan, seen.id)
     view = again(world, seen.id)
 
-    assert (view.state, view.error_code) == (State.SUPERSEDED, "ALREADY_PAID")
+    # What was sent for the old plan stands open, and once it is found nothing is told as done
+    assert (view.state, view.error_code) == (State.UNSETTLED, "ALREADY_PAID")
     assert made(world) == [("gbp", 10_000)]
+    world.look_up()
+    assert world.execution(seen.id).state is State.FAILED

@@ -82,14 +82,14 @@ def test_a_batch_is_counted_and_summed_by_what_became_of_it(both: World):
 def test_who_may_do_what_about_it(world: World):
     execution_id = one_of_each(world)
 
-    assert offers(open_to(world, "ana", execution_id)) == {"may_retry", "may_send_on", "may_take_back"}
+    assert offers(open_to(world, "ana", execution_id)) == {"may_send_on", "may_take_back"}
     assert offers(open_to(world, "ben", execution_id)) == {"may_take_back"}
     assert offers(open_to(world, "carla", execution_id)) == {"may_take_back"}
     assert offers(open_to(world, "eva", execution_id)) == set()
 
     needs_review(world, execution_id)
 
-    assert offers(open_to(world, "ana", execution_id)) == {"may_retry", "may_take_back"}
+    assert offers(open_to(world, "ana", execution_id)) == {"may_take_back"}
     assert offers(open_to(world, "ben", execution_id)) == {"may_take_back", "may_settle"}
     assert offers(open_to(world, "eva", execution_id)) == set()
 
@@ -237,6 +237,9 @@ def test_what_came_back_is_missing_in_the_statement_until_it_shows_both_ways(bot
         ({"arrived": 99}, Tie.OFF),
         ({"difference": -1}, Tie.OFF),
         ({"difference": 1, "arrived": 60, "in_doubt": 40}, Tie.OFF),
+        ({"in_doubt": 100, "beside": 100}, Tie.DOUBT),
+        ({"arrived": 200, "beside": 100, "made": 2, "reconciled": 2}, Tie.TIED),
+        ({"arrived": 200, "beside": 100, "twice": 100, "made": 2, "reconciled": 2}, Tie.TWICE),
     ],
 )
 def test_what_is_worst_tells_how_a_currency_ties_out(changes, tie):

@@ -1,5 +1,6 @@
 """How much is paid and why; what a look-up means; the key."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -111,12 +112,15 @@ def test_the_key_is_the_same_for_the_same_attempt_and_another_for_the_next():
         ([], 23, LookUp.REVIEW),
         ([listed(501)], 0, LookUp.OTHER),
         ([listed(500, "EUR")], 0, LookUp.OTHER),
+        ([replace(listed(), destination="ba_1")], 0, LookUp.FOUND),
+        ([replace(listed(), destination="ba_2")], 0, LookUp.OTHER),
     ],
 )
 def test_a_look_up_adopts_one_alarms_at_two_and_sends_again_only_while_the_key_is_sure_to_live(found, age_h, verdict):
     judged = rules.judge(
         found,
         amount_minor=500,
+        destination="ba_1",
         currency="USD",
         sent_at=NOW - timedelta(hours=age_h),
         now=NOW,
@@ -158,7 +162,13 @@ def test_news_moves_a_payout_on_and_news_from_the_past_does_not(state, status, n
 
 def test_a_clock_that_was_set_back_tells_nothing_of_a_keys_age():
     judged = rules.judge(
-        [], amount_minor=500, currency="USD", sent_at=NOW + timedelta(days=3), now=NOW, lifetime_s=23 * 3600
+        [],
+        amount_minor=500,
+        destination="",
+        currency="USD",
+        sent_at=NOW + timedelta(days=3),
+        now=NOW,
+        lifetime_s=23 * 3600,
     )
     assert judged is LookUp.REVIEW
     assert rules.search_from(NOW, NOW + timedelta(days=3), NOW, 3600) == NOW - timedelta(days=31)

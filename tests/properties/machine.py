@@ -60,6 +60,8 @@ POST_FAULTS = (
 )
 GET_FAULTS = (FaultKind.RESET_BEFORE, FaultKind.ERROR_BEFORE, FaultKind.BAD_JSON, FaultKind.RATE_LIMIT)
 LATER = {"pending": ("in_transit", "failed", "canceled"), "in_transit": ("paid", "failed"), "paid": ("failed",)}
+# What these say of a row whose provider contradicted itself is true, and for people.
+CONTRADICTIONS = {"payouts.I1", "payouts.I5", "payouts.I12", "payouts.statement"}
 REPAIRS = (payouts.retry, payouts.send_on, payouts.ask_cancel, operations.replan)
 pick = st.integers(0, 11)
 
@@ -427,6 +429,34 @@ class PayoutMachine(RuleBasedStateMachine):
             self.tried(lambda: act(self.world, payouts.resolve, row.id, verdict, named, "I looked.", who="ben"))
             self.seen[verdict.value] += 1
 
+    @rule(index=pick)
+    def the_bank_takes_its_word_back(self, index: int) -> None:
+        """It says of a payout that had come back that it was paid after all; and everybody hears so."""
+        back = [each for each in self.payouts() if each["status"] == "failed" and "fod_item" in each["metadata"]]
+        if not back:
+            return
+        one = back[index % len(back)]
+        self.good_answers_again()
+        self.work_off()
+        with closing(sqlite3.connect(self.world.sandbox.database)) as store, store:
+            paid = "UPDATE payout SET body = json_set(body, '$.status', 'paid') WHERE id = ?"
+            assert store.execute(paid, (one["id"],)).rowcount == 1
+        self.world.sandbox.control.fund(-one["amount"], one["currency"], HARBOUR, kind="refund")
+        self._hear("paid", one)
+        self.work_off()
+        execution_id = one["metadata"]["fod_item"].rpartition(":")[0]
+        self.oracle.was_contradicted(execution_id, one["currency"].upper(), self.payouts())
+        self.seen["contradicted"] += 1
+
+    @rule(index=pick)
+    def money_that_left_twice_is_dealt_with(self, index: int) -> None:
+        """An approver says how."""
+        rows = [row for each in self.executions for row in rows_of(self.world, each) if row.twice]
+        if rows:
+            row, verdict = rows[index % len(rows)], payouts.Verdict.PAID_TWICE
+            self.tried(lambda: act(self.world, payouts.resolve, row.id, verdict, "", "It came back.", who="ben"))
+            self.seen[verdict.value] += 1
+
     @precondition(lambda self: len(self.by_hand) < BATCHES)
     @rule(code=st.sampled_from(CURRENCIES), amount=st.sampled_from((100, 250)))
     def somebody_pays_by_hand(self, code: str, amount: int) -> None:
@@ -451,9 +481,9 @@ class PayoutMachine(RuleBasedStateMachine):
     @invariant()
     def nothing_is_wrong(self) -> None:
         self.broken = True
-        found = violations(self.world)
+        found = self.violations()
         assert not found, found
-        wrong = self.oracle.wrong(self.payouts(), self.available(), self.owner)
+        wrong = self.oracle.wrong(self.payouts(), self.available(), self.owner, self.ties())
         assert not wrong, wrong
         self.broken = False
         for execution_id in self.executions:
@@ -475,6 +505,25 @@ class PayoutMachine(RuleBasedStateMachine):
         assert not states & {State.RUNNING, State.QUEUED, State.PLANNING}, states
 
     # --- small words
+
+    def violations(self) -> Mapping[str, list[str]]:
+        """What the checks say, but for what they must say of a row whose provider took its word back."""
+        told = violations(self.world)
+        of = {execution_id for execution_id, _ in self.oracle.contradicted}
+        left = {
+            name: [line for line in lines if name not in CONTRADICTIONS or not any(each in line for each in of)]
+            for name, lines in told.items()
+        }
+        return {name: lines for name, lines in left.items() if lines}
+
+    def ties(self) -> Mapping[tuple[str, str], str]:
+        """By execution and currency: what the report says."""
+        with self.world.desk.read(self.world.actor("ana")) as reading:
+            return {
+                (each, told.currency): told.tie.value
+                for each in self.executions
+                for told in payouts.tie_out(reading, each)
+            }
 
     @property
     def org(self) -> str:

@@ -24,6 +24,7 @@ TRUE_OF = {
     "failed": {"failed"},
     "canceled": {"canceled"},
 }
+ALIVE, FINE = {"created", "in_transit", "paid"}, {"tied", "unstated"}
 OVER = {
     "completed",
     "failed",
@@ -83,12 +84,15 @@ class Oracle:
         since: by attempt: when it was approved.
         stopped: by attempt: the rows that existed when it was stopped, or were being sent; nothing more may come.
         balance: by currency: what the provider's account would hold if nothing had been paid out.
+        contradicted: by execution and currency: the provider took its word back that the money had come back; how many
+            payouts were alive once that was heard. No more may come.
     """
 
     balance: Counter[str] = field(default_factory=Counter)
     allowed: dict[Attempt, Mapping[int, tuple[str, int]]] = field(default_factory=dict)
     since: dict[Attempt, datetime] = field(default_factory=dict)
     stopped: dict[Attempt, frozenset[int]] = field(default_factory=dict)
+    contradicted: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def approved(self, attempt: Attempt, rows: Mapping[int, tuple[str, int]], at: datetime) -> None:
         self.allowed[attempt], self.since[attempt] = rows, at
@@ -98,18 +102,46 @@ class Oracle:
         there = {each.row_no for each in made_by(payouts) if _attempt(each) == attempt}
         self.stopped[attempt] = frozenset(there | sending)
 
-    def wrong(self, payouts: Sequence[Mapping[str, Any]], available: Mapping[str, int], engine: Engine) -> list[str]:
-        """One sentence for everything that is not as it must be."""
+    def was_contradicted(self, execution: str, currency: str, payouts: Sequence[Mapping[str, Any]]) -> None:
+        """The provider has said that a payout was paid which it had said came back, and everybody has heard so."""
+        mine = [each for each in made_by(payouts) if (each.execution, each.currency) == (execution, currency)]
+        self.contradicted[execution, currency] = sum(each.alive for each in mine)
+
+    def wrong(
+        self,
+        payouts: Sequence[Mapping[str, Any]],
+        available: Mapping[str, int],
+        engine: Engine,
+        ties: Mapping[tuple[str, str], str],
+    ) -> list[str]:
+        """One sentence for everything that is not as it must be.
+
+        ``ties``: by execution and currency, how the report says that it ties out.
+        """
         with engine.connect() as connection:
             rows = connection.execute(text(_ROWS)).mappings().all()
             states = {row["id"]: row for row in connection.execute(text(_EXECUTIONS)).mappings()}
         made = made_by(payouts, rows)
         return [
-            *_twice(made),
+            *self._twice(made),
             *self._not_allowed(made),
             *self._money_lost(payouts, available),
             *_untrue(rows, made),
             *_hidden_doubt(rows, states),
+            *_false_ties(rows, _settled(engine), ties),
+        ]
+
+    def _twice(self, made: Sequence[Made]) -> list[str]:
+        per_attempt = Counter((each.execution, each.row_no, each.attempt) for each in made)
+        # Not by its number, which a new plan gives to another row: in these files each row has a currency of its own.
+        per_row = Counter((each.execution, each.currency) for each in made if each.alive)
+        return [
+            *(f"{key} was made {count} times" for key, count in per_attempt.items() if count > 1),
+            *(
+                f"{row} was made {count} times"
+                for row, count in per_row.items()
+                if count > max(self.contradicted.get(row, 1), 1)
+            ),
         ]
 
     def _not_allowed(self, made: Sequence[Made]) -> list[str]:
@@ -138,19 +170,13 @@ class Oracle:
         ]
 
 
-_ROWS = "SELECT execution_id, row_no, attempt, state, provider_id, currency, amount_minor FROM payout"
-_EXECUTIONS = "SELECT id, state, attempt FROM execution"
+_ROWS = "SELECT id, execution_id, row_no, attempt, state, provider_id, currency, amount_minor FROM payout"
+_EXECUTIONS = "SELECT id, state FROM execution"
+_DEALT_WITH = "SELECT payout_id FROM payout_resolution WHERE verdict = 'paid_twice'"
 
 
 def _attempt(each: Made) -> Attempt:
     return each.execution, each.attempt
-
-
-def _twice(made: Sequence[Made]) -> list[str]:
-    per_attempt = Counter((each.execution, each.row_no, each.attempt) for each in made)
-    # Not by its number, which a new plan gives to another row: in these files each row has a currency of its own.
-    per_row = Counter((each.execution, each.currency) for each in made if each.alive)
-    return [f"{key} was made {count} times" for key, count in (*per_attempt.items(), *per_row.items()) if count > 1]
 
 
 def _untrue(rows: Sequence[Mapping[str, Any]], made: Sequence[Made]) -> list[str]:
@@ -176,7 +202,27 @@ def _hidden_doubt(rows: Sequence[Mapping[str, Any]], executions: Mapping[str, Ma
     return [
         f"{dict(row)} is in doubt, and its execution is said to be over"
         for row in rows
-        if row["state"] in DOUBTFUL
-        and executions[row["execution_id"]]["attempt"] == row["attempt"]
-        and executions[row["execution_id"]]["state"] in OVER
+        if row["state"] in DOUBTFUL and executions[row["execution_id"]]["state"] in OVER
     ]
+
+
+def _settled(engine: Engine) -> frozenset[str]:
+    """The payouts that paid a row again, and of which a person has said how that was dealt with."""
+    with engine.connect() as connection:
+        return frozenset(connection.execute(text(_DEALT_WITH)).scalars())
+
+
+def _false_ties(
+    rows: Sequence[Mapping[str, Any]], settled: frozenset[str], ties: Mapping[tuple[str, str], str]
+) -> list[str]:
+    """Reports that say all is well while an attempt of any number is doubtful, or a row was paid twice."""
+    found = []
+    for (execution, currency), tie in ties.items():
+        mine = [row for row in rows if (row["execution_id"], row["currency"]) == (execution, currency)]
+        alive = sorted((row for row in mine if row["state"] in ALIVE), key=lambda row: row["attempt"])
+        twice = any(row["id"] not in settled for row in alive[1:])
+        if tie in FINE and any(row["state"] in DOUBTFUL for row in mine):
+            found.append(f"{currency} of {execution} is in doubt, and its report says {tie}")
+        if (tie == "twice") is not twice:
+            found.append(f"{currency} of {execution} was paid {len(alive)} times, and its report says {tie}")
+    return found

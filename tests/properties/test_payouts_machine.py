@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.properties.machine import KEPT, PayoutMachine
+from tests.properties.machine import KEPT, NEVER, Event, PayoutMachine
 
 pytestmark = pytest.mark.slow
 
@@ -57,6 +57,32 @@ def test_a_batch_whose_approver_leaves_is_planned_anew_and_what_was_void_is_neve
     machine.teardown()
 
     assert {"replan", "row canceled", "row created"} <= set(PayoutMachine.seen), PayoutMachine.seen
+
+
+@pytest.mark.parametrize("settled", [False, True])
+def test_a_bank_that_takes_its_word_back_after_a_retry_is_told_as_money_that_left_twice(settled: bool):
+    PayoutMachine.seen.clear()
+    machine = PayoutMachine()
+    machine.batch_goes_out((True, False, False), (100, 100, 100), None, Event(1, NEVER))
+    machine.the_bank_acts([(0, 1)], told=True)
+
+    machine.repair(0)
+    machine.nothing_is_wrong()
+    machine.the_bank_takes_its_word_back(0)
+    machine.nothing_is_wrong()
+    machine.settle_by_hand(0, exists=True, which=0)
+    machine.settle_by_hand(0, exists=True, which=1)
+    machine.work_off()
+    machine.nothing_is_wrong()
+    if settled:
+        machine.money_that_left_twice_is_dealt_with(0)
+    machine.nothing_is_wrong()
+    machine.repair(0)
+    machine.nothing_is_wrong()
+    machine.teardown()
+
+    wanted = {"contradicted", "retry", *(["paid_twice"] if settled else [])}
+    assert wanted <= set(PayoutMachine.seen), PayoutMachine.seen
 
 
 @pytest.mark.deep
