@@ -7,7 +7,7 @@ of order or before the answer to the call that made the payout.
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
 from functools import partial
 
 from sqlalchemy import and_, or_, select, update
@@ -32,8 +32,6 @@ WAIT_S = 1.0
 # A provider that does not answer is left alone for a while, whatever else is heard meanwhile.
 TROUBLE_S = 15.0
 REFRESH_MOST = 500
-# A bank can return a payout up to five business days after it was paid (Stripe's payout documentation).
-RETURNED_WITHIN = timedelta(days=9)
 PAID_REFRESH = timedelta(days=1)
 
 
@@ -163,7 +161,12 @@ def due(units: Units, org_id: str) -> Iterable[Unsettled]:
         looked = payout.c.followed_at
         in_flight = and_(payout.c.state.in_(sorted(IN_FLIGHT)), or_(looked.is_(None), looked < before))
         day_old = or_(looked.is_(None), looked < reading.now - PAID_REFRESH)
-        paid = and_(payout.c.state == PayoutState.PAID, payout.c.paid_at > reading.now - RETURNED_WITHIN, day_old)
+        paid = and_(payout.c.state == PayoutState.PAID, payout.c.paid_at >= _watched_from(reading), day_old)
         mine = payout.c.org_id == reading.org_id, or_(in_flight, paid)
         rows = reading.rows(select(payout).where(*mine).order_by(looked, payout.c.id).limit(REFRESH_MOST))
         return tuple(queries.unsettled(row) for row in rows)
+
+
+def _watched_from(reading: Reading) -> datetime:
+    country = reference.organisation(reading).country
+    return datetime.combine(rules.watched_from(reading.now.date(), country), time.min, UTC)

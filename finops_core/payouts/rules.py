@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
+from finops_core.kernel.business_days import NO_COUNTRY, add_business_days
 from finops_core.kernel.canonical import content_hash
-from finops_core.kernel.errors import Conflict
+from finops_core.kernel.errors import Conflict, FinOpsError
 from finops_core.kernel.money import Money
 from finops_core.kernel.provider import Balance, CurrencyRule, PayoutStatus, ProviderPayout
 
@@ -25,6 +26,9 @@ META_ITEM, META_EXECUTION, META_ATTEMPT, META_HASH = "fod_item", "fod_exec", "fo
 SKEW_MAX = timedelta(minutes=5)
 # A look-up that showed nothing is made again after an eighth of the payout's age.
 LOOK_SHARE, LOOK_RAREST = 8, timedelta(minutes=15)
+# A bank can return a payout up to five business days after it was paid (Stripe's payout documentation). Twice as many
+# are watched, and three weeks at least: the bank may keep other holidays than the organisation, and be late.
+RETURN_DAYS, WATCHED_DAYS, WATCHED_AT_LEAST = 5, 10, timedelta(days=21)
 _ITEM = re.compile(r"ex_[0-9a-f]{1,64}:[0-9]{1,9}", re.ASCII)
 
 
@@ -239,3 +243,13 @@ def clocks_agree(ours: datetime, theirs: datetime | None) -> bool:
 def is_late(state: PayoutState, arrival_on: str, today: date) -> bool:
     """Whether money that should have arrived is still on its way; ``arrival_on`` is an ISO date or ""."""
     return state in IN_FLIGHT and bool(arrival_on) and date.fromisoformat(arrival_on) < today
+
+
+def watched_from(today: date, country: str) -> date:
+    """Of payouts paid since that day a bank may still return one; ``country``: whose business days count."""
+    try:
+        day = add_business_days(today, -WATCHED_DAYS, country)
+    except FinOpsError:
+        # A country the holiday library does not know.
+        day = add_business_days(today, -WATCHED_DAYS, NO_COUNTRY)
+    return min(day, today - WATCHED_AT_LEAST)
