@@ -1,4 +1,4 @@
-"""Tables of payouts: what is paid, every call about it, what the provider tells, rehearsals, and what people settled."""
+"""Tables of payouts: what is paid, each call about it, what the provider tells, rehearsals, and what people settled."""
 
 from typing import Any
 

@@ -1,6 +1,7 @@
 """Whom a payout concerns is told, in the unit that makes the news."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from finops_core import approvals, notifications, operations, security
 from finops_core.kernel.money import Money
@@ -42,6 +43,21 @@ def tell_of_unexpected(work: Work, row: Unsettled, provider_id: str) -> None:
     body = f"{provider_id} at the provider carries row {row.row_no} too. Have one of the two taken back there."
     once = f"unexpected:{provider_id}"
     _tell(work, row, "payout.unexpected", "may be paid twice", body, once=once, too=_settlers(work))
+
+
+def tell_of_refused_cancel(work: Work, row: Unsettled, asked: Iterable[str], why: str, asked_at: datetime) -> None:
+    """Those who asked for a payout to be taken back learn that it could not be: once for each time they asked."""
+    seen = operations.execution(work, row.execution_id)
+    notifications.notify(
+        work,
+        asked,
+        "payout.cancel_refused",
+        once=f"cancel_refused:{row.id}:{asked_at.isoformat()}",
+        title=f"{Money(row.amount_minor, row.currency)} of {seen.number} was not taken back",
+        body=why,
+        page="executions",
+        query={"execution": seen.number},
+    )
 
 
 def _tell(work: Work, row: Unsettled, kind: str, what: str, body: str, *, once: str, too: Sequence[str] = ()) -> None:

@@ -239,10 +239,11 @@ def for_change(reading: Reading, payout_id: str) -> Unsettled:
     return unsettled(row)
 
 
-def is_asked_back(reading: Reading, payout_id: str) -> bool:
-    """Whether somebody here has asked for a payout to be taken back, and it has not been refused since."""
+def asked_back_at(reading: Reading, payout_id: str) -> datetime | None:
+    """When somebody here last asked for a payout to be taken back; None when nobody did, or it could not be."""
     mine = payout.c.org_id == reading.org_id, payout.c.id == payout_id
-    return reading.scalar(select(payout.c.cancel_asked_at).where(*mine)) is not None
+    asked: datetime | None = reading.scalar(select(payout.c.cancel_asked_at).where(*mine))
+    return asked
 
 
 def left_over(reading: Reading, limit: int = 1_000) -> tuple[Unsettled, ...]:

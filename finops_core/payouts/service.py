@@ -6,6 +6,7 @@ The order per row is: ``intend`` (commit) → the call → ``record_answer`` (co
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import insert, update
@@ -232,7 +233,7 @@ def follow(work: Work, row: Unsettled, found: ProviderPayout) -> PayoutState:
         notices.tell_of_return(work, row, found)
     if new is PayoutState.CANCELED:
         changes |= _error("canceled", "Taken back at the provider.")
-        if not queries.is_asked_back(work, row.id):
+        if queries.asked_back_at(work, row.id) is None:
             notices.tell_of_cancel(work, row)
     _move(work, row, new, changes, why=found.failure_code)
     _settle(work, row)
@@ -269,6 +270,22 @@ def reject(work: Work, row: Unsettled, code: str, why: str, **more: Any) -> Payo
 def call_off(work: Work, row: Unsettled, why: str, new: PayoutState = PayoutState.CANCELED) -> PayoutState:
     """A row that was never sent, or was definitely refused unexecuted, is canceled (or expired with its approval)."""
     return _move(work, row, new, _error(CALLED_OFF, why), why=why)
+
+
+def cannot_take_back(work: Work, payout_id: str, asked_at: datetime, reason: str) -> None:
+    """What somebody asked for then cannot be: the row says why, and whoever asked is told; nothing when it was done."""
+    row = queries.for_change(work, payout_id)
+    if row.state is PayoutState.CANCELED or queries.asked_back_at(work, payout_id) != asked_at:
+        return
+    why = f"It could not be taken back{'' if row.state is PayoutState.CREATED else ' any more'}: {reason}"
+    told = {"error_message": why[:_MESSAGE_CHARS]} if row.state in rules.LIVE else {}
+    mine = payout.c.org_id == work.org_id, payout.c.id == row.id
+    work.execute(update(payout).where(*mine).values(cancel_asked_at=None, **told))
+    trail = audit.of_object(work, f"payout:{row.id}")
+    asked = {record.actor for record in trail if record.verb == "payout.cancel_asked"}
+    notices.tell_of_refused_cancel(work, row, asked, why, asked_at)
+    detail = {"execution": row.execution_id, "row": row.row_no, "why": why[:_MESSAGE_CHARS]}
+    audit.record(work, "payout.cancel_refused", f"payout:{row.id}", before=row.row_hash, detail=detail)
 
 
 def body_of(work_or_reading: Any, row: Unsettled) -> bytes:
