@@ -5,16 +5,17 @@ of order or before the answer to the call that made the payout.
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
+from typing import Any
 
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import ColumnElement, and_, or_
 
 from finops_core import connections, operations, reference
 from finops_core.kernel.actor import worker_actor
-from finops_core.kernel.errors import NotFound
+from finops_core.kernel.errors import FinOpsError, NotFound
 from finops_core.kernel.provider import ProviderPayout
 from finops_core.operations import outcome
 from finops_core.payouts import look_up, news, queries, rounds, rules, service
@@ -31,6 +32,7 @@ LOG = logging.getLogger("tieout.payouts")
 WAIT_S = 1.0
 # A provider that does not answer is left alone for a while, whatever else is heard meanwhile.
 TROUBLE_S = 15.0
+# Of each connection, in a round.
 REFRESH_MOST = 500
 PAID_REFRESH = timedelta(days=1)
 
@@ -50,6 +52,24 @@ class Follower:
                 credentials = connections.credentials(reading, connection_id)
             self.providers[connection_id] = self.units.ports.provider(credentials)
         return self.providers[connection_id]
+
+    def hear(self, found: News) -> NewsState:
+        """``look_into``; when the provider could not be asked, that is noted, so that other news has its turn first."""
+        try:
+            return self.look_into(found)
+        except FinOpsError:
+            with self.units.work(worker_actor(self.org_id)) as work:
+                news.note_tried(work, found.ids)
+            raise
+
+    def look(self, row: Unsettled) -> None:
+        """``follow``; when the provider could not be asked, that is noted, so that other payouts have their turn."""
+        try:
+            self.follow(row)
+        except FinOpsError:
+            with self.units.work(worker_actor(self.org_id)) as work:
+                service.looked_at(work, row.id, answered=False)
+            raise
 
     def look_into(self, found: News) -> NewsState:
         """Act on everything the inbox holds of one payout."""
@@ -78,7 +98,9 @@ class Follower:
             told = provider.get(row.account, payout_id or row.provider_id)
         except NotFound:
             LOG.warning("payout %s is not known to its provider", row.id)
-            self._heard(heard, NewsState.DONE)
+            with self.units.work(worker_actor(self.org_id)) as work:
+                service.looked_at(work, row.id, answered=True)
+                news.mark(work, heard, NewsState.DONE)
             return
         with self.units.work(worker_actor(self.org_id)) as work:
             move_on(work, row, told)
@@ -105,8 +127,7 @@ class Follower:
 def move_on(work: Work, row: Unsettled, told: ProviderPayout) -> PayoutState:
     """Apply what the provider says of a payout that was just looked at."""
     state = service.follow(work, row, told)
-    mine = payout.c.org_id == work.org_id, payout.c.id == row.id
-    work.execute(update(payout).where(*mine).values(followed_at=work.now))
+    service.looked_at(work, row.id, answered=True)
     return state
 
 
@@ -118,9 +139,10 @@ def follow_news(units: Units, claim: Claim) -> None:
     follower, asked = Follower(units, claim.org_id), Round(units)
     with units.read(worker_actor(claim.org_id)) as reading:
         inbox = news.open_news(reading)
-    states = [asked.ask(found.connection_id, partial(follower.look_into, found)) for found in inbox if not asked.over()]
+    states = [asked.ask(found.connection_id, partial(follower.hear, found)) for found in inbox if not asked.over()]
+    rounds.tell_refused(units, claim.org_id, asked)
     with units.work(worker_actor(claim.org_id)) as work:
-        if news.open_news(work, limit=1):
+        if news.any_open(work):
             news.ask_to_follow(work, delay_s=_pause_s(states))
 
 
@@ -138,7 +160,7 @@ def follow_all(units: Units, claim: Claim) -> None:
         org_ids = reference.all_ids(reading)
     for org_id in org_ids:
         with units.work(worker_actor(org_id)) as work:
-            if news.open_news(work, limit=1):
+            if news.any_open(work):
                 news.ask_to_follow(work)
 
 
@@ -151,22 +173,28 @@ def refresh(units: Units, claim: Claim) -> None:
             return
         follower = Follower(units, org_id)
         for row in due(units, org_id):
-            asked.ask(row.connection_id, partial(follower.follow, row))
+            asked.ask(row.connection_id, partial(follower.look, row))
+        rounds.tell_refused(units, org_id, asked)
 
 
-def due(units: Units, org_id: str) -> Iterable[Unsettled]:
-    """Payouts in flight past the refresh time, and paid ones a bank could still return, a day after the last look."""
+def due(units: Units, org_id: str) -> tuple[Unsettled, ...]:
+    """Payouts in flight past the refresh time, and paid ones a bank could still return, a day after the last answer.
+
+    One that could not be looked at is due again after the refresh time, when others have had their turn.
+    """
     with units.read(worker_actor(org_id)) as reading:
-        before = reading.now - timedelta(seconds=reading.ports.settings.payout_refresh_s)
-        looked = payout.c.followed_at
-        in_flight = and_(payout.c.state.in_(sorted(IN_FLIGHT)), or_(looked.is_(None), looked < before))
-        day_old = or_(looked.is_(None), looked < reading.now - PAID_REFRESH)
-        paid = and_(payout.c.state == PayoutState.PAID, payout.c.paid_at >= _watched_from(reading), day_old)
-        mine = payout.c.org_id == reading.org_id, or_(in_flight, paid)
-        rows = reading.rows(select(payout).where(*mine).order_by(looked, payout.c.id).limit(REFRESH_MOST))
-        return tuple(queries.unsettled(row) for row in rows)
+        a_while_ago = reading.now - timedelta(seconds=reading.ports.settings.payout_refresh_s)
+        return_from = datetime.combine(_watched_from(reading), time.min, UTC)
+        paid = payout.c.state == PayoutState.PAID, payout.c.paid_at >= return_from
+        in_flight = and_(payout.c.state.in_(sorted(IN_FLIGHT)), _before(payout.c.followed_at, a_while_ago))
+        returnable = and_(*paid, _before(payout.c.followed_at, reading.now - PAID_REFRESH))
+        wanted = and_(or_(in_flight, returnable), _before(payout.c.tried_at, a_while_ago))
+        return queries.in_turn(reading, wanted, REFRESH_MOST)
 
 
-def _watched_from(reading: Reading) -> datetime:
-    country = reference.organisation(reading).country
-    return datetime.combine(rules.watched_from(reading.now.date(), country), time.min, UTC)
+def _before(column: ColumnElement[Any], at: datetime) -> ColumnElement[bool]:
+    return or_(column.is_(None), column < at)
+
+
+def _watched_from(reading: Reading) -> date:
+    return rules.watched_from(reading.now.date(), reference.organisation(reading).country)

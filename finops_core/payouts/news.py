@@ -42,6 +42,8 @@ OPEN = (NewsState.NEW, NewsState.WAITING)
 LOOKED_INTO = (NewsState.DONE, NewsState.STRANGER, NewsState.UNEXPECTED)
 CAME_TO_NOTHING = ("payout.canceled", "payout.failed")
 MOST = 10_000
+# Of each connection, in a round; and of each payout.
+PAYOUTS_AT_ONCE, PIECES_AT_ONCE = 500, 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,19 +124,46 @@ def ask_to_follow(work: Work, delay_s: float = 0) -> None:
     queue.enqueue(work, FOLLOW_JOB, {}, key=f"{FOLLOW_JOB}:{work.org_id}", again=True, delay_s=delay_s)
 
 
-def open_news(reading: Reading, limit: int = 1_000) -> tuple[News, ...]:
-    """What nobody has looked into yet, by payout, oldest first."""
+def any_open(reading: Reading) -> bool:
+    """Whether there is news that nobody has looked into yet."""
+    mine = provider_news.c.org_id == reading.org_id, provider_news.c.state.in_(OPEN)
+    return reading.scalar(select(provider_news.c.id).where(*mine).limit(1)) is not None
+
+
+def open_news(reading: Reading, most: int = PAYOUTS_AT_ONCE) -> tuple[News, ...]:
+    """What nobody has looked into yet, by payout: at most so many payouts of each connection, one of each in turn.
+
+    So a connection, or a payout, that is not answered takes no turn from the others. Of each connection those payouts
+    come first that were never asked about, then those asked about longest ago, then the oldest news.
+    """
     table = provider_news
     mine = table.c.org_id == reading.org_id, table.c.state.in_(OPEN)
-    columns = (table.c.id, table.c.connection_id, table.c.account, table.c.payout_id, table.c.item)
-    rows = reading.rows(select(*columns).where(*mine).order_by(table.c.received_at, table.c.id).limit(limit))
+    of_one = table.c.connection_id, table.c.payout_id
+    columns = table.c.id, table.c.connection_id, table.c.account, table.c.payout_id, table.c.item
+    numbered = select(
+        *columns,
+        func.row_number().over(partition_by=of_one, order_by=(table.c.received_at, table.c.id)).label("nth"),
+        func.max(table.c.tried_at).over(partition_by=of_one).label("tried_at"),
+        func.min(table.c.received_at).over(partition_by=of_one).label("first_at"),
+    )
+    each = numbered.where(*mine).subquery()
+    order = each.c.tried_at.is_not(None), each.c.tried_at, each.c.first_at, each.c.payout_id
+    turn = func.dense_rank().over(partition_by=each.c.connection_id, order_by=order).label("turn")
+    placed = select(each, turn).where(each.c.nth <= PIECES_AT_ONCE).subquery()
+    wanted = select(placed).where(placed.c.turn <= most)
     found: dict[tuple[str, str], list[Row[Any]]] = {}
-    for row in rows:
+    for row in reading.rows(wanted.order_by(placed.c.turn, placed.c.connection_id, placed.c.nth)):
         found.setdefault((row.connection_id, row.payout_id), []).append(row)
     return tuple(
         News(tuple(row.id for row in group), *key[:1], group[0].account, key[1], _item(group))
         for key, group in found.items()
     )
+
+
+def note_tried(work: Work, ids: Sequence[str]) -> None:
+    """Note that the provider was asked about some news in vain."""
+    mine = provider_news.c.org_id == work.org_id, provider_news.c.id.in_(ids)
+    work.execute(update(provider_news).where(*mine).values(tried_at=work.now))
 
 
 def row_of(reading: Reading, news: News) -> Unsettled | None:
@@ -220,9 +249,10 @@ def mark(work: Work, ids: Sequence[str], state: NewsState) -> None:
     if not ids:
         return
     table = provider_news
-    done_at = None if state in OPEN else work.now
+    # What waits has had its turn, like what was asked about in vain.
+    told = {"tried_at": work.now} if state in OPEN else {"done_at": work.now}
     mine = table.c.org_id == work.org_id, table.c.id.in_(ids)
-    work.execute(update(table).where(*mine).values(state=state.value, done_at=done_at))
+    work.execute(update(table).where(*mine).values(state=state.value, **told))
 
 
 def _item(group: Sequence[Row[Any]]) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from finops_core import approvals, notifications, operations, security
+from finops_core import approvals, connections, notifications, operations, security
 from finops_core.kernel.money import Money
 from finops_core.kernel.permissions import Permission
 from finops_core.kernel.provider import ProviderPayout
@@ -58,6 +58,20 @@ def tell_of_refused_cancel(work: Work, row: Unsettled, asked: Iterable[str], why
         page="executions",
         query={"execution": seen.number},
     )
+
+
+def tell_of_refused_keys(work: Work, connection_ids: Iterable[str]) -> None:
+    """Administrators learn which of the organisation's connections the provider does not let in: once a day."""
+    for connection_id, name in connections.names(work, connection_ids).items():
+        notifications.notify(
+            work,
+            [person.id for person in security.people_with(work, Permission.CONNECTIONS_ADMINISTER)],
+            "connection.refused",
+            once=f"key_refused:{connection_id}:{work.now.date().isoformat()}",
+            title=f"The provider refuses the key of {name}",
+            body="Payouts made through it cannot be looked up or followed. Test the connection, and replace its key.",
+            page="connections",
+        )
 
 
 def _tell(work: Work, row: Unsettled, kind: str, what: str, body: str, *, once: str, too: Sequence[str] = ()) -> None:

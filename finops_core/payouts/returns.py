@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
-from sqlalchemy import and_, func, select, update
+from sqlalchemy import ColumnElement, and_, func, select, update
 
 from finops_core.kernel.actor import worker_actor
 from finops_core.kernel.ids import new_id
@@ -53,7 +53,7 @@ def _look(follower: Follower, connection_id: str, account: str, since: datetime)
         _note(work, connection_id, account, now)
 
 
-def _watched(reading: Reading) -> tuple[object, ...]:
+def _watched(reading: Reading) -> tuple[ColumnElement[bool], ...]:
     since = reading.now - settlement.WATCHED
     return payout.c.org_id == reading.org_id, payout.c.state == PayoutState.PAID, payout.c.paid_at > since
 

@@ -26,6 +26,8 @@ META_ITEM, META_EXECUTION, META_ATTEMPT, META_HASH = "fod_item", "fod_exec", "fo
 SKEW_MAX = timedelta(minutes=5)
 # A look-up that showed nothing is made again after an eighth of the payout's age.
 LOOK_SHARE, LOOK_RAREST = 8, timedelta(minutes=15)
+# A provider that cannot be asked for a moment may be back in the next.
+UNHEARD_WITHIN = timedelta(hours=1)
 # A bank can return a payout up to five business days after it was paid (Stripe's payout documentation). Twice as many
 # are watched, and three weeks at least: the bank may keep other holidays than the organisation, and be late.
 RETURN_DAYS, WATCHED_DAYS, WATCHED_AT_LEAST = 5, 10, timedelta(days=21)
@@ -233,6 +235,16 @@ def look_again(sent_at: datetime | None, looked_at: datetime | None, now: dateti
     if sent_at is None or looked_at is None or looked_at > now:
         return True
     return now - looked_at >= min((now - sent_at) / LOOK_SHARE, LOOK_RAREST)
+
+
+def given_up(sent_at: datetime | None, unheard_since: datetime | None, now: datetime, lifetime_s: int) -> bool:
+    """Whether a payout in doubt is a person's matter: the provider may have forgotten its key, and cannot be asked.
+
+    Of a clock that was set back since nothing can be trusted.
+    """
+    if sent_at is None or unheard_since is None or now - unheard_since < UNHEARD_WITHIN:
+        return False
+    return not -SKEW_MAX <= now - sent_at < timedelta(seconds=lifetime_s)
 
 
 def clocks_agree(ours: datetime, theirs: datetime | None) -> bool:

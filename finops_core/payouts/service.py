@@ -272,6 +272,13 @@ def call_off(work: Work, row: Unsettled, why: str, new: PayoutState = PayoutStat
     return _move(work, row, new, _error(CALLED_OFF, why), why=why)
 
 
+def looked_at(work: Work, payout_id: str, *, answered: bool) -> None:
+    """Note that the provider was asked about a payout, so that the next turn is another one's."""
+    told = {"followed_at": work.now, "unheard_since": None} if answered else {}
+    mine = payout.c.org_id == work.org_id, payout.c.id == payout_id
+    work.execute(update(payout).where(*mine).values(tried_at=work.now, **told))
+
+
 def cannot_take_back(work: Work, payout_id: str, asked_at: datetime, reason: str) -> None:
     """What somebody asked for then cannot be: the row says why, and whoever asked is told; nothing when it was done."""
     row = queries.for_change(work, payout_id)
