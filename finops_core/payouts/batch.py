@@ -9,17 +9,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
+from finops_core import connections
 from finops_core.kernel.clock import Clock
 from finops_core.kernel.errors import FinOpsError
 from finops_core.kernel.operation import LogLevel, RunContext
 from finops_core.kernel.provider import Answer, Created, OurFault, Rejected, RetryLater, Scope, Unknown
 from finops_core.operations.admission import AGED
 from finops_core.operations.engine import stop_requested
-from finops_core.payouts import look_up, rules, service
+from finops_core.payouts import look_up, rules, service, strays
 from finops_core.payouts.pacing import Pacing
 from finops_core.payouts.queries import Unsettled
 from finops_core.payouts.rules import LookUp, PayoutState
 from finops_core.payouts.service import Called
+from finops_core.payouts.strays import Stray
 from finops_core.platform.ports import PayoutProvider
 from finops_core.platform.work import Work
 
@@ -101,9 +103,35 @@ class Batch:
                 with self._unit() as work:
                     return service.call_off(work, row, why, self._called_off_as())
             self._pace(row)
-            with self._unit() as work:
-                intended = service.intend(work, row)
+            intended = self._intend(row)
         return self._send(intended) if intended.state is _S.SUBMITTING else intended.state
+
+    def _intend(self, row: Unsettled) -> Unsettled:
+        """The intent of a row; news of another payout for it is looked into first."""
+        with self._unit() as work:
+            intended = service.intend(work, row)
+            other = strays.of_rows(work, row.execution_id, [row.row_no]) if intended.state is _S.APPROVED else {}
+        if intended.state is not _S.APPROVED:
+            return intended
+        for each in other.values():
+            self._look_at(each, row)
+        with self._unit() as work:
+            return service.intend(work, row, asked=True)
+
+    def _look_at(self, other: Stray, row: Unsettled) -> None:
+        """Ask the provider about another payout for a row; what cannot be asked about keeps the row back."""
+        with self._unit() as work:
+            credentials = connections.credentials(work, other.connection_id)
+        started = time.perf_counter()
+        try:
+            told = strays.ask(self.context.ports.provider(credentials), other, row)
+        except FinOpsError as error:
+            self.context.log(LogLevel.WARN, f"Row {row.row_no}: {other.payout_id} cannot be read.", code=error.code)
+            return
+        finally:
+            self.provider_s += time.perf_counter() - started
+        with self._unit() as work:
+            strays.note(work, other, told)
 
     def _why_not(self, row: Unsettled) -> str:
         return self.halted or self.stopped.get((row.account, row.currency), "")
@@ -217,7 +245,7 @@ class Batch:
             state = service.record_answer(work, row, answer, called)
             ahead = self._may_follow(state)
             intended = service.intend(work, ahead) if ahead else None
-        if intended is not None:
+        if intended is not None and intended.state is not _S.APPROVED:
             self._intended[intended.id] = intended
         return state, answer
 

@@ -17,7 +17,7 @@ from finops_core.kernel.job import Check
 from finops_core.kernel.money import Money
 from finops_core.operations import models
 from finops_core.operations.rules import FINAL
-from finops_core.payouts import news, rules, settlement
+from finops_core.payouts import news, rules, settlement, strays
 from finops_core.payouts.models import payout, payout_call
 from finops_core.payouts.rules import DOUBTFUL, LIVE, RETRYABLE, PayoutState
 from finops_core.platform.work import Reading
@@ -255,7 +255,7 @@ def every_payout_is_a_rows(reading: Reading) -> list[str]:
     """No payout that news tells of carries a row of ours without being its payout, unless it came to nothing."""
     return [
         f"{each} at the provider carries {item}, and is not its payout"
-        for each, item in news.unclaimed(reading, _since(reading))
+        for each, item in strays.unclaimed(reading, _since(reading), news.LOOKED_INTO)
     ]
 
 

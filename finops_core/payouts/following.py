@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
+from secrets import SystemRandom
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, or_
@@ -18,12 +19,13 @@ from finops_core.kernel.actor import worker_actor
 from finops_core.kernel.errors import FinOpsError, NotFound
 from finops_core.kernel.provider import ProviderPayout
 from finops_core.operations import outcome
-from finops_core.payouts import look_up, news, queries, rounds, rules, service
+from finops_core.payouts import look_up, news, queries, rounds, rules, service, strays
 from finops_core.payouts.models import payout
 from finops_core.payouts.news import News, NewsState
 from finops_core.payouts.queries import Unsettled
 from finops_core.payouts.rounds import Round
 from finops_core.payouts.rules import IN_FLIGHT, PayoutState
+from finops_core.payouts.strays import Stray
 from finops_core.platform.ports import PayoutProvider
 from finops_core.platform.queue import Claim
 from finops_core.platform.work import Reading, Units, Work
@@ -78,24 +80,20 @@ class Follower:
             running = row is not None and not self._is_over(reading, row)
         if row is None:
             return self._heard(found.ids, NewsState.STRANGER)
-        if row.state in {PayoutState.APPROVED, PayoutState.SUBMITTING, PayoutState.IN_DOUBT} and running:
+        if row.state in rules.UNSETTLED and running:
             # The run itself will hear the answer, or look it up.
             return self._heard(found.ids, NewsState.WAITING)
-        if row.provider_id != found.payout_id and (row.provider_id or row.state not in rules.DOUBTFUL):
-            with self.units.work(worker_actor(self.org_id)) as work:
-                news.keep_unexpected(work, row, found)
-            return NewsState.UNEXPECTED
-        self.follow(row, found.payout_id, found.ids)
-        return NewsState.DONE
+        if row.provider_id == found.payout_id:
+            self.follow(row, found.ids)
+            return NewsState.DONE
+        if not row.provider_id and row.state in rules.DOUBTFUL and self._find(row, found):
+            return NewsState.DONE
+        return self._look_at_stray(found)
 
-    def follow(self, row: Unsettled, payout_id: str = "", heard: Sequence[str] = ()) -> None:
+    def follow(self, row: Unsettled, heard: Sequence[str] = ()) -> None:
         """Read one payout anew and move it on; ``heard`` are the ids of the news that is done with it."""
-        provider = self.provider(row.connection_id)
-        if not row.provider_id:
-            self._find(row, provider, heard)
-            return
         try:
-            told = provider.get(row.account, payout_id or row.provider_id)
+            told = self.provider(row.connection_id).get(row.account, row.provider_id)
         except NotFound:
             LOG.warning("payout %s is not known to its provider", row.id)
             with self.units.work(worker_actor(self.org_id)) as work:
@@ -106,13 +104,27 @@ class Follower:
             move_on(work, row, told)
             news.mark(work, heard, NewsState.DONE)
 
-    def _find(self, row: Unsettled, provider: PayoutProvider, heard: Sequence[str]) -> None:
-        found = look_up.ask_where_sent(provider, row, self.units.ports.clock.now(), self.units.ports.settings)
+    def _find(self, row: Unsettled, found: News) -> bool:
+        """Look up a payout nobody can be sure of; whether the news is done with it: it may be about another payout."""
+        provider = self.provider(row.connection_id)
+        listed = look_up.ask_where_sent(provider, row, self.units.ports.clock.now(), self.units.ports.settings)
+        about_it = listed is None or any(each.id == found.payout_id for each in listed)
         with self.units.work(worker_actor(self.org_id)) as work:
-            _, state = look_up.conclude(work, row, found, provider)
+            _, state = look_up.conclude(work, row, listed, provider)
             if state is not row.state:
                 outcome.settle(work, row.execution_id)
-            news.mark(work, heard, NewsState.DONE)
+            if about_it:
+                news.mark(work, found.ids, NewsState.DONE)
+        return about_it
+
+    def _look_at_stray(self, found: News) -> NewsState:
+        """News of a payout that is not the row's whose name it carries: the provider is asked whether that is so."""
+        stray = Stray(found.connection_id, found.account, found.payout_id, found.item)
+        ours = strays.look_at(self.units, self.org_id, stray)
+        if ours is None:
+            # Meanwhile it has become a row's own payout, or may once that row is settled; else it is asked about again.
+            return self._heard(found.ids, NewsState.DONE)
+        return self._heard(found.ids, NewsState.UNEXPECTED if ours else NewsState.STRANGER)
 
     def _heard(self, ids: Sequence[str], state: NewsState) -> NewsState:
         with self.units.work(worker_actor(self.org_id)) as work:
@@ -174,6 +186,11 @@ def refresh(units: Units, claim: Claim) -> None:
         follower = Follower(units, org_id)
         for row in due(units, org_id):
             asked.ask(row.connection_id, partial(follower.look, row))
+        with units.read(worker_actor(org_id)) as reading:
+            others = strays.due(reading, news.LOOKED_INTO)
+        # In another order each time: one that cannot be read must not always be the first.
+        for other in SystemRandom().sample(others, min(len(others), REFRESH_MOST)):
+            asked.ask(other.connection_id, partial(strays.look_at, units, org_id, other))
         rounds.tell_refused(units, org_id, asked)
 
 

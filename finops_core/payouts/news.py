@@ -7,13 +7,12 @@ from enum import StrEnum
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, func, or_, select, update
+from sqlalchemy import Row, and_, func, or_, select, update
 
-from finops_core import audit
 from finops_core.kernel.ids import new_id
 from finops_core.kernel.permissions import Permission
 from finops_core.kernel.provider import ProviderEvent
-from finops_core.payouts import notices, queries, rules
+from finops_core.payouts import queries, rules
 from finops_core.payouts.models import payout, provider_news
 from finops_core.payouts.queries import Unsettled
 from finops_core.platform import queue
@@ -40,8 +39,6 @@ class NewsState(StrEnum):
 
 OPEN = (NewsState.NEW, NewsState.WAITING)
 LOOKED_INTO = (NewsState.DONE, NewsState.STRANGER, NewsState.UNEXPECTED)
-CAME_TO_NOTHING = ("payout.canceled", "payout.failed")
-MOST = 10_000
 # Of each connection, in a round; and of each payout.
 PAYOUTS_AT_ONCE, PIECES_AT_ONCE = 500, 200
 
@@ -178,70 +175,6 @@ def row_of(reading: Reading, news: News) -> Unsettled | None:
     order = (payout.c.provider_id != news.payout_id, payout.c.provider_id != "", payout.c.attempt.desc())
     row = reading.first(select(payout).where(*mine, or_(by_id, carried)).order_by(*order).limit(1))
     return None if row is None else queries.unsettled(row)
-
-
-def keep_unexpected(work: Work, row: Unsettled, news: News) -> None:
-    """Money may have left twice: recorded, and told to who may settle it, when the first news of a payout comes."""
-    table = provider_news
-    same = table.c.connection_id == news.connection_id, table.c.payout_id == news.payout_id
-    before = table.c.org_id == work.org_id, *same, table.c.state == NewsState.UNEXPECTED
-    if work.scalar(select(table.c.id).where(*before).limit(1)) is None:
-        detail = {"execution": row.execution_id, "row": row.row_no, "provider_id": news.payout_id}
-        audit.record(work, "payout.unexpected", f"payout:{row.id}", before=row.row_hash, detail=detail)
-        notices.tell_of_unexpected(work, row, news.payout_id)
-    mark(work, news.ids, NewsState.UNEXPECTED)
-
-
-def unclaimed(reading: Reading, since: datetime) -> list[tuple[str, str]]:
-    """Payouts that news since then tells of, which carry a row of ours and are not the payout of any: id and item.
-
-    Left out are those whose row waits to be settled, and those the provider says came to nothing.
-    """
-    table = provider_news
-    return _unclaimed(reading, table.c.state.in_(LOOKED_INTO), table.c.received_at >= since)
-
-
-def other_payouts(reading: Reading, execution_id: str, numbers: Iterable[int]) -> Mapping[int, str]:
-    """By row: a payout that news, looked into or not, tells of, which carries the row and is not its payout.
-
-    It was made behind the desk's back, by a call that came late, say; until it has come to nothing the row may be
-    paid by it.
-    """
-    items = {rules.item_id(execution_id, number): number for number in numbers}
-    return {items[item]: payout_id for payout_id, item in _unclaimed(reading, provider_news.c.item.in_(sorted(items)))}
-
-
-def _unclaimed(reading: Reading, *wanted: ColumnElement[bool]) -> list[tuple[str, str]]:
-    table, ended = provider_news, provider_news.alias("ended")
-    same = payout.c.org_id == reading.org_id, payout.c.connection_id == table.c.connection_id
-    known = select(payout.c.id).where(*same, payout.c.provider_id != "", payout.c.provider_id == table.c.payout_id)
-    there = ended.c.org_id == reading.org_id, ended.c.connection_id == table.c.connection_id
-    over = *there, ended.c.payout_id == table.c.payout_id, ended.c.kind.in_(CAME_TO_NOTHING)
-    mine = table.c.org_id == reading.org_id, table.c.payout_id != "", table.c.item != "", *wanted
-    loose = ~known.exists(), ~select(ended.c.id).where(*over).exists()
-    rows = reading.rows(select(table.c.payout_id, table.c.item).distinct().where(*mine, *loose).limit(MOST))
-    claimed = _rows_by_item(reading, {row.item for row in rows}) if rows else {}
-    return sorted(
-        (row.payout_id, row.item)
-        for row in rows
-        if claimed[row.item] and not any(_explains(each, row.payout_id) for each in claimed[row.item])
-    )
-
-
-def _rows_by_item(reading: Reading, items: set[str]) -> Mapping[str, list[Row[Any]]]:
-    found: dict[str, list[Row[Any]]] = {item: [] for item in items}
-    executions = {item.rpartition(":")[0] for item in items}
-    columns = payout.c.execution_id, payout.c.row_no, payout.c.provider_id, payout.c.state
-    for row in reading.rows(
-        select(*columns).where(payout.c.org_id == reading.org_id, payout.c.execution_id.in_(executions))
-    ):
-        found.get(rules.item_id(row.execution_id, row.row_no), []).append(row)
-    return found
-
-
-def _explains(row: Row[Any], payout_id: str) -> bool:
-    """Whether a row is that payout's, or may turn out to be."""
-    return bool(row.provider_id == payout_id or (not row.provider_id and row.state in rules.DOUBTFUL))
 
 
 def mark(work: Work, ids: Sequence[str], state: NewsState) -> None:

@@ -14,7 +14,7 @@ from finops_core import approvals
 from finops_core.kernel.permissions import Permission
 from finops_core.operations import OVER, ExecutionView, State
 from finops_core.operations import RETRYABLE as REOPENED
-from finops_core.payouts import queries
+from finops_core.payouts import queries, strays
 from finops_core.payouts.models import payout, payout_resolution
 from finops_core.payouts.queries import Sums
 from finops_core.payouts.rules import DOUBTFUL, IN_FLIGHT, RETRYABLE, UNSETTLED, PayoutState
@@ -96,15 +96,22 @@ def remedies(reading: Reading, seen: ExecutionView) -> Remedies:
     prepares = own and reading.may(Permission.PAYOUTS_PREPARE)
     settles = not own and reading.may(Permission.PAYOUTS_RESOLVE)
     checking = _checking(reading, seen.id) if bare.waiting.count else 0
+    retries = prepares and bare.failed.count > 0 and seen.state in REOPENED | {State.UNSETTLED}
     return Remedies(
         counted,
         takeable,
         cancelling + checking,
-        may_retry=prepares and bare.failed.count > 0 and seen.state in REOPENED | {State.UNSETTLED},
+        may_retry=retries and _one_is_free(reading, seen.id),
         may_send_on=prepares and bare.unsure.count > 0 and seen.state is State.UNSETTLED and not seen.stop_requested,
         may_take_back=_may_take_back(reading, seen, own=own) if takeable.count else False,
         may_settle=settles and bare.waiting.count > 0,
     )
+
+
+def _one_is_free(reading: Reading, execution_id: str) -> bool:
+    """Whether of the rows that failed one is not held back by another payout that may pay it."""
+    failed = [row.row_no for row in queries.newest_of(reading, execution_id) if row.state in RETRYABLE]
+    return len(strays.of_rows(reading, execution_id, failed)) < len(failed)
 
 
 def resolutions(reading: Reading, payout_ids: Iterable[str]) -> Mapping[str, Resolution]:

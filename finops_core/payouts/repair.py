@@ -12,7 +12,7 @@ from finops_core.kernel.errors import Conflict, Invalid, NotAllowed
 from finops_core.kernel.ids import new_id
 from finops_core.kernel.permissions import Permission
 from finops_core.operations import ExecutionView
-from finops_core.payouts import news, queries, rules
+from finops_core.payouts import queries, rules, strays
 from finops_core.payouts.models import payout, payout_resolution
 from finops_core.payouts.queries import Unsettled
 from finops_core.payouts.rules import PayoutState
@@ -35,7 +35,8 @@ def retry(work: Work, execution_id: str) -> ExecutionView:
     """Plan the rows that definitely failed again, as a new attempt with an approval of its own (I5).
 
     ``NOTHING_TO_RETRY`` when none has, ``STILL_IN_DOUBT`` while any is in doubt. Left out are rows that may be
-    paid by a payout the desk did not make; ``OTHER_PAYOUT_FOUND`` when nothing else is left.
+    paid by a payout the desk did not make; ``OTHER_PAYOUT_FOUND`` when nothing else is left. What is known of those
+    counts here: ``strays.look_at_all`` asks the provider anew.
     """
     work.require(Permission.PAYOUTS_PREPARE)
     seen = operations.execution(work, execution_id)
@@ -47,9 +48,9 @@ def retry(work: Work, execution_id: str) -> ExecutionView:
             hint="Wait until they are settled, or settle them; then retry.",
         )
     failed = [row.row_no for row in newest if row.state in rules.RETRYABLE]
-    others = news.other_payouts(work, seen.id, failed)
+    others = strays.of_rows(work, seen.id, failed)
     if others and len(others) == len(failed):
-        number, other = next(iter(others.items()))
+        number, other = next((number, stray.payout_id) for number, stray in others.items())
         raise Conflict(
             "OTHER_PAYOUT_FOUND",
             f"The provider has told of another payout for row {number}: {other}. It may have been paid by that.",

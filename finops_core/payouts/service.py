@@ -28,7 +28,7 @@ from finops_core.kernel.provider import (
 )
 from finops_core.operations import ExecutionView, outcome
 from finops_core.operations.engine import stop_requested
-from finops_core.payouts import news, notices, queries, rules, settlement
+from finops_core.payouts import notices, queries, rules, settlement, strays
 from finops_core.payouts.models import payout, payout_call
 from finops_core.payouts.queries import Unsettled
 from finops_core.payouts.rules import PayoutState
@@ -107,15 +107,19 @@ def metadata_of(execution_id: str, attempt: int, row_no: int, row_hash: str) -> 
     }
 
 
-def intend(work: Work, row: Unsettled) -> Unsettled:
+def intend(work: Work, row: Unsettled, *, asked: bool = False) -> Unsettled:
     """Commit to sending: APPROVED → SUBMITTING.
 
-    Called off instead, CANCELED, when a stop came first, or news of another payout that may pay the row.
+    Called off instead, CANCELED, when a stop came first, or the provider has said that another payout may pay the row.
+    Of one that only news tells of, the row stays APPROVED until the provider was ``asked``: then it is called off too.
     """
     if stop_requested(work, row.execution_id):
         return replace(row, state=call_off(work, row, "Stopped before it was sent."))
-    for other in news.other_payouts(work, row.execution_id, [row.row_no]).values():
-        why = f"Not sent: the provider has told of another payout for it, {other}."
+    other = strays.of_rows(work, row.execution_id, [row.row_no]).get(row.row_no)
+    if other is not None and not (other.asked or asked):
+        return row
+    if other is not None:
+        why = f"Not sent: the provider has told of another payout for it, {other.payout_id}."
         return replace(row, state=call_off(work, row, why))
     _move(work, row, PayoutState.SUBMITTING, {"first_sent_at": work.now})
     return replace(row, state=PayoutState.SUBMITTING, first_sent_at=work.now)
