@@ -172,7 +172,7 @@ class Batch:
         """A row in doubt: looked up, and sent again only when the provider knows nothing of it; a few times at most."""
         for turn in range(RESENDS + 1):
             verdict, state = self._look_up(row)
-            if verdict is not LookUp.RESEND or self.halted or turn == RESENDS or self._stopped(row):
+            if verdict is not LookUp.RESEND or self.halted or turn == RESENDS or self._held(row):
                 return state
             state, _ = self._submit(row)
             if state is not _S.IN_DOUBT:
@@ -260,6 +260,12 @@ class Batch:
         """Asked before every call but one whose intent has just asked: none starts after a stop, or in a lost run."""
         with self._unit() as work:
             return stop_requested(work, row.execution_id)
+
+    def _held(self, row: Unsettled) -> bool:
+        """Whether a row in doubt is not sent again: after a stop, or while a payout of another attempt may pay it."""
+        with self._unit() as work:
+            other = strays.of_rows(work, row.execution_id, [row.row_no])
+            return stop_requested(work, row.execution_id) or bool(other)
 
     def _pace(self, row: Unsettled) -> None:
         wait_s = self._pacing.of(row.account).due_in_s()
