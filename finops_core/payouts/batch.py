@@ -26,6 +26,8 @@ from finops_core.platform.ports import PayoutProvider
 from finops_core.platform.work import Work
 
 RESENDS = 3
+# So many payouts that news tells of are looked at before one row is sent; more are no accident.
+OTHERS = 20
 PATIENCE = 8
 PAUSE_S = 0.25
 LONGEST_PAUSE_S = 10.0
@@ -107,19 +109,20 @@ class Batch:
         return self._send(intended) if intended.state is _S.SUBMITTING else intended.state
 
     def _intend(self, row: Unsettled) -> Unsettled:
-        """The intent of a row; news of another payout for it is looked into first."""
-        with self._unit() as work:
-            intended = service.intend(work, row)
-            other = strays.of_rows(work, row.execution_id, [row.row_no]) if intended.state is _S.APPROVED else {}
-        if intended.state is not _S.APPROVED:
-            return intended
-        for each in other.values():
-            self._look_at(each, row)
+        """The intent of a row; payouts of which news tells that they may pay it are looked at first."""
+        for _ in range(OTHERS):
+            with self._unit() as work:
+                intended = service.intend(work, row)
+                if intended.state is not _S.APPROVED:
+                    return intended
+                other = strays.of_rows(work, row.execution_id, [row.row_no]).get(row.row_no)
+            if other is not None and not self._look_at(other, row):
+                break
         with self._unit() as work:
             return service.intend(work, row, asked=True)
 
-    def _look_at(self, other: Stray, row: Unsettled) -> None:
-        """Ask the provider about another payout for a row; what cannot be asked about keeps the row back."""
+    def _look_at(self, other: Stray, row: Unsettled) -> bool:
+        """Ask the provider about another payout for a row; whether it answered."""
         with self._unit() as work:
             credentials = connections.credentials(work, other.connection_id)
         started = time.perf_counter()
@@ -127,11 +130,12 @@ class Batch:
             told = strays.ask(self.context.ports.provider(credentials), other, row)
         except FinOpsError as error:
             self.context.log(LogLevel.WARN, f"Row {row.row_no}: {other.payout_id} cannot be read.", code=error.code)
-            return
+            return False
         finally:
             self.provider_s += time.perf_counter() - started
         with self._unit() as work:
             strays.note(work, other, told)
+        return True
 
     def _why_not(self, row: Unsettled) -> str:
         return self.halted or self.stopped.get((row.account, row.currency), "")

@@ -5,6 +5,7 @@ holds a row back, and proves nothing.
 """
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -14,7 +15,7 @@ from sqlalchemy import ColumnElement, Row, and_, or_, select, update
 
 from finops_core import audit, connections
 from finops_core.kernel.actor import Actor, worker_actor
-from finops_core.kernel.errors import Conflict, NotFound
+from finops_core.kernel.errors import Conflict, Invalid, NotAllowed, NotFound
 from finops_core.kernel.ids import new_id
 from finops_core.kernel.permissions import Permission
 from finops_core.kernel.provider import PayoutStatus, ProviderPayout
@@ -31,6 +32,8 @@ NOT_THERE = ""
 OVER = (NOT_THERE, PayoutStatus.FAILED.value, PayoutStatus.CANCELED.value)
 # One that arrived can still come back; it is asked about once a day.
 ARRIVED_AGAIN = timedelta(days=1)
+# One heard of longer ago, and never asked about, is asked about before a retry of its row.
+HEARD_WITHIN = timedelta(days=31)
 MOST = 10_000
 
 
@@ -79,7 +82,8 @@ def due(reading: Reading, looked_into: Iterable[str]) -> list[Stray]:
     arrived = stray_payout.c.status == PayoutStatus.PAID.value
     moving = and_(~arrived, stray_payout.c.looked_at < a_while_ago)
     again = or_(moving, and_(arrived, stray_payout.c.looked_at < reading.now - ARRIVED_AGAIN))
-    return _loose(reading, provider_news.c.state.in_(sorted(looked_into)), again)
+    heard = provider_news.c.state.in_(sorted(looked_into)), provider_news.c.received_at >= reading.now - HEARD_WITHIN
+    return _loose(reading, and_(*heard), again)
 
 
 def _loose(reading: Reading, heard: ColumnElement[bool], asked: ColumnElement[bool]) -> list[Stray]:
@@ -132,15 +136,18 @@ def _explains(row: Row[Any], stray: Stray) -> bool:
 def ask(provider: PayoutProvider, stray: Stray, row: Unsettled | None) -> ProviderPayout | None:
     """What the provider says of it now; None when there is no such payout.
 
-    Looked for where news places it and where its row was paid from. ``CONNECTION_OTHER_ACCOUNT`` when the connection's
-    key opens another account by now: that it is not there says nothing then.
+    Looked for where its row was paid from, and where news places it: a place that the key has no business with, which
+    anybody can write into an event, is none. ``CONNECTION_OTHER_ACCOUNT`` when the connection's key opens another
+    account by now: that it is not there says nothing then.
     """
-    account = row.account if row else ""
-    for place in dict.fromkeys((stray.account, account)):
-        try:
-            return provider.get(place, stray.payout_id)
-        except NotFound:
-            continue
+    account = row.account if row else stray.account
+    try:
+        return provider.get(account, stray.payout_id)
+    except NotFound:
+        pass
+    if stray.account != account:
+        with suppress(NotFound, NotAllowed, Invalid):
+            return provider.get(stray.account, stray.payout_id)
     if row and row.provider_account and provider.facts(account).account != row.provider_account:
         told = "The connection speaks for another account now than the payout's row was paid from."
         raise Conflict("CONNECTION_OTHER_ACCOUNT", told, hint="Replace its key by one of that account.")

@@ -121,6 +121,22 @@ def test_an_event_about_a_payout_that_never_was_holds_nothing_back(both: World):
     assert violations(world) == {}
 
 
+def test_forged_events_are_looked_into_one_after_the_other_wherever_they_place_their_payout(world: World):
+    # Given an approved row, and forged events about it: of several payouts, in accounts that are not ours
+    seen = world.approved(ONE)
+    for number, account in enumerate(["", "acct_sbx_nobody", "acct_sbx_another", "no account at all"]):
+        told = event(world, f"{NEVER}{number}", "payout.created", number, f"{seen.id}:1")
+        hear(world, replace(told, account=account))
+    # When the batch runs before they are looked into
+    prepared(world, begin(world))
+    resume(world)
+    world.work_off()
+    # Then the row is paid, and they are nobody's
+    assert states(world, seen.id) == ["created"]
+    assert {state for _, state in news(world)} == {"stranger"}
+    assert violations(world) == {}
+
+
 def test_an_event_about_a_payout_that_never_was_blocks_no_retry_once_it_is_looked_into(world: World):
     execution_id = refused_second(world)
     hear(world, event(world, NEVER, "payout.paid", 1, f"{execution_id}:2"))
