@@ -66,4 +66,5 @@ if connection_acts.free_providers(every):
 if retired:
     st.subheader("Retired", anchor=False)
     html.draw(cards.retired_table(retired, here.shown))
+    connection_acts.retired_buttons(retired)
 connection_acts.open_asked(here, every)

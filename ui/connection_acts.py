@@ -39,6 +39,16 @@ def buttons(here: Here, view: ConnectionView) -> None:
             ask(RETIRE, view)
 
 
+def retired_buttons(views: Sequence[ConnectionView]) -> None:
+    """Payouts made through a retired connection are still followed with its key, which can end like any other."""
+    for view in views:
+        if view.provider == STRIPE:
+            with st.container(key=f"tall_retired_{view.id}"):
+                label = f"Replace the key of {view.name}, retired"
+                if st.button(label, icon=":material/key:", key=f"replace_{view.id}"):
+                    ask(REPLACE, view)
+
+
 def ask(what: str, view: ConnectionView | None = None) -> None:
     """Open a dialog, by the address."""
     st.session_state.pop(REFUSED, None)
@@ -56,7 +66,8 @@ def open_asked(here: Here, every: Sequence[ConnectionView]) -> None:
     _conclude_done()
     what = st.query_params.get(DO, "")
     free = free_providers(every)
-    view = next((each for each in every if each.active and each.id == st.query_params.get(WHICH, "")), None)
+    named = next((each for each in every if each.id == st.query_params.get(WHICH, "")), None)
+    view = named if named is not None and (named.active or what == REPLACE) else None
     if what == ADD and free:
         st.dialog("Add a connection", on_dismiss=close)(_add)(here, free)
     elif view is not None and what == REPLACE:
@@ -136,7 +147,8 @@ def _retire(here: Here, view: ConnectionView) -> None:
     _begin(here, view)
     st.markdown(
         "No new plan can use it, and plans that were approved with it are not sent. Payouts that left through it are "
-        "still followed to the bank. It cannot be taken back into use; a new one can be added."
+        "still followed to the bank with its key; once you end that at the provider, replace it here. It cannot be "
+        "taken back into use; a new one can be added."
     )
     with st.container(key="tall_cn_retire"):
         st.button("Retire it", type="primary", on_click=_try, args=(lambda: _retired(here, view),))
@@ -157,7 +169,7 @@ def _added(here: Here, provider: str) -> str:
 def _replaced(here: Here, view: ConnectionView) -> str:
     key = _credential(view.provider)
     connections.replace_key(here.desk, here.actor, view.id, key)
-    return "It was replaced. Test it now."
+    return "It was replaced. Test it now." if view.active else "It was replaced: its payouts are followed with it."
 
 
 def _signed(here: Here, view: ConnectionView) -> str:

@@ -1,6 +1,7 @@
 """What can be done about payouts: retry what failed, send on what is in doubt, take back what has not left."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import streamlit as st
 
@@ -121,7 +122,9 @@ def _what(sums: Sums, here: Here) -> Markup:
 def _retry(here: Here, run: ExecutionView, found: Remedies) -> None:
     html.draw(_what(found.again.sums, here))
     st.markdown(RETRIED)
-    if _confirmed(here, "Plan the retry", lambda work: payouts.retry(work, run.id)):
+    # A row that another payout may pay is left out of a retry: whether it still may, the provider is asked first.
+    first = partial(payouts.look_at_all, here.desk, here.actor, run.id)
+    if _confirmed(here, "Plan the retry", lambda work: payouts.retry(work, run.id), first):
         navigation.go("run", execution=run.number)
 
 
@@ -155,11 +158,14 @@ def _which(here: Here, run: ExecutionView) -> str | None:
     return st.selectbox("Payout", list(names), index=None, format_func=names.__getitem__, placeholder="Choose one")
 
 
-def _confirmed(here: Here, label: str, verb: Callable[[Work], object]) -> bool:
-    """The one button that does it; whether it was pressed, and nothing was refused."""
+def _confirmed(
+    here: Here, label: str, verb: Callable[[Work], object], first: Callable[[], None] = lambda: None
+) -> bool:
+    """The one button that does it; whether it was pressed, and nothing was refused. ``first``: before the unit."""
     if not st.button(label, type="primary", key="tall_confirm"):
         return False
     try:
+        first()
         with here.work() as work:
             verb(work)
     except FinOpsError as error:

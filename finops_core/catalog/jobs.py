@@ -7,7 +7,7 @@ from functools import partial
 from finops_core.catalog.checks import CHECKS
 from finops_core.kernel.job import Job, Waits
 from finops_core.operations import outcome
-from finops_core.payouts import following, repairing, settlement
+from finops_core.payouts import following, repairing, returns, settlement
 from finops_core.payouts.look_up import look_up_unsettled
 from finops_core.payouts.news import FOLLOW_JOB
 from finops_core.payouts.rehearsal import REHEARSE_JOB
@@ -33,6 +33,13 @@ _ALL = (
         settlement.reconcile,
         every_s=15 * MINUTE_S,
         title="Hold payouts against the provider's statement",
+        waits=_P,
+    ),
+    Job(
+        "payouts.returns",
+        returns.look_for_returns,
+        every_s=HOUR_S,
+        title="Search the provider's statement for money that came back",
         waits=_P,
     ),
     *(replace(job, retries=None, waits=Waits.PERSON) for job in _PEOPLE),

@@ -1,7 +1,7 @@
 """Reads of connections. Views never hold the secret; ``credentials`` alone opens it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -84,12 +84,31 @@ def listed(reading: Reading) -> tuple[ConnectionView, ...]:
 
 def one(reading: Reading, connection_id: str) -> ConnectionView:
     """One active connection; ``CONNECTION_MISSING`` otherwise. Needs CONNECTIONS_ADMINISTER."""
+    found = one_of_all(reading, connection_id)
+    if not found.active:
+        raise unknown_connection()
+    return found
+
+
+def one_of_all(reading: Reading, connection_id: str) -> ConnectionView:
+    """One connection, active or retired; ``CONNECTION_MISSING`` otherwise. Needs CONNECTIONS_ADMINISTER.
+
+    The key of a retired one is still used: payouts made through it are looked up and followed with it.
+    """
     reading.require(Permission.CONNECTIONS_ADMINISTER)
     wanted = connection.c.org_id == reading.org_id, connection.c.id == connection_id
-    row = reading.first(select(connection).where(*wanted, connection.c.retired_at.is_(None)))
+    row = reading.first(select(connection).where(*wanted))
     if row is None:
         raise unknown_connection()
     return view_of(row)
+
+
+def names(reading: Reading, connection_ids: Iterable[str]) -> Mapping[str, str]:
+    """What people call these connections of the organisation, retired ones too, by id; needs WORKER_ACT."""
+    reading.require(Permission.WORKER_ACT)
+    mine = connection.c.org_id == reading.org_id, connection.c.id.in_(sorted(connection_ids))
+    found = reading.rows(select(connection.c.id, connection.c.name).where(*mine).order_by(connection.c.id))
+    return {row.id: row.name for row in found}
 
 
 @dataclass(frozen=True, slots=True)

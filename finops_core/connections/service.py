@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from datetime import timedelta
 
-from sqlalchemy import insert, or_, update
+from sqlalchemy import ColumnElement, insert, or_, update
 from sqlalchemy.exc import IntegrityError
 
 from finops_core import audit
@@ -63,11 +63,12 @@ def add(
 def replace_secret(work: Work, connection_id: str, secret: str, mode: str = "test") -> None:
     """Put another key in the place of the old one, which is gone; plans made with the old one need a new approval.
 
-    What a test of the old one found is forgotten. Refuses what ``add`` refuses of a key, and ``CONNECTION_MISSING``.
-    Whose key it is only the provider can tell: ``replace_key`` asks it first.
+    What a test of the old one found is forgotten. Of a retired connection too: payouts made through it are still looked
+    up with its key. Refuses what ``add`` refuses of a key, and ``CONNECTION_MISSING``. Whose key it is only the
+    provider can tell: ``replace_key`` asks it first.
     """
     work.require(Permission.CONNECTIONS_ADMINISTER)
-    values = _sealed(work, connection_id, queries.one(work, connection_id).provider, secret.strip(), mode)
+    values = _sealed(work, connection_id, queries.one_of_all(work, connection_id).provider, secret.strip(), mode)
     _change(work, connection_id, {**values, **_UNTESTED})
     audit.record(work, "connection.secret_replaced", f"connection:{connection_id}", detail=_told(values))
 
@@ -106,7 +107,8 @@ def set_webhook_secret(work: Work, connection_id: str, secret: str, overlap_s: i
 def note_test(work: Work, connection_id: str, *, passed: bool, told: Mapping[str, object]) -> None:
     """Keep what a test of a connection found."""
     work.require(Permission.CONNECTIONS_ADMINISTER)
-    _change(work, connection_id, {"tested_at": work.now, "test_passed": passed, "test_told": json.dumps(told)})
+    values = {"tested_at": work.now, "test_passed": passed, "test_told": json.dumps(told)}
+    _change(work, connection_id, values)
     audit.record(work, "connection.tested", f"connection:{connection_id}", detail={"passed": passed})
 
 
@@ -122,7 +124,7 @@ def note_account(work: Work, connection_id: str, provider_account: str) -> None:
 def retire(work: Work, connection_id: str) -> None:
     """No new work may use it; the worker can still look up what was made through it."""
     work.require(Permission.CONNECTIONS_ADMINISTER)
-    _change(work, connection_id, {"retired_at": work.now})
+    _change(work, connection_id, {"retired_at": work.now}, connection.c.retired_at.is_(None))
     audit.record(work, "connection.retired", f"connection:{connection_id}")
 
 
@@ -154,9 +156,9 @@ def _address(work: Work, provider: str, typed: str) -> str:
     return rules.checked_url(typed, work.ports.settings.stripe_sandbox_url)
 
 
-def _change(work: Work, connection_id: str, values: dict[str, object]) -> None:
-    mine = (connection.c.org_id == work.org_id, connection.c.id == connection_id, connection.c.retired_at.is_(None))
-    if work.execute(update(connection).where(*mine).values(**values)).rowcount != 1:
+def _change(work: Work, connection_id: str, values: dict[str, object], *conditions: ColumnElement[bool]) -> None:
+    mine = connection.c.org_id == work.org_id, connection.c.id == connection_id
+    if work.execute(update(connection).where(*mine, *conditions).values(**values)).rowcount != 1:
         raise unknown_connection()
 
 

@@ -38,7 +38,7 @@ class Trial:
 def try_connection(units: Units, actor: Actor, connection_id: str) -> Trial:
     """Ask the provider what this connection is worth, and keep the answer. Needs CONNECTIONS_ADMINISTER."""
     with units.read(actor) as reading:
-        connection = queries.one(reading, connection_id)
+        connection = queries.one_of_all(reading, connection_id)
     # Whoever administers connections may have one tried, but not take its key out.
     with units.read(worker_actor(actor.org_id)) as reading:
         credentials = queries.credentials(reading, connection_id)
@@ -79,7 +79,7 @@ def replace_key(units: Units, actor: Actor, connection_id: str, secret: str) -> 
     proves nothing until the provider answers for it.
     """
     with units.read(actor) as reading:
-        connection = queries.one(reading, connection_id)
+        connection = queries.one_of_all(reading, connection_id)
     service.checked_secret(connection.provider, secret.strip(), Mode.TEST)
     if connection.provider_account:
         given = ProviderCredentials(

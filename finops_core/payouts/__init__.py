@@ -22,6 +22,7 @@ from finops_core.payouts.remedies import Remedies, Resolution, remedies, resolut
 from finops_core.payouts.repair import Verdict, ask_cancel, resolve, retry, send_on
 from finops_core.payouts.report import CSV, TIE_OUT_CSV, XLSX, Tie, TieOut, export, tie_out
 from finops_core.payouts.rules import DOUBTFUL, IN_FLIGHT, LIVE, RETRYABLE, PayoutState, words
+from finops_core.payouts.strays import look_at_all
 
 __all__ = [
     "CSV",
@@ -61,6 +62,7 @@ __all__ = [
     "export",
     "history",
     "inbox",
+    "look_at_all",
     "may_take_status",
     "one",
     "page",

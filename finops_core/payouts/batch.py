@@ -9,21 +9,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
+from finops_core import connections
 from finops_core.kernel.clock import Clock
 from finops_core.kernel.errors import FinOpsError
 from finops_core.kernel.operation import LogLevel, RunContext
 from finops_core.kernel.provider import Answer, Created, OurFault, Rejected, RetryLater, Scope, Unknown
 from finops_core.operations.admission import AGED
 from finops_core.operations.engine import stop_requested
-from finops_core.payouts import look_up, queries, rules, service
+from finops_core.payouts import look_up, queries, rules, service, strays
 from finops_core.payouts.pacing import Pacing
 from finops_core.payouts.queries import Unsettled
 from finops_core.payouts.rules import LookUp, PayoutState
 from finops_core.payouts.service import Called
+from finops_core.payouts.strays import Stray
 from finops_core.platform.ports import PayoutProvider
 from finops_core.platform.work import Work
 
 RESENDS = 3
+# So many payouts that news tells of are looked at before one row is sent; more are no accident.
+OTHERS = 20
 PATIENCE = 8
 PAUSE_S = 0.25
 LONGEST_PAUSE_S = 10.0
@@ -101,9 +105,37 @@ class Batch:
                 with self._unit() as work:
                     return service.call_off(work, row, why, self._called_off_as())
             self._pace(row)
+            intended = self._intend(row)
+        return self._send(intended) if intended.state is _S.SUBMITTING else intended.state
+
+    def _intend(self, row: Unsettled) -> Unsettled:
+        """The intent of a row; payouts of which news tells that they may pay it are looked at first."""
+        for _ in range(OTHERS):
             with self._unit() as work:
                 intended = service.intend(work, row)
-        return self._send(intended) if intended.state is _S.SUBMITTING else intended.state
+                if intended.state is not _S.APPROVED:
+                    return intended
+                other = strays.of_rows(work, row.execution_id, [row.row_no]).get(row.row_no)
+            if other is not None and not self._look_at(other, row):
+                break
+        with self._unit() as work:
+            return service.intend(work, row, asked=True)
+
+    def _look_at(self, other: Stray, row: Unsettled) -> bool:
+        """Ask the provider about another payout for a row; whether it answered."""
+        with self._unit() as work:
+            credentials = connections.credentials(work, other.connection_id)
+        started = time.perf_counter()
+        try:
+            told = strays.ask(self.context.ports.provider(credentials), other, row)
+        except FinOpsError as error:
+            self.context.log(LogLevel.WARN, f"Row {row.row_no}: {other.payout_id} cannot be read.", code=error.code)
+            return False
+        finally:
+            self.provider_s += time.perf_counter() - started
+        with self._unit() as work:
+            strays.note(work, other, told)
+        return True
 
     def _why_not(self, row: Unsettled) -> str:
         return self.halted or self.stopped.get((row.account, row.currency), "")
@@ -145,7 +177,7 @@ class Batch:
         """A row in doubt: looked up, and sent again only when the provider knows nothing of it; a few times at most."""
         for turn in range(RESENDS + 1):
             verdict, state = self._look_up(row)
-            if verdict is not LookUp.RESEND or self.halted or turn == RESENDS or self._may_not(row):
+            if verdict is not LookUp.RESEND or self.halted or turn == RESENDS or self._held(row):
                 return state
             state, _ = self._submit(row)
             if state is not _S.IN_DOUBT:
@@ -218,7 +250,7 @@ class Batch:
             state = service.record_answer(work, row, answer, called)
             ahead = self._may_follow(state)
             intended = service.intend(work, ahead) if ahead else None
-        if intended is not None:
+        if intended is not None and intended.state is not _S.APPROVED:
             self._intended[intended.id] = intended
         return state, answer
 
@@ -240,6 +272,13 @@ class Batch:
                 return "Stopped before it was executed."
             attempt = queries.paid_otherwise(work, row)
         return "" if attempt is None else f"Not executed: attempt {attempt} may have paid it after all."
+
+    def _held(self, row: Unsettled) -> bool:
+        """Whether a row in doubt is not sent again: as any call, or while a payout made elsewhere may pay it."""
+        if self._may_not(row):
+            return True
+        with self._unit() as work:
+            return bool(strays.of_rows(work, row.execution_id, [row.row_no]))
 
     def _pace(self, row: Unsettled) -> None:
         wait_s = self._pacing.of(row.account).due_in_s()

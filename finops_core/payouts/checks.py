@@ -17,7 +17,7 @@ from finops_core.kernel.job import Check
 from finops_core.kernel.money import Money
 from finops_core.operations import models
 from finops_core.operations.rules import FINAL
-from finops_core.payouts import news, rules
+from finops_core.payouts import news, rules, settlement, strays
 from finops_core.payouts.models import payout, payout_call
 from finops_core.payouts.rules import DOUBTFUL, LIVE, RETRYABLE, PayoutState
 from finops_core.platform.work import Reading
@@ -25,6 +25,7 @@ from finops_core.platform.work import Reading
 WINDOW = timedelta(days=31)
 # A provider's statement shows a payout as it is made; one still missing when it has long been paid is missing there.
 SHOWN_WITHIN_DAYS = 7
+IN_STATEMENT = settlement.WATCHED + timedelta(days=14)
 # Two machines that write at the same moment may disagree by a little about when that was.
 TOLERANCE = timedelta(seconds=5)
 # So many violations are told; nothing else is cut short.
@@ -223,7 +224,8 @@ def one_plan_in_all(reading: Reading) -> list[str]:
 def the_statement_agrees(reading: Reading) -> list[str]:
     """What the provider's statement shows of a payout is the amount that was asked for, and what failed came back.
 
-    A payout that was paid long ago must be there at all.
+    A payout that was paid long ago must be there at all. Payouts are held against it for as long as a bank may give one
+    back, however late they arrived.
     """
     out = payout.c.net_minor + func.coalesce(payout.c.fee_minor, 0) != -payout.c.amount_minor
     back = and_(payout.c.returned_minor.is_not(None), payout.c.returned_minor != payout.c.amount_minor)
@@ -232,7 +234,8 @@ def the_statement_agrees(reading: Reading) -> list[str]:
     differs = and_(payout.c.reconciled_at.is_not(None), or_(out, back, kept))
     rows = reading.rows(
         select(payout.c.execution_id, payout.c.row_no, payout.c.provider_id)
-        .where(*_recent(reading), or_(differs, undone, _missing(reading)))
+        .where(payout.c.org_id == reading.org_id, payout.c.created_at >= reading.now - IN_STATEMENT)
+        .where(or_(differs, undone, _missing(reading)))
         .limit(MOST)
     )
     return [f"{_item(row)} ({row.provider_id}) is not in the provider's statement as it is here" for row in rows]
@@ -252,7 +255,7 @@ def every_payout_is_a_rows(reading: Reading) -> list[str]:
     """No payout that news tells of carries a row of ours without being its payout, unless it came to nothing."""
     return [
         f"{each} at the provider carries {item}, and is not its payout"
-        for each, item in news.unclaimed(reading, _since(reading))
+        for each, item in strays.unclaimed(reading, _since(reading), news.LOOKED_INTO)
     ]
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import update
 
 from finops_core import connections
 from finops_core.kernel.actor import worker_actor
+from finops_core.kernel.errors import FinOpsError
 from finops_core.kernel.money import Money
 from finops_core.kernel.provider import ProviderPayout, Scope
 from finops_core.operations import outcome
@@ -26,6 +27,7 @@ from finops_core.platform.settings import Settings
 from finops_core.platform.work import Units, Work
 
 TOO_LATE = "Nobody can say any more whether it was sent; look at the provider."
+UNHEARD = "It could not be looked up since {since}, and its key may be forgotten by now."
 ELSEWHERE = "The connection speaks for another account now; where it was sent from nobody can look."
 
 
@@ -56,6 +58,7 @@ def conclude(
 
     Of a row that waits for a person only a payout that was found is news.
     """
+    service.looked_at(work, row.id, answered=True)
     if found is None:
         service.note_call(work, row, Called("find", LookUp.REVIEW.value, ELSEWHERE, fence=fence))
         return LookUp.REVIEW, service.review(work, row, ELSEWHERE) if row.state in rules.UNSETTLED else row.state
@@ -101,8 +104,8 @@ def _what_is_other(row: Unsettled, found: Sequence[ProviderPayout]) -> str:
 def look_up_unsettled(units: Units, claim: Claim) -> None:
     """Every organisation's payouts that their run left open.
 
-    Found ones are adopted, ones past the key's life wait for a person, ones that were never sent are canceled. One
-    that cannot be settled now keeps none of the others waiting.
+    Found ones are adopted, ones past the key's life wait for a person, whether or not the provider can be asked, and
+    ones that were never sent are canceled. One that cannot be settled now keeps none of the others waiting.
     """
     del claim
     asked = Round(units)
@@ -114,8 +117,9 @@ def look_up_unsettled(units: Units, claim: Claim) -> None:
         for row in rows:
             if row.state is PayoutState.APPROVED:
                 asked.ask(NO_CONNECTION, partial(_call_off, units, org_id, row))
-            elif rules.look_again(row.first_sent_at, row.followed_at, now):
+            elif rules.look_again(row.first_sent_at, row.tried_at or row.followed_at, now):
                 asked.ask(row.connection_id, partial(_settle, units, org_id, row))
+        rounds.tell_refused(units, org_id, asked)
 
 
 def _call_off(units: Units, org_id: str, row: Unsettled) -> None:
@@ -129,11 +133,29 @@ def _settle(units: Units, org_id: str, row: Unsettled) -> None:
         credentials = connections.credentials(work, row.connection_id)
         now = work.now
     provider = units.ports.provider(credentials)
-    found = ask_where_sent(provider, row, now, units.ports.settings)
+    try:
+        found = ask_where_sent(provider, row, now, units.ports.settings)
+    except FinOpsError as error:
+        with units.work(worker_actor(org_id)) as work:
+            _unheard(work, row, provider.capabilities().key_lifetime_s, all_of_it=rounds.concerns_all(error))
+        raise
     with units.work(worker_actor(org_id)) as work:
         _, state = conclude(work, row, found, provider)
         if state is not row.state:
             outcome.settle(work, row.execution_id)
-            return
-        mine = payout.c.org_id == work.org_id, payout.c.id == row.id
-        work.execute(update(payout).where(*mine).values(followed_at=work.now))
+
+
+def _unheard(work: Work, row: Unsettled, lifetime_s: int, *, all_of_it: bool) -> None:
+    """A look-up failed, for a reason that meets this payout, or everyone of its connection.
+
+    What could not be looked up for long, while its key grew old, waits for a person, whom it is told.
+    """
+    service.looked_at(work, row.id, answered=False)
+    which = payout.c.connection_id == row.connection_id if all_of_it else payout.c.id == row.id
+    mine = payout.c.org_id == work.org_id, which, payout.c.state.in_(sorted(rules.UNSETTLED))
+    fresh = *mine, payout.c.unheard_since.is_(None), queries.run_is_over(work)
+    work.execute(update(payout).where(*fresh).values(unheard_since=work.now))
+    for each in queries.unheard(work, row.connection_id, work.now - rules.UNHEARD_WITHIN):
+        if rules.given_up(each.first_sent_at, each.unheard_since, work.now, lifetime_s):
+            service.review(work, each, UNHEARD.format(since=f"{each.unheard_since:%Y-%m-%d %H:%M} UTC"))
+            outcome.settle(work, each.execution_id)

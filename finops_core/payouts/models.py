@@ -1,4 +1,4 @@
-"""Tables of payouts: what is paid, every call about it, the provider's news, rehearsals, and what people settled."""
+"""Tables of payouts: what is paid, each call about it, what the provider tells, rehearsals, and what people settled."""
 
 from typing import Any
 
@@ -27,6 +27,8 @@ class PayoutRow(OrgRow, table=True):
         error_code, error_message: why it is not on its way; of a bank that returned it, the bank's reason.
         fee_minor, net_minor: of the movement that paid it, once the provider's statement shows it; ``returned_minor``
             of the one that gave the money back.
+        tried_at: when the provider was last asked about it, whatever came of that; ``followed_at``: when it last
+            answered. ``unheard_since``: since when look-ups of one in doubt fail; None while they work.
     """
 
     __tablename__ = "payout"
@@ -95,6 +97,8 @@ class PayoutRow(OrgRow, table=True):
     paid_at: Any = instant(nullable=True)
     ended_at: Any = instant(nullable=True)
     followed_at: Any = instant(nullable=True)
+    tried_at: Any = instant(nullable=True)
+    unheard_since: Any = instant(nullable=True)
     reconciled_at: Any = instant(nullable=True)
     created_at: Any = instant()
     updated_at: Any = instant()
@@ -133,7 +137,7 @@ class ProviderNews(OrgRow, table=True):
 
     ``payout_id`` is the provider's id of the payout it is about. ``state``: new, waiting (its payout's call has no
     answer yet), done, stranger (a payout that is not ours), unexpected (it carries a row of ours and is not its
-    payout), other (not about a payout).
+    payout), other (not about a payout). ``tried_at``: when the provider was last asked about it in vain.
     """
 
     __tablename__ = "provider_news"
@@ -159,7 +163,50 @@ class ProviderNews(OrgRow, table=True):
     told_at: Any = instant()
     received_at: Any = instant()
     done_at: Any = instant(nullable=True)
+    tried_at: Any = instant(nullable=True)
     body: bytes = Field(sa_type=LargeBinary)
+
+
+class StrayPayout(OrgRow, table=True):
+    """What the provider said, when asked, of a payout that news named and that is not the payout of the row it carries.
+
+    ``provider_id`` is its id there, ``item`` and ``attempt`` what it carries by the provider's own word ("" and 0 when
+    nothing of ours). ``status``: the provider's, "" when there is no such payout.
+    """
+
+    __tablename__ = "stray_payout"
+    __table_args__ = org_table(
+        link("connection_id", "connection"),
+        UniqueConstraint("org_id", "connection_id", "provider_id"),
+        Index("ix_stray_payout_item", "org_id", "item"),
+        retention=Retention.RECORD,
+        listed=("provider_id", "item", "status", "found_at", "looked_at"),
+        searched=("provider_id",),
+    )
+
+    connection_id: str
+    account: str
+    provider_id: str
+    item: str
+    attempt: int
+    status: str
+    found_at: Any = instant()
+    looked_at: Any = instant()
+
+
+class StatementRead(OrgRow, table=True):
+    """Up to when the statement of a provider's account was searched for money that banks gave back."""
+
+    __tablename__ = "statement_read"
+    __table_args__ = org_table(
+        link("connection_id", "connection"),
+        UniqueConstraint("org_id", "connection_id", "account"),
+        retention=Retention.WORKING,
+    )
+
+    connection_id: str
+    account: str
+    read_at: Any = instant()
 
 
 class PayoutResolution(OrgRow, table=True):
@@ -209,3 +256,4 @@ class PayoutRehearsal(OrgRow, table=True):
 payout, payout_call = table_of(PayoutRow), table_of(PayoutCall)
 provider_news, payout_resolution = table_of(ProviderNews), table_of(PayoutResolution)
 payout_rehearsal = table_of(PayoutRehearsal)
+stray_payout, statement_read = table_of(StrayPayout), table_of(StatementRead)

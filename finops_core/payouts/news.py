@@ -7,13 +7,12 @@ from enum import StrEnum
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, func, or_, select, update
+from sqlalchemy import Row, and_, func, or_, select, update
 
-from finops_core import audit
 from finops_core.kernel.ids import new_id
 from finops_core.kernel.permissions import Permission
 from finops_core.kernel.provider import ProviderEvent
-from finops_core.payouts import notices, queries, rules
+from finops_core.payouts import queries, rules
 from finops_core.payouts.models import payout, provider_news
 from finops_core.payouts.queries import Unsettled
 from finops_core.platform import queue
@@ -40,8 +39,8 @@ class NewsState(StrEnum):
 
 OPEN = (NewsState.NEW, NewsState.WAITING)
 LOOKED_INTO = (NewsState.DONE, NewsState.STRANGER, NewsState.UNEXPECTED)
-CAME_TO_NOTHING = ("payout.canceled", "payout.failed")
-MOST = 10_000
+# Of each connection, in a round; and of each payout.
+PAYOUTS_AT_ONCE, PIECES_AT_ONCE = 500, 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,19 +121,46 @@ def ask_to_follow(work: Work, delay_s: float = 0) -> None:
     queue.enqueue(work, FOLLOW_JOB, {}, key=f"{FOLLOW_JOB}:{work.org_id}", again=True, delay_s=delay_s)
 
 
-def open_news(reading: Reading, limit: int = 1_000) -> tuple[News, ...]:
-    """What nobody has looked into yet, by payout, oldest first."""
+def any_open(reading: Reading) -> bool:
+    """Whether there is news that nobody has looked into yet."""
+    mine = provider_news.c.org_id == reading.org_id, provider_news.c.state.in_(OPEN)
+    return reading.scalar(select(provider_news.c.id).where(*mine).limit(1)) is not None
+
+
+def open_news(reading: Reading, most: int = PAYOUTS_AT_ONCE) -> tuple[News, ...]:
+    """What nobody has looked into yet, by payout: at most so many payouts of each connection, one of each in turn.
+
+    So a connection, or a payout, that is not answered takes no turn from the others. Of each connection those payouts
+    come first that were never asked about, then those asked about longest ago, then the oldest news.
+    """
     table = provider_news
     mine = table.c.org_id == reading.org_id, table.c.state.in_(OPEN)
-    columns = (table.c.id, table.c.connection_id, table.c.account, table.c.payout_id, table.c.item)
-    rows = reading.rows(select(*columns).where(*mine).order_by(table.c.received_at, table.c.id).limit(limit))
+    of_one = table.c.connection_id, table.c.payout_id
+    columns = table.c.id, table.c.connection_id, table.c.account, table.c.payout_id, table.c.item
+    numbered = select(
+        *columns,
+        func.row_number().over(partition_by=of_one, order_by=(table.c.received_at, table.c.id)).label("nth"),
+        func.max(table.c.tried_at).over(partition_by=of_one).label("tried_at"),
+        func.min(table.c.received_at).over(partition_by=of_one).label("first_at"),
+    )
+    each = numbered.where(*mine).subquery()
+    order = each.c.tried_at.is_not(None), each.c.tried_at, each.c.first_at, each.c.payout_id
+    turn = func.dense_rank().over(partition_by=each.c.connection_id, order_by=order).label("turn")
+    placed = select(each, turn).where(each.c.nth <= PIECES_AT_ONCE).subquery()
+    wanted = select(placed).where(placed.c.turn <= most)
     found: dict[tuple[str, str], list[Row[Any]]] = {}
-    for row in rows:
+    for row in reading.rows(wanted.order_by(placed.c.turn, placed.c.connection_id, placed.c.nth)):
         found.setdefault((row.connection_id, row.payout_id), []).append(row)
     return tuple(
         News(tuple(row.id for row in group), *key[:1], group[0].account, key[1], _item(group))
         for key, group in found.items()
     )
+
+
+def note_tried(work: Work, ids: Sequence[str]) -> None:
+    """Note that the provider was asked about some news in vain."""
+    mine = provider_news.c.org_id == work.org_id, provider_news.c.id.in_(ids)
+    work.execute(update(provider_news).where(*mine).values(tried_at=work.now))
 
 
 def row_of(reading: Reading, news: News) -> Unsettled | None:
@@ -151,78 +177,15 @@ def row_of(reading: Reading, news: News) -> Unsettled | None:
     return None if row is None else queries.unsettled(row)
 
 
-def keep_unexpected(work: Work, row: Unsettled, news: News) -> None:
-    """Money may have left twice: recorded, and told to who may settle it, when the first news of a payout comes."""
-    table = provider_news
-    same = table.c.connection_id == news.connection_id, table.c.payout_id == news.payout_id
-    before = table.c.org_id == work.org_id, *same, table.c.state == NewsState.UNEXPECTED
-    if work.scalar(select(table.c.id).where(*before).limit(1)) is None:
-        detail = {"execution": row.execution_id, "row": row.row_no, "provider_id": news.payout_id}
-        audit.record(work, "payout.unexpected", f"payout:{row.id}", before=row.row_hash, detail=detail)
-        notices.tell_of_unexpected(work, row, news.payout_id)
-    mark(work, news.ids, NewsState.UNEXPECTED)
-
-
-def unclaimed(reading: Reading, since: datetime) -> list[tuple[str, str]]:
-    """Payouts that news since then tells of, which carry a row of ours and are not the payout of any: id and item.
-
-    Left out are those whose row waits to be settled, and those the provider says came to nothing.
-    """
-    table = provider_news
-    return _unclaimed(reading, table.c.state.in_(LOOKED_INTO), table.c.received_at >= since)
-
-
-def other_payouts(reading: Reading, execution_id: str, numbers: Iterable[int]) -> Mapping[int, str]:
-    """By row: a payout that news, looked into or not, tells of, which carries the row and is not its payout.
-
-    It was made behind the desk's back, by a call that came late, say; until it has come to nothing the row may be
-    paid by it.
-    """
-    items = {rules.item_id(execution_id, number): number for number in numbers}
-    return {items[item]: payout_id for payout_id, item in _unclaimed(reading, provider_news.c.item.in_(sorted(items)))}
-
-
-def _unclaimed(reading: Reading, *wanted: ColumnElement[bool]) -> list[tuple[str, str]]:
-    table, ended = provider_news, provider_news.alias("ended")
-    same = payout.c.org_id == reading.org_id, payout.c.connection_id == table.c.connection_id
-    known = select(payout.c.id).where(*same, payout.c.provider_id != "", payout.c.provider_id == table.c.payout_id)
-    there = ended.c.org_id == reading.org_id, ended.c.connection_id == table.c.connection_id
-    over = *there, ended.c.payout_id == table.c.payout_id, ended.c.kind.in_(CAME_TO_NOTHING)
-    mine = table.c.org_id == reading.org_id, table.c.payout_id != "", table.c.item != "", *wanted
-    loose = ~known.exists(), ~select(ended.c.id).where(*over).exists()
-    rows = reading.rows(select(table.c.payout_id, table.c.item).distinct().where(*mine, *loose).limit(MOST))
-    claimed = _rows_by_item(reading, {row.item for row in rows}) if rows else {}
-    return sorted(
-        (row.payout_id, row.item)
-        for row in rows
-        if claimed[row.item] and not any(_explains(each, row.payout_id) for each in claimed[row.item])
-    )
-
-
-def _rows_by_item(reading: Reading, items: set[str]) -> Mapping[str, list[Row[Any]]]:
-    found: dict[str, list[Row[Any]]] = {item: [] for item in items}
-    executions = {item.rpartition(":")[0] for item in items}
-    columns = payout.c.execution_id, payout.c.row_no, payout.c.provider_id, payout.c.state
-    for row in reading.rows(
-        select(*columns).where(payout.c.org_id == reading.org_id, payout.c.execution_id.in_(executions))
-    ):
-        found.get(rules.item_id(row.execution_id, row.row_no), []).append(row)
-    return found
-
-
-def _explains(row: Row[Any], payout_id: str) -> bool:
-    """Whether a row is that payout's, or may turn out to be."""
-    return bool(row.provider_id == payout_id or (not row.provider_id and row.state in rules.DOUBTFUL))
-
-
 def mark(work: Work, ids: Sequence[str], state: NewsState) -> None:
     """Say what became of some news."""
     if not ids:
         return
     table = provider_news
-    done_at = None if state in OPEN else work.now
+    # What waits has had its turn, like what was asked about in vain.
+    told = {"tried_at": work.now} if state in OPEN else {"done_at": work.now}
     mine = table.c.org_id == work.org_id, table.c.id.in_(ids)
-    work.execute(update(table).where(*mine).values(state=state.value, done_at=done_at))
+    work.execute(update(table).where(*mine).values(state=state.value, **told))
 
 
 def _item(group: Sequence[Row[Any]]) -> str:

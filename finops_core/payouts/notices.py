@@ -1,8 +1,9 @@
 """Whom a payout concerns is told, in the unit that makes the news."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 
-from finops_core import approvals, notifications, operations, security
+from finops_core import approvals, connections, notifications, operations, security
 from finops_core.kernel.money import Money
 from finops_core.kernel.permissions import Permission
 from finops_core.kernel.provider import ProviderPayout
@@ -58,6 +59,35 @@ def tell_of_unexpected(work: Work, row: Unsettled, provider_id: str) -> None:
     body = f"{provider_id} at the provider carries row {row.row_no} too. Have one of the two taken back there."
     once = f"unexpected:{provider_id}"
     _tell(work, row, "payout.unexpected", "may be paid twice", body, once=once, too=_settlers(work))
+
+
+def tell_of_refused_cancel(work: Work, row: Unsettled, asked: Iterable[str], why: str, asked_at: datetime) -> None:
+    """Those who asked for a payout to be taken back learn that it could not be: once for each time they asked."""
+    seen = operations.execution(work, row.execution_id)
+    notifications.notify(
+        work,
+        asked,
+        "payout.cancel_refused",
+        once=f"cancel_refused:{row.id}:{asked_at.isoformat()}",
+        title=f"{Money(row.amount_minor, row.currency)} of {seen.number} was not taken back",
+        body=why,
+        page="executions",
+        query={"execution": seen.number},
+    )
+
+
+def tell_of_refused_keys(work: Work, connection_ids: Iterable[str]) -> None:
+    """Administrators learn which of the organisation's connections the provider does not let in: once a day."""
+    for connection_id, name in connections.names(work, connection_ids).items():
+        notifications.notify(
+            work,
+            [person.id for person in security.people_with(work, Permission.CONNECTIONS_ADMINISTER)],
+            "connection.refused",
+            once=f"key_refused:{connection_id}:{work.now.date().isoformat()}",
+            title=f"The provider refuses the key of {name}",
+            body="Payouts made through it cannot be looked up or followed. Test the connection, and replace its key.",
+            page="connections",
+        )
 
 
 def _tell(work: Work, row: Unsettled, kind: str, what: str, body: str, *, once: str, too: Sequence[str] = ()) -> None:

@@ -150,6 +150,8 @@ class Unsettled:
     asked_at: datetime
     first_sent_at: datetime | None
     followed_at: datetime | None
+    tried_at: datetime | None
+    unheard_since: datetime | None
 
     @property
     def item(self) -> str:
@@ -271,23 +273,44 @@ def for_change(reading: Reading, payout_id: str) -> Unsettled:
     return unsettled(row)
 
 
-def is_asked_back(reading: Reading, payout_id: str) -> bool:
-    """Whether somebody here has asked for a payout to be taken back, and it has not been refused since."""
+def asked_back_at(reading: Reading, payout_id: str) -> datetime | None:
+    """When somebody here last asked for a payout to be taken back; None when nobody did, or it could not be."""
     mine = payout.c.org_id == reading.org_id, payout.c.id == payout_id
-    return reading.scalar(select(payout.c.cancel_asked_at).where(*mine)) is not None
+    asked: datetime | None = reading.scalar(select(payout.c.cancel_asked_at).where(*mine))
+    return asked
 
 
-def left_over(reading: Reading, limit: int = 1_000) -> tuple[Unsettled, ...]:
-    """Payouts of executions whose run is over: sent without a clear answer, or never sent.
+def in_turn(reading: Reading, wanted: ColumnElement[bool], most: int) -> tuple[Unsettled, ...]:
+    """Payouts that are wanted, at most so many of each connection, and one of each in turn.
 
-    Those that were looked up longest ago first.
+    So a connection that is not answered takes no turn from the others. Of each those come first that were never asked
+    about, then those asked about longest ago, whatever came of it.
     """
-    over = select(execution.c.id).where(execution.c.org_id == reading.org_id, execution.c.state.in_(sorted(OVER)))
+    asked_at = func.coalesce(payout.c.tried_at, payout.c.followed_at)
+    order = asked_at.is_not(None), asked_at, payout.c.created_at, payout.c.id
+    turn = func.row_number().over(partition_by=payout.c.connection_id, order_by=order).label("turn")
+    numbered = select(payout, turn).where(payout.c.org_id == reading.org_id, wanted).subquery()
+    found = select(numbered).where(numbered.c.turn <= most).order_by(numbered.c.turn, numbered.c.connection_id)
+    return tuple(unsettled(row) for row in reading.rows(found))
+
+
+def left_over(reading: Reading, most: int = 500) -> tuple[Unsettled, ...]:
+    """Payouts of executions whose run is over: sent without a clear answer, or never sent; ``in_turn``."""
     states = payout.c.state.in_(sorted(UNSETTLED | {PayoutState.APPROVED}))
-    mine = payout.c.org_id == reading.org_id, states, payout.c.execution_id.in_(over)
-    order = payout.c.followed_at.is_not(None), payout.c.followed_at, payout.c.created_at, payout.c.id
-    found = reading.rows(select(payout).where(*mine).order_by(*order).limit(limit))
-    return tuple(unsettled(row) for row in found)
+    return in_turn(reading, and_(states, run_is_over(reading)), most)
+
+
+def unheard(reading: Reading, connection_id: str, before: datetime) -> tuple[Unsettled, ...]:
+    """Payouts of a connection in doubt, no run at them, whose look-ups have failed since before then."""
+    of_it = payout.c.connection_id == connection_id, payout.c.state.in_(sorted(UNSETTLED))
+    mine = payout.c.org_id == reading.org_id, *of_it, payout.c.unheard_since <= before, run_is_over(reading)
+    return tuple(unsettled(row) for row in reading.rows(select(payout).where(*mine).order_by(payout.c.id)))
+
+
+def run_is_over(reading: Reading) -> ColumnElement[bool]:
+    """The condition that no run is at a payout."""
+    over = select(execution.c.id).where(execution.c.org_id == reading.org_id, execution.c.state.in_(sorted(OVER)))
+    return payout.c.execution_id.in_(over)
 
 
 def _select(reading: Reading, wanted: PayoutFilter) -> Any:
@@ -402,7 +425,7 @@ def unsettled(row: Row[Any]) -> Unsettled:
     """A row of the table as the batch needs it."""
     same = ("id", "execution_id", "row_no", "attempt", "connection_id", "account", "currency", "amount_minor")
     more = ("provider_account", "destination", "row_hash", "key", "body_hash", "stops", "provider_id", "error_code")
-    times = ("asked_at", "first_sent_at", "followed_at")
+    times = ("asked_at", "first_sent_at", "followed_at", "tried_at", "unheard_since")
     return Unsettled(
         **{name: getattr(row, name) for name in (*same, *more, *times)},
         sealed_body=row.request_body,

@@ -16,7 +16,7 @@ from finops_core.kernel.money import Money
 from finops_core.kernel.permissions import Permission
 from finops_core.operations import OVER, ExecutionView, State
 from finops_core.operations import RETRYABLE as REOPENED
-from finops_core.payouts import counting, news, queries
+from finops_core.payouts import counting, queries, strays
 from finops_core.payouts.models import payout, payout_resolution
 from finops_core.payouts.queries import Sums
 from finops_core.payouts.rules import DOUBTFUL, IN_FLIGHT, RETRYABLE, UNSETTLED, PayoutState
@@ -162,7 +162,8 @@ def _retry(reading: Reading, execution_id: str, found: Counted) -> Retry:
     failed = reading.rows(
         select(*columns).where(*mine, payout.c.state.in_(sorted(RETRYABLE))).order_by(payout.c.row_no)
     )
-    blocked = news.other_payouts(reading, execution_id, [row.row_no for row in failed])
+    others = strays.of_rows(reading, execution_id, [row.row_no for row in failed])
+    blocked = {number: other.payout_id for number, other in others.items()}
     free = [row for row in failed if row.row_no not in blocked]
     sums = _together(Sums(1, {row.currency: int(row.amount_minor)}) for row in free)
     return Retry(tuple(row.row_no for row in free), sums, blocked, _why_not(found, free, blocked))

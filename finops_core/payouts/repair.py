@@ -131,4 +131,5 @@ def _ask_cancel(work: Work, row: Unsettled, reason: str) -> None:
     work.execute(update(payout).where(*mine).values(cancel_asked_at=work.now))
     detail = {"execution": row.execution_id, "row": row.row_no, "reason": reason[:COMMENT_CHARS]}
     audit.record(work, "payout.cancel_asked", f"payout:{row.id}", before=row.row_hash, detail=detail)
-    queue.enqueue(work, CANCEL_JOB, {"payout_id": row.id}, key=f"{CANCEL_JOB}:{row.id}")
+    # Once more when it is at it: it may be giving an earlier wish up just now.
+    queue.enqueue(work, CANCEL_JOB, {"payout_id": row.id}, key=f"{CANCEL_JOB}:{row.id}", again=True)

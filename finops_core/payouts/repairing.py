@@ -1,13 +1,15 @@
 """The jobs behind ``repair``: what a person asked for is done, or checked, at the provider."""
 
+import logging
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, select, update
 
 from finops_core import audit, connections
 from finops_core.kernel.actor import worker_actor
-from finops_core.kernel.errors import NotFound, Unavailable
+from finops_core.kernel.errors import NotAllowed, NotFound, Unavailable
 from finops_core.kernel.money import Money
 from finops_core.kernel.provider import Canceled, NotCanceled, PayoutStatus, ProviderPayout
 from finops_core.operations import outcome
@@ -15,12 +17,14 @@ from finops_core.payouts import following, look_up, queries, rules, service
 from finops_core.payouts.models import payout, payout_resolution
 from finops_core.payouts.queries import Unsettled
 from finops_core.payouts.repair import Verdict
-from finops_core.payouts.rules import LIVE, PayoutState
+from finops_core.payouts.rules import PayoutState
 from finops_core.payouts.service import Called
 from finops_core.platform.ports import PayoutProvider
 from finops_core.platform.queue import Claim
 from finops_core.platform.work import Units, Work
 
+LOG = logging.getLogger("tieout.payouts")
+LEFT = "it had left before the provider was asked."
 OVER = frozenset({PayoutStatus.FAILED, PayoutStatus.CANCELED})
 
 
@@ -94,33 +98,46 @@ def _not_this_one(
 
 
 def cancel(units: Units, claim: Claim) -> None:
-    """Ask the provider to take a payout back; the answer, whatever it is, moves the row on."""
+    """Ask the provider to take a payout back; the answer, whatever it is, moves the row on, and ends the wish."""
     actor = worker_actor(claim.org_id)
     with units.read(actor) as reading:
         row = queries.for_change(reading, str(claim.payload["payout_id"]))
-    if row.state is not PayoutState.CREATED:
+        asked_at = queries.asked_back_at(reading, row.id)
+    if asked_at is None:
         return
-    provider = _provider(units, claim.org_id, row)
-    answer = provider.cancel(row.account, row.provider_id, f"{row.key}-cancel")
+    why = _ask_back(units, claim.org_id, row, asked_at) if row.state is PayoutState.CREATED else LEFT
+    if why:
+        with units.work(actor) as work:
+            service.cannot_take_back(work, row.id, asked_at, why)
+
+
+def _ask_back(units: Units, org_id: str, row: Unsettled, asked_at: datetime) -> str:
+    """Why the provider does not take a payout back; "" when it does. A key of its own for each wish.
+
+    One it refuses has left, or had been taken back before, which is refused in the same words: so it is read anew.
+    """
+    provider = _provider(units, org_id, row)
+    answer = provider.cancel(row.account, row.provider_id, f"{row.key}-cancel-{asked_at.timestamp():.0f}")
     told = answer.message if isinstance(answer, NotCanceled) else getattr(answer, "why", "")
     called = Called("cancel", type(answer).__name__.lower(), told, answer.request_id, answer.raw)
-    with units.work(actor) as work:
+    with units.work(worker_actor(org_id)) as work:
         service.note_call(work, row, called)
         if isinstance(answer, Canceled):
             following.move_on(work, row, answer.payout)
-    if isinstance(answer, NotCanceled):
-        _goes_on(units, claim.org_id, row)
-    if not isinstance(answer, Canceled | NotCanceled):
+    if isinstance(answer, Canceled):
+        return ""
+    if not isinstance(answer, NotCanceled):
         raise Unavailable("PROVIDER_UNAVAILABLE", "The provider gave no clear answer.", hint="It is asked again.")
+    _read_anew(units, org_id, row)
+    return answer.message or answer.code
 
 
-def _goes_on(units: Units, org_id: str, row: Unsettled) -> None:
-    """A payout the provider does not take back: it left, or it had been taken back before, which is refused alike."""
-    following.Follower(units, org_id).follow(row)
-    with units.work(worker_actor(org_id)) as work:
-        mine = payout.c.org_id == work.org_id, payout.c.id == row.id, payout.c.state.in_(sorted(LIVE))
-        words = "It could not be taken back any more."
-        work.execute(update(payout).where(*mine).values(cancel_asked_at=None, error_message=words))
+def _read_anew(units: Units, org_id: str, row: Unsettled) -> None:
+    """So that the row says where it stands now. A key that may not take back may not read either: no news then."""
+    try:
+        following.Follower(units, org_id).follow(row)
+    except NotAllowed:
+        LOG.warning("payout %s could not be read anew by the key that could not take it back", row.id)
 
 
 def _provider(units: Units, org_id: str, row: Unsettled) -> PayoutProvider:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
+from finops_core.kernel.business_days import NO_COUNTRY, add_business_days
 from finops_core.kernel.canonical import content_hash
-from finops_core.kernel.errors import Conflict
+from finops_core.kernel.errors import Conflict, FinOpsError
 from finops_core.kernel.money import Money
 from finops_core.kernel.provider import Balance, CurrencyRule, PayoutStatus, ProviderPayout
 
@@ -25,6 +26,11 @@ META_ITEM, META_EXECUTION, META_ATTEMPT, META_HASH = "fod_item", "fod_exec", "fo
 SKEW_MAX = timedelta(minutes=5)
 # A look-up that showed nothing is made again after an eighth of the payout's age.
 LOOK_SHARE, LOOK_RAREST = 8, timedelta(minutes=15)
+# A provider that cannot be asked for a moment may be back in the next.
+UNHEARD_WITHIN = timedelta(hours=1)
+# A bank can return a payout up to five business days after it was paid (Stripe's payout documentation). Twice as many
+# are watched, and three weeks at least: the bank may keep other holidays than the organisation, and be late.
+RETURN_DAYS, WATCHED_DAYS, WATCHED_AT_LEAST = 5, 10, timedelta(days=21)
 _ITEM = re.compile(r"ex_[0-9a-f]{1,64}:[0-9]{1,9}", re.ASCII)
 
 
@@ -241,6 +247,16 @@ def look_again(sent_at: datetime | None, looked_at: datetime | None, now: dateti
     return now - looked_at >= min((now - sent_at) / LOOK_SHARE, LOOK_RAREST)
 
 
+def given_up(sent_at: datetime | None, unheard_since: datetime | None, now: datetime, lifetime_s: int) -> bool:
+    """Whether a payout in doubt is a person's matter: the provider may have forgotten its key, and cannot be asked.
+
+    Of a clock that was set back since nothing can be trusted.
+    """
+    if sent_at is None or unheard_since is None or now - unheard_since < UNHEARD_WITHIN:
+        return False
+    return not -SKEW_MAX <= now - sent_at < timedelta(seconds=lifetime_s)
+
+
 def clocks_agree(ours: datetime, theirs: datetime | None) -> bool:
     """Whether the provider's clock, as far as it tells, is near enough to ours to find payouts by their time."""
     return theirs is None or abs(ours - theirs) <= SKEW_MAX
@@ -249,3 +265,13 @@ def clocks_agree(ours: datetime, theirs: datetime | None) -> bool:
 def is_late(state: PayoutState, arrival_on: str, today: date) -> bool:
     """Whether money that should have arrived is still on its way; ``arrival_on`` is an ISO date or ""."""
     return state in IN_FLIGHT and bool(arrival_on) and date.fromisoformat(arrival_on) < today
+
+
+def watched_from(today: date, country: str) -> date:
+    """Of payouts paid since that day a bank may still return one; ``country``: whose business days count."""
+    try:
+        day = add_business_days(today, -WATCHED_DAYS, country)
+    except FinOpsError:
+        # A country the holiday library does not know.
+        day = add_business_days(today, -WATCHED_DAYS, NO_COUNTRY)
+    return min(day, today - WATCHED_AT_LEAST)

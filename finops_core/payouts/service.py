@@ -6,6 +6,7 @@ The order per row is: ``intend`` (commit) → the call → ``record_answer`` (co
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import insert, update
@@ -27,7 +28,7 @@ from finops_core.kernel.provider import (
 )
 from finops_core.operations import ExecutionView, outcome
 from finops_core.operations.engine import stop_requested
-from finops_core.payouts import news, notices, queries, rules, settlement
+from finops_core.payouts import notices, queries, rules, settlement, strays
 from finops_core.payouts.models import payout, payout_call
 from finops_core.payouts.queries import Unsettled
 from finops_core.payouts.rules import PayoutState
@@ -106,10 +107,12 @@ def metadata_of(execution_id: str, attempt: int, row_no: int, row_hash: str) -> 
     }
 
 
-def intend(work: Work, row: Unsettled) -> Unsettled:
+def intend(work: Work, row: Unsettled, *, asked: bool = False) -> Unsettled:
     """Commit to sending: APPROVED → SUBMITTING.
 
-    Called off instead, CANCELED, when a stop came first, or word of another payout that may pay the row.
+    Called off instead, CANCELED, when a stop came first, or when another attempt, or another payout by the provider's
+    word, may pay the row. Of a payout that only news tells of, the row stays APPROVED until the provider was ``asked``:
+    then it is called off too.
     """
     if stop_requested(work, row.execution_id):
         return replace(row, state=call_off(work, row, "Stopped before it was sent."))
@@ -117,8 +120,11 @@ def intend(work: Work, row: Unsettled) -> Unsettled:
     if attempt is not None:
         why = f"Not sent: attempt {attempt} may have paid it after all."
         return replace(row, state=call_off(work, row, why))
-    for other in news.other_payouts(work, row.execution_id, [row.row_no]).values():
-        why = f"Not sent: the provider has told of another payout for it, {other}."
+    other = strays.of_rows(work, row.execution_id, [row.row_no]).get(row.row_no)
+    if other is not None and not (other.asked or asked):
+        return row
+    if other is not None:
+        why = f"Not sent: the provider has told of another payout for it, {other.payout_id}."
         return replace(row, state=call_off(work, row, why))
     _move(work, row, PayoutState.SUBMITTING, {"first_sent_at": work.now})
     return replace(row, state=PayoutState.SUBMITTING, first_sent_at=work.now)
@@ -243,7 +249,7 @@ def follow(work: Work, row: Unsettled, found: ProviderPayout) -> PayoutState:
         notices.tell_of_return(work, row, found)
     if new is PayoutState.CANCELED:
         changes |= _error("canceled", "Taken back at the provider.")
-        if not queries.is_asked_back(work, row.id):
+        if queries.asked_back_at(work, row.id) is None:
             notices.tell_of_cancel(work, row)
     _move(work, row, new, changes, why=found.failure_code)
     _settle(work, row)
@@ -280,6 +286,29 @@ def reject(work: Work, row: Unsettled, code: str, why: str, **more: Any) -> Payo
 def call_off(work: Work, row: Unsettled, why: str, new: PayoutState = PayoutState.CANCELED) -> PayoutState:
     """A row that was never sent, or was definitely refused unexecuted, is canceled (or expired with its approval)."""
     return _move(work, row, new, _error(CALLED_OFF, why), why=why)
+
+
+def looked_at(work: Work, payout_id: str, *, answered: bool) -> None:
+    """Note that the provider was asked about a payout, so that the next turn is another one's."""
+    told = {"followed_at": work.now, "unheard_since": None} if answered else {}
+    mine = payout.c.org_id == work.org_id, payout.c.id == payout_id
+    work.execute(update(payout).where(*mine).values(tried_at=work.now, **told))
+
+
+def cannot_take_back(work: Work, payout_id: str, asked_at: datetime, reason: str) -> None:
+    """What somebody asked for then cannot be: the row says why, and whoever asked is told; nothing when it was done."""
+    row = queries.for_change(work, payout_id)
+    if row.state is PayoutState.CANCELED or queries.asked_back_at(work, payout_id) != asked_at:
+        return
+    why = f"It could not be taken back{'' if row.state is PayoutState.CREATED else ' any more'}: {reason}"
+    told = {"error_message": why[:_MESSAGE_CHARS]} if row.state in rules.LIVE else {}
+    mine = payout.c.org_id == work.org_id, payout.c.id == row.id
+    work.execute(update(payout).where(*mine).values(cancel_asked_at=None, **told))
+    trail = audit.of_object(work, f"payout:{row.id}")
+    asked = {record.actor for record in trail if record.verb == "payout.cancel_asked"}
+    notices.tell_of_refused_cancel(work, row, asked, why, asked_at)
+    detail = {"execution": row.execution_id, "row": row.row_no, "why": why[:_MESSAGE_CHARS]}
+    audit.record(work, "payout.cancel_refused", f"payout:{row.id}", before=row.row_hash, detail=detail)
 
 
 def body_of(work_or_reading: Any, row: Unsettled) -> bytes:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Row, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, func, or_, select, update
 
 from finops_core import connections
 from finops_core.kernel.actor import worker_actor
@@ -24,6 +24,8 @@ GIVEN_BACK = (PayoutState.FAILED, PayoutState.CANCELED)
 MARGIN = timedelta(hours=1)
 # Older ones than this are a person's matter: their difference stands in the batch's report.
 LOOK_BACK = timedelta(days=90)
+# A bank gives nothing back that was paid longer ago than this; see also ``rules.watched_from``.
+WATCHED = timedelta(days=31)
 
 
 def ask_to_reconcile(work: Work) -> None:
@@ -45,16 +47,19 @@ def reconcile(units: Units, claim: Claim) -> None:
 
 
 def confirm(work: Work, connection_id: str, account: str, movements: Sequence[Movement]) -> int:
-    """Note what a statement shows of an account's open payouts; gives how many it confirmed."""
+    """Note what a statement shows of an account's open payouts, and gives back of paid ones; how many it confirmed."""
     by_payout: dict[str, list[Movement]] = {}
     for movement in movements:
         by_payout.setdefault(movement.payout_id, []).append(movement)
     confirmed = 0
-    for row in work.rows(select(payout).where(*_open(work, connection_id), payout.c.account == account)):
+    back = sorted({movement.payout_id for movement in movements if movement.amount_minor > 0})
+    returned = and_(payout.c.state == PayoutState.PAID, payout.c.provider_id.in_(back))
+    mine = payout.c.org_id == work.org_id, payout.c.connection_id == connection_id, payout.c.account == account
+    for row in work.rows(select(payout).where(*mine, payout.c.provider_id != "", or_(_not_shown(), returned))):
         changes = _shown(row, by_payout.get(row.provider_id, ()))
         if changes:
-            mine = payout.c.org_id == work.org_id, payout.c.id == row.id
-            work.execute(update(payout).where(*mine).values(**changes, reconciled_at=work.now))
+            this = payout.c.org_id == work.org_id, payout.c.id == row.id
+            work.execute(update(payout).where(*this).values(**changes, reconciled_at=work.now))
             confirmed += 1
     return confirmed
 
@@ -89,17 +94,16 @@ def _shown(row: Row[Any], movements: Sequence[Movement]) -> Mapping[str, Any]:
 def _open_accounts(reading: Reading) -> tuple[tuple[str, str, datetime], ...]:
     """Connection, account and the oldest sending among what is not confirmed."""
     oldest = func.min(payout.c.first_sent_at).label("oldest")
-    recent = payout.c.first_sent_at > reading.now - LOOK_BACK
+    mine = payout.c.org_id == reading.org_id, payout.c.provider_id != "", _not_shown()
     found = reading.rows(
         select(payout.c.connection_id, payout.c.account, oldest)
-        .where(*_open(reading), recent)
+        .where(*mine, payout.c.first_sent_at > reading.now - LOOK_BACK)
         .group_by(payout.c.connection_id, payout.c.account)
     )
     return tuple((row.connection_id, row.account, row.oldest) for row in found)
 
 
-def _open(reading: Reading, connection_id: str = "") -> tuple[Any, ...]:
+def _not_shown() -> ColumnElement[bool]:
+    """The condition that a movement of a payout is still to be found."""
     missing_back = and_(payout.c.state.in_(GIVEN_BACK), payout.c.returned_minor.is_(None))
-    not_shown = or_(payout.c.net_minor.is_(None), missing_back)
-    of_connection = (payout.c.connection_id == connection_id,) if connection_id else ()
-    return payout.c.org_id == reading.org_id, payout.c.provider_id != "", not_shown, *of_connection
+    return or_(payout.c.net_minor.is_(None), missing_back)

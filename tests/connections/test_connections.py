@@ -145,7 +145,7 @@ def test_a_retired_connection_opens_for_the_worker_alone(here: Town):
     cn = add(here)
     with here.work(here.system("harbour")) as work:
         connections.retire(work, cn)
-        assert code_of(connections.replace_secret, work, cn, OTHER) == "CONNECTION_MISSING"
+        assert code_of(connections.set_webhook_secret, work, cn, "whsec_abcdefghijklmnop") == "CONNECTION_MISSING"
 
     with here.read(here.actor("ana")) as reading:
         assert code_of(connections.credentials, reading, cn) == "CONNECTION_MISSING"

@@ -6,6 +6,7 @@ import pytest
 
 from finops_core import connections, operations, payouts
 from finops_core.adapters.stripe_sandbox.accounts import Bank, NewAccount
+from finops_core.adapters.stripe_sandbox.faults import Fault, FaultKind
 from finops_core.kernel.errors import FinOpsError
 from finops_core.operations import State
 from finops_core.payouts import PayoutState, Verdict, look_up
@@ -127,3 +128,31 @@ def test_a_key_that_cannot_be_asked_about_is_stored_and_its_trial_and_plan_say_w
     assert plan is not None
     assert [fault.code for fault in plan.faults] == ["CONNECTION_OTHER_ACCOUNT"]
     assert seen.state is not State.READY
+
+
+def test_the_key_of_a_retired_connection_is_replaced_so_that_what_is_in_doubt_is_still_looked_up(two: World):
+    # Given a payout that was made and not heard of, a connection retired since, and its key ended at the provider
+    no_look_up = Fault(FaultKind.UNAUTHORIZED, method="GET", path="/v1/payouts", times=50)
+    two.sandbox.control.fault(Fault(FaultKind.RESET_AFTER), no_look_up)
+    execution_id = two.approved("currency,maximum\nUSD,100.00\n").id
+    two.work_off()
+    retired = connection_id(two)
+    with two.desk.work(two.actor("adam")) as work:
+        connections.retire(work, retired)
+    two.look_up()
+    assert states(two, execution_id) == ["in_doubt"]
+    two.sandbox.control.post("reset", {"only": ["fault"]})
+    # When an administrator gives it another key: of the same account, and of another one
+    with pytest.raises(FinOpsError) as refused:
+        connections.replace_key(two.desk, two.actor("adam"), retired, ANOTHER_KEY)
+    assert refused.value.code == "CONNECTION_OTHER_ACCOUNT"
+    connections.replace_key(two.desk, two.actor("adam"), retired, SECOND_KEY)
+    # Then it can be tested, the payout is found, and nothing new can be planned with it
+    assert connections.try_connection(two.desk, two.actor("adam"), retired).passed
+    two.advance(timedelta(minutes=20))
+    two.look_up()
+    assert states(two, execution_id) == ["created"]
+    assert violations(two) == {}
+    with pytest.raises(FinOpsError) as missing:
+        connection_id(two)
+    assert missing.value.code == "CONNECTION_MISSING"

@@ -46,6 +46,8 @@ LEAVE_OUT = {"unpayable": "leave the row out"}
 BATCHES = 5
 JOBS_AT_ONCE = 60
 DAY_S = 24 * 3600
+# No bank gives anything back of what was made long ago.
+LATELY_S = 14 * DAY_S
 POST_FAULTS = (
     FaultKind.RESET_BEFORE,
     FaultKind.RESET_AFTER,
@@ -346,6 +348,8 @@ class PayoutMachine(RuleBasedStateMachine):
                 one = made[index % len(made)]
                 steps = LATER[one["status"]]
                 self.world.sandbox.control.transition(one["id"], steps[step % len(steps)], account=HARBOUR)
+                if one["status"] == "paid" and self.now().timestamp() - one["created"] < LATELY_S:
+                    self.oracle.returned[one["id"]] = self.now()
                 if told:
                     self._hear("updated", one)
         if told:
@@ -358,6 +362,14 @@ class PayoutMachine(RuleBasedStateMachine):
         if not made:
             return
         self._hear(kind, made[index % len(made)], again=copies % 3 == 0)
+
+    @precondition(lambda self: self.executions)
+    @rule(index=pick, row_no=st.integers(1, 3), kind=st.sampled_from(("created", "paid", "canceled")))
+    def forged_news(self, index: int, row_no: int, kind: str) -> None:
+        """Somebody with the secret tells of a payout that never was, and that is said to carry a row."""
+        item = f"{self.executions[index % len(self.executions)]}:{row_no}"
+        self._hear(kind, {"id": f"po_sbx_forged{self.events}", "metadata": {"fod_item": item}})
+        self.seen["forged"] += 1
 
     def _hear(self, kind: str, about: Mapping[str, Any], *, again: bool = False) -> None:
         self.events += not again
@@ -497,8 +509,11 @@ class PayoutMachine(RuleBasedStateMachine):
             self.time_passes(25, forgets=True)
             self.world.look_up()
             self.world.run_job("payouts.refresh")
+            self.world.run_job("payouts.returns")
             self.nothing_is_wrong()
         self.work_off()
+        unheard = self.oracle.unheard_returns(self.now(), self.owner)
+        assert not unheard, unheard
         left = [(row.number, row.state) for each in self.executions for row in rows_of(self.world, each)]
         assert not {state for _, state in left} & {"approved", "submitting", "in_doubt"}, left
         states = {self.world.execution(each).state for each in self.executions}

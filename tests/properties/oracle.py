@@ -15,6 +15,7 @@ from sqlalchemy import Engine, text
 APPROVAL_LASTS = timedelta(hours=24)
 # A run that began in time may still be paying a little later.
 GRACE = timedelta(hours=1)
+HEARD_WITHIN = timedelta(days=7)
 DOUBTFUL = {"submitting", "in_doubt", "needs_review"}
 # What a row may say, by what the provider says: never more than is true, never "over" when it is not.
 TRUE_OF = {
@@ -86,6 +87,7 @@ class Oracle:
         balance: by currency: what the provider's account would hold if nothing had been paid out.
         contradicted: by execution and currency: the provider took its word back that the money had come back; how many
             payouts were alive once that was heard. No more may come.
+        returned: by the provider's id: when its bank gave a payout back that had been paid, news of it or not.
     """
 
     balance: Counter[str] = field(default_factory=Counter)
@@ -93,6 +95,7 @@ class Oracle:
     since: dict[Attempt, datetime] = field(default_factory=dict)
     stopped: dict[Attempt, frozenset[int]] = field(default_factory=dict)
     contradicted: dict[tuple[str, str], int] = field(default_factory=dict)
+    returned: dict[str, datetime] = field(default_factory=dict)
 
     def approved(self, attempt: Attempt, rows: Mapping[int, tuple[str, int]], at: datetime) -> None:
         self.allowed[attempt], self.since[attempt] = rows, at
@@ -144,6 +147,16 @@ class Oracle:
             ),
         ]
 
+    def unheard_returns(self, now: datetime, engine: Engine) -> list[str]:
+        """Rows said to be paid although their money came back lately, and the desk has been at work since.
+
+        Nobody watches a payout for ever, and here nothing works between two steps.
+        """
+        with engine.connect() as connection:
+            rows = connection.execute(text(_PAID)).mappings().all()
+        lately = {each for each, at in self.returned.items() if at > now - HEARD_WITHIN}
+        return [f"{dict(row)} came back" for row in rows if row["provider_id"] in lately]
+
     def _not_allowed(self, made: Sequence[Made]) -> list[str]:
         found = []
         for each in made:
@@ -171,6 +184,7 @@ class Oracle:
 
 
 _ROWS = "SELECT id, execution_id, row_no, attempt, state, provider_id, currency, amount_minor FROM payout"
+_PAID = "SELECT execution_id, row_no, attempt, provider_id FROM payout WHERE state = 'paid'"
 _EXECUTIONS = "SELECT id, state FROM execution"
 _DEALT_WITH = "SELECT payout_id FROM payout_resolution WHERE verdict = 'paid_twice'"
 
