@@ -75,7 +75,7 @@ ENGINE_FILES: dict[str, set[str]] = {
         "settlement",
         "stage",
     },
-    "security": {"grants", "links", "passwords", "roles", "sessions", "sign_in", "tidying"},
+    "security": {"grants", "links", "passwords", "roles", "sessions", "sign_in", "tidying", "tokens"},
     "upkeep": {"checking", "demo", "jobs"},
 }
 MONEY = ("finops_core/payouts/", "finops_core/approvals/", "kernel/money.py", "adapters/stripe_currencies.py")
