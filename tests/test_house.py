@@ -28,7 +28,7 @@ OWN_TRANSACTIONS = {
 }
 
 # Rooms that are no areas: their files are named by what they hold.
-ENGINE_ROOMS = {"adapters", "api", "catalog", "kernel", "platform", "worker"}
+ENGINE_ROOMS = {"adapters", "answers", "api", "catalog", "commands", "kernel", "platform", "worker"}
 # Nouns of their own that an area has beside the vocabulary: its engine, or a second subject once `service` is full.
 ENGINE_FILES: dict[str, set[str]] = {
     "approvals": {"authority"},
@@ -50,6 +50,7 @@ ENGINE_FILES: dict[str, set[str]] = {
         "sandbox",
         "spreadsheets",
     },
+    "files": {"incoming"},
     "payouts": {
         "bank_export",
         "bank_status",

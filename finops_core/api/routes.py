@@ -1,13 +1,15 @@
 """Every route, in one list, and which of them answer without a sign-in."""
 
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Mount, Route
 
+from finops_core.api import v1
 from finops_core.api.health import HealthCheck
 from finops_core.api.requests import DeskGetter
 from finops_core.api.session import SessionDoor
 from finops_core.api.webhooks import NewsDoor
 
-# A route that is not named here needs a living session. A test holds this list against what the routes do.
+# A route that is not named here needs a living session, or below /api/v1 a token: that has a list of its own in its
+# gate. A test holds this list against what the routes do.
 OPEN_ROUTES = frozenset(
     {
         ("POST", "/session/begin"),  # its single-use ticket is the proof
@@ -31,4 +33,5 @@ def routes(desk: DeskGetter) -> list[BaseRoute]:
         Route("/session/end", door.end, methods=["POST"]),
         Route("/healthz", health.answer, methods=["GET"]),
         Route("/webhooks/stripe/{connection}", stripe.take, methods=["POST"]),
+        Mount(v1.PREFIX, v1.Door(desk)),
     ]

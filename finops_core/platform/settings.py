@@ -49,6 +49,8 @@ class Settings(BaseSettings):
     payout_refresh_s: int = 15 * 60
     payout_burst: Annotated[int, Field(ge=1)] = 10
     audit_heads_dir: Path | None = None
+    api_rate_per_s: Annotated[float, Field(gt=0)] = 50.0
+    api_burst: Annotated[int, Field(ge=1)] = 200
 
     @field_validator("public_url")
     @classmethod

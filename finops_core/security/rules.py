@@ -46,6 +46,7 @@ SCOPES: Mapping[Scope, frozenset[Permission]] = {
             Permission.OPERATIONS_RUN,
             Permission.PAYOUTS_PREPARE,
             Permission.FILES_UPLOAD,
+            Permission.FILES_VIEW_OWN,
             Permission.EXECUTIONS_VIEW_OWN,
             Permission.EXECUTIONS_CANCEL_ANY,
         }

@@ -214,7 +214,8 @@ def require_scope(reading: Reading, *scopes: Scope) -> None:
     """
     if reading.actor.token_id is None:
         return
-    one = *_own(reading), api_token.c.id == reading.actor.token_id
+    living = api_token.c.revoked_at.is_(None), api_token.c.expires_at > reading.now
+    one = *_own(reading), api_token.c.id == reading.actor.token_id, *living
     held = set(json.loads(reading.scalar(select(api_token.c.scopes).where(*one)) or "[]"))
     if not held.intersection(scopes):
         raise NotAllowed(
