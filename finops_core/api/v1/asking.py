@@ -8,9 +8,9 @@ from fastapi import Depends, Header, Path, Query, Request
 from pydantic import StringConstraints
 from starlette.responses import Response
 
+from finops_core.answers.caller import Caller
 from finops_core.answers.common import Answer, Paged, Problem
 from finops_core.answers.verbs import Paging
-from finops_core.api.v1.callers import Caller
 from finops_core.api.v1.gate import PROBLEM
 from finops_core.platform.repeats import Kept, asked_hash, once
 from finops_core.platform.work import Work

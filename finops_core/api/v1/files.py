@@ -12,9 +12,9 @@ from starlette.responses import Response
 
 from finops_core import files
 from finops_core.answers import verbs
+from finops_core.answers.caller import Caller
 from finops_core.answers.others import FileAnswer
 from finops_core.api.v1.asking import Asking, Key, Name, done_once, problems
-from finops_core.api.v1.callers import Caller
 from finops_core.kernel.errors import Invalid, Unavailable
 from finops_core.security import Scope
 

@@ -14,10 +14,11 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from finops_core.answers.caller import Caller
 from finops_core.answers.common import problem
 from finops_core.api.requests import DeskGetter
 from finops_core.api.v1.buckets import Buckets
-from finops_core.api.v1.callers import Caller, Callers
+from finops_core.api.v1.callers import Callers
 from finops_core.kernel.errors import FinOpsError, Invalid, NotAllowed, Unavailable
 from finops_core.kernel.ids import new_id
 from finops_core.security.tokens import SECRET_CHARS_MAX
