@@ -172,16 +172,17 @@ def token_session(reading: Reading, secret: str, via: Via = Via.API) -> TokenSes
     return TokenSession(actor, held, _view(row), due)
 
 
-def enter(units: Units, secret: str, via: Via) -> TokenSession:
+def enter(units: Units, secret: str, via: Via, *, noted: bool = True) -> TokenSession:
     """``token_session`` at the door, in units of its own: use is noted, and a refusal stands in the log.
 
-    Refuses with ``TOKEN_NOT_VALID``.
+    Refuses with ``TOKEN_NOT_VALID``. ``noted=False`` leaves no line, for a door that is being flooded.
     """
     with units.read(visitor(via)) as reading:
         found = token_session(reading, secret, via)
     if isinstance(found, TokenRefused):
-        with units.work(visitor(via)) as work:
-            _record_refused(work, found)
+        if noted:
+            with units.work(visitor(via)) as work:
+                _record_refused(work, found)
         raise found.error()
     if found.touch_due:
         with units.work(found.actor) as work:

@@ -23,14 +23,26 @@ class Buckets:
         # key -> what was left, and when. Those that have not been asked for longest are full, and go first.
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
+    def wait_s(self, key: str) -> float:
+        """0 when there is one to take, else the seconds until there will be; takes none."""
+        with self._lock:
+            return self._wait(self._filled(key, self._clock()))
+
     def take(self, key: str) -> float:
-        """Take one: 0 when it was there, else the seconds until there will be one."""
+        """Take one if there is one; gives what ``wait_s`` gave before."""
         with self._lock:
             now = self._clock()
-            left, at = self._left.pop(key, (float(self._burst), now))
-            left = min(float(self._burst), left + (now - at) * self._rate)
-            wait = 0.0 if left >= 1 else (1 - left) / self._rate
-            self._left[key] = (left - 1 if wait == 0 else left, now)
+            left = self._filled(key, now)
+            wait = self._wait(left)
+            self._left.pop(key, None)
+            self._left[key] = (left if wait else left - 1, now)
             if len(self._left) > KEPT:
                 self._left.popitem(last=False)
             return wait
+
+    def _filled(self, key: str, now: float) -> float:
+        left, at = self._left.get(key, (float(self._burst), now))
+        return min(float(self._burst), left + (now - at) * self._rate)
+
+    def _wait(self, left: float) -> float:
+        return 0.0 if left >= 1 else (1 - left) / self._rate

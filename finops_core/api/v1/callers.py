@@ -26,9 +26,14 @@ class Callers:
             actor, until = self._known.get(digest(secret), (None, 0.0))
         return actor if time.monotonic() < until else None
 
-    def enter(self, desk: Desk, secret: str) -> Actor:
+    def forget(self, secret: str) -> None:
+        """It opened nothing: ask the desk next time."""
+        with self._lock:
+            self._known.pop(digest(secret), None)
+
+    def enter(self, desk: Desk, secret: str, *, noted: bool) -> Actor:
         """Ask the desk and note the use; ``TOKEN_NOT_VALID``."""
-        actor = security.enter(desk, secret, Via.API).actor
+        actor = security.enter(desk, secret, Via.API, noted=noted).actor
         with self._lock:
             key = digest(secret)
             self._known[key] = (actor, time.monotonic() + REMEMBERED_S)

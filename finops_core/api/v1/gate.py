@@ -19,6 +19,8 @@ from finops_core.answers.common import problem
 from finops_core.api.requests import DeskGetter
 from finops_core.api.v1.buckets import Buckets
 from finops_core.api.v1.callers import Callers
+from finops_core.desk import Desk
+from finops_core.kernel.actor import Actor
 from finops_core.kernel.errors import FinOpsError, Invalid, NotAllowed, Unavailable
 from finops_core.kernel.ids import new_id
 from finops_core.security.tokens import SECRET_CHARS_MAX
@@ -29,6 +31,7 @@ PROBLEM = "application/problem+json"
 BODY_BYTES_MAX = 1024 * 1024
 STREAMED = frozenset({"/files"})  # bodies that are never held whole, with a limit of their own
 STRANGERS_PER_S, STRANGERS_BURST = 1.0, 20
+UNAUTHENTICATED = 401
 BUSY = (OperationalError, InterfaceError, PoolEmpty)
 _LOG = logging.getLogger(__name__)
 
@@ -55,6 +58,8 @@ class Gate:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
+                if message["status"] == UNAUTHENTICATED:
+                    self._callers.forget(_bearer(scope))
                 message["headers"] = [*message["headers"], *_always(request_id)]
             await send(message)
 
@@ -75,19 +80,25 @@ class Gate:
         actor = self._callers.remembered(secret) if secret else None
         desk = await run_in_threadpool(self._desk)
         if actor is None:
-            address = scope["client"][0] if scope.get("client") else ""
-            try:
-                if not secret:
-                    raise _no_token()
-                actor = await run_in_threadpool(self._callers.enter, desk, secret)
-            except NotAllowed:
-                # Only those who fail are counted, so that guessing is slow and the log is not flooded.
-                _limited(self._strangers.take(address))
-                raise
+            actor = await run_in_threadpool(self._stranger, desk, scope, secret)
         if self._limits is None:
             self._limits = Buckets(desk.settings.api_rate_per_s, desk.settings.api_burst)
         _limited(self._limits.take(actor.token_id or ""))
         return Caller(desk, actor, secret)
+
+    def _stranger(self, desk: Desk, scope: Scope, secret: str) -> Actor:
+        """Whoever is not remembered. A token that is good is let in, however many others are refused meanwhile."""
+        address = scope["client"][0] if scope.get("client") else ""
+        wait_s = self._strangers.wait_s(address)
+        try:
+            if not secret:
+                raise _no_token()
+            return self._callers.enter(desk, secret, noted=wait_s == 0)
+        except NotAllowed:
+            # Secrets cannot be guessed. But each refusal is a line in the log, which must not be flooded.
+            _limited(wait_s)
+            self._strangers.take(address)
+            raise
 
 
 def answer_to(error: Exception, request_id: str) -> Response:
@@ -97,7 +108,7 @@ def answer_to(error: Exception, request_id: str) -> Response:
     headers = {}
     if "retry_after_s" in known.context:
         headers["retry-after"] = str(known.context["retry_after_s"])
-    if told.status == 401:  # noqa: PLR2004 - RFC 9110 15.5.2 asks for it
+    if told.status == UNAUTHENTICATED:  # RFC 9110, 15.5.2
         headers["www-authenticate"] = 'Bearer realm="tieout"'
     _LOG.info("%s: %s %s", request_id, told.status, known.code)
     return Response(told.text(), told.status, headers, PROBLEM)
