@@ -1,6 +1,6 @@
 """Every route, in one list, and which of them answer without a sign-in."""
 
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Route
 
 from finops_core.api import v1
 from finops_core.api.health import HealthCheck
@@ -33,5 +33,5 @@ def routes(desk: DeskGetter) -> list[BaseRoute]:
         Route("/session/end", door.end, methods=["POST"]),
         Route("/healthz", health.answer, methods=["GET"]),
         Route("/webhooks/stripe/{connection}", stripe.take, methods=["POST"]),
-        Mount(v1.PREFIX, v1.Door(desk)),
+        v1.mounted(desk),
     ]

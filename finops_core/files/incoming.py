@@ -40,7 +40,7 @@ def take_in(units: Units, actor: Actor, chunks: Iterable[bytes]) -> Sealed:
     """Seal a stream into the store, a piece at a time. Needs FILES_UPLOAD; opens units of its own.
 
     ``FILE_TOO_LARGE`` as soon as more came than ``TIEOUT_UPLOAD_MAX_BYTES``; then nothing is kept but a line in the
-    log. ``FILE_STORE_FAILED`` when the bytes cannot be written.
+    log. ``FILE_EMPTY`` when nothing came, ``FILE_STORE_FAILED`` when the bytes cannot be written.
     """
     with units.read(actor) as reading:
         reading.require(Permission.FILES_UPLOAD)
@@ -50,6 +50,9 @@ def take_in(units: Units, actor: Actor, chunks: Iterable[bytes]) -> Sealed:
     counted = _Counted(chunks, ports.settings.upload_max_bytes)
     try:
         ports.file_store.put(name, seal_chunks(key, counted, name))
+        if not counted.size_bytes:
+            ports.file_store.delete(name)
+            raise Invalid("FILE_EMPTY", "The file is empty.", hint="Send its bytes as the body.")  # noqa: TRY301
     except Invalid as refusal:
         with units.work(actor) as work:
             audit.record(work, "upload.refused", "file:none", detail={"faults": 1, "codes": [refusal.code]})

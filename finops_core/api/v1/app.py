@@ -1,5 +1,6 @@
 """The FastAPI app of ``/api/v1``: its routes, its description, and how what it refuses becomes a problem."""
 
+import re
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -72,8 +73,21 @@ async def _by_status(request: Request, error: Exception) -> Response:
     else:
         known = _bad()
     answer = answer_to(known, request.state.request_id)
-    answer.headers.update(getattr(error, "headers", None) or {})
+    if status == 405:  # noqa: PLR2004
+        answer.headers["allow"] = _allowed(request)
     return answer
+
+
+def _allowed(request: Request) -> str:
+    """Every method of an address: Starlette names those of the first route alone."""
+    path = request.url.path.removeprefix(PREFIX)
+    found = [
+        method.upper()
+        for template, methods in request.app.openapi()["paths"].items()
+        if re.fullmatch(re.sub(r"{\w+}", "[^/]+", template), path)
+        for method in methods
+    ]
+    return ", ".join(sorted(found)) or "GET"
 
 
 async def _not_as_described(request: Request, error: Exception) -> Response:

@@ -1,11 +1,10 @@
 """Executions: draft, plan, submit, watch, stop, retry."""
 
 import json
-from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query, Request
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.responses import Response
 
 from finops_core.answers import verbs
@@ -29,6 +28,15 @@ SEQ_MOST = 2**53 - 1
 def _plain(value: dict[str, Any]) -> dict[str, Any]:
     json.dumps(value, ensure_ascii=False, allow_nan=False).encode()  # a ValueError for what is no JSON
     return value
+
+
+def _written(value: object) -> object:
+    if isinstance(value, str) and "T" not in value.upper():  # pydantic would take a number of seconds too
+        raise ValueError("write it as 2026-11-26T09:00:00Z")
+    return value
+
+
+Instant = Annotated[AwareDatetime, BeforeValidator(_written)]
 
 
 class Ask(BaseModel):
@@ -109,11 +117,11 @@ def executions(  # noqa: PLR0917 - query parameters
     state: Annotated[PublicState | None, Query(description="One of the five public states.")] = None,
     operation: Annotated[Text, Query(description="The id of an operation.")] = "",
     mine: Annotated[bool, Query(description="Only those of the person behind the token.")] = False,  # noqa: FBT002
-    since: Annotated[AwareDatetime | None, Query(description="Created at or after.")] = None,
-    until: Annotated[AwareDatetime | None, Query(description="Created before.")] = None,
+    since: Annotated[Instant | None, Query(description="Created at or after.")] = None,
+    until: Annotated[Instant | None, Query(description="Created before.")] = None,
 ) -> Response:
     """Executions the person may see, newest first."""
-    wanted = ExecutionFilter(text, state, operation, mine, _instant(since), _instant(until))
+    wanted = ExecutionFilter(text, state, operation, mine, since, until)
     with caller.read() as reading:
         return listed(request, verbs.executions(reading, wanted, page))
 
@@ -207,7 +215,3 @@ def files(caller: Asking, name: Name) -> Response:
     """Its input and its result files, as far as scope `files` or `run` lets them be seen."""
     with caller.read() as reading:
         return told(verbs.files_of(reading, name))
-
-
-def _instant(given: AwareDatetime | None) -> datetime | None:
-    return given

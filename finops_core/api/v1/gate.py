@@ -23,7 +23,7 @@ from finops_core.desk import Desk
 from finops_core.kernel.actor import Actor
 from finops_core.kernel.errors import FinOpsError, Invalid, NotAllowed, Unavailable
 from finops_core.kernel.ids import new_id
-from finops_core.security.tokens import SECRET_CHARS_MAX
+from finops_core.security.tokens import MARK, SECRET_CHARS_MAX
 
 # A route that is not named here needs a token. A test holds this list against what the routes do.
 OPEN_PATHS = frozenset({"/openapi.json", "/docs"})
@@ -79,6 +79,8 @@ class Gate:
         secret = _bearer(scope)
         actor = self._callers.remembered(secret) if secret else None
         desk = await run_in_threadpool(self._desk)
+        if actor is None and not secret.startswith(MARK):
+            raise _no_token()
         if actor is None:
             actor = await run_in_threadpool(self._stranger, desk, scope, secret)
         if self._limits is None:
@@ -91,8 +93,6 @@ class Gate:
         address = scope["client"][0] if scope.get("client") else ""
         wait_s = self._strangers.wait_s(address)
         try:
-            if not secret:
-                raise _no_token()
             return self._callers.enter(desk, secret, noted=wait_s == 0)
         except NotAllowed:
             # Secrets cannot be guessed. But each refusal is a line in the log, which must not be flooded.
