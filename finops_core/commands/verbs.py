@@ -205,8 +205,8 @@ def download(
     from finops_core import files as stored
     from finops_core.security import Scope
 
-    if to.exists():
-        raise typer.BadParameter(f"{to} is there already", param_hint="--to")
+    if to.exists() or not to.parent.is_dir():
+        raise typer.BadParameter(f"{to} is there already, or its folder is not there", param_hint="--to")
     with acting(as_json=as_json) as caller:
         with caller.work(Scope.RUN, Scope.FILES) as work:
             found = stored.download(work, file)
