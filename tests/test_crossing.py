@@ -38,6 +38,7 @@ from finops_core.kernel.permissions import Permission
 from finops_core.kernel.provider import Mode, ProviderEvent
 from finops_core.operations import ExecutionFilter
 from finops_core.payouts import PayoutFilter, Verdict, service
+from finops_core.platform import repeats
 from finops_core.platform.db import open_owner_engine
 from finops_core.platform.scope_guard import ScopeBreach
 from finops_core.platform.tables import Scope, facts_of
@@ -182,6 +183,7 @@ def rehearsed_and_told(towns: Towns, planned: str) -> None:
         payouts.rehearse(work, planned, ())
     with desk.work(towns.actor("hana", towns.harbour)) as work:
         issued = security.issue_token(work, MARK, ["read"], work.now + timedelta(days=1))
+        repeats.once(work, "a-key", repeats.asked_hash([MARK]), lambda: repeats.Kept(200, MARK))
     towns.ids["token"] = issued.token.id
     with desk.work(system_actor(towns.harbour)) as work:
         stripe = connections.active(work, "stripe").id
