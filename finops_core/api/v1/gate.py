@@ -32,6 +32,7 @@ BODY_BYTES_MAX = 1024 * 1024
 STREAMED = frozenset({"/files"})  # bodies that are never held whole, with a limit of their own
 STRANGERS_PER_S, STRANGERS_BURST = 1.0, 20
 UNAUTHENTICATED = 401
+PATH_CHARS = 200
 BUSY = (OperationalError, InterfaceError, PoolEmpty)
 _LOG = logging.getLogger(__name__)
 
@@ -60,6 +61,7 @@ class Gate:
                 started = True
                 if message["status"] == UNAUTHENTICATED:
                     self._callers.forget(_bearer(scope))
+                _note(request_id, scope, message["status"])
                 message["headers"] = [*message["headers"], *_always(request_id)]
             await send(message)
 
@@ -99,6 +101,14 @@ class Gate:
             _limited(wait_s)
             self._strangers.take(address)
             raise
+
+
+def _note(request_id: str, scope: Scope, status: int) -> None:
+    """One line a call: which token did what, by ids alone. Addresses of things carry no secret and no name."""
+    caller = scope["state"].get("caller")
+    who = f"{caller.actor.id} by {caller.actor.token_id}" if caller else "nobody"
+    path = scope.get("raw_path", b"")[:PATH_CHARS].decode("latin-1")  # as it was sent: without line breaks
+    _LOG.info("%s: %s %s %d, %s", request_id, scope["method"], path, status, who)
 
 
 def answer_to(error: Exception, request_id: str) -> Response:

@@ -5,8 +5,9 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import update
 
-from finops_core import security
-from finops_core.kernel.actor import system_actor
+from finops_core import approvals, operations, payouts, security
+from finops_core.kernel.actor import Actor, Via, system_actor
+from finops_core.kernel.errors import NotAllowed
 from finops_core.security.models import api_token
 from tests.api.v1.programs import Office, Program, code_of
 
@@ -103,6 +104,30 @@ def test_a_token_does_nothing_outside_its_scopes(
 
     assert code_of(answer)[1] == code
     assert office.program("ana").get(f"/executions/{drafted['id']}").json()["state"] == "planning"
+
+
+def test_verbs_that_go_by_whose_a_thing_is_ask_for_the_scope_themselves(office: Office):
+    # Given a run of Ana's that waits for its approval, and her token that only reads
+    world = office.world
+    seen = world.submitted("currency,maximum\nGBP,1\n", reason="once more")
+    token = office.token("ana", "read").token
+    reads = Actor(world.people["ana"], world.orgs["harbour"], Via.API, token_id=token.id)
+    with world.desk.read(world.actor("ana")) as reading:
+        request = approvals.of_subject(reading, "execution", seen.id)[0]
+    # When it is used for what needs no permission of its own, whichever door it came through
+    refused = []
+    for verb in (
+        lambda work: operations.cancel(work, seen.id),
+        lambda work: payouts.ask_cancel(work, seen.id),
+        lambda work: approvals.withdraw(work, request.id),
+    ):
+        with pytest.raises(NotAllowed) as refusal, world.desk.work(reads) as work:
+            verb(work)
+        refused.append(refusal.value.code)
+    # Then each is refused, and Ana herself may
+    assert refused == ["TOKEN_SCOPE"] * 3
+    with world.desk.work(world.actor("ana")) as work:
+        assert operations.cancel(work, seen.id).state is operations.State.CANCELLED
 
 
 def test_a_refusal_for_want_of_a_scope_stands_in_the_log(office: Office):
