@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from finops_core import files
+from finops_core.api.v1.files import UPLOADS_AT_ONCE
 from tests.api.v1.programs import STRIPE, Office, code_of, open_office
 from tests.bench import api as bench
 from tests.desks import settings_for
@@ -152,3 +153,22 @@ def test_fifty_mebibytes_come_in_with_less_than_thirty_more_in_memory(tmp_path: 
         assert connection.getresponse().status == 200
     assert statuses == [201]
     assert more < 30 * 2**20, f"{more / 2**20:.1f} MiB"
+
+
+def test_slow_senders_take_no_more_than_their_places_and_nobody_else_waits_for_them(office: Office):
+    ana, place = office.program("ana"), urlsplit(office.base)
+    head = f"POST {place.path}/files?name=slow.csv HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ana.secret}\r\n"
+    lines = []
+    for _ in range(UPLOADS_AT_ONCE):
+        line = socket.create_connection((place.hostname or "", place.port or 0))
+        line.sendall(f"{head}Content-Length: 1000\r\n\r\nx".encode())
+        lines.append(line)
+    until(lambda: ana.upload(b"x").status_code == 503, what="all places are taken")
+
+    one_more, meanwhile = ana.upload(b"x"), ana.get("/me")
+    for line in lines:
+        line.close()
+    until(lambda: ana.upload(b"x").status_code == 201, what="the places are free again")
+
+    assert code_of(one_more) == (503, "UPLOADS_MANY")
+    assert meanwhile.status_code == 200
