@@ -6,6 +6,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from finops_core.commands import verbs as people
 from finops_core.kernel.errors import FinOpsError, Invalid, Unavailable
 from finops_core.platform.settings import Settings
 
@@ -100,6 +101,9 @@ def verify_audit(
         typer.echo(f"  … and {found.more} more")
     typer.echo("The log is whole." if found.ok else "THE LOG WAS TAMPERED WITH.")
     raise typer.Exit(0 if found.ok else 1)
+
+
+people.add_to(app)
 
 
 def main(words: Sequence[str] | None = None) -> None:

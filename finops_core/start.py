@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from importlib import import_module
 
 from finops_core import operations, security
 from finops_core.desk import Desk, open_desk, preload
@@ -59,7 +60,7 @@ def children(settings: Settings) -> Iterator[None]:
 
 @contextmanager
 def preloading(after_s: float = PRELOAD_AFTER_S) -> Iterator[None]:
-    """Import the provider's SDK beside the app, a moment after its start: neither that nor a request waits for it.
+    """Import the provider's SDK and the API a moment after the app's start: neither that nor a request waits for it.
 
     Then the garbage collector is told that what is there stays.
     """
@@ -74,6 +75,7 @@ def preloading(after_s: float = PRELOAD_AFTER_S) -> Iterator[None]:
 
 def _settle_down() -> None:
     preload()
+    import_module("finops_core.api.v1.app")
     # What is loaded stays. Looked through by each whole collection it would cost everybody a tenth of a second.
     gc.collect()
     gc.freeze()

@@ -38,6 +38,7 @@ from finops_core.kernel.permissions import Permission
 from finops_core.kernel.provider import Mode, ProviderEvent
 from finops_core.operations import ExecutionFilter
 from finops_core.payouts import PayoutFilter, Verdict, service
+from finops_core.platform import repeats
 from finops_core.platform.db import open_owner_engine
 from finops_core.platform.scope_guard import ScopeBreach
 from finops_core.platform.tables import Scope, facts_of
@@ -180,6 +181,10 @@ def rehearsed_and_told(towns: Towns, planned: str) -> None:
         payouts.resolve(work, towns.ids["in_review"], Verdict.NEVER_MADE, "", MARK)
     with desk.work(towns.actor("ana", towns.harbour)) as work:
         payouts.rehearse(work, planned, ())
+    with desk.work(towns.actor("hana", towns.harbour)) as work:
+        issued = security.issue_token(work, MARK, ["read"], work.now + timedelta(days=1))
+        repeats.once(work, "a-key", repeats.asked_hash([MARK]), lambda: repeats.Kept(200, MARK))
+    towns.ids["token"] = issued.token.id
     with desk.work(system_actor(towns.harbour)) as work:
         stripe = connections.active(work, "stripe").id
         connections.set_webhook_secret(work, stripe, f"whsec_{MARK}")
@@ -358,6 +363,7 @@ DOORS: dict[str, Door] = {
     ),
     "approvals.supersede": Door(lambda w, i: approvals.supersede(w, "execution", i["asked"], "by chance")),
     "approvals.waiting": Door(lambda w, _: approvals.waiting(w)),
+    "approvals.waiting_page": Door(lambda w, _: approvals.waiting_page(w).rows),
     "approvals.withdraw": Door(lambda w, i: approvals.withdraw(w, i["request"]), who="ana"),
     "audit.export_rows": Door(lambda w, _: audit.export_rows(w, AuditFilter())),
     "audit.facets": Door(lambda w, _: audit.facets(w)),
@@ -388,6 +394,7 @@ DOORS: dict[str, Door] = {
     "audit.inclusion": Door(lambda w, _: audit.inclusion(w, [])),
     "insight.take_record": Door(lambda w, i: insight.take_record(w, i["done"]).name),
     "insight.take_record_page": Door(lambda w, i: insight.take_record_page(w, i["done"]).name),
+    "files.one": Door(lambda w, i: files.one(w, i["file"])),
     "insight.home": Door(lambda w, _: insight.home(w)),
     "insight.money": Door(lambda w, _: insight.money(w)),
     "notifications.read_all": Door(lambda w, _: notifications.read_all(w)),
@@ -445,6 +452,8 @@ DOORS: dict[str, Door] = {
     "security.sign_out": Door(lambda w, i: security.sign_out(w, i["session"])),
     "security.sign_out_everywhere": Door(lambda w, i: security.sign_out_everywhere(w, i["hana"])),
     "security.switch_organisation": Door(lambda w, i: security.switch_organisation(w, i["session"], i["harbour"])),
+    "security.revoke_token": Door(lambda w, i: security.revoke_token(w, i["token"])),
+    "security.tokens_of": Door(lambda w, _: security.tokens_of(w)),
     "security.touch": Door(lambda w, i: security.touch(w, i["session"])),
 }
 # Functions that hold nothing of an organisation's, or that people cannot reach; each with the reason.
@@ -467,12 +476,15 @@ NO_DOORS = {
     "connections.unknown_connection": "the one answer for what is not there",
     "files.expire": "the worker's; needs WORKER_ACT (below)",
     "files.content_hash_of": "a hash of what is given",
+    "files.keep": "writes a file of its own organisation, as files.store does",
+    "files.take_in": "opens units of its own; seals what it is given for its own organisation",
     "files.store": "writes a file of its own organisation (below)",
     "operations.counts": "for those who watch the machine; counts by state across organisations, refused without",
     "payouts.counts": "likewise",
     "files.sweep": "the worker's; compares names across organisations and gives a number",
     "notifications.notify": "tells people of its own organisation; its caller has decided whom",
     "operations.catalogue": "the registry, one for the installation",
+    "operations.offered": "the registry, one for the installation",
     "operations.register": "the registry, at start",
     "operations.set_active": "the registry, one for the installation",
     "operations.may_stop": "whether a button is drawn for an execution that its caller was shown",
@@ -489,16 +501,22 @@ NO_DOORS = {
     "security.accept_reset": "whoever holds the secret of a link",
     "security.add_person": "makes somebody nobody knows yet",
     "security.admit": "at the door, before anybody is known",
+    "security.enter": "whoever holds the secret of a token",
     "security.ensure_roles": "the shipped roles, one set for the installation",
     "security.first_administrator_link": "the installation itself (below)",
+    "security.issue_token": "for oneself, in one's present organisation",
     "security.link_of": "whoever holds the secret of a link",
     "security.prove": "at the door, before anybody is known",
     "security.redeem": "whoever holds the secret of a ticket",
+    "security.require_in_person": "compares two values it is given",
+    "security.require_scope": "refuses the actor's own token, by its scopes",
     "security.require_present": "gives nothing: refuses the session's own person, by names of their organisations",
     "security.roles": "the roles of the installation",
     "security.session_of": "whoever holds the cookie's secret, or the server's own memory",
     "security.sign_in": "at the door, before anybody is known",
     "security.tidy": "the worker's; needs WORKER_ACT (below)",
+    "security.token_session": "whoever holds the secret of a token",
+    "security.touch_token": "the actor's own token",
     "security.visitor": "somebody nobody knows",
 }
 

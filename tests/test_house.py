@@ -28,7 +28,7 @@ OWN_TRANSACTIONS = {
 }
 
 # Rooms that are no areas: their files are named by what they hold.
-ENGINE_ROOMS = {"adapters", "api", "catalog", "kernel", "platform", "worker"}
+ENGINE_ROOMS = {"adapters", "answers", "api", "catalog", "commands", "kernel", "platform", "worker"}
 # Nouns of their own that an area has beside the vocabulary: its engine, or a second subject once `service` is full.
 ENGINE_FILES: dict[str, set[str]] = {
     "approvals": {"authority"},
@@ -51,6 +51,7 @@ ENGINE_FILES: dict[str, set[str]] = {
         "sandbox",
         "spreadsheets",
     },
+    "files": {"incoming"},
     "payouts": {
         "bank_export",
         "bank_status",
@@ -80,7 +81,7 @@ ENGINE_FILES: dict[str, set[str]] = {
         "stage",
         "strays",
     },
-    "security": {"grants", "links", "passwords", "roles", "sessions", "sign_in", "tidying"},
+    "security": {"grants", "links", "passwords", "roles", "sessions", "sign_in", "tidying", "tokens"},
     "upkeep": {"checking", "demo", "jobs"},
 }
 MONEY = ("finops_core/payouts/", "finops_core/approvals/", "kernel/money.py", "adapters/stripe_currencies.py")

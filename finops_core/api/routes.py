@@ -2,13 +2,15 @@
 
 from starlette.routing import BaseRoute, Route
 
+from finops_core.api import v1
 from finops_core.api.figures import Figures
 from finops_core.api.health import HealthCheck
 from finops_core.api.requests import DeskGetter
 from finops_core.api.session import SessionDoor
 from finops_core.api.webhooks import NewsDoor
 
-# A route that is not named here needs a living session. A test holds this list against what the routes do.
+# A route that is not named here needs a living session, or below /api/v1 a token: that has a list of its own in its
+# gate. A test holds this list against what the routes do.
 OPEN_ROUTES = frozenset(
     {
         ("POST", "/session/begin"),  # its single-use ticket is the proof
@@ -34,4 +36,5 @@ def routes(desk: DeskGetter) -> list[BaseRoute]:
         Route("/healthz", health.answer, methods=["GET"]),
         Route("/metrics", figures.answer, methods=["GET"]),
         Route("/webhooks/stripe/{connection}", stripe.take, methods=["POST"]),
+        v1.mounted(desk),
     ]

@@ -16,6 +16,7 @@ from finops_core.approvals.queries import (
     standing_approval,
     waiting,
     waiting_for_me,
+    waiting_page,
 )
 from finops_core.approvals.rules import ANY_CURRENCY, Authority, Decision, Level, Refusal, State
 from finops_core.approvals.service import (
@@ -61,5 +62,6 @@ __all__ = [
     "supersede",
     "waiting",
     "waiting_for_me",
+    "waiting_page",
     "withdraw",
 ]

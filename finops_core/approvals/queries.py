@@ -113,6 +113,15 @@ def waiting(reading: Reading, limit: int = 500) -> tuple[RequestView, ...]:
     return _found(reading, [approval_request.c.state == State.PENDING], newest_first=False, limit=limit)
 
 
+def waiting_page(reading: Reading, limit: int = 50, offset: int = 0) -> RequestPage:
+    """The open requests a page at a time, oldest first. Needs APPROVALS_VIEW."""
+    reading.require(Permission.APPROVALS_VIEW)
+    pending = [approval_request.c.state == State.PENDING]
+    count = select(func.count()).select_from(approval_request).where(_mine(reading, approval_request), *pending)
+    found = _found(reading, pending, newest_first=False, limit=limit, offset=offset)
+    return RequestPage(found, reading.scalar(count) or 0)
+
+
 def waiting_for_me(reading: Reading) -> int:
     """How many open requests the person who looks may decide now; 0 for those who may decide none."""
     if not reading.may(Permission.APPROVALS_DECIDE):

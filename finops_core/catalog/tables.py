@@ -8,6 +8,7 @@ import finops_core.notifications.models
 import finops_core.operations.models
 import finops_core.payouts.models
 import finops_core.platform.queue
+import finops_core.platform.repeats
 import finops_core.reference.models
 import finops_core.security.models
 import finops_core.upkeep.models  # noqa: F401

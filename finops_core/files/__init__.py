@@ -1,6 +1,7 @@
 """Stored files: sealed, content-addressed per organisation, with versions and owners."""
 
-from finops_core.files.queries import FileView, check, content, downloads, mine, of
+from finops_core.files.incoming import Sealed, keep, take_in
+from finops_core.files.queries import FileView, check, content, downloads, mine, of, one
 from finops_core.files.rules import INPUT, OUTPUT, STATUS, content_hash_of
 from finops_core.files.service import Download, download, expire, store, sweep
 
@@ -10,14 +11,18 @@ __all__ = [
     "STATUS",
     "Download",
     "FileView",
+    "Sealed",
     "check",
     "content",
     "content_hash_of",
     "download",
     "downloads",
     "expire",
+    "keep",
     "mine",
     "of",
+    "one",
     "store",
     "sweep",
+    "take_in",
 ]

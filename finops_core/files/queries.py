@@ -62,6 +62,11 @@ def content(reading: Reading, reference_id: str) -> bytes:
     return opened(reading, reference(reading, reference_id))
 
 
+def one(reading: Reading, reference_id: str) -> FileView:
+    """A file this person may see; ``FILE_UNKNOWN`` for any other."""
+    return view(reference(reading, reference_id))
+
+
 def reference(reading: Reading, reference_id: str) -> Row[Any]:
     """The joined row of a reference this person may see."""
     row = reading.first(_both(reading).where(visible(reading), file_reference.c.id == reference_id))

@@ -28,6 +28,11 @@ def stored_name(org_id: str, sha256: str, sealing: str) -> str:
     return f"{org_id}/{sha256}-{sealing}"
 
 
+def streamed_name(org_id: str, sealing: str) -> str:
+    """The same for bytes whose hash is not known before the last of them has come."""
+    return f"{org_id}/stream-{sealing}"
+
+
 def sealed_at(name: str) -> datetime | None:
     """When bytes were sealed, read from the UUIDv7 in their name; None for a name that is not ours."""
     found = _SEALED.search(name)

@@ -1,5 +1,6 @@
 """Verbs on files: store, download, expire, sweep. Content goes to the file store sealed, before the rows commit."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -49,20 +50,27 @@ def store(
     """
     sha256 = rules.content_hash_of(content)
     file_id = _stored(work, content, sha256)
+    facts = {"owner_kind": owner_kind, "owner_id": owner_id, "role": role, "name": filename, "mime": mime}
+    return add_reference(work, file_id, sha256, len(content), {**facts, "visible_to": visible_to})
+
+
+def add_reference(work: Work, file_id: str, sha256: str, size_bytes: int, use: Mapping[str, str]) -> FileView:
+    """Make stored content a file of something, with its line in the log; for this area's verbs."""
     facts: dict[str, Any] = {
         "id": new_id("fr"),
-        "owner_kind": owner_kind,
-        "owner_id": owner_id,
-        "role": role,
-        "name": rules.shown_name(filename),
-        "mime": mime,
+        "owner_kind": use["owner_kind"],
+        "owner_id": use["owner_id"],
+        "role": use["role"],
+        "name": rules.shown_name(use["name"]),
+        "mime": use["mime"],
         "uploaded_by": work.actor.id,
         "created_at": work.now,
     }
-    version = _add_reference(work, {**facts, "file_id": file_id, "visible_to": visible_to})
-    detail = {"owner": f"{owner_kind}:{owner_id}", "role": role, "version": version, "bytes": len(content)}
+    version = _next_version(work, {**facts, "file_id": file_id, "visible_to": use["visible_to"]})
+    owner = f"{use['owner_kind']}:{use['owner_id']}"
+    detail = {"owner": owner, "role": use["role"], "version": version, "bytes": size_bytes}
     audit.record(work, "file.stored", f"file:{facts['id']}", after=sha256, detail=detail)
-    return FileView(**facts, version=version, size_bytes=len(content), sha256=sha256, available=True)
+    return FileView(**facts, version=version, size_bytes=size_bytes, sha256=sha256, available=True)
 
 
 def download(work: Work, reference_id: str) -> Download:
@@ -124,7 +132,7 @@ def _stored(work: Work, content: bytes, sha256: str) -> str:
         file_id = new_id("file")
         row = {"org_id": work.org_id, "id": file_id, "sha256": sha256, "size_bytes": len(content)}
         sealed = _sealed(work, content, sha256, file_id)
-        if _inserted(work, insert(table).values(**row, **sealed, created_at=work.now)):
+        if inserted(work, insert(table).values(**row, **sealed, created_at=work.now)):
             return file_id
         # Another unit has just stored the same bytes; the ones written here are left to ``sweep``.
         there = work.rows(found)[0]
@@ -142,7 +150,7 @@ def _sealed(work: Work, content: bytes, sha256: str, file_id: str) -> dict[str, 
     return {"stored_name": name, "data_key": sealed_key, "shredded_at": None}
 
 
-def _add_reference(work: Work, facts: dict[str, Any]) -> int:
+def _next_version(work: Work, facts: dict[str, Any]) -> int:
     """Insert the reference as the uploader's next version of that name; the version."""
     table = file_reference
     same_name = (
@@ -153,7 +161,7 @@ def _add_reference(work: Work, facts: dict[str, Any]) -> int:
     newest = select(func.max(table.c.version)).where(*same_name)
     for _ in range(VERSION_TRIES):
         version = int(work.scalar(newest) or 0) + 1
-        if _inserted(work, insert(table).values(org_id=work.org_id, version=version, **facts)):
+        if inserted(work, insert(table).values(org_id=work.org_id, version=version, **facts)):
             return version
     raise Conflict(
         "FILE_VERSION_BUSY",
@@ -162,7 +170,7 @@ def _add_reference(work: Work, facts: dict[str, Any]) -> int:
     )
 
 
-def _inserted(work: Work, statement: Insert) -> bool:
+def inserted(work: Work, statement: Insert) -> bool:
     """Insert, unless another unit was there first with the same unique values."""
     try:
         with work.savepoint():

@@ -181,6 +181,14 @@ def catalogue(reading: Reading) -> tuple[OperationView, ...]:
     return tuple(sorted(views, key=lambda view: (view.category, view.title)))
 
 
+def offered(reading: Reading, operation_id: str) -> OperationView:
+    """One operation of the catalogue; ``OPERATION_UNKNOWN`` when there is none."""
+    op = reading.ports.operations.get(operation_id)
+    if op is None:
+        raise NotFound("OPERATION_UNKNOWN", "There is no such operation.", hint="Choose one from the catalogue.")
+    return _operation_view(reading, op, active=is_active(reading, op.id))
+
+
 def is_active(reading: Reading, operation_id: str) -> bool:
     """Whether the registry lets it run."""
     flag = reading.scalar(select(models.operation.c.active).where(models.operation.c.id == operation_id))
@@ -251,13 +259,20 @@ def planned_rows(reading: Reading, execution_id: str, attempts: Sequence[int] = 
     return tuple(PlanRow(row.account, row.currency, row.amount_minor, json.loads(row.body)) for row in rows)
 
 
-def log(reading: Reading, execution_id: str, after: int = 0, limit: int = 500) -> tuple[LogView, ...]:
-    """Lines of the log past ``after``, in order: the last ones when there are more than ``limit``."""
+def log(
+    reading: Reading, execution_id: str, after: int = 0, limit: int = 500, *, oldest: bool = False
+) -> tuple[LogView, ...]:
+    """Lines of the log past ``after``, in order: the last ones when there are more than ``limit``.
+
+    With ``oldest`` the first ones, for whoever reads on from where they were.
+    """
     seen = execution(reading, execution_id)
     table = models.log
     wanted = table.c.org_id == reading.org_id, table.c.execution_id == seen.id, table.c.seq > after
-    rows = reading.rows(select(table).where(*wanted).order_by(table.c.seq.desc()).limit(limit))
-    return tuple(LogView(r.seq, r.at, LogLevel(r.level), r.message, json.loads(r.data)) for r in reversed(rows))
+    order = table.c.seq if oldest else table.c.seq.desc()
+    rows = reading.rows(select(table).where(*wanted).order_by(order).limit(limit))
+    in_order = rows if oldest else reversed(rows)
+    return tuple(LogView(r.seq, r.at, LogLevel(r.level), r.message, json.loads(r.data)) for r in in_order)
 
 
 def result(reading: Reading, execution_id: str) -> ResultView | None:

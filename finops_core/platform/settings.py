@@ -52,6 +52,8 @@ class Settings(BaseSettings):
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     metrics_token: SecretStr = SecretStr("")
+    api_rate_per_s: Annotated[float, Field(gt=0)] = 50.0
+    api_burst: Annotated[int, Field(ge=1)] = 200
 
     @field_validator("public_url")
     @classmethod

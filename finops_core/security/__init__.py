@@ -23,6 +23,7 @@ from finops_core.security.queries import (
     roles,
 )
 from finops_core.security.queries import person_view as person
+from finops_core.security.rules import Scope
 from finops_core.security.service import (
     add_person,
     end_role,
@@ -46,8 +47,23 @@ from finops_core.security.sessions import (
     visitor,
 )
 from finops_core.security.sign_in import Proof, SignedIn, SignInRefused, admit, prove, sign_in
+from finops_core.security.tokens import (
+    IssuedToken,
+    TokenRefused,
+    TokenSession,
+    TokenView,
+    enter,
+    issue_token,
+    require_in_person,
+    require_scope,
+    revoke_token,
+    token_session,
+    tokens_of,
+    touch_token,
+)
 
 __all__ = [
+    "IssuedToken",
     "LinkKind",
     "LinkView",
     "MemberView",
@@ -56,19 +72,25 @@ __all__ = [
     "Proof",
     "RoleHeld",
     "RoleView",
+    "Scope",
     "SessionEntry",
     "SessionView",
     "SignInRefused",
     "SignedIn",
+    "TokenRefused",
+    "TokenSession",
+    "TokenView",
     "accept_link",
     "accept_reset",
     "add_person",
     "admit",
     "end_role",
     "ensure_roles",
+    "enter",
     "first_administrator_link",
     "grant_role",
     "is_active",
+    "issue_token",
     "link_of",
     "members",
     "names",
@@ -78,9 +100,12 @@ __all__ = [
     "person",
     "prove",
     "redeem",
+    "require_in_person",
     "require_orgs",
     "require_present",
+    "require_scope",
     "reset_link",
+    "revoke_token",
     "roles",
     "session_of",
     "sessions_of",
@@ -90,6 +115,9 @@ __all__ = [
     "sign_out_everywhere",
     "switch_organisation",
     "tidy",
+    "token_session",
+    "tokens_of",
     "touch",
+    "touch_token",
     "visitor",
 ]

@@ -7,6 +7,7 @@ from sqlalchemy import delete
 
 from finops_core import approvals, files, reference, security
 from finops_core.kernel.actor import worker_actor
+from finops_core.platform import repeats
 from finops_core.platform.queue import Claim, job
 from finops_core.platform.work import Units
 from finops_core.upkeep import checking
@@ -23,12 +24,13 @@ def expire_requests(units: Units, claim: Claim) -> None:
 
 
 def clean_up(units: Units, claim: Claim) -> None:
-    """Finished jobs past a week, ended sessions and used tickets, files past their time or that no row knows."""
+    """Finished jobs past a week, answers past a day, ended sessions, used tickets, files past their time or unknown."""
     del claim
     for org_id in _organisations(units):
         with units.work(worker_actor(org_id)) as work:
             files.expire(work, work.ports.settings.files_kept_days)
             checking.tidy(work)
+            repeats.tidy(work)
     with units.work(worker_actor("")) as work:
         work.execute(delete(job).where(job.c.ended_at < work.now - JOBS_KEPT))
         security.tidy(work)

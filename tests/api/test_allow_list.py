@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 from finops_core import api
+from finops_core.api import v1
 from finops_core.api.routes import OPEN_ROUTES
 from finops_core.desk import Desk, open_desk
 from tests.desks import settings_for
@@ -25,7 +26,10 @@ def no_desk() -> Desk:
 def offered() -> set[tuple[str, str]]:
     found = set()
     for route in api.routes(no_desk):
-        assert isinstance(route, Route), "a mount would hide its routes from this test"
+        if isinstance(route, Mount):
+            assert route.path == v1.PREFIX, "a mount would hide its routes; those of the API are tried in test_v1_door"
+            continue
+        assert isinstance(route, Route)
         found |= {(method, route.path) for method in route.methods or () if method != "HEAD"}
     return found
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from tests.bench import batch, intake, pages, payout, sessions
+from tests.bench import api, batch, intake, pages, payout, sessions
 from tests.bench.report import show
 
 PARTS = {
@@ -11,6 +11,7 @@ PARTS = {
     "batch": batch.measure,
     "pages": pages.measure,
     "sessions": sessions.measure,
+    "api": api.measure,
 }
 
 if __name__ == "__main__":

@@ -1,0 +1,183 @@
+"""What programs can ask for: each is one verb of an area and the answer that is told, whichever way they came.
+
+No rule lives here: who may do what is decided by the verbs.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from finops_core import approvals, files, operations, payouts, reference, security
+from finops_core.answers import operations as told
+from finops_core.answers import others
+from finops_core.answers.common import Problem, problem
+from finops_core.answers.operations import (
+    ExecutionAnswer,
+    ExecutionsAnswer,
+    LogAnswer,
+    OperationAnswer,
+    OperationsAnswer,
+    PlanAnswer,
+    ResultAnswer,
+)
+from finops_core.answers.others import (
+    ApprovalAnswer,
+    ApprovalsAnswer,
+    FileAnswer,
+    FilesAnswer,
+    MeAnswer,
+    TokensAnswer,
+)
+from finops_core.approvals import Decision
+from finops_core.files import Sealed
+from finops_core.kernel.errors import Invalid, NotFound
+from finops_core.operations import ExecutionFilter, Refused, Upload
+from finops_core.platform.work import Reading, Work
+
+SUBJECT = "execution"
+
+
+@dataclass(frozen=True, slots=True)
+class Paging:
+    """Which part of a list."""
+
+    limit: int = 50
+    offset: int = 0
+
+
+def catalogue(reading: Reading) -> OperationsAnswer:
+    """Every operation."""
+    return OperationsAnswer(items=[told.operation(view) for view in operations.catalogue(reading)])
+
+
+def operation(reading: Reading, operation_id: str) -> OperationAnswer:
+    """One operation."""
+    return told.operation(operations.offered(reading, operation_id))
+
+
+def keep(work: Work, sealed: Sealed, name: str, mime: str) -> FileAnswer:
+    """Make what was taken in a file of the person's own."""
+    owner = {"owner_kind": "person", "owner_id": work.actor.id, "visible_to": work.actor.id}
+    return others.file(files.keep(work, sealed, filename=name, mime=mime, role=files.INPUT, **owner))
+
+
+def upload_of(reading: Reading, file_id: str | None) -> Upload | None:
+    """A stored file as what a draft takes; None for none."""
+    if not file_id:
+        return None
+    return Upload(files.one(reading, file_id).name, files.content(reading, file_id))
+
+
+def draft(
+    work: Work, operation_id: str, params: Mapping[str, object], upload: Upload | None, reason: str = ""
+) -> ExecutionAnswer | Problem:
+    """Take a draft; every fault of file and parameters as one problem, ``DRAFT_REFUSED``."""
+    taken = operations.draft(work, operation_id, params, upload, reason=reason)
+    if isinstance(taken, Refused):
+        refusal = Invalid(
+            "DRAFT_REFUSED",
+            f"The file or the parameters have {_many(len(taken.faults), 'fault')}; nothing was stored.",
+            hint="Mend all of them, then try again.",
+        )
+        return problem(refusal, taken.faults)
+    return execution(work, taken.execution_id)
+
+
+def execution(reading: Reading, execution_id: str) -> ExecutionAnswer:
+    """Where one stands."""
+    return told.execution(operations.execution(reading, execution_id))
+
+
+def executions(reading: Reading, wanted: ExecutionFilter, page: Paging) -> ExecutionsAnswer:
+    """Those the person may see, newest first."""
+    return told.executions(
+        operations.executions(reading, wanted, page.limit, page.offset), limit=page.limit, offset=page.offset
+    )
+
+
+def plan(reading: Reading, execution_id: str) -> PlanAnswer:
+    """The newest plan; ``PLAN_MISSING`` while there is none."""
+    found = operations.plan(reading, execution_id)
+    if found is None:
+        raise NotFound("PLAN_MISSING", "There is no plan yet, or it needs none.", hint="Look where it stands.")
+    return told.plan(found)
+
+
+def submit(work: Work, execution_id: str, plan_hash: str) -> ExecutionAnswer:
+    """Submit the plan that was seen."""
+    return told.execution(operations.submit(work, execution_id, plan_hash))
+
+
+def replan(work: Work, execution_id: str) -> ExecutionAnswer:
+    """Make a fresh plan."""
+    return told.execution(operations.replan(work, execution_id))
+
+
+def cancel(work: Work, execution_id: str, reason: str) -> ExecutionAnswer:
+    """Stop it."""
+    return told.execution(operations.cancel(work, execution_id, reason))
+
+
+def retry(work: Work, execution_id: str) -> ExecutionAnswer:
+    """Plan what definitely failed again."""
+    return told.execution(payouts.retry(work, execution_id))
+
+
+def log(reading: Reading, execution_id: str, after: int, limit: int) -> LogAnswer:
+    """Lines past one, oldest first."""
+    return told.log(operations.log(reading, execution_id, after, limit, oldest=True), after)
+
+
+def result(reading: Reading, execution_id: str) -> ResultAnswer:
+    """What came of it; ``RESULT_MISSING`` while there is none."""
+    found = operations.result(reading, execution_id)
+    if found is None:
+        raise NotFound("RESULT_MISSING", "There is no result yet.", hint="Wait until it has run.")
+    return told.result(found)
+
+
+def files_of(reading: Reading, execution_id: str) -> FilesAnswer:
+    """The files of an execution."""
+    return others.files(files.of(reading, SUBJECT, operations.execution(reading, execution_id).id))
+
+
+def approvals_waiting(reading: Reading, page: Paging) -> ApprovalsAnswer:
+    """Open requests, oldest first."""
+    return others.approvals(approvals.waiting_page(reading, page.limit, page.offset), page.limit, page.offset)
+
+
+def approvals_decided(reading: Reading, page: Paging) -> ApprovalsAnswer:
+    """Requests that wait no more, newest first."""
+    return others.approvals(approvals.decided(reading, page.limit, page.offset), page.limit, page.offset)
+
+
+def approval(reading: Reading, request_id: str) -> ApprovalAnswer:
+    """One request."""
+    return others.approval(approvals.request_view(reading, request_id))
+
+
+def decide(work: Work, request_id: str, decision: Decision, comment: str, content_hash: str) -> ApprovalAnswer:
+    """Approve or reject exactly what was seen."""
+    request = approvals.request_view(work, request_id)  # by number too
+    return others.approval(approvals.decide(work, request.id, decision, comment, content_hash))
+
+
+def tokens(reading: Reading) -> TokensAnswer:
+    """The person's own tokens."""
+    return others.tokens(security.tokens_of(reading))
+
+
+def revoke(work: Work, token_id: str) -> TokensAnswer:
+    """End the token that is used; the list as it then stands."""
+    security.revoke_token(work, token_id)
+    return tokens(work)
+
+
+def me(reading: Reading) -> MeAnswer:
+    """Who acts through which token."""
+    used = next(token for token in security.tokens_of(reading) if token.id == reading.actor.token_id)
+    who = security.person(reading, reading.actor.id)
+    return others.me(who, used, reference.organisation(reading).name, reading.permissions)
+
+
+def _many(count: int, noun: str) -> str:
+    return f"1 {noun}" if count == 1 else f"{count:,} {noun}s"

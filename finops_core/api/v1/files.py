@@ -1,0 +1,100 @@
+"""Files: brought as a stream that is sealed as it comes, taken with their hash checked."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import anyio
+import anyio.from_thread
+import anyio.to_thread
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from finops_core import files
+from finops_core.answers import verbs
+from finops_core.answers.caller import Caller
+from finops_core.answers.others import FileAnswer
+from finops_core.api.v1.asking import Asking, Key, Name, done_once, problems
+from finops_core.kernel.errors import Invalid, Unavailable
+from finops_core.security import Scope
+
+router = APIRouter(tags=["files"])
+# Senders may be slow. They have threads of their own, so that nobody else waits for them.
+UPLOADS_AT_ONCE = 8
+PIECE_WAIT_S = 30.0
+_PLACES = anyio.CapacityLimiter(UPLOADS_AT_ONCE)
+_BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
+_BODY = {"requestBody": {"required": True, "content": {"text/csv": _BINARY, "application/octet-stream": _BINARY}}}
+
+
+@router.post(
+    "/files",
+    status_code=201,
+    summary="Upload",
+    response_model=FileAnswer,
+    responses=problems(400, 403, 408, 413),
+    openapi_extra=_BODY,
+)
+async def upload(
+    request: Request,
+    caller: Asking,
+    name: Annotated[
+        str,
+        Query(
+            min_length=1,
+            max_length=200,
+            pattern=r"^[^\x00-\x1f/\\]+$",
+            description="Its name; the same name again is its next version.",
+            examples=["payouts.csv"],
+        ),
+    ],
+    key: Key = "",
+) -> Response:
+    """Bring a file: the body is its bytes, as they are. It is sealed as it comes and never held whole.
+
+    Needs the scope `run` or `files`. Give its id to a draft.
+    """
+    if _PLACES.available_tokens < 1:
+        raise Unavailable("UPLOADS_MANY", "Too many files are coming in at once.", hint="Try again in a moment.")
+    pieces = request.stream()
+
+    async def next_piece() -> bytes | None:
+        try:
+            with anyio.fail_after(PIECE_WAIT_S):
+                return await anext(pieces, None)
+        except TimeoutError:
+            raise Invalid("UPLOAD_SLOW", "The file came too slowly.", hint="Send it again.") from None
+
+    def received() -> Response:
+        return _received(request, caller, name, key, _pulled(next_piece))
+
+    return await anyio.to_thread.run_sync(received, limiter=_PLACES)
+
+
+@router.get(
+    "/files/{name}/content",
+    summary="Download",
+    response_class=Response,
+    responses={200: {"content": {"application/octet-stream": _BINARY}}, **problems(403, 404)},
+)
+def content(caller: Asking, name: Name) -> Response:
+    """The bytes of a file, compared with its hash; the download stands in the log. Needs the scope `run` or `files`."""
+    with caller.work(Scope.RUN, Scope.FILES) as work:
+        found = files.download(work, name)
+    shown = f"attachment; filename*=UTF-8''{quote(found.name)}"
+    return Response(found.content, headers={"content-disposition": shown}, media_type="application/octet-stream")
+
+
+def _received(request: Request, caller: Caller, name: str, key: str, pieces: Iterator[bytes]) -> Response:
+    with caller.read():
+        pass  # a token that opens nothing is told so before its file is read
+    sealed = files.take_in(caller.desk, caller.actor, pieces)
+    with caller.work(Scope.RUN, Scope.FILES) as work:
+        return done_once(
+            work, request, key, [name, sealed.sha256], lambda: verbs.keep(work, sealed, name, "text/csv"), status=201
+        )
+
+
+def _pulled(next_piece: Any) -> Iterator[bytes]:
+    while (piece := anyio.from_thread.run(next_piece)) is not None:
+        yield piece

@@ -1,0 +1,87 @@
+"""The API keeps what its OpenAPI document says: schemathesis makes up calls from it, seeded, and looks at each answer.
+
+Not asked of it: that valid data is always taken. What is well-formed may still be refused, as an unknown operation is.
+"""
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis.checks import CHECKS
+
+from finops_core import approvals, security
+from finops_core.api.v1.app import bare
+from finops_core.kernel.actor import system_actor
+from finops_core.security.roles import SHIPPED_ROLES
+from tests.api.v1.programs import Office, Program
+
+pytestmark = pytest.mark.slow
+
+SCHEMA = schemathesis.openapi.from_dict(bare().openapi())
+ACCEPTANCE = CHECKS.get_by_names(["positive_data_acceptance"])
+EXAMPLES = 10
+SEEDED = settings(
+    max_examples=EXAMPLES,
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+
+
+@pytest.fixture(scope="module")
+def everybody(office: Office) -> Program:
+    """A program of somebody with every role, in an office where things have happened."""
+    world = office.world
+    with world.desk.work(system_actor(world.orgs["harbour"])) as work:
+        person_id = security.add_person(work, "hana", "Hana", "", "a-long-password-9")
+        for role in SHIPPED_ROLES:
+            security.grant_role(work, person_id, role.id, work.org_id)
+        approvals.grant_authority(work, person_id=person_id, item_type="payout", currency="*", limit_minor=None)
+    world.people["hana"] = person_id
+    world.approved("currency,maximum\nEUR,1\n")
+    world.work_off()
+    world.submitted("currency,maximum\nUSD,1\n")
+    world.planned("currency,maximum\nCHF,1\n", who="ana")
+    return office.program("hana")
+
+
+def names(program: Program, path: str) -> list[str]:
+    """Names of things there are, for a path; "" where it takes none."""
+    if "{name}" not in path:
+        return [""]
+    if path.startswith("/approvals"):
+        return [item["number"] for item in program.get("/approvals").json()["items"]] or ["AP-2026-0001"]
+    if path.startswith("/operations"):
+        return [item["id"] for item in program.get("/operations").json()["items"]]
+    executions = program.get("/executions").json()["items"]
+    if path.startswith("/files"):
+        return [item["file"] for item in executions if item["file"]]
+    return [item["number"] for item in executions] if path.startswith("/executions") else ["token_of_nobody"]
+
+
+@SCHEMA.parametrize()
+@SEEDED
+def test_calls_that_are_made_up_get_answers_that_the_document_describes(
+    case: schemathesis.Case, office: Office, everybody: Program
+):
+    answer = case.call_and_validate(
+        base_url=office.base,
+        headers={"Authorization": f"Bearer {everybody.secret}"},
+        excluded_checks=ACCEPTANCE,
+    )
+
+    assert answer.status_code != 500
+
+
+@SCHEMA.include(path_regex=r"\{name\}").parametrize()
+@SEEDED
+def test_the_same_about_things_that_there_are(case: schemathesis.Case, office: Office, everybody: Program):
+    there = names(everybody, case.path)
+    case.path_parameters = {"name": there[hash(str(case.body)) % len(there)]}
+
+    answer = case.call_and_validate(
+        base_url=office.base,
+        headers={"Authorization": f"Bearer {everybody.secret}"},
+        excluded_checks=[*ACCEPTANCE, *CHECKS.get_by_names(["negative_data_rejection"])],
+    )
+
+    assert answer.status_code != 500
