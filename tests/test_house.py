@@ -31,13 +31,16 @@ OWN_TRANSACTIONS = {
 ENGINE_ROOMS = {"adapters", "api", "catalog", "kernel", "platform", "worker"}
 # Nouns of their own that an area has beside the vocabulary: its engine, or a second subject once `service` is full.
 ENGINE_FILES: dict[str, set[str]] = {
-    "approvals": {"authority"},
+    "approvals": {"authority", "departure"},
     "audit": {"heads", "naming", "outside", "sealing", "verification"},
     "connections": {"trial"},
+    "insight": {"departure"},
+    "notifications": {"about_people"},
     "operations": {
         "admission",
         "broker",
         "cells",
+        "departure",
         "drafting",
         "engine",
         "intake",
@@ -75,7 +78,20 @@ ENGINE_FILES: dict[str, set[str]] = {
         "settlement",
         "stage",
     },
-    "security": {"grants", "links", "passwords", "roles", "sessions", "sign_in", "tidying"},
+    "security": {
+        "attempts",
+        "directory",
+        "grants",
+        "links",
+        "own",
+        "passwords",
+        "roles",
+        "second_factor",
+        "sessions",
+        "sign_in",
+        "tidying",
+        "totp",
+    },
     "upkeep": {"checking", "demo", "jobs"},
 }
 MONEY = ("finops_core/payouts/", "finops_core/approvals/", "kernel/money.py", "adapters/stripe_currencies.py")

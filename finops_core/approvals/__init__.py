@@ -1,6 +1,7 @@
 """Approvals: somebody asks, somebody else decides, and only what was decided may happen."""
 
 from finops_core.approvals.authority import end_authority, grant_authority
+from finops_core.approvals.departure import StuckRequest, nobody_else_approves, stuck_without
 from finops_core.approvals.queries import (
     Approval,
     AuthorityView,
@@ -45,6 +46,7 @@ __all__ = [
     "RequestPage",
     "RequestView",
     "State",
+    "StuckRequest",
     "Withdrawn",
     "asked_about",
     "authorities",
@@ -54,10 +56,12 @@ __all__ = [
     "end_authority",
     "expire_due",
     "grant_authority",
+    "nobody_else_approves",
     "of_subject",
     "request",
     "request_view",
     "standing_approval",
+    "stuck_without",
     "supersede",
     "waiting",
     "waiting_for_me",

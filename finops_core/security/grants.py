@@ -5,11 +5,11 @@ from datetime import timedelta
 
 from sqlalchemy import Select, and_, bindparam, or_, select
 
-from finops_core.kernel.actor import SYSTEM_ID, WEBHOOK_ID, WORKER_ID
+from finops_core.kernel.actor import SYSTEM_ID, WEBHOOK_ID, WORKER_ID, Via
 from finops_core.kernel.errors import NotAllowed
 from finops_core.kernel.permissions import Permission
 from finops_core.platform.work import Reading
-from finops_core.security.models import membership, person, role_permission, session
+from finops_core.security.models import membership, person, role_permission, second_factor, session
 
 Held = Mapping[str, frozenset[Permission]]
 PERSON_PREFIX = "person_"
@@ -85,7 +85,55 @@ def administers(reading: Reading, orgs: Iterable[str]) -> frozenset[str]:
 
 def permissions_in_session(reading: Reading, person_id: str, session_id: str, org_id: str) -> frozenset[Permission]:
     """What a person may do in an organisation through one of their sessions."""
+    if second_factor_due(reading, person_id):
+        return NOTHING
     return _of_person(reading, person_id, session_id, [org_id]).get(org_id, NOTHING)
+
+
+def second_factor_due(reading: Reading, person_id: str) -> bool:
+    """Whether somebody holds, anywhere, a role that demands a second factor and has none: they may do nothing then.
+
+    What the worker does for them goes on: it was asked for, and approved, before the demand was made.
+    """
+    demanding = reading.ports.settings.demanding_roles
+    if not demanding:
+        return False
+    held = select(membership.c.id).where(
+        membership.c.person_id == person_id,
+        membership.c.role_id.in_(demanding),
+        membership.c.since_at <= reading.now,
+        or_(membership.c.until_at.is_(None), membership.c.until_at > reading.now),
+    )
+    on = select(second_factor.c.person_id).where(
+        second_factor.c.person_id == person_id, second_factor.c.confirmed_at.is_not(None)
+    )
+    with reading.across_orgs("a person signs in once for all their organisations"):
+        return reading.first(held) is not None and reading.first(on) is None
+
+
+def oneself(reading: Reading) -> str:
+    """The id of the person who acts, at a page and through a session of theirs that lives; no permission is needed.
+
+    For what people do about themselves. ``NOT_ALLOWED`` for services and programs, ``SESSION_ENDED`` when it does not.
+    """
+    actor = reading.actor
+    if actor.via is not Via.PAGE or not actor.session_id or not actor.id.startswith(PERSON_PREFIX):
+        raise NotAllowed("NOT_ALLOWED", "You are not allowed to do this.", hint="People do it on their own page.")
+    there = reading.scalar(
+        select(session.c.id)
+        .join(person, person.c.id == session.c.person_id)
+        .where(
+            session.c.id == actor.session_id,
+            person.c.id == actor.id,
+            person.c.active.is_(True),
+            session.c.ended_at.is_(None),
+            session.c.expires_at > reading.now,
+            session.c.last_seen_at > reading.now - timedelta(seconds=reading.ports.settings.session_idle_s),
+        )
+    )
+    if there is None:
+        raise NotAllowed("SESSION_ENDED", "You are signed out.", hint="Sign in again.")
+    return actor.id
 
 
 def _held(reading: Reading, orgs: list[str]) -> Held:
@@ -97,7 +145,7 @@ def _held(reading: Reading, orgs: list[str]) -> Held:
         return {org_id: person_held.get(org_id, NOTHING) | {Permission.WORKER_ACT} for org_id in orgs}
     if actor.id == WEBHOOK_ID:
         return dict.fromkeys(orgs, frozenset({Permission.NEWS_TAKE}))
-    if not actor.id.startswith(PERSON_PREFIX):
+    if not actor.id.startswith(PERSON_PREFIX) or second_factor_due(reading, actor.id):
         return {}
     return _of_person(reading, actor.id, actor.session_id, orgs)
 

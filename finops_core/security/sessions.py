@@ -15,12 +15,13 @@ from finops_core.kernel.errors import Conflict, NotAllowed
 from finops_core.kernel.permissions import Permission
 from finops_core.platform.work import Reading, Work
 from finops_core.reference.models import organisation
-from finops_core.security.grants import permissions_in_session
+from finops_core.security.grants import permissions_in_session, second_factor_due
 from finops_core.security.models import (
     membership,
     one_time_link,
     person,
     role,
+    second_factor,
     session,
     sign_in_attempt,
     sign_in_ticket,
@@ -52,6 +53,9 @@ class SessionView:
         permissions: what they may do in ``org_id``.
         expires_at: the absolute end; without activity it ends earlier.
         touch_due: whether activity should be noted with ``touch`` (at most once a minute).
+        second_factor_due: whether a role demands a second factor that the person lacks; they may do nothing then.
+        zone: the person's own time zone; "" for the organisation's.
+        locale: likewise.
     """
 
     id: str
@@ -61,6 +65,9 @@ class SessionView:
     permissions: frozenset[Permission]
     expires_at: datetime
     touch_due: bool
+    second_factor_due: bool = False
+    zone: str = ""
+    locale: str = ""
 
     @property
     def person_id(self) -> str:
@@ -117,7 +124,7 @@ def session_of(reading: Reading, *, secret: str = "", session_id: str = "") -> S
         return None
     key = session.c.secret_hash == digest(secret) if secret else session.c.id == session_id
     row = reading.first(
-        select(session, person.c.username, person.c.display_name)
+        select(session, person.c.username, person.c.display_name, person.c.zone, person.c.locale)
         .join(person, person.c.id == session.c.person_id)
         .where(key, person.c.active.is_(True), *living(reading))
     )
@@ -268,7 +275,7 @@ def require_present(reading: Reading) -> None:
 
 
 def tidy(work: Work) -> int:
-    """Delete sessions, tickets, links and attempts of no use for 30 days: how many. For the worker, once a day."""
+    """Delete sessions, tickets, links, attempts and set-ups of no use for 30 days: how many. The worker's, daily."""
     work.require(Permission.WORKER_ACT)
     before = work.now - KEPT
     old = (
@@ -276,6 +283,7 @@ def tidy(work: Work) -> int:
         delete(session).where(or_(session.c.ended_at < before, session.c.expires_at < before)),
         delete(sign_in_attempt).where(sign_in_attempt.c.at < before),
         delete(one_time_link).where(one_time_link.c.expires_at < before),
+        delete(second_factor).where(second_factor.c.confirmed_at.is_(None), second_factor.c.created_at < before),
     )
     return sum(int(work.execute(statement).rowcount) for statement in old)
 
@@ -301,4 +309,7 @@ def _view(reading: Reading, row: Row[tuple[object, ...]], choices: tuple[Organis
         permissions=permissions_in_session(reading, row.person_id, row.id, org_id),
         expires_at=row.expires_at,
         touch_due=row.last_seen_at <= reading.now - TOUCH_EVERY,
+        second_factor_due=second_factor_due(reading, row.person_id),
+        zone=row.zone or "",
+        locale=row.locale or "",
     )
