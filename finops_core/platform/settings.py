@@ -89,7 +89,7 @@ class Settings(BaseSettings):
             return self.hold_back_s
         return 0 if self.demo else 5 * 60
 
-    @cached_property
+    @property
     def demanding_roles(self) -> tuple[str, ...]:
         """The roles that may be used with a second factor only, by id."""
         return tuple(filter(None, (name.strip() for name in self.second_factor_roles.split(","))))

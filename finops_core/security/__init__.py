@@ -84,7 +84,7 @@ from finops_core.security.sessions import (
     touch,
     visitor,
 )
-from finops_core.security.sign_in import CodeWanted, SignedIn, admit, admit_code, sign_in
+from finops_core.security.sign_in import CodeWanted, Outcome, SignedIn, admit, admit_code, sign_in
 
 __all__ = [
     "Absence",
@@ -99,6 +99,7 @@ __all__ = [
     "MemberPage",
     "MemberView",
     "OrganisationChoice",
+    "Outcome",
     "PasswordChange",
     "PeopleFilter",
     "PersonView",
