@@ -180,6 +180,9 @@ def rehearsed_and_told(towns: Towns, planned: str) -> None:
         payouts.resolve(work, towns.ids["in_review"], Verdict.NEVER_MADE, "", MARK)
     with desk.work(towns.actor("ana", towns.harbour)) as work:
         payouts.rehearse(work, planned, ())
+    with desk.work(towns.actor("hana", towns.harbour)) as work:
+        issued = security.issue_token(work, MARK, ["read"], work.now + timedelta(days=1))
+    towns.ids["token"] = issued.token.id
     with desk.work(system_actor(towns.harbour)) as work:
         stripe = connections.active(work, "stripe").id
         connections.set_webhook_secret(work, stripe, f"whsec_{MARK}")
@@ -442,6 +445,8 @@ DOORS: dict[str, Door] = {
     "security.sign_out": Door(lambda w, i: security.sign_out(w, i["session"])),
     "security.sign_out_everywhere": Door(lambda w, i: security.sign_out_everywhere(w, i["hana"])),
     "security.switch_organisation": Door(lambda w, i: security.switch_organisation(w, i["session"], i["harbour"])),
+    "security.revoke_token": Door(lambda w, i: security.revoke_token(w, i["token"])),
+    "security.tokens_of": Door(lambda w, _: security.tokens_of(w)),
     "security.touch": Door(lambda w, i: security.touch(w, i["session"])),
 }
 # Functions that hold nothing of an organisation's, or that people cannot reach; each with the reason.
@@ -484,16 +489,22 @@ NO_DOORS = {
     "security.accept_reset": "whoever holds the secret of a link",
     "security.add_person": "makes somebody nobody knows yet",
     "security.admit": "at the door, before anybody is known",
+    "security.enter": "whoever holds the secret of a token",
     "security.ensure_roles": "the shipped roles, one set for the installation",
     "security.first_administrator_link": "the installation itself (below)",
+    "security.issue_token": "for oneself, in one's present organisation",
     "security.link_of": "whoever holds the secret of a link",
     "security.prove": "at the door, before anybody is known",
     "security.redeem": "whoever holds the secret of a ticket",
+    "security.require_in_person": "compares two values it is given",
+    "security.require_scope": "refuses the actor's own token, by its scopes",
     "security.require_present": "gives nothing: refuses the session's own person, by names of their organisations",
     "security.roles": "the roles of the installation",
     "security.session_of": "whoever holds the cookie's secret, or the server's own memory",
     "security.sign_in": "at the door, before anybody is known",
     "security.tidy": "the worker's; needs WORKER_ACT (below)",
+    "security.token_session": "whoever holds the secret of a token",
+    "security.touch_token": "the actor's own token",
     "security.visitor": "somebody nobody knows",
 }
 

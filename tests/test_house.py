@@ -90,6 +90,7 @@ ENGINE_FILES: dict[str, set[str]] = {
         "sessions",
         "sign_in",
         "tidying",
+        "tokens",
         "totp",
     },
     "upkeep": {"checking", "demo", "jobs"},

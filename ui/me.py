@@ -65,7 +65,7 @@ def password(here: Here) -> None:
         secret.field("Present password", PRESENT)
         secret.field("New password", NEW, help_="At least 12 characters, without your username in them.")
         secret.field("New password again", AGAIN)
-        st.caption("Every other session of yours ends.")
+        st.caption("Every other session and API token of yours ends.")
         acts.send("Change the password", "me_password", lambda: _change(here))
 
 
@@ -77,7 +77,7 @@ def _change(here: Here) -> str | SignInRefused:
         change = security.prepare_password(reading, present, new, st.context.ip_address or "")
     with here.work() as work:
         refused = security.change_password(work, change)
-    return refused or "Your password was changed. Every other session of yours has ended."
+    return refused or "Your password was changed. Every other session and token of yours has ended."
 
 
 def sessions(here: Here) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Row, insert, select, update
 
-from finops_core import audit, reference
+from finops_core import audit, reference, security
 from finops_core.approvals import queries
 from finops_core.approvals.models import (
     approval_decision,
@@ -178,6 +178,7 @@ def withdraw(work: Work, request_id: str) -> None:
 
     Raises NotAllowed APPROVAL_NOT_YOURS, Conflict APPROVAL_NOT_PENDING, NotFound APPROVAL_UNKNOWN.
     """
+    security.require_scope(work, security.Scope.RUN)
     view, version = _locked(work, request_id)
     if behind(work.actor) != view.requested_by:
         raise NotAllowed(

@@ -26,6 +26,7 @@ class Actor:
         via: the door.
         on_behalf_of: the person whose grants bound a service; None for people.
         session_id: the sign-in session the act belongs to, where there is one.
+        token_id: the personal API token that stands for the person, where there is one; it narrows what they may do.
     """
 
     id: str
@@ -33,6 +34,7 @@ class Actor:
     via: Via
     on_behalf_of: str | None = None
     session_id: str | None = None
+    token_id: str | None = None
 
 
 WORKER_ID = "service:worker"

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import select, update
 
-from finops_core import approvals, audit
+from finops_core import approvals, audit, security
 from finops_core.kernel.errors import Conflict, FinOpsError, Invalid, NotAllowed
 from finops_core.kernel.permissions import Permission
 from finops_core.operations import drafting, models, queries, rules
@@ -65,6 +65,7 @@ def cancel(work: Work, execution_id: str, reason: str = "") -> ExecutionView:
     over, also while some of its ends are open: they are settled, not called off.
     """
     seen = queries.execution(work, execution_id)
+    security.require_scope(work, security.Scope.RUN)
     if not _is_near(work, seen):
         work.require(Permission.EXECUTIONS_CANCEL_ANY)
     if seen.state in rules.OVER:

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from sqlalchemy import insert, update
 
-from finops_core import approvals, audit, operations
+from finops_core import approvals, audit, operations, security
 from finops_core.kernel.errors import Conflict, Invalid, NotAllowed
 from finops_core.kernel.ids import new_id
 from finops_core.kernel.permissions import Permission
@@ -113,6 +113,7 @@ def ask_cancel(work: Work, execution_id: str, payout_id: str = "", reason: str =
 
     For who prepared or approved them, and those with EXECUTIONS_CANCEL_ANY. ``NOTHING_TO_CANCEL`` when all have left.
     """
+    security.require_scope(work, security.Scope.RUN)
     seen = operations.execution(work, execution_id)
     asked = approvals.of_subject(work, "execution", seen.id)
     near = {seen.requested_by, *(said.person_id for request in asked for said in request.decisions)}

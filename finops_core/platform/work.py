@@ -77,7 +77,9 @@ class Reading:
             raise NotAllowed(
                 "NOT_ALLOWED",
                 "You are not allowed to do this.",
-                hint="Ask an administrator for a role that includes it.",
+                hint="Ask an administrator for a role that includes it."
+                if self.actor.token_id is None
+                else "The role or the scopes of your API token do not include it.",
                 missing=missing,
             )
 

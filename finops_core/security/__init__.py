@@ -52,6 +52,7 @@ from finops_core.security.queries import (
     roles,
 )
 from finops_core.security.queries import person_view as person
+from finops_core.security.rules import Scope
 from finops_core.security.second_factor import (
     Enrolment,
     SecondFactorReset,
@@ -85,6 +86,20 @@ from finops_core.security.sessions import (
     visitor,
 )
 from finops_core.security.sign_in import CodeWanted, Outcome, SignedIn, admit, admit_code, sign_in
+from finops_core.security.tokens import (
+    IssuedToken,
+    TokenRefused,
+    TokenSession,
+    TokenView,
+    enter,
+    issue_token,
+    require_in_person,
+    require_scope,
+    revoke_token,
+    token_session,
+    tokens_of,
+    touch_token,
+)
 
 __all__ = [
     "Absence",
@@ -92,6 +107,7 @@ __all__ = [
     "CodeWanted",
     "Enrolment",
     "Invitation",
+    "IssuedToken",
     "LinkKind",
     "LinkView",
     "MemberDetail",
@@ -108,12 +124,16 @@ __all__ = [
     "RoleHeld",
     "RoleTime",
     "RoleView",
+    "Scope",
     "SecondFactorReset",
     "SecondFactorView",
     "SessionEntry",
     "SessionView",
     "SignInRefused",
     "SignedIn",
+    "TokenRefused",
+    "TokenSession",
+    "TokenView",
     "accept_invitation",
     "accept_link",
     "accept_reset",
@@ -129,11 +149,13 @@ __all__ = [
     "end_role",
     "enrolment",
     "ensure_roles",
+    "enter",
     "first_administrator_link",
     "grant_role",
     "invitation_link",
     "invite",
     "is_active",
+    "issue_token",
     "link_of",
     "member",
     "members",
@@ -149,10 +171,13 @@ __all__ = [
     "prove_oneself",
     "redeem",
     "renew_recovery_codes",
+    "require_in_person",
     "require_orgs",
     "require_present",
+    "require_scope",
     "reset_link",
     "reset_second_factor",
+    "revoke_token",
     "roles",
     "session_of",
     "sessions_of",
@@ -163,7 +188,10 @@ __all__ = [
     "sign_out_others",
     "switch_organisation",
     "tidy",
+    "token_session",
+    "tokens_of",
     "touch",
+    "touch_token",
     "turn_off_second_factor",
     "visitor",
 ]

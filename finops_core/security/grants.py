@@ -1,15 +1,18 @@
 """What an actor may do, read anew in every unit of work, so that a lost role or session bites at the next click."""
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, or_, select
+from sqlalchemy import Row, Select, and_, bindparam, or_, select
 
 from finops_core.kernel.actor import SYSTEM_ID, WEBHOOK_ID, WORKER_ID, Via
 from finops_core.kernel.errors import NotAllowed
 from finops_core.kernel.permissions import Permission
 from finops_core.platform.work import Reading
-from finops_core.security.models import membership, person, role_permission, second_factor, session
+from finops_core.security.models import api_token, membership, person, role_permission, second_factor, session
+from finops_core.security.rules import permissions_within
 
 Held = Mapping[str, frozenset[Permission]]
 PERSON_PREFIX = "person_"
@@ -43,15 +46,29 @@ _HELD_IN_SESSION = _HELD.where(
     )
     .exists()
 )
+# A token stands for its person in its own organisation alone.
+_HELD_BY_TOKEN = (
+    _HELD.add_columns(api_token.c.scopes)
+    .join(
+        api_token,
+        and_(api_token.c.org_id == membership.c.org_id, api_token.c.person_id == person.c.id),
+    )
+    .where(
+        api_token.c.id == bindparam("token_id"),
+        api_token.c.revoked_at.is_(None),
+        api_token.c.expires_at > bindparam("now"),
+    )
+)
 
 
 def permissions_of(reading: Reading) -> frozenset[Permission]:
     """What the reading's actor may do in its organisation: one query, none for services; nobody known gives nothing.
 
     A person needs to be active, hold a role there that has not ended and, when the act belongs to a sign-in session,
-    that session must be theirs, not ended, not idle for too long and not past its end. The worker holds what the
-    person it acts for holds, and WORKER_ACT; when that person has been deactivated, WORKER_ACT alone, so that it can
-    still record what an outside call has done.
+    that session must be theirs, not ended, not idle for too long and not past its end. Through an API token they hold
+    what its scopes leave of it, in its organisation, while it is neither revoked nor past its end. The worker holds
+    what the person it acts for holds, and WORKER_ACT; when that person has been deactivated, WORKER_ACT alone, so that
+    it can still record what an outside call has done.
     """
     return _held(reading, [reading.org_id]).get(reading.org_id, NOTHING)
 
@@ -136,6 +153,13 @@ def oneself(reading: Reading) -> str:
     return actor.id
 
 
+def permissions_by_token(reading: Reading, person_id: str, token_id: str, org_id: str) -> frozenset[Permission] | None:
+    """What a person may do through one of their tokens; None when it opens nothing, or they hold no role there."""
+    if second_factor_due(reading, person_id):
+        return None
+    return _by_token(reading, person_id, token_id, [org_id]).get(org_id)
+
+
 def _held(reading: Reading, orgs: list[str]) -> Held:
     actor = reading.actor
     if actor.id == SYSTEM_ID:
@@ -147,7 +171,19 @@ def _held(reading: Reading, orgs: list[str]) -> Held:
         return dict.fromkeys(orgs, frozenset({Permission.NEWS_TAKE}))
     if not actor.id.startswith(PERSON_PREFIX) or second_factor_due(reading, actor.id):
         return {}
+    if actor.token_id is not None:
+        return _by_token(reading, actor.id, actor.token_id, orgs)
     return _of_person(reading, actor.id, actor.session_id, orgs)
+
+
+def _by_token(reading: Reading, person_id: str, token_id: str, orgs: list[str]) -> Held:
+    values = {"person_id": person_id, "orgs": orgs, "now": reading.now, "token_id": token_id}
+    with reading.across_orgs("grants decide which organisations a unit may name"):
+        rows = reading.execute(_HELD_BY_TOKEN, values).all()
+    if not rows:
+        return {}
+    within = permissions_within(json.loads(rows[0].scopes))
+    return {org_id: held & within for org_id, held in _by_org(rows).items()}
 
 
 def _of_person(reading: Reading, person_id: str, session_id: str | None, orgs: list[str]) -> Held:
@@ -157,9 +193,13 @@ def _of_person(reading: Reading, person_id: str, session_id: str | None, orgs: l
         statement = _HELD_IN_SESSION
         idle = timedelta(seconds=reading.ports.settings.session_idle_s)
         values |= {"session_id": session_id, "idle_since": reading.now - idle}
-    held: dict[str, set[Permission]] = {}
     with reading.across_orgs("grants decide which organisations a unit may name"):
         rows = reading.execute(statement, values).all()
+    return _by_org(rows)
+
+
+def _by_org(rows: Sequence[Row[Any]]) -> Held:
+    held: dict[str, set[Permission]] = {}
     for row in rows:
         # A permission this version does not know (a newer one's row) grants nothing.
         if row.permission in _PERMISSIONS:

@@ -1,7 +1,7 @@
 """Tables of people, roles, memberships, sessions and the attempts to sign in.
 
-Only hashes of secrets are stored: bcrypt for passwords, SHA-256 for random values (cookie, ticket, link, recovery
-code). An authenticator's secret must be read again, so the vault seals it.
+Only hashes of secrets are stored: bcrypt for passwords, SHA-256 for random values (cookie, ticket, link, API
+token, recovery code). An authenticator's secret must be read again, so the vault seals it.
 """
 
 from typing import Any
@@ -204,7 +204,30 @@ class OneTimeLink(SQLModel, table=True):
     used_at: Any = instant(nullable=True)
 
 
+class ApiToken(OrgRow, table=True):
+    """A personal API token: stands for one person in one organisation, for some of what they may do, until it ends."""
+
+    __tablename__ = "api_token"
+    __table_args__ = org_table(
+        Index("ix_api_token_person", "person_id"),
+        classes={"secret_hash": DataClass.RESTRICTED, "name": DataClass.CONFIDENTIAL},
+        listed=("name", "person_id", "shown", "created_at", "expires_at", "last_used_at", "revoked_at"),
+    )
+
+    person_id: str = Field(foreign_key="person.id")
+    name: str
+    shown: str
+    secret_hash: str = Field(unique=True)
+    scopes: str
+    created_at: Any = instant()
+    expires_at: Any = instant()
+    last_used_at: Any = instant(nullable=True)
+    revoked_at: Any = instant(nullable=True)
+    revoked_why: str = ""
+
+
 person, role, role_permission = table_of(Person), table_of(Role), table_of(RolePermission)
 membership, session, sign_in_ticket = table_of(Membership), table_of(Session), table_of(SignInTicket)
 sign_in_attempt, one_time_link = table_of(SignInAttempt), table_of(OneTimeLink)
 deactivation, second_factor, recovery_code = table_of(Deactivation), table_of(SecondFactor), table_of(RecoveryCode)
+api_token = table_of(ApiToken)

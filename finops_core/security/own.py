@@ -19,6 +19,7 @@ from finops_core.security.models import one_time_link, person
 from finops_core.security.second_factor import Spent
 from finops_core.security.service import end_sessions, password_hash
 from finops_core.security.sign_in import CODE_WRONG
+from finops_core.security.tokens import revoke_all_of
 
 PASSWORD_WRONG = SignInRefused("PASSWORD_WRONG", "This is not your present password.", "Type it again.")
 _LOCALE = re.compile(r"[a-z]{2,3}(_[A-Z][a-z]{3})?(_[A-Z]{2})?", re.ASCII)
@@ -85,7 +86,7 @@ def prepare_password(reading: Reading, present: str, new: str, address: str = ""
 
 
 def change_password(work: Work, change: PasswordChange) -> SignInRefused | None:
-    """Set the new password; every other session and every link that could set one end. ``PASSWORD_WRONG``, or locked.
+    """Set the new password; other sessions, API tokens, and links that could set one end. ``PASSWORD_WRONG``, or locked.
 
     Failures count as those at the door do.
     """
@@ -96,6 +97,7 @@ def change_password(work: Work, change: PasswordChange) -> SignInRefused | None:
     links = one_time_link.c.person_id == person_id, one_time_link.c.used_at.is_(None)
     work.execute(update(one_time_link).where(*links).values(used_at=work.now))
     end_sessions(work, person_id, "new password", but=work.actor.session_id)
+    revoke_all_of(work, person_id, "new password")
     audit.record(work, "password.changed", f"person:{person_id}")
     return None
 

@@ -2,10 +2,12 @@
 
 import math
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from finops_core.kernel.errors import Invalid
+from finops_core.kernel.permissions import Permission
 
 PASSWORD_CHARS_MIN = 12
 PASSWORD_BYTES_MAX = 72  # bcrypt reads no further, and refuses more since version 5
@@ -17,6 +19,40 @@ NAME_CHARS_MAX = 80
 EMAIL_CHARS_MAX = 254  # RFC 5321, 4.5.3.1.3, less the two brackets
 ADDRESS_CHARS_MAX = 64
 _USERNAME_CHARS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789._-@")
+TOKEN_LASTS_MOST = timedelta(days=366)
+
+
+class Scope(StrEnum):
+    """What a token lets a program do of what its person may; a right that stands in no scope is never a token's."""
+
+    READ = "read"
+    RUN = "run"
+    APPROVE = "approve"
+    FILES = "files"
+
+
+# Whoever runs must see what they run, and whoever decides what they decide about: each scope is of use alone.
+SCOPES: Mapping[Scope, frozenset[Permission]] = {
+    Scope.READ: frozenset(
+        {
+            Permission.HOME_VIEW,
+            Permission.EXECUTIONS_VIEW_OWN,
+            Permission.EXECUTIONS_VIEW_ALL,
+            Permission.APPROVALS_VIEW,
+        }
+    ),
+    Scope.RUN: frozenset(
+        {
+            Permission.OPERATIONS_RUN,
+            Permission.PAYOUTS_PREPARE,
+            Permission.FILES_UPLOAD,
+            Permission.EXECUTIONS_VIEW_OWN,
+            Permission.EXECUTIONS_CANCEL_ANY,
+        }
+    ),
+    Scope.APPROVE: frozenset({Permission.APPROVALS_VIEW, Permission.APPROVALS_DECIDE}),
+    Scope.FILES: frozenset({Permission.FILES_UPLOAD, Permission.FILES_VIEW_OWN, Permission.FILES_VIEW_ALL}),
+}
 
 
 def plain_username(typed: str) -> str:
@@ -109,3 +145,32 @@ def wait_in_words(until: datetime, now: datetime) -> str:
     """How long to wait, rounded up to whole minutes: "1 minute", "15 minutes"."""
     minutes = max(1, math.ceil((until - now).total_seconds() / 60))
     return "1 minute" if minutes == 1 else f"{minutes} minutes"
+
+
+def permissions_within(scopes: Iterable[str]) -> frozenset[Permission]:
+    """The most that a token with these scopes may do; a scope this version does not know opens nothing."""
+    known = [Scope(scope) for scope in scopes if scope in set(Scope)]
+    return frozenset().union(*(SCOPES[scope] for scope in known))
+
+
+def checked_scopes(wanted: Iterable[str]) -> tuple[Scope, ...]:
+    """The scopes of a new token, in the order of ``Scope``; ``TOKEN_SCOPES_BAD`` for none, or one that is not known."""
+    asked = set(wanted)
+    if not asked or asked - set(Scope):
+        raise Invalid(
+            "TOKEN_SCOPES_BAD",
+            "A token needs at least one scope, and only known ones.",
+            hint=f"Choose among {', '.join(Scope)}.",
+        )
+    return tuple(scope for scope in Scope if scope in asked)
+
+
+def checked_token_end(expires_at: datetime, now: datetime) -> datetime:
+    """When a new token ends; ``TOKEN_EXPIRY_BAD`` unless it lies ahead, by a year at most."""
+    if expires_at.tzinfo is None or not now < expires_at <= now + TOKEN_LASTS_MOST:
+        raise Invalid(
+            "TOKEN_EXPIRY_BAD",
+            "A token ends at some time within the next year.",
+            hint=f"Choose an end within {TOKEN_LASTS_MOST.days} days; make a new token before then.",
+        )
+    return expires_at

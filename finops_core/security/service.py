@@ -25,6 +25,7 @@ from finops_core.security.models import (
 )
 from finops_core.security.queries import in_force, unknown_person
 from finops_core.security.roles import SHIPPED_ROLES, ShippedRole
+from finops_core.security.tokens import require_in_person, revoke_all_of
 
 
 def ensure_roles(work: Work) -> None:
@@ -187,17 +188,27 @@ def require_administered_person(work: Work, person_id: str) -> frozenset[str]:
 
 
 def sign_out_everywhere(work: Work, person_id: str) -> int:
-    """End every session of a person, one's own or, with PEOPLE_ADMINISTER, a colleague's: how many ended."""
+    """End every session of a person, one's own or, with PEOPLE_ADMINISTER, a colleague's: how many ended.
+
+    Their API tokens end too: whoever asks for this no longer knows who else is in.
+    """
     if person_id != work.actor.id:
         work.require(Permission.PEOPLE_ADMINISTER)
         _require_known(work, person_id)
+    else:
+        require_in_person(work)
     ended = end_sessions(work, person_id, "signed out everywhere")
     audit.record(work, "session.ended_all", f"person:{person_id}", detail={"sessions": ended})
     return ended
 
 
 def end_sessions(work: Work, person_id: str, why: str, *, but: str | None = None) -> int:
-    """End every open session of a person but one, for callers of this area that have checked the right to."""
+    """End every open session and API token of a person, for callers of this area that have checked the right to.
+
+    With ``but``, that session goes on and so do the tokens. Gives how many sessions ended.
+    """
+    if but is None:
+        revoke_all_of(work, person_id, why)
     ended = work.execute(
         update(session)
         .where(session.c.person_id == person_id, session.c.ended_at.is_(None), session.c.id != (but or ""))
