@@ -1,8 +1,8 @@
-"""Me: one's own profile, password, second factor and sessions. For whoever is signed in, about nobody else."""
+"""Me: profile, password, second factor, sessions and API tokens of whoever is signed in, and of nobody else."""
 
 import streamlit as st
 
-from ui import acts, me, second_factor, widgets
+from ui import acts, me, second_factor, tokens, widgets
 from ui.session import open_page
 
 here = open_page(everybody=True)
@@ -20,3 +20,5 @@ with right:
         second_factor.section(here)
     with st.container(border=True):
         me.sessions(here)
+with st.container(border=True):
+    tokens.section(here)

@@ -63,6 +63,12 @@ def refusal_at(place: str) -> None:
         widgets.refusal(kept[1])
 
 
+def is_refused(place: str) -> bool:
+    """Whether something was refused here and is still to be told: a folded form is then drawn open."""
+    kept = st.session_state.get(REFUSED)
+    return kept is not None and kept[0] == place
+
+
 def tell_done() -> bool:
     """Say what was done, once: whether anything was."""
     done: str = st.session_state.pop(DONE, "")

@@ -11,7 +11,7 @@ from ui import acts, html, secret, widgets
 from ui.format import plural
 from ui.session import Here
 
-SETTING_UP, CODES = "factor_setting_up", "factor_codes"
+SETTING_UP, CODES, LED_HERE = "factor_setting_up", "factor_codes", "factor_led_here"
 CODE, OFF_PASSWORD, OFF_CODE, RENEW_CODE = "factor_code", "factor_off_password", "factor_off_code", "factor_renew_code"
 FEW_LEFT, QR_PX = 3, 220
 WHY = "After your password you type a code from an app on your phone. A stolen password alone opens nothing then."
@@ -40,6 +40,15 @@ def section(here: Here) -> None:
         acts.refusal_at("factor_begin")
         with st.container(key="tall_factor_begin"):
             acts.button("Set it up", "factor_begin", lambda: _begin(here), "phonelink_lock", primary=True)
+
+
+def is_demanded(here: Here) -> bool:
+    """Whether nothing else is to be shown: a role asks for one, or its recovery codes were not yet kept."""
+    if here.session.second_factor_due:
+        st.session_state[LED_HERE] = True
+    elif CODES not in st.session_state:
+        st.session_state.pop(LED_HERE, None)
+    return LED_HERE in st.session_state
 
 
 def demand(here: Here) -> None:
@@ -100,12 +109,12 @@ def _on(here: Here, view: SecondFactorView) -> None:
         html.draw(html.told("key", f"{left}.", "Make new ones before you need the last.", "amber"))
     else:
         st.caption(f"{left}. Each opens your account once when your phone is gone.")
-    with st.expander("Make new recovery codes", icon=":material/key:", expanded=_refused("factor_renew")):
+    with st.expander("Make new recovery codes", icon=":material/key:", expanded=acts.is_refused("factor_renew")):
         st.caption("The old ones count no more from then on.")
         with st.form("factor_renew", border=False):
             secret.code_field("Code", RENEW_CODE)
             acts.send("Make new codes", "factor_renew", lambda: _renew(here), primary=False)
-    with st.expander("Turn it off", icon=":material/no_encryption:", expanded=_refused("factor_off")):
+    with st.expander("Turn it off", icon=":material/no_encryption:", expanded=acts.is_refused("factor_off")):
         st.caption("To use another phone, turn it off and set it up again.")
         with st.form("factor_off", border=False):
             secret.field("Password", OFF_PASSWORD)
@@ -130,11 +139,6 @@ def _turn_off(here: Here) -> str | SignInRefused:
     with here.work() as work:
         refused = security.turn_off_second_factor(work, proof, code)
     return refused or "Your second factor is off."
-
-
-def _refused(place: str) -> bool:
-    kept = st.session_state.get(acts.REFUSED)
-    return kept is not None and kept[0] == place
 
 
 def _qr(address: str) -> str:

@@ -54,7 +54,7 @@ if arrived is None:
 session.hand_over_cookie()
 arrived = organisation.follow(arrived)
 st.logo(widgets.logo(), size="large", icon_image=widgets.mark())
-if arrived.session.second_factor_due:
+if second_factor.is_demanded(arrived):
     st.navigation(navigation.all_pages(), position="hidden")
     frame(arrived, 0)
     second_factor.demand(arrived)

@@ -14,7 +14,7 @@ from finops_core.platform.work import Reading
 
 @dataclass(frozen=True, slots=True)
 class StuckRequest:
-    """An open request that could not be approved any more: so many people must still agree, and so many others could."""
+    """An open request that could not be approved any more: ``wanting`` must still agree, ``left`` others could."""
 
     number: str
     title: str

@@ -86,9 +86,9 @@ def prepare_password(reading: Reading, present: str, new: str, address: str = ""
 
 
 def change_password(work: Work, change: PasswordChange) -> SignInRefused | None:
-    """Set the new password; other sessions, API tokens, and links that could set one end. ``PASSWORD_WRONG``, or locked.
+    """Set the new password; other sessions, API tokens, and links that could set one end.
 
-    Failures count as those at the door do.
+    ``PASSWORD_WRONG``, or locked: failures count as those at the door do.
     """
     person_id = oneself(work)
     if refusal := _unproven(work, change.proof):
