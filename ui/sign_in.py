@@ -59,7 +59,8 @@ def _code_form() -> None:
         st.caption(CODE_RULE)
         code = st.text_input("Code", key="sign_in_code", autocomplete="one-time-code", max_chars=CODE_MOST)
         pressed = st.form_submit_button("Sign in", type="primary", width="stretch")
-    st.button("Start again", icon=":material/arrow_back:", type="tertiary", on_click=session.start_again)
+    with st.container(key="tall_start_again"):
+        st.button("Start again", icon=":material/arrow_back:", type="tertiary", on_click=session.start_again)
     if pressed:
         refused = session.sign_in_by_code(code)
         if refused is not None and refused.code in NO_OTHER_CODE:

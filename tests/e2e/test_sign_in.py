@@ -23,11 +23,11 @@ MENUS = {
     "carla": [*EVERYBODY, "Approvals", "Audit"],
     "dan": [*EVERYBODY, "Approvals", "Audit"],
     "eva": [*EVERYBODY, "Approvals", "Audit"],
-    "adam": [*EVERYBODY, "Audit", "Connections", "Health"],
+    "adam": [*EVERYBODY, "Audit", "People", "Connections", "Health"],
 }
 POST_AS_ANOTHER_SITE = """([url, body]) =>
     fetch(url, {method: 'POST', body, mode: 'no-cors', credentials: 'include'}).then(() => true)"""
-PATHS = {room.title: room.path for room in ROOMS}
+PATHS = {room.title: room.path for room in ROOMS if room.any_of}
 
 
 def fill(screen: Screen, who: str, password: str = PASSWORD) -> None:
