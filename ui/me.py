@@ -73,8 +73,9 @@ def _change(here: Here) -> str | SignInRefused:
     present, new, again = (secret.take(key) for key in (PRESENT, NEW, AGAIN))
     if new != again:
         return SignInRefused("PASSWORDS_DIFFER", "The two new passwords are not the same.", "Type both again.")
+    address = st.context.ip_address or ""
     with here.read() as reading:
-        change = security.prepare_password(reading, present, new, st.context.ip_address or "")
+        change = security.prepare_password(reading, present, new, address)
     with here.work() as work:
         refused = security.change_password(work, change)
     return refused or "Your password was changed. Every other session and token of yours has ended."

@@ -162,8 +162,9 @@ def _invite(here: Here, every: Sequence[RoleView]) -> None:
 
 def _invited(here: Here) -> str:
     told = {key: str(st.session_state.get(key, "")).strip() for key in (NAME, EMAIL, USERNAME)}
+    wanted = st.session_state.get(ROLES) or ()
     with here.work() as work:
-        made = security.invite(work, told[USERNAME], told[NAME], told[EMAIL], st.session_state.get(ROLES) or ())
+        made = security.invite(work, told[USERNAME], told[NAME], told[EMAIL], wanted)
     _keep_link(here, "invite", made.token, "within a week")
     return f"{told[NAME]} was invited."
 

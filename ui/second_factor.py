@@ -134,8 +134,9 @@ def _renew(here: Here) -> str | SignInRefused:
 
 def _turn_off(here: Here) -> str | SignInRefused:
     password, code = secret.take(OFF_PASSWORD), secret.take(OFF_CODE)
+    address = st.context.ip_address or ""
     with here.read() as reading:
-        proof = security.prove_oneself(reading, password, st.context.ip_address or "")
+        proof = security.prove_oneself(reading, password, address)
     with here.work() as work:
         refused = security.turn_off_second_factor(work, proof, code)
     return refused or "Your second factor is off."

@@ -53,9 +53,9 @@ def _form(here: Here) -> None:
 
 def _issue(here: Here) -> str:
     name, scopes = str(st.session_state.get(NAME, "")), [str(scope) for scope in st.session_state.get(SCOPES) or ()]
+    lasts = timedelta(days=int(st.session_state.get(DAYS) or USUAL))
     with here.work() as work:
-        ends = work.now + timedelta(days=int(st.session_state.get(DAYS) or USUAL))
-        issued = security.issue_token(work, name, scopes, ends)
+        issued = security.issue_token(work, name, scopes, work.now + lasts)
     st.session_state[MADE] = issued.secret
     return "The token was made."
 

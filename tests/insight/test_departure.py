@@ -30,7 +30,9 @@ def approver(world: World, who: str, limit_minor: int | None = None) -> None:
     with world.desk.work(system_actor(org)) as work:
         person_id = security.add_person(work, who, who.title(), "", "a long passphrase")
         security.grant_role(work, person_id, "approver", org)
-        approvals.grant_authority(work, person_id=person_id, item_type="payout", currency="USD", limit_minor=limit_minor)
+        approvals.grant_authority(
+            work, person_id=person_id, item_type="payout", currency="USD", limit_minor=limit_minor
+        )
     world.people[who] = person_id
 
 
