@@ -529,6 +529,8 @@ NO_DOORS = {
     "security.turn_off_second_factor": "about oneself, through one's own session (tests/security)",
     "security.invite": "makes somebody nobody knows yet, in its own organisation",
     "security.enter": "whoever holds the secret of a token",
+    "security.comes_after_its_end": "whoever holds the cookie's secret, or the server's own memory",
+    "security.note_refused": "whoever holds the cookie's secret, or the server's own memory",
     "security.ensure_roles": "the shipped roles, one set for the installation",
     "security.first_administrator_link": "the installation itself (below)",
     "security.issue_token": "for oneself, in one's present organisation",

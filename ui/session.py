@@ -7,7 +7,7 @@ a name and an end, so a copy of it works after sign-out, after a new password an
 
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -17,7 +17,7 @@ from finops_core import connections, reference, security
 from finops_core.api.session import COOKIE
 from finops_core.desk import Desk, open_desk
 from finops_core.kernel.actor import Actor
-from finops_core.kernel.errors import FinOpsError
+from finops_core.kernel.errors import FinOpsError, NotAllowed
 from finops_core.kernel.permissions import Permission
 from finops_core.platform.work import Reading, Work
 from finops_core.security import SessionView
@@ -95,6 +95,7 @@ def arrive() -> Here | None:
     if session is None:
         if SESSION in st.session_state or _secret():
             st.session_state[ENDED] = True
+            _tell_the_log(desk)
         for key in (SESSION, TICKET, HERE, DRAWN_FOR, html.PRESENT):
             st.session_state.pop(key, None)
         return None
@@ -119,7 +120,7 @@ def open_page(*any_of: Permission, everybody: bool = False) -> Here:
     if here is None:
         st.stop()
     if not everybody and not here.may(*any_of):
-        _not_for_you()
+        _not_for_you(here, any_of)
     return here
 
 
@@ -278,7 +279,22 @@ def _post(path: str, body: str, then: str = "0") -> None:
     html.run_script(f"fetch({address!r},{{method:'POST',body:{body!r},credentials:'same-origin'}}).finally(()=>{then})")
 
 
-def _not_for_you() -> NoReturn:
+def _tell_the_log(desk: Desk) -> None:
+    """Somebody has come with a session that was ended: a copied cookie, or a person who was let go."""
+    key = {"session_id": st.session_state.get(SESSION, ""), "secret": ""}
+    if not key["session_id"]:
+        key["secret"] = _secret()
+    with desk.read(security.visitor()) as reading:
+        due = security.comes_after_its_end(reading, **key)
+    if due:
+        with desk.work(security.visitor()) as work:
+            security.note_refused(work, **key)
+
+
+def _not_for_you(here: Here, any_of: tuple[Permission, ...]) -> NoReturn:
+    # The refusal of a unit is recorded by the desk; a page that draws nothing would leave no trace.
+    with suppress(NotAllowed), here.read() as reading:
+        reading.require(*any_of[:1])
     st.title("Not part of your role", anchor=False)
     st.caption("Ask an administrator for a role that includes this page.")
     st.stop()

@@ -137,7 +137,10 @@ class Membership(OrgRow, table=True):
 
 
 class Session(SQLModel, table=True):
-    """One sign-in. ``secret_hash`` is None until the browser has fetched its cookie with the ticket."""
+    """One sign-in. ``secret_hash`` is None until the browser has fetched its cookie with the ticket.
+
+    ``refused_at``: when somebody last came with it after its end, as far as the log tells.
+    """
 
     __tablename__ = "session"
     __table_args__ = installation_table(
@@ -155,6 +158,7 @@ class Session(SQLModel, table=True):
     expires_at: Any = instant()
     ended_at: Any = instant(nullable=True)
     ended_why: str = ""
+    refused_at: Any = instant(nullable=True)
 
 
 class SignInTicket(SQLModel, table=True):

@@ -32,6 +32,7 @@ from finops_core.security.queries import PersonView, in_force, person_view
 VISITOR_ID = "service:visitor"
 TOUCH_EVERY = timedelta(minutes=1)
 KEPT = timedelta(days=30)
+REFUSED_EVERY = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +180,7 @@ def redeem(work: Work, ticket: str) -> str | None:
         .values(used_at=work.now)
     )
     if used.rowcount != 1:
+        _note_stale_ticket(work, mark)
         return None
     secret = new_secret()
     session_id = select(sign_in_ticket.c.session_id).where(sign_in_ticket.c.ticket_hash == mark).scalar_subquery()
@@ -192,6 +194,29 @@ def redeem(work: Work, ticket: str) -> str | None:
         return None
     audit.record(work, "session.cookie_given", f"session:{kept.id}", org_id=kept.org_id)
     return secret
+
+
+def comes_after_its_end(reading: Reading, *, secret: str = "", session_id: str = "") -> bool:
+    """Whether this is a session that somebody has ended, of which the log is to be told: ``note_refused`` does it."""
+    return reading.scalar(select(session.c.id).where(*_ended(reading, secret, session_id))) is not None
+
+
+def note_refused(work: Work, *, secret: str = "", session_id: str = "") -> bool:
+    """Record that somebody came with a session that was ended, at most once an hour: whether it was recorded.
+
+    A copied cookie, sent after its sign-out, looks like this; so does the next click of somebody who was let go.
+    """
+    noted = work.first(
+        update(session)
+        .where(*_ended(work, secret, session_id))
+        .values(refused_at=work.now)
+        .returning(session.c.id, session.c.org_id, session.c.person_id, session.c.ended_why)
+    )
+    if noted is None:
+        return False
+    detail = {"person": noted.person_id, "why": noted.ended_why}
+    audit.record(work, "session.refused", f"session:{noted.id}", detail=detail, org_id=noted.org_id)
+    return True
 
 
 def touch(work: Work, session_id: str, *, activity: bool = True) -> bool:
@@ -296,6 +321,24 @@ def living(reading: Reading) -> tuple[ColumnElement[bool], ...]:
         session.c.expires_at > reading.now,
         session.c.last_seen_at > reading.now - idle,
     )
+
+
+def _ended(reading: Reading, secret: str, session_id: str) -> tuple[ColumnElement[bool], ...]:
+    key = session.c.secret_hash == digest(secret) if secret else session.c.id == session_id
+    quiet = or_(session.c.refused_at.is_(None), session.c.refused_at <= reading.now - REFUSED_EVERY)
+    return key, session.c.ended_at.is_not(None), quiet
+
+
+def _note_stale_ticket(work: Work, mark: str) -> None:
+    """A ticket that was used or is too old is told to the log; what was never given to anybody is not."""
+    known = (
+        select(session.c.id, session.c.org_id)
+        .join(sign_in_ticket, sign_in_ticket.c.session_id == session.c.id)
+        .where(sign_in_ticket.c.ticket_hash == mark)
+    )
+    row = work.first(known)
+    if row is not None:
+        audit.record(work, "session.ticket_refused", f"session:{row.id}", org_id=row.org_id)
 
 
 def _view(reading: Reading, row: Row[tuple[object, ...]], choices: tuple[OrganisationChoice, ...]) -> SessionView:

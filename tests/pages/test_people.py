@@ -5,7 +5,7 @@ import re
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from finops_core import security
+from finops_core import audit, security
 from finops_core.kernel.actor import system_actor
 from tests.pages.conftest import PASSWORD, At, press, shown, signed_in
 from tests.pages.test_me import fill, newcomer
@@ -16,6 +16,12 @@ LINK = re.compile(r"http\S+/\?(invite|reset)=(\S+)")
 
 def person(at: At, world: World, who: str, **query: str) -> AppTest:
     return at("adam", "people", person=world.people[who], **query)
+
+
+def records(world: World, verb: str) -> list[audit.AuditView]:
+    """The records of a verb, oldest first."""
+    with world.desk.read(system_actor(world.orgs["harbour"])) as reading:
+        return sorted(audit.records(reading, audit.AuditFilter(verb=verb)).rows, key=lambda record: record.at)
 
 
 def link(screen: AppTest) -> re.Match[str]:
@@ -136,6 +142,7 @@ def test_somebody_is_deactivated_mid_session_refused_at_the_next_click_and_broug
 
     assert [button.label for button in sams.form_submit_button] == ["Sign in"]
     assert "Deactivated" in shown(screen)
+    assert records(world, "session.refused")[-1].detail == {"person": world.people["sam"], "why": "deactivated"}
     press(screen, "Reactivate")
     assert screen.toast[0].value == "Sam can sign in again."
     assert signed_in(world, "sam")
@@ -151,6 +158,8 @@ def test_a_role_taken_mid_session_is_missing_at_the_next_click(world, at):
     joys.run()
 
     assert joys.title[0].value == "Not part of your role"
+    denied = records(world, "access.denied")[-1]
+    assert (denied.actor, denied.detail["missing"]) == (world.people["joy"], ["audit.view"])
 
 
 def test_a_password_is_reset_by_a_link_and_everybody_is_signed_out(world, at, stranger):
