@@ -105,7 +105,7 @@ def access(here: Here, title: DeltaGenerator) -> None:
         found = security.access_between(reading, here.shown.start_of(chosen), _end(here.shown, chosen, now))
     st.caption(
         f"{plural(len(found), 'person', 'people')} held a role here at some moment of {chosen.isoformat()} "
-        f"({here.around.zone}) and could sign in."
+        f"({here.around.zone}). Whoever was deactivated all that time is left out."
     )
     if found:
         html.draw(html.table(ACCESS, [_could(each) for each in found], f"Who had access on {chosen.isoformat()}"))

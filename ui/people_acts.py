@@ -123,14 +123,14 @@ def open_asked(here: Here, found: MemberDetail | None, every: Sequence[RoleView]
     elif what == INVITE and found is None:
         st.dialog("Invite somebody", on_dismiss=close)(_invite)(here, every)
     elif found is not None:
-        _open_about(here, found, what)
+        _open_about(here, found, every, what)
 
 
-def _open_about(here: Here, found: MemberDetail, what: str) -> None:
+def _open_about(here: Here, found: MemberDetail, every: Sequence[RoleView], what: str) -> None:
     name = found.entry.display_name
     held = {role.role_id: role for role in found.held}.get(st.query_params.get(ROLE, ""))
     if what == END and held is not None:
-        st.dialog(f"End the role {held.title}?", on_dismiss=close)(_end_role)(here, found, held)
+        st.dialog(f"End the role {held.title}?", on_dismiss=close, width="medium")(_end_role)(here, found, held, every)
     elif what == RESET:
         st.dialog(f"Reset the password of {name}?", on_dismiss=close)(_reset)(here, found)
     elif what == AGAIN:
@@ -169,10 +169,24 @@ def _invited(here: Here) -> str:
     return f"{told[NAME]} was invited."
 
 
-def _end_role(here: Here, found: MemberDetail, held: RoleHeld) -> None:
+def _end_role(here: Here, found: MemberDetail, held: RoleHeld, every: Sequence[RoleView]) -> None:
     _begin(here, found.entry.display_name)
     st.markdown("It ends at once, at their next click, and stays in the history. It can be given again.")
+    if _decides_no_more(found, held, every):
+        with here.read() as reading:
+            departure = insight.departure(reading, found.entry.id)
+        # Runs go on while somebody has any role: only the last one to end holds them.
+        departure = departure if len(found.held) == 1 else replace(departure, runs=())
+        if not departure.harmless:
+            _consequences(departure)
     _refusable("people_end", "End the role", lambda: _ended(here, found, held))
+
+
+def _decides_no_more(found: MemberDetail, held: RoleHeld, every: Sequence[RoleView]) -> bool:
+    """Whether, without this role, nothing is left by which they could approve, or nothing at all."""
+    others = {role.role_id for role in found.held} - {held.role_id}
+    decide = {role.id for role in every if Permission.APPROVALS_DECIDE in role.permissions}
+    return not others or (held.role_id in decide and not others & decide)
 
 
 def _ended(here: Here, found: MemberDetail, held: RoleHeld) -> str:

@@ -128,6 +128,7 @@ def test_before_somebody_is_deactivated_one_reads_what_would_wait(world, at):
     assert "1 request could not be decided any more" in bens
     assert "run would not start" in anas
     assert "EX-2026-" in anas
+    assert "1 request could not be decided any more" in shown(person(at, world, "ben", do="end", role_id="approver"))
     newcomer(world, "ned")
     assert "Nothing here waits for this person" in shown(person(at, world, "ned", do="off"))
 

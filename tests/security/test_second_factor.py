@@ -2,12 +2,13 @@
 
 import json
 import threading
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select
 
 from finops_core import security
-from finops_core.kernel.actor import Actor, Via, system_actor
+from finops_core.kernel.actor import Actor, Via, system_actor, worker_actor
 from finops_core.kernel.errors import FinOpsError
 from finops_core.security import totp
 from finops_core.security.models import recovery_code, second_factor, session
@@ -339,6 +340,20 @@ class TestADemandedSecondFactor:
         assert (seen.second_factor_due, seen.permissions) == (True, frozenset())
         assert strict.permissions(actor) == strict.permissions(strict.actor("ben", "norrland")) == frozenset()
         assert strict.permissions(strict.actor("ana"))
+
+    def test_a_token_is_no_way_around_it_and_what_the_worker_does_for_them_goes_on(self, strict: Town):
+        demanding = strict.units.ports.settings
+        object.__setattr__(strict.units.ports, "settings", strict.settings)
+        ben = strict.person("ben", harbour="approver")
+        with strict.work(inside(strict, "ben")) as work:
+            issued = security.issue_token(work, "nightly", ["approve"], work.now + timedelta(days=1))
+        object.__setattr__(strict.units.ports, "settings", demanding)
+
+        with strict.read(security.visitor(Via.API)) as reading:
+            assert isinstance(security.token_session(reading, issued.secret), security.TokenRefused)
+        through = Actor(ben, strict.orgs["harbour"], Via.API, token_id=issued.token.id)
+        assert strict.permissions(through) == frozenset()
+        assert "approvals.decide" in strict.permissions(worker_actor(strict.orgs["harbour"], ben))
 
     def test_setting_one_up_opens_everything(self, strict: Town):
         strict.person("ben", harbour="approver")
