@@ -43,7 +43,7 @@ from finops_core.platform.db import open_owner_engine
 from finops_core.platform.scope_guard import ScopeBreach
 from finops_core.platform.tables import Scope, facts_of
 from finops_core.platform.work import Work
-from finops_core.security.models import session
+from finops_core.security.models import second_factor, session
 from finops_core.security.roles import SHIPPED_ROLES
 from tests.payouts.walks import begin, prepared, resume, row_as_stored, run_of
 from tests.postgres import PostgresServer
@@ -76,6 +76,10 @@ PASSWORD = "a-long-password-9"
 HARBOURS_PEOPLE = {
     "session": "SELECT * FROM session WHERE org_id = :org ORDER BY id",
     "one_time_link": "SELECT * FROM one_time_link WHERE org_id = :org ORDER BY id",
+    "second_factor": (
+        "SELECT * FROM second_factor WHERE person_id IN (SELECT person_id FROM membership WHERE org_id = :org) "
+        "AND person_id NOT IN (SELECT person_id FROM membership WHERE org_id <> :org) ORDER BY person_id"
+    ),
     "person": (
         "SELECT * FROM person WHERE id IN (SELECT person_id FROM membership WHERE org_id = :org) "
         "AND id NOT IN (SELECT person_id FROM membership WHERE org_id <> :org) ORDER BY id"
@@ -210,6 +214,13 @@ def everywhere(towns: Towns, username: str, org_id: str) -> None:
     towns.world.people[username] = person_id
 
 
+def protect(towns: Towns, who: str) -> None:
+    """Give somebody a second factor, as if a code had confirmed it."""
+    with towns.world.desk.work(system_actor()) as work:
+        values = {"person_id": towns.world.people[who], "secret": b"sealed", "created_at": work.now}
+        work.execute(insert(second_factor).values(**values, confirmed_at=work.now, last_step=0))
+
+
 def gather(towns: Towns, done: str, asked: str, planned: str) -> None:
     """What Harbour has, by name, and everything of it that must show nowhere else."""
     desk = towns.world.desk
@@ -235,6 +246,9 @@ def gather(towns: Towns, done: str, asked: str, planned: str) -> None:
             "hana": hana,
         }
     with desk.work(towns.actor("hana", towns.harbour)) as work:
+        towns.ids["invited"] = security.invite(work, "invited", MARK, "", ["preparer"]).person_id
+    protect(towns, "ben")
+    with desk.work(towns.actor("hana", towns.harbour)) as work:
         files.download(work, towns.ids["file"])
     rows = towns.harbour_rows()
     row_ids = {str(row[1]) for name in set(BUSINESS) - {"number_series"} for row in rows[name]}
@@ -250,7 +264,7 @@ def test_harbour_holds_a_row_in_every_business_table(towns: Towns):
     rows = towns.harbour_rows()
 
     assert [name for name in BUSINESS if not rows[name]] == []
-    assert (len(rows["session"]), len(rows["person"])) == (1, 2)
+    assert (len(rows["session"]), len(rows["person"]), len(rows["second_factor"])) == (1, 3, 1)
 
 
 def test_every_table_says_whether_it_belongs_to_one_organisation():
@@ -356,11 +370,13 @@ DOORS: dict[str, Door] = {
     "approvals.grant_authority": Door(
         lambda w, i: approvals.grant_authority(w, person_id=i["ben"], item_type="payout", currency="USD", limit_minor=1)
     ),
+    "approvals.nobody_else_approves": Door(lambda w, i: approvals.nobody_else_approves(w, i["ben"])),
     "approvals.of_subject": Door(lambda w, i: approvals.of_subject(w, "execution", i["asked"])),
     "approvals.request_view": Door(lambda w, i: approvals.request_view(w, i["request"])),
     "approvals.standing_approval": Door(
         lambda w, i: approvals.standing_approval(w, "execution", i["done"], i["done_hash"])
     ),
+    "approvals.stuck_without": Door(lambda w, i: ("stuck", approvals.stuck_without(w, i["ben"]))),
     "approvals.supersede": Door(lambda w, i: approvals.supersede(w, "execution", i["asked"], "by chance")),
     "approvals.waiting": Door(lambda w, _: approvals.waiting(w)),
     "approvals.waiting_page": Door(lambda w, _: approvals.waiting_page(w).rows),
@@ -395,6 +411,7 @@ DOORS: dict[str, Door] = {
     "insight.take_record": Door(lambda w, i: insight.take_record(w, i["done"]).name),
     "insight.take_record_page": Door(lambda w, i: insight.take_record_page(w, i["done"]).name),
     "files.one": Door(lambda w, i: files.one(w, i["file"])),
+    "insight.departure": Door(lambda w, i: insight.departure(w, i["ben"])),
     "insight.home": Door(lambda w, _: insight.home(w)),
     "insight.money": Door(lambda w, _: insight.money(w)),
     "notifications.read_all": Door(lambda w, _: notifications.read_all(w)),
@@ -406,6 +423,7 @@ DOORS: dict[str, Door] = {
     "operations.execution": Door(lambda w, i: operations.execution(w, i["done"])),
     "operations.executions": Door(lambda w, _: operations.executions(w, ExecutionFilter())),
     "operations.go_on": Door(lambda w, i: operations.go_on(w, i["doubtful"]), who="ana"),
+    "operations.held_without": Door(lambda w, i: ("held", operations.held_without(w, i["ben"]))),
     "operations.log": Door(lambda w, i: operations.log(w, i["done"])),
     "operations.on_approved": Door(lambda w, i: operations.on_approved(w, _event(approvals.Approved, i, w.org_id))),
     "operations.on_expired": Door(lambda w, i: operations.on_expired(w, _event(approvals.Expired, i, w.org_id))),
@@ -436,9 +454,13 @@ DOORS: dict[str, Door] = {
     "payouts.tie_out": Door(lambda w, i: payouts.tie_out(w, i["done"])),
     "reference.organisation": Door(lambda w, i: reference.organisation(w, i["harbour"])),
     "reference.organisations": Door(lambda w, _: reference.organisations(w)),
+    "security.access_between": Door(lambda w, _: security.access_between(w, w.now - timedelta(days=1), w.now)),
+    "security.directory": Door(lambda w, _: security.directory(w, security.PeopleFilter())),
     "security.end_role": Door(lambda w, i: security.end_role(w, i["ben"], "approver", i["harbour"])),
     "security.grant_role": Door(lambda w, i: security.grant_role(w, i["ben"], "auditor", i["harbour"])),
+    "security.invitation_link": Door(lambda w, i: security.invitation_link(w, i["invited"])),
     "security.is_active": Door(lambda w, i: security.is_active(w, i["hana"])),
+    "security.member": Door(lambda w, i: security.member(w, i["hana"])),
     "security.members": Door(lambda w, _: security.members(w)),
     "security.names": Door(lambda w, i: security.names(w, [i["hana"]])),
     "security.people": Door(lambda w, _: security.people(w)),
@@ -446,6 +468,7 @@ DOORS: dict[str, Door] = {
     "security.permissions_of": Door(lambda w, _: (w.org_id, security.permissions_of(w))),
     "security.person": Door(lambda w, i: security.person(w, i["hana"])),
     "security.require_orgs": Door(lambda w, i: security.require_orgs(w, [i["harbour"]])),
+    "security.reset_second_factor": Door(lambda w, i: security.reset_second_factor(w, i["ben"])),
     "security.reset_link": Door(lambda w, i: security.reset_link(w, i["ben"])),
     "security.sessions_of": Door(lambda w, i: security.sessions_of(w, i["hana"])),
     "security.set_active": Door(lambda w, i: security.set_active(w, i["ben"], active=False)),
@@ -482,6 +505,7 @@ NO_DOORS = {
     "operations.counts": "for those who watch the machine; counts by state across organisations, refused without",
     "payouts.counts": "likewise",
     "files.sweep": "the worker's; compares names across organisations and gives a number",
+    "notifications.on_second_factor_reset": "a listener: tells the person of its own organisation whom it is about",
     "notifications.notify": "tells people of its own organisation; its caller has decided whom",
     "operations.catalogue": "the registry, one for the installation",
     "operations.offered": "the registry, one for the installation",
@@ -497,11 +521,29 @@ NO_DOORS = {
     "reference.all_ids": "the worker's rounds",
     "reference.ids_by_slug": "set-up, by the installation itself",
     "reference.next_number": "counts in its own organisation (below)",
+    "security.accept_invitation": "whoever holds the secret of a link",
     "security.accept_link": "whoever holds the secret of a link",
     "security.accept_reset": "whoever holds the secret of a link",
     "security.add_person": "makes somebody nobody knows yet",
     "security.admit": "at the door, before anybody is known",
     "security.enter": "whoever holds the secret of a token",
+    "security.admit_code": "at the door: whoever holds the proof of a password in the server's memory",
+    "security.begin_second_factor": "about oneself, through one's own session (tests/security)",
+    "security.change_password": "about oneself, through one's own session (tests/security)",
+    "security.change_profile": "about oneself, through one's own session (tests/security)",
+    "security.confirm_second_factor": "about oneself, through one's own session (tests/security)",
+    "security.enrolment": "about oneself, through one's own session (tests/security)",
+    "security.own_second_factor": "about oneself, through one's own session (tests/security)",
+    "security.prepare_password": "about oneself, through one's own session (tests/security)",
+    "security.profile": "about oneself, through one's own session (tests/security)",
+    "security.prove_oneself": "about oneself, through one's own session (tests/security)",
+    "security.renew_recovery_codes": "about oneself, through one's own session (tests/security)",
+    "security.sign_out_others": "about oneself, through one's own session (tests/security)",
+    "security.turn_off_second_factor": "about oneself, through one's own session (tests/security)",
+    "security.invite": "makes somebody nobody knows yet, in its own organisation",
+    "security.enter": "whoever holds the secret of a token",
+    "security.comes_after_its_end": "whoever holds the cookie's secret, or the server's own memory",
+    "security.note_refused": "whoever holds the cookie's secret, or the server's own memory",
     "security.ensure_roles": "the shipped roles, one set for the installation",
     "security.first_administrator_link": "the installation itself (below)",
     "security.issue_token": "for oneself, in one's present organisation",
@@ -742,14 +784,17 @@ READ_THROUGH = {
     "audit_head": "audit.verify",
     "audit_leaf": "audit.verify",
     "audit_record": "audit.records, thing, trail, facets, export_rows, proof_rows",
+    "deactivation": "security.member, access_between",
     "job": "nothing but the worker's claim",
     "lease": "the health check: an age, no organisation",
     "one_time_link": "security.link_of, by its secret",
     "operation": "operations.catalogue",
     "organisation": "reference.organisation, organisations",
-    "person": "security.people, person, names, members, people_with",
+    "person": "security.people, person, names, members, people_with, directory, member, access_between, profile",
+    "recovery_code": "security.own_second_factor: how many are left; admit_code, by the code",
     "role": "security.roles",
     "role_permission": "security.roles",
+    "second_factor": "security.own_second_factor, enrolment; directory: whether there is one",
     "session": "security.sessions_of, session_of",
     "sign_in_attempt": "nothing but the lockout",
     "sign_in_ticket": "security.redeem, by its secret",

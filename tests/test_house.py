@@ -31,14 +31,38 @@ OWN_TRANSACTIONS = {
 ENGINE_ROOMS = {"adapters", "answers", "api", "catalog", "commands", "kernel", "platform", "worker"}
 # Nouns of their own that an area has beside the vocabulary: its engine, or a second subject once `service` is full.
 ENGINE_FILES: dict[str, set[str]] = {
-    "approvals": {"authority"},
-    "audit": {"heads", "naming", "outside", "proofs", "sealing", "verification"},
-    "connections": {"trial"},
-    "insight": {"record", "record_page", "verify"},
+    "approvals": {
+        "authority",
+        "departure",
+    },
+    "audit": {
+        "heads",
+        "naming",
+        "outside",
+        "proofs",
+        "sealing",
+        "verification",
+    },
+    "connections": {
+        "trial",
+    },
+    "files": {
+        "incoming",
+    },
+    "insight": {
+        "departure",
+        "record",
+        "record_page",
+        "verify",
+    },
+    "notifications": {
+        "about_people",
+    },
     "operations": {
         "admission",
         "broker",
         "cells",
+        "departure",
         "drafting",
         "engine",
         "intake",
@@ -51,7 +75,6 @@ ENGINE_FILES: dict[str, set[str]] = {
         "sandbox",
         "spreadsheets",
     },
-    "files": {"incoming"},
     "payouts": {
         "bank_export",
         "bank_status",
@@ -81,8 +104,26 @@ ENGINE_FILES: dict[str, set[str]] = {
         "stage",
         "strays",
     },
-    "security": {"grants", "links", "passwords", "roles", "sessions", "sign_in", "tidying", "tokens"},
-    "upkeep": {"checking", "demo", "jobs"},
+    "security": {
+        "attempts",
+        "directory",
+        "grants",
+        "links",
+        "own",
+        "passwords",
+        "roles",
+        "second_factor",
+        "sessions",
+        "sign_in",
+        "tidying",
+        "tokens",
+        "totp",
+    },
+    "upkeep": {
+        "checking",
+        "demo",
+        "jobs",
+    },
 }
 MONEY = ("finops_core/payouts/", "finops_core/approvals/", "kernel/money.py", "adapters/stripe_currencies.py")
 

@@ -1,4 +1,4 @@
-"""How figures and instants read on a screen, in an organisation's zone and locale. Formats only; computes no money."""
+"""How figures and instants read on a screen, in the zone and locale of whoever looks. It computes no money."""
 
 import re
 from collections.abc import Mapping
@@ -27,14 +27,17 @@ _AMOUNT = re.compile(r"(?<![\w.-])(-?[0-9]+(?:\.[0-9]+)?) ([A-Z]{3})\b", re.ASCI
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """Formats for one organisation.
+    """Formats for one person at one organisation.
 
-    ``zone`` is an IANA name, ``locale`` a CLDR one such as ``en_US``, ``base`` the currency it counts in.
+    ``zone`` is an IANA name and ``locale`` a CLDR one such as ``en_US``: the person's, or the organisation's for
+    somebody who has set none. ``base`` is the currency the organisation counts in. Its days begin in ``business_zone``
+    whoever looks ("" for ``zone``): a business date is the same for everybody.
     """
 
     zone: str = "UTC"
     locale: str = "en_US"
     base: str = ""
+    business_zone: str = ""
 
     def amount(self, minor: int, currency: str) -> str:
         """``184,220.15 USD``; negatives in parentheses, as accountants write them. Exact: integers and Decimal only."""
@@ -76,13 +79,13 @@ class Format:
         return str(_pattern(self.locale, 0).apply(Decimal(number), _locale(self.locale)))
 
     def instant(self, at: datetime | None, *, seconds: bool = False) -> str:
-        """``2026-11-20 09:15`` in the organisation's zone, for tables and logs."""
+        """``2026-11-20 09:15`` in the person's zone, for tables and logs."""
         if at is None:
             return NOTHING
         return at.astimezone(_zone(self.zone)).strftime("%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M")
 
     def clock(self, at: datetime) -> str:
-        """``09:15:07`` in the organisation's zone, for the lines of a log."""
+        """``09:15:07`` in the person's zone, for the lines of a log."""
         return at.astimezone(_zone(self.zone)).strftime("%H:%M:%S")
 
     def as_of(self, at: datetime) -> str:
@@ -91,7 +94,7 @@ class Format:
 
     def start_of(self, day: date) -> datetime:
         """The instant a day begins in the organisation's zone, in UTC."""
-        return datetime(day.year, day.month, day.day, tzinfo=_zone(self.zone)).astimezone(UTC)
+        return datetime(day.year, day.month, day.day, tzinfo=_zone(self.business_zone or self.zone)).astimezone(UTC)
 
     def end_of(self, day: date) -> datetime:
         """The instant the next day begins: a day's end, not included."""
@@ -99,7 +102,7 @@ class Format:
 
     def day(self, at: datetime) -> date:
         """The date an instant falls on in the organisation's zone."""
-        return at.astimezone(_zone(self.zone)).date()
+        return at.astimezone(_zone(self.business_zone or self.zone)).date()
 
     def _written(self, plain: str, currency: str) -> str:
         try:

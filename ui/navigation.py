@@ -15,7 +15,10 @@ PAGES_FOLDER = Path(__file__).parents[1] / "pages"
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """One page: ``any_of`` lists permissions of which one puts it into the menu; ``path`` is its address."""
+    """One page: ``any_of`` lists permissions of which one puts it into the menu; ``path`` is its address.
+
+    A page with none is everybody's and stands in no menu.
+    """
 
     file: str
     title: str
@@ -74,6 +77,15 @@ ROOMS: tuple[Room, ...] = (
         "Who did what, when, and its proof.",
     ),
     Room(
+        "people.py",
+        "People",
+        "group",
+        "Administration",
+        "people",
+        (Permission.PEOPLE_ADMINISTER,),
+        "Who works here, by which roles; invitations, resets, and who had access when.",
+    ),
+    Room(
         "connections.py",
         "Connections",
         "cable",
@@ -91,6 +103,7 @@ ROOMS: tuple[Room, ...] = (
         (Permission.HEALTH_VIEW,),
         "Database, worker, queue, log, and the checks that must always hold.",
     ),
+    Room("me.py", "Me", "account_circle", "", "me", (), "Your profile, password, second factor and sessions."),
 )
 
 

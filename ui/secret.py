@@ -18,6 +18,11 @@ def field(label: str, key: str, *, placeholder: str = "", help_: str | None = No
     )
 
 
+def code_field(label: str, key: str) -> None:
+    """For a code of an authenticator app, or a recovery code: seen while it is typed, for it is worth nothing after."""
+    st.text_input(label, key=key, autocomplete="one-time-code", max_chars=24, placeholder="123456")
+
+
 def take(key: str) -> str:
     """What was typed, once: the field and the session are empty from then on, whatever becomes of it."""
     typed = str(st.session_state.get(key, ""))

@@ -7,7 +7,7 @@ a name and an end, so a copy of it works after sign-out, after a new password an
 
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -17,13 +17,14 @@ from finops_core import connections, reference, security
 from finops_core.api.session import COOKIE
 from finops_core.desk import Desk, open_desk
 from finops_core.kernel.actor import Actor
-from finops_core.kernel.errors import FinOpsError
+from finops_core.kernel.errors import FinOpsError, NotAllowed
 from finops_core.kernel.permissions import Permission
 from finops_core.platform.work import Reading, Work
 from finops_core.security import SessionView
 from ui import html
 from ui.format import Format
 
+CODE_WANTED = "tieout_code_wanted"
 SESSION, TICKET, HERE, LEFT = "tieout_session_id", "tieout_ticket", "tieout_here", "tieout_left"
 DRAWN_FOR, ENDED = "tieout_drawn_for", "tieout_ended"
 LOOKED = "tieout_looked_up"
@@ -94,6 +95,7 @@ def arrive() -> Here | None:
     if session is None:
         if SESSION in st.session_state or _secret():
             st.session_state[ENDED] = True
+            _tell_the_log(desk)
         for key in (SESSION, TICKET, HERE, DRAWN_FOR, html.PRESENT):
             st.session_state.pop(key, None)
         return None
@@ -103,21 +105,22 @@ def arrive() -> Here | None:
         with desk.work(actor) as work:
             security.touch(work, session.id, activity=True)
     around = _surroundings(session.org_id, desk, actor)
-    here = Here(desk, actor, session, around, Format(around.zone, around.locale, around.currency))
+    here = Here(desk, actor, session, around, _format(session, around))
     st.session_state[HERE] = here
     return here
 
 
-def open_page(*any_of: Permission) -> Here:
-    """Every page's first call: gives the signed-in person, or stops the page.
+def open_page(*any_of: Permission, everybody: bool = False) -> Here:
+    """Every page's first call: gives the signed-in person, or stops the page without one of these permissions.
 
-    The shell leaves its pass for exactly one page a run, so a page that is run without the shell finds none.
+    ``everybody``: a page for whoever is signed in, about nobody but themselves. The shell leaves its pass for exactly
+    one page a run, so a page that is run without the shell finds none.
     """
     here: Here | None = st.session_state.pop(HERE, None)
     if here is None:
         st.stop()
-    if not here.may(*any_of):
-        _not_for_you()
+    if not everybody and not here.may(*any_of):
+        _not_for_you(here, any_of)
     return here
 
 
@@ -128,9 +131,36 @@ def sign_in(username: str, password: str) -> security.SignInRefused | None:
         proof = security.prove(reading, username, password, address)
     with desk.work(security.visitor()) as work:
         outcome = security.admit(work, proof)
+    return _concluded(outcome)
+
+
+def code_wanted() -> bool:
+    """Whether the password was right and a code of the second factor is still to come."""
+    return CODE_WANTED in st.session_state
+
+
+def sign_in_by_code(code: str) -> security.SignInRefused | None:
+    """The second step; a refusal that no other code can mend leads back to the first one."""
+    wanted: security.CodeWanted = st.session_state[CODE_WANTED]
+    with the_desk().work(security.visitor()) as work:
+        outcome = security.admit_code(work, wanted, code)
+    return _concluded(outcome)
+
+
+def start_again() -> None:
+    """Back to name and password."""
+    st.session_state.pop(CODE_WANTED, None)
+
+
+def _concluded(outcome: security.Outcome) -> security.SignInRefused | None:
+    """Keep what an attempt gave. That a code is wanted stands in the server's memory alone, never in the browser."""
     if isinstance(outcome, security.SignInRefused):
         return outcome
-    st.session_state[SESSION], st.session_state[TICKET] = outcome.session_id, outcome.ticket
+    start_again()
+    if isinstance(outcome, security.CodeWanted):
+        st.session_state[CODE_WANTED] = outcome
+    else:
+        st.session_state[SESSION], st.session_state[TICKET] = outcome.session_id, outcome.ticket
     return None
 
 
@@ -150,6 +180,12 @@ def accept_reset(token: str, password: str) -> None:
     """Set a new password by a link; raises what ``security`` refuses."""
     with the_desk().work(security.visitor()) as work:
         security.accept_reset(work, token, password)
+
+
+def accept_invitation(token: str, name: str, password: str) -> None:
+    """Join by an invitation; raises what ``security`` refuses."""
+    with the_desk().work(security.visitor()) as work:
+        security.accept_invitation(work, token, name, password)
 
 
 def hand_over_cookie() -> None:
@@ -224,6 +260,11 @@ def _surroundings(org_id: str, _desk: Desk, _actor: Actor) -> Surroundings:
     return Surroundings(own.name, own.base_currency, own.zone, own.locale, mode, sandbox)
 
 
+def _format(session: SessionView, around: Surroundings) -> Format:
+    """The person's own zone and locale over the organisation's."""
+    return Format(session.zone or around.zone, session.locale or around.locale, around.currency, around.zone)
+
+
 def _provider(reading: Reading) -> tuple[str, bool]:
     try:
         connection = connections.active(reading, "stripe")
@@ -238,7 +279,22 @@ def _post(path: str, body: str, then: str = "0") -> None:
     html.run_script(f"fetch({address!r},{{method:'POST',body:{body!r},credentials:'same-origin'}}).finally(()=>{then})")
 
 
-def _not_for_you() -> NoReturn:
+def _tell_the_log(desk: Desk) -> None:
+    """Somebody has come with a session that was ended: a copied cookie, or a person who was let go."""
+    key = {"session_id": st.session_state.get(SESSION, ""), "secret": ""}
+    if not key["session_id"]:
+        key["secret"] = _secret()
+    with desk.read(security.visitor()) as reading:
+        due = security.comes_after_its_end(reading, **key)
+    if due:
+        with desk.work(security.visitor()) as work:
+            security.note_refused(work, **key)
+
+
+def _not_for_you(here: Here, any_of: tuple[Permission, ...]) -> NoReturn:
+    # The refusal of a unit is recorded by the desk; a page that draws nothing would leave no trace.
+    with suppress(NotAllowed), here.read() as reading:
+        reading.require(*any_of[:1])
     st.title("Not part of your role", anchor=False)
     st.caption("Ask an administrator for a role that includes this page.")
     st.stop()

@@ -9,7 +9,7 @@ import streamlit as st
 
 from finops_core.kernel.errors import FinOpsError
 from finops_core.platform import logs, metrics
-from ui import html, navigation, news, organisation, session, sign_in, widgets
+from ui import html, navigation, news, organisation, second_factor, session, sign_in, widgets
 from ui.session import Here
 
 STILL_HERE_S = 60
@@ -31,7 +31,7 @@ def frame(here: Here, unread: int) -> None:
         else:
             st.caption(here.around.name)
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-            html.draw(widgets.person_chip(here.session))
+            html.draw(html.link(widgets.person_chip(here.session), "me", css="to-chip"))
             if st.button("Sign out", icon=":material/logout:", type="tertiary"):
                 session.sign_out(here)
                 st.rerun()
@@ -55,6 +55,11 @@ if arrived is None:
 session.hand_over_cookie()
 arrived = organisation.follow(arrived)
 st.logo(widgets.logo(), size="large", icon_image=widgets.mark())
+if second_factor.is_demanded(arrived):
+    st.navigation(navigation.all_pages(), position="hidden")
+    frame(arrived, 0)
+    second_factor.demand(arrived)
+    st.stop()
 page = st.navigation(navigation.menu(arrived.session.permissions))
 logs.about_now(
     actor=arrived.actor.id, session=arrived.session.id, org=arrived.actor.org_id, page=page.url_path or "home"

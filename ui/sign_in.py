@@ -1,15 +1,19 @@
-"""The sign-in page, the first administrator's page behind a one-time link, and the demo people of demo mode."""
+"""The sign-in page with its second step, the pages behind one-time links, and the demo people of demo mode."""
 
 from collections.abc import Callable
 
 import streamlit as st
 
 from finops_core.kernel.errors import FinOpsError
-from finops_core.security import LinkKind
+from finops_core.security import LinkKind, LinkView, SignInRefused
 from finops_core.upkeep import demo
 from ui import html, session, widgets
 
 FORM_WIDTH = 460
+REFUSED = "sign_in_refused"
+NO_OTHER_CODE = frozenset({"SIGN_IN_TOO_LATE", "SIGN_IN_LOCKED", "SIGN_IN_NO_ROLE"})
+CODE_MOST = 24
+CODE_RULE = "Your authenticator app shows six digits for Tieout. Without your phone, type one of your recovery codes."
 LOGGED_OUT = ":material/logout:"
 # A sidebar that was there before the session ended stays on the page, empty.
 NO_SIDEBAR = html.Markup("<style>[data-testid='stSidebar'],[data-testid='stExpandSidebarButton']{display:none}</style>")
@@ -22,9 +26,11 @@ def page() -> None:
     html.draw(NO_SIDEBAR)
     with st.container(horizontal_alignment="center"), st.container(width=FORM_WIDTH, gap="small"):
         st.image(widgets.logo(), width=150, alt="Tieout")
-        token = st.query_params.get("setup", "") or st.query_params.get("reset", "")
+        token = next((st.query_params[kind.value] for kind in LinkKind if st.query_params.get(kind.value)), "")
         if token:
             _by_link(token)
+        elif session.code_wanted():
+            _code_form()
         else:
             if session.has_ended():
                 st.info("**Your session has ended.**  \nSign in again, and you are back on this page.", icon=LOGGED_OUT)
@@ -41,11 +47,41 @@ def _form() -> None:
         )
         pressed = st.form_submit_button("Sign in", type="primary", width="stretch")
     if not pressed:
+        _say_refused()
         return
-    refused = session.sign_in(username, password)
+    _conclude(session.sign_in(username, password))
+
+
+def _code_form() -> None:
+    """The second step: nothing of the desk is there before the code is right."""
+    with st.form("second_step"):
+        st.subheader("Type your code", anchor=False)
+        st.caption(CODE_RULE)
+        code = st.text_input("Code", key="sign_in_code", autocomplete="one-time-code", max_chars=CODE_MOST)
+        pressed = st.form_submit_button("Sign in", type="primary", width="stretch")
+    with st.container(key="tall_start_again"):
+        st.button("Start again", icon=":material/arrow_back:", type="tertiary", on_click=session.start_again)
+    if pressed:
+        refused = session.sign_in_by_code(code)
+        if refused is not None and refused.code in NO_OTHER_CODE:
+            session.start_again()
+            st.session_state[REFUSED] = refused
+            st.rerun()
+        _conclude(refused)
+
+
+def _conclude(refused: SignInRefused | None) -> None:
+    """On to the desk or to the second step, or why not."""
     if refused is None:
+        st.session_state.pop("sign_in_code", None)
         st.rerun()
-    st.error(f"**{refused.message}**  \n{refused.hint}", icon=":material/lock:")
+    widgets.not_believed(refused)
+
+
+def _say_refused() -> None:
+    refused: SignInRefused | None = st.session_state.pop(REFUSED, None)
+    if refused is not None:
+        widgets.not_believed(refused)
 
 
 def _demo() -> None:
@@ -76,11 +112,13 @@ def _fill(username: str, password: str) -> None:
 def _by_link(token: str) -> None:
     link = session.link_of(token)
     if link is None:
-        st.error("**This link is not valid any more.**  \nIt works once and for a day; ask for a new one.")
+        st.error("**This link is not valid any more.**  \nIt works once and for a limited time; ask for a new one.")
         html.draw(html.line(html.link("To the sign-in page", "")))
         return
     if link.kind is LinkKind.SETUP:
         _setup(token)
+    elif link.kind is LinkKind.INVITE:
+        _join(token, link)
     else:
         _reset(token, link.username)
 
@@ -105,6 +143,19 @@ def _reset(token: str, username: str) -> None:
         pressed = st.form_submit_button("Set the password", type="primary", width="stretch")
     if pressed and not _told(password_faults(password, again)):
         _try(lambda: session.accept_reset(token, password))
+
+
+def _join(token: str, link: LinkView) -> None:
+    with st.form("join"):
+        st.subheader("Welcome to Tieout", anchor=False)
+        st.caption(
+            f"You sign in as {link.username}. This link works once. Choose a password that is used nowhere else."
+        )
+        name = st.text_input("Your name", link.display_name, autocomplete="name", max_chars=80).strip()
+        password, again = _new_password()
+        pressed = st.form_submit_button("Join", type="primary", width="stretch")
+    if pressed and not _told(password_faults(password, again)):
+        _try(lambda: session.accept_invitation(token, name, password))
 
 
 def _new_password() -> tuple[str, str]:

@@ -7,7 +7,7 @@ import streamlit as st
 
 from finops_core.kernel.errors import FinOpsError
 from finops_core.kernel.faults import Fault
-from finops_core.security import SessionView
+from finops_core.security import SessionView, SignInRefused
 from ui import html
 from ui.format import plural, words
 from ui.html import Column, Markup
@@ -72,6 +72,11 @@ def refusal(error: FinOpsError) -> None:
     """Something the desk refuses, in its own words."""
     icon = ":material/block:" if error.kind == "not_allowed" else ":material/error:"
     st.error(f"**{error.message}**" + (f"  \n{error.hint}" if error.hint else ""), icon=icon)
+
+
+def not_believed(refused: SignInRefused) -> None:
+    """A password or code that is not believed."""
+    st.error(f"**{refused.message}**  \n{refused.hint}", icon=":material/lock:")
 
 
 def risk_badge(risk: str) -> Markup:

@@ -1,6 +1,7 @@
 """Approvals: somebody asks, somebody else decides, and only what was decided may happen."""
 
 from finops_core.approvals.authority import end_authority, grant_authority
+from finops_core.approvals.departure import StuckRequest, nobody_else_approves, stuck_without
 from finops_core.approvals.queries import (
     Approval,
     AuthorityView,
@@ -46,6 +47,7 @@ __all__ = [
     "RequestPage",
     "RequestView",
     "State",
+    "StuckRequest",
     "Withdrawn",
     "asked_about",
     "authorities",
@@ -55,10 +57,12 @@ __all__ = [
     "end_authority",
     "expire_due",
     "grant_authority",
+    "nobody_else_approves",
     "of_subject",
     "request",
     "request_view",
     "standing_approval",
+    "stuck_without",
     "supersede",
     "waiting",
     "waiting_for_me",

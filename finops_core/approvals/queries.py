@@ -152,6 +152,11 @@ def find(reading: Reading, request_id: str) -> RequestView | None:
     return next(iter(_found(reading, [named])), None)
 
 
+def all_found(reading: Reading, conditions: Sequence[ColumnElement[bool]]) -> tuple[RequestView, ...]:
+    """Every request of the organisation that meets these, oldest first, whoever looks; for this area's own reads."""
+    return _found(reading, conditions, newest_first=False)
+
+
 def unknown() -> NotFound:
     """What is said of a request that is not there, or not for this person."""
     return NotFound("APPROVAL_UNKNOWN", "There is no such approval request.", hint="Open it from the list.")

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
-from finops_core import approvals, operations
+from finops_core import approvals, notifications, operations, security
 from finops_core.kernel.job import Event, Listener
 
 LISTENERS: Mapping[type[Event], Sequence[Listener]] = {
     approvals.Approved: (operations.on_approved,),
     approvals.Rejected: (operations.on_rejected,),
     approvals.Expired: (operations.on_expired,),
+    security.SecondFactorReset: (notifications.on_second_factor_reset,),
 }

@@ -1,5 +1,6 @@
 """The execution engine: drafts, plans, runs, logs and results of the operations in the catalogue."""
 
+from finops_core.operations.departure import HeldRun, Part, held_without
 from finops_core.operations.drafting import Drafted, Refused, Upload, draft
 from finops_core.operations.queries import (
     ExecutionFilter,
@@ -41,9 +42,11 @@ __all__ = [
     "Drafted",
     "ExecutionFilter",
     "ExecutionView",
+    "HeldRun",
     "LogView",
     "OperationView",
     "Page",
+    "Part",
     "PlanRowView",
     "PlanView",
     "PublicState",
@@ -58,6 +61,7 @@ __all__ = [
     "execution",
     "executions",
     "go_on",
+    "held_without",
     "log",
     "may_stop",
     "offered",

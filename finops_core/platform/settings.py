@@ -36,6 +36,7 @@ class Settings(BaseSettings):
     lockout_window_s: int = 15 * 60
     lockout_address_attempts: int = 50
     bcrypt_rounds: int = 12
+    second_factor_roles: str = ""
     files_kept_days: Annotated[int, Field(ge=7 * 366)] = 10 * 366
     upload_max_bytes: int = 50 * 1024 * 1024
     rerun_window_s: int = 24 * 3600
@@ -92,6 +93,11 @@ class Settings(BaseSettings):
         if self.hold_back_s is not None:
             return self.hold_back_s
         return 0 if self.demo else 5 * 60
+
+    @property
+    def demanding_roles(self) -> tuple[str, ...]:
+        """The roles that may be used with a second factor only, by id."""
+        return tuple(filter(None, (name.strip() for name in self.second_factor_roles.split(","))))
 
     @cached_property
     def heads_dir(self) -> Path:

@@ -7,11 +7,11 @@ from typing import Any
 
 from sqlalchemy import Row, Select, and_, bindparam, or_, select
 
-from finops_core.kernel.actor import SYSTEM_ID, WEBHOOK_ID, WORKER_ID
+from finops_core.kernel.actor import SYSTEM_ID, WEBHOOK_ID, WORKER_ID, Via
 from finops_core.kernel.errors import NotAllowed
 from finops_core.kernel.permissions import Permission
 from finops_core.platform.work import Reading
-from finops_core.security.models import api_token, membership, person, role_permission, session
+from finops_core.security.models import api_token, membership, person, role_permission, second_factor, session
 from finops_core.security.rules import permissions_within
 
 Held = Mapping[str, frozenset[Permission]]
@@ -102,11 +102,61 @@ def administers(reading: Reading, orgs: Iterable[str]) -> frozenset[str]:
 
 def permissions_in_session(reading: Reading, person_id: str, session_id: str, org_id: str) -> frozenset[Permission]:
     """What a person may do in an organisation through one of their sessions."""
+    if second_factor_due(reading, person_id):
+        return NOTHING
     return _of_person(reading, person_id, session_id, [org_id]).get(org_id, NOTHING)
+
+
+def second_factor_due(reading: Reading, person_id: str) -> bool:
+    """Whether somebody holds, anywhere, a role that demands a second factor and has none: they may do nothing then.
+
+    What the worker does for them goes on: it was asked for, and approved, before the demand was made.
+    """
+    demanding = reading.ports.settings.demanding_roles
+    if not demanding:
+        return False
+    held = select(membership.c.id).where(
+        membership.c.person_id == person_id,
+        membership.c.role_id.in_(demanding),
+        membership.c.since_at <= reading.now,
+        or_(membership.c.until_at.is_(None), membership.c.until_at > reading.now),
+    )
+    on = select(second_factor.c.person_id).where(
+        second_factor.c.person_id == person_id, second_factor.c.confirmed_at.is_not(None)
+    )
+    with reading.across_orgs("a person signs in once for all their organisations"):
+        return reading.first(held) is not None and reading.first(on) is None
+
+
+def oneself(reading: Reading) -> str:
+    """The id of the person who acts, at a page and through a session of theirs that lives; no permission is needed.
+
+    For what people do about themselves. ``NOT_ALLOWED`` for services and programs, ``SESSION_ENDED`` when it does not.
+    """
+    actor = reading.actor
+    if actor.via is not Via.PAGE or not actor.session_id or not actor.id.startswith(PERSON_PREFIX):
+        raise NotAllowed("NOT_ALLOWED", "You are not allowed to do this.", hint="People do it on their own page.")
+    there = reading.scalar(
+        select(session.c.id)
+        .join(person, person.c.id == session.c.person_id)
+        .where(
+            session.c.id == actor.session_id,
+            person.c.id == actor.id,
+            person.c.active.is_(True),
+            session.c.ended_at.is_(None),
+            session.c.expires_at > reading.now,
+            session.c.last_seen_at > reading.now - timedelta(seconds=reading.ports.settings.session_idle_s),
+        )
+    )
+    if there is None:
+        raise NotAllowed("SESSION_ENDED", "You are signed out.", hint="Sign in again.")
+    return actor.id
 
 
 def permissions_by_token(reading: Reading, person_id: str, token_id: str, org_id: str) -> frozenset[Permission] | None:
     """What a person may do through one of their tokens; None when it opens nothing, or they hold no role there."""
+    if second_factor_due(reading, person_id):
+        return None
     return _by_token(reading, person_id, token_id, [org_id]).get(org_id)
 
 
@@ -119,7 +169,7 @@ def _held(reading: Reading, orgs: list[str]) -> Held:
         return {org_id: person_held.get(org_id, NOTHING) | {Permission.WORKER_ACT} for org_id in orgs}
     if actor.id == WEBHOOK_ID:
         return dict.fromkeys(orgs, frozenset({Permission.NEWS_TAKE}))
-    if not actor.id.startswith(PERSON_PREFIX):
+    if not actor.id.startswith(PERSON_PREFIX) or second_factor_due(reading, actor.id):
         return {}
     if actor.token_id is not None:
         return _by_token(reading, actor.id, actor.token_id, orgs)

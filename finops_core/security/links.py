@@ -1,10 +1,11 @@
-"""One-time links: the first administrator's, and those by which somebody sets a new password.
+"""One-time links: the first administrator's, invitations, and those by which somebody sets a new password.
 
-The token is shown once and only its SHA-256 is stored. A link ends with its first use, after a day, or when a newer
-one for the same purpose is made.
+The token is shown once and only its SHA-256 is stored. A link ends with its first use, after a day (an invitation
+after a week), or when a newer one for the same purpose is made.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -15,20 +16,23 @@ from finops_core.kernel.actor import SYSTEM_ID
 from finops_core.kernel.errors import Conflict, Invalid, NotAllowed
 from finops_core.kernel.ids import new_id
 from finops_core.platform.work import Reading, Work
+from finops_core.security import rules
 from finops_core.security.models import one_time_link, person
 from finops_core.security.passwords import digest, new_secret
 from finops_core.security.roles import ADMINISTRATOR
 from finops_core.security.service import (
+    add_person,
     administered,
     end_sessions,
     ensure_roles,
     give_role,
+    grant_role,
     password_hash,
     register,
     require_administered_person,
 )
 
-LINK_LASTS = timedelta(hours=24)
+LINK_LASTS, INVITATION_LASTS = timedelta(hours=24), timedelta(days=7)
 
 
 class LinkKind(StrEnum):
@@ -36,6 +40,7 @@ class LinkKind(StrEnum):
 
     SETUP = "setup"
     RESET = "reset"
+    INVITE = "invite"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,16 @@ class LinkView:
 
     kind: LinkKind
     username: str
+    expires_at: datetime
+    display_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """Somebody who was invited, and the token of their link: shown once."""
+
+    person_id: str
+    token: str = field(repr=False)
     expires_at: datetime
 
 
@@ -60,24 +75,52 @@ def first_administrator_link(work: Work) -> str:
     return _make(work, LinkKind.SETUP, None)
 
 
+def invite(work: Work, username: str, display_name: str, email: str, role_ids: Iterable[str]) -> Invitation:
+    """A new person with these roles in this organisation, who signs in once they have used the link. In one unit.
+
+    Refuses with what ``add_person`` and ``grant_role`` refuse, or ``ROLES_NEEDED`` without any role.
+    """
+    wanted = sorted(set(role_ids))
+    if not wanted:
+        raise Invalid("ROLES_NEEDED", "Somebody without a role cannot do anything.", hint="Choose at least one role.")
+    with work.savepoint():  # a caller that goes on after a refusal keeps nobody half invited
+        person_id = add_person(work, username, display_name, email)
+        for role_id in wanted:
+            grant_role(work, person_id, role_id, work.org_id)
+        return invitation_link(work, person_id)
+
+
+def invitation_link(work: Work, person_id: str) -> Invitation:
+    """A fresh link for somebody who has not used theirs yet; voids the earlier one. Needs PEOPLE_ADMINISTER.
+
+    Refuses with ``PERSON_UNKNOWN``, ``PERSON_SHARED``, ``PERSON_OFF`` or ``PERSON_JOINED``.
+    """
+    _require_active(work, person_id)
+    if work.scalar(select(person.c.password_hash).where(person.c.id == person_id)):
+        raise Conflict("PERSON_JOINED", "This person has signed up already.", hint="Make a reset link instead.")
+    return Invitation(person_id, _make(work, LinkKind.INVITE, person_id), work.now + INVITATION_LASTS)
+
+
 def reset_link(work: Work, person_id: str) -> str:
     """A token with which a colleague sets a new password; voids earlier ones. Needs PEOPLE_ADMINISTER.
 
-    Refuses with ``PERSON_UNKNOWN``, or ``PERSON_SHARED`` when the person has roles elsewhere: whoever holds the link
-    could act there.
+    Refuses with ``PERSON_UNKNOWN``, ``PERSON_OFF``, or ``PERSON_SHARED`` when the person has roles elsewhere: whoever
+    holds the link could act there.
     """
-    require_administered_person(work, person_id)
+    _require_active(work, person_id)
     return _make(work, LinkKind.RESET, person_id)
 
 
 def link_of(reading: Reading, token: str) -> LinkView | None:
     """What an unused link is for; None for any other token."""
     row = reading.first(
-        select(one_time_link, person.c.username)
+        select(one_time_link, person.c.username, person.c.display_name)
         .outerjoin(person, person.c.id == one_time_link.c.person_id)
         .where(one_time_link.c.token_hash == digest(token), *_usable(reading))
     )
-    return None if row is None else LinkView(LinkKind(row.kind), row.username or "", row.expires_at)
+    if row is None:
+        return None
+    return LinkView(LinkKind(row.kind), row.username or "", row.expires_at, row.display_name or "")
 
 
 def accept_link(work: Work, token: str, username: str, display_name: str, password: str, email: str = "") -> str:
@@ -116,6 +159,29 @@ def accept_reset(work: Work, token: str, password: str) -> str:
     return str(link.person_id)
 
 
+def accept_invitation(work: Work, token: str, display_name: str, password: str) -> str:
+    """Set one's name and first password by an invitation: the person's id.
+
+    Refuses with ``LINK_NOT_VALID``, ``NAME_BAD``, ``PASSWORD_WEAK`` or ``PASSWORD_TOO_LONG``; after the latter three
+    it stays good.
+    """
+    with work.savepoint():
+        link = _use(work, token, LinkKind.INVITE)
+        username = work.scalar(select(person.c.username).where(person.c.id == link.person_id))
+        name = rules.checked_display_name(display_name)
+        hashed = password_hash(work, password, username)
+    values = {"display_name": name, "password_hash": hashed}
+    work.execute(update(person).where(person.c.id == link.person_id).values(**values))
+    audit.record(work, "person.joined", f"person:{link.person_id}", detail={"link": link.id}, org_id=link.org_id or "")
+    return str(link.person_id)
+
+
+def _require_active(work: Work, person_id: str) -> None:
+    require_administered_person(work, person_id)
+    if not work.scalar(select(person.c.active).where(person.c.id == person_id)):
+        raise Conflict("PERSON_OFF", "This person is deactivated.", hint="Reactivate them first.")
+
+
 def _make(work: Work, kind: LinkKind, person_id: str | None) -> str:
     org_id = work.org_id or None
     same = (
@@ -134,7 +200,7 @@ def _make(work: Work, kind: LinkKind, person_id: str | None) -> str:
             org_id=org_id,
             person_id=person_id,
             created_at=work.now,
-            expires_at=work.now + LINK_LASTS,
+            expires_at=work.now + (INVITATION_LASTS if kind is LinkKind.INVITE else LINK_LASTS),
             used_at=None,
         )
     )
@@ -153,7 +219,7 @@ def _use(work: Work, token: str, kind: LinkKind) -> Row[tuple[object, ...]]:
         raise NotAllowed(
             "LINK_NOT_VALID",
             "This link is not valid or no longer valid.",
-            hint="Links work once and for a day: ask for a new one.",
+            hint="Links work once and for a limited time: ask for a new one.",
         )
     return used
 

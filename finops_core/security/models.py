@@ -1,7 +1,7 @@
 """Tables of people, roles, memberships, sessions and the attempts to sign in.
 
-Only hashes of secrets are stored: bcrypt for passwords, SHA-256 for the random 256-bit values (cookie, ticket, link,
-API token).
+Only hashes of secrets are stored: bcrypt for passwords, SHA-256 for random values (cookie, ticket, link, API
+token, recovery code). An authenticator's secret must be read again, so the vault seals it.
 """
 
 from typing import Any
@@ -13,6 +13,7 @@ from finops_core.platform.tables import (
     DataClass,
     OrgRow,
     Retention,
+    big,
     installation_table,
     instant,
     org_table,
@@ -42,6 +43,48 @@ class Person(SQLModel, table=True):
     password_hash: str
     active: bool
     created_at: Any = instant()
+    zone: str | None = None
+    locale: str | None = None
+
+
+class Deactivation(SQLModel, table=True):
+    """A time in which a person could not sign in; ``until_at`` is None while it lasts."""
+
+    __tablename__ = "deactivation"
+    __table_args__ = installation_table()
+
+    id: str = Field(primary_key=True)
+    person_id: str = Field(foreign_key="person.id", index=True)
+    since_at: Any = instant()
+    until_at: Any = instant(nullable=True)
+    ended_by: str = ""
+    made_by: str
+
+
+class SecondFactor(SQLModel, table=True):
+    """A person's authenticator (TOTP, RFC 6238). It counts once a code has confirmed it; ``last_step`` never falls."""
+
+    __tablename__ = "second_factor"
+    __table_args__ = installation_table(classes={"secret": DataClass.RESTRICTED})
+
+    person_id: str = Field(primary_key=True, foreign_key="person.id")
+    secret: bytes
+    created_at: Any = instant()
+    confirmed_at: Any = instant(nullable=True)
+    last_step: int = big()
+
+
+class RecoveryCode(SQLModel, table=True):
+    """One of the codes that stand in for the authenticator, each of them once."""
+
+    __tablename__ = "recovery_code"
+    __table_args__ = installation_table(classes={"code_hash": DataClass.RESTRICTED})
+
+    id: str = Field(primary_key=True)
+    person_id: str = Field(foreign_key="person.id", index=True)
+    code_hash: str = Field(unique=True)
+    created_at: Any = instant()
+    used_at: Any = instant(nullable=True)
 
 
 class Role(SQLModel, table=True):
@@ -94,7 +137,10 @@ class Membership(OrgRow, table=True):
 
 
 class Session(SQLModel, table=True):
-    """One sign-in. ``secret_hash`` is None until the browser has fetched its cookie with the ticket."""
+    """One sign-in. ``secret_hash`` is None until the browser has fetched its cookie with the ticket.
+
+    ``refused_at``: when somebody last came with it after its end, as far as the log tells.
+    """
 
     __tablename__ = "session"
     __table_args__ = installation_table(
@@ -112,6 +158,7 @@ class Session(SQLModel, table=True):
     expires_at: Any = instant()
     ended_at: Any = instant(nullable=True)
     ended_why: str = ""
+    refused_at: Any = instant(nullable=True)
 
 
 class SignInTicket(SQLModel, table=True):
@@ -146,7 +193,7 @@ class SignInAttempt(SQLModel, table=True):
 
 
 class OneTimeLink(SQLModel, table=True):
-    """A link that lets somebody set a password once; ``kind`` is ``setup`` (first administrator) or ``reset``."""
+    """A link that lets somebody set a password once; ``kind`` is one of ``LinkKind``."""
 
     __tablename__ = "one_time_link"
     __table_args__ = installation_table(retention=Retention.TRANSIENT, classes={"token_hash": DataClass.RESTRICTED})
@@ -186,4 +233,5 @@ class ApiToken(OrgRow, table=True):
 person, role, role_permission = table_of(Person), table_of(Role), table_of(RolePermission)
 membership, session, sign_in_ticket = table_of(Membership), table_of(Session), table_of(SignInTicket)
 sign_in_attempt, one_time_link = table_of(SignInAttempt), table_of(OneTimeLink)
+deactivation, second_factor, recovery_code = table_of(Deactivation), table_of(SecondFactor), table_of(RecoveryCode)
 api_token = table_of(ApiToken)

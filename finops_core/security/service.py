@@ -14,7 +14,15 @@ from finops_core.kernel.permissions import Permission
 from finops_core.platform.work import Reading, Work
 from finops_core.security import passwords, rules
 from finops_core.security.grants import administers
-from finops_core.security.models import membership, person, role, role_permission, session
+from finops_core.security.models import (
+    deactivation,
+    membership,
+    one_time_link,
+    person,
+    role,
+    role_permission,
+    session,
+)
 from finops_core.security.queries import in_force, unknown_person
 from finops_core.security.roles import SHIPPED_ROLES, ShippedRole
 from finops_core.security.tokens import require_in_person, revoke_all_of
@@ -23,7 +31,8 @@ from finops_core.security.tokens import require_in_person, revoke_all_of
 def ensure_roles(work: Work) -> None:
     """Write the shipped roles as this version bundles them; roles made by people stay as they are.
 
-    Called at set-up and after each migration, by the installation itself.
+    Called at set-up and after each migration, by the installation itself. ``ROLE_UNKNOWN`` when the settings demand a
+    second factor of a role that does not exist.
     """
     work.require(Permission.PEOPLE_ADMINISTER)
     bundles: dict[str, set[str]] = {shipped.id: set() for shipped in SHIPPED_ROLES}
@@ -36,6 +45,7 @@ def ensure_roles(work: Work) -> None:
                 insert(role).values(id=shipped.id, title=shipped.title, description=shipped.description, shipped=True)
             )
         _set_bundle(work, shipped, bundles[shipped.id])
+    _require_known_roles(work)
 
 
 def add_person(work: Work, username: str, display_name: str, email: str, password: str | None = None) -> str:
@@ -144,9 +154,21 @@ def set_active(work: Work, person_id: str, *, active: bool) -> None:
         )
     if changed.rowcount != 1:
         return
-    if not active:
-        end_sessions(work, person_id, "deactivated")
+    if active:
+        standing = deactivation.c.person_id == person_id, deactivation.c.until_at.is_(None)
+        work.execute(update(deactivation).where(*standing).values(until_at=work.now, ended_by=work.actor.id))
+    else:
+        _shut_out(work, person_id)
     audit.record(work, "person.activated" if active else "person.deactivated", f"person:{person_id}")
+
+
+def _shut_out(work: Work, person_id: str) -> None:
+    """Sessions end, links count no more, and from when on is kept: roles stay as they are."""
+    end_sessions(work, person_id, "deactivated")
+    links = one_time_link.c.person_id == person_id, one_time_link.c.used_at.is_(None)
+    work.execute(update(one_time_link).where(*links).values(used_at=work.now))
+    values = {"id": new_id("off"), "person_id": person_id, "since_at": work.now, "made_by": work.actor.id}
+    work.execute(insert(deactivation).values(**values, until_at=None, ended_by=""))
 
 
 def require_administered_person(work: Work, person_id: str) -> frozenset[str]:
@@ -180,23 +202,24 @@ def sign_out_everywhere(work: Work, person_id: str) -> int:
     return ended
 
 
-def end_sessions(work: Work, person_id: str, why: str) -> int:
+def end_sessions(work: Work, person_id: str, why: str, *, but: str | None = None) -> int:
     """End every open session and API token of a person, for callers of this area that have checked the right to.
 
-    Gives how many sessions ended.
+    With ``but``, that session goes on and so do the tokens. Gives how many sessions ended.
     """
-    revoke_all_of(work, person_id, why)
+    if but is None:
+        revoke_all_of(work, person_id, why)
     ended = work.execute(
         update(session)
-        .where(session.c.person_id == person_id, session.c.ended_at.is_(None))
+        .where(session.c.person_id == person_id, session.c.ended_at.is_(None), session.c.id != (but or ""))
         .values(ended_at=work.now, ended_why=why)
     )
     return int(ended.rowcount)
 
 
-def password_hash(work: Work, password: str, username: str) -> str:
+def password_hash(reading: Reading, password: str, username: str) -> str:
     """The bcrypt hash of a new password; ``PASSWORD_WEAK`` or ``PASSWORD_TOO_LONG`` for one that may not be set."""
-    return passwords.hashed(rules.checked_password(password, username), work.ports.settings.bcrypt_rounds)
+    return passwords.hashed(rules.checked_password(password, username), reading.ports.settings.bcrypt_rounds)
 
 
 def administered(reading: Reading, orgs: Iterable[str]) -> set[str]:
@@ -273,6 +296,19 @@ def _require_known(work: Work, person_id: str) -> None:
         found = exists and (not orgs or work.org_id in orgs or bool(administers(work, orgs)))
     if not found:
         raise unknown_person()
+
+
+def _require_known_roles(work: Work) -> None:
+    """A role that nobody has would demand a second factor of nobody, and nobody would notice."""
+    demanding = work.ports.settings.demanding_roles
+    known = set(work.execute(select(role.c.id)).scalars())
+    for unknown in sorted(set(demanding) - known):
+        raise Invalid(
+            "ROLE_UNKNOWN",
+            f"TIEOUT_SECOND_FACTOR_ROLES names a role that does not exist: {unknown}.",
+            hint=f"Choose among {', '.join(sorted(known))}.",
+            role=unknown,
+        )
 
 
 def _one(person_id: str, role_id: str, org_id: str) -> tuple[ColumnElement[bool], ...]:

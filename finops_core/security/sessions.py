@@ -15,12 +15,13 @@ from finops_core.kernel.errors import Conflict, NotAllowed
 from finops_core.kernel.permissions import Permission
 from finops_core.platform.work import Reading, Work
 from finops_core.reference.models import organisation
-from finops_core.security.grants import permissions_in_session
+from finops_core.security.grants import permissions_in_session, second_factor_due
 from finops_core.security.models import (
     membership,
     one_time_link,
     person,
     role,
+    second_factor,
     session,
     sign_in_attempt,
     sign_in_ticket,
@@ -31,6 +32,7 @@ from finops_core.security.queries import PersonView, in_force, person_view
 VISITOR_ID = "service:visitor"
 TOUCH_EVERY = timedelta(minutes=1)
 KEPT = timedelta(days=30)
+REFUSED_EVERY = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,9 @@ class SessionView:
         permissions: what they may do in ``org_id``.
         expires_at: the absolute end; without activity it ends earlier.
         touch_due: whether activity should be noted with ``touch`` (at most once a minute).
+        second_factor_due: whether a role demands a second factor that the person lacks; they may do nothing then.
+        zone: the person's own time zone; "" for the organisation's.
+        locale: likewise.
     """
 
     id: str
@@ -61,6 +66,9 @@ class SessionView:
     permissions: frozenset[Permission]
     expires_at: datetime
     touch_due: bool
+    second_factor_due: bool = False
+    zone: str = ""
+    locale: str = ""
 
     @property
     def person_id(self) -> str:
@@ -117,7 +125,7 @@ def session_of(reading: Reading, *, secret: str = "", session_id: str = "") -> S
         return None
     key = session.c.secret_hash == digest(secret) if secret else session.c.id == session_id
     row = reading.first(
-        select(session, person.c.username, person.c.display_name)
+        select(session, person.c.username, person.c.display_name, person.c.zone, person.c.locale)
         .join(person, person.c.id == session.c.person_id)
         .where(key, person.c.active.is_(True), *living(reading))
     )
@@ -172,6 +180,7 @@ def redeem(work: Work, ticket: str) -> str | None:
         .values(used_at=work.now)
     )
     if used.rowcount != 1:
+        _note_stale_ticket(work, mark)
         return None
     secret = new_secret()
     session_id = select(sign_in_ticket.c.session_id).where(sign_in_ticket.c.ticket_hash == mark).scalar_subquery()
@@ -185,6 +194,29 @@ def redeem(work: Work, ticket: str) -> str | None:
         return None
     audit.record(work, "session.cookie_given", f"session:{kept.id}", org_id=kept.org_id)
     return secret
+
+
+def comes_after_its_end(reading: Reading, *, secret: str = "", session_id: str = "") -> bool:
+    """Whether this is a session that somebody has ended, of which the log is to be told: ``note_refused`` does it."""
+    return reading.scalar(select(session.c.id).where(*_ended(reading, secret, session_id))) is not None
+
+
+def note_refused(work: Work, *, secret: str = "", session_id: str = "") -> bool:
+    """Record that somebody came with a session that was ended, at most once an hour: whether it was recorded.
+
+    A copied cookie, sent after its sign-out, looks like this; so does the next click of somebody who was let go.
+    """
+    noted = work.first(
+        update(session)
+        .where(*_ended(work, secret, session_id))
+        .values(refused_at=work.now)
+        .returning(session.c.id, session.c.org_id, session.c.person_id, session.c.ended_why)
+    )
+    if noted is None:
+        return False
+    detail = {"person": noted.person_id, "why": noted.ended_why}
+    audit.record(work, "session.refused", f"session:{noted.id}", detail=detail, org_id=noted.org_id)
+    return True
 
 
 def touch(work: Work, session_id: str, *, activity: bool = True) -> bool:
@@ -268,7 +300,7 @@ def require_present(reading: Reading) -> None:
 
 
 def tidy(work: Work) -> int:
-    """Delete sessions, tickets, links and attempts of no use for 30 days: how many. For the worker, once a day."""
+    """Delete sessions, tickets, links, attempts and set-ups of no use for 30 days: how many. The worker's, daily."""
     work.require(Permission.WORKER_ACT)
     before = work.now - KEPT
     old = (
@@ -276,6 +308,7 @@ def tidy(work: Work) -> int:
         delete(session).where(or_(session.c.ended_at < before, session.c.expires_at < before)),
         delete(sign_in_attempt).where(sign_in_attempt.c.at < before),
         delete(one_time_link).where(one_time_link.c.expires_at < before),
+        delete(second_factor).where(second_factor.c.confirmed_at.is_(None), second_factor.c.created_at < before),
     )
     return sum(int(work.execute(statement).rowcount) for statement in old)
 
@@ -290,6 +323,24 @@ def living(reading: Reading) -> tuple[ColumnElement[bool], ...]:
     )
 
 
+def _ended(reading: Reading, secret: str, session_id: str) -> tuple[ColumnElement[bool], ...]:
+    key = session.c.secret_hash == digest(secret) if secret else session.c.id == session_id
+    quiet = or_(session.c.refused_at.is_(None), session.c.refused_at <= reading.now - REFUSED_EVERY)
+    return key, session.c.ended_at.is_not(None), quiet
+
+
+def _note_stale_ticket(work: Work, mark: str) -> None:
+    """A ticket that was used or is too old is told to the log; what was never given to anybody is not."""
+    known = (
+        select(session.c.id, session.c.org_id)
+        .join(sign_in_ticket, sign_in_ticket.c.session_id == session.c.id)
+        .where(sign_in_ticket.c.ticket_hash == mark)
+    )
+    row = work.first(known)
+    if row is not None:
+        audit.record(work, "session.ticket_refused", f"session:{row.id}", org_id=row.org_id)
+
+
 def _view(reading: Reading, row: Row[tuple[object, ...]], choices: tuple[OrganisationChoice, ...]) -> SessionView:
     # The role in the present organisation may have ended since; the person then finds themself in another one.
     org_id = row.org_id if row.org_id in {choice.id for choice in choices} else choices[0].id
@@ -301,4 +352,7 @@ def _view(reading: Reading, row: Row[tuple[object, ...]], choices: tuple[Organis
         permissions=permissions_in_session(reading, row.person_id, row.id, org_id),
         expires_at=row.expires_at,
         touch_due=row.last_seen_at <= reading.now - TOUCH_EVERY,
+        second_factor_due=second_factor_due(reading, row.person_id),
+        zone=row.zone or "",
+        locale=row.locale or "",
     )

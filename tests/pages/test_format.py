@@ -85,3 +85,15 @@ def test_spans_are_told_in_words():
     assert [duration(ms) for ms in (820, 3456, 130_000)] == ["820 ms", "3.4 s", "2 min 10 s"]
     assert size(2048) == "2 KiB"
     assert [plural(1, "row"), plural(1200, "row")] == ["1 row", "1,200 rows"]
+
+
+def test_a_persons_zone_shows_instants_and_the_organisations_bounds_its_days():
+    # Given somebody in Tokyo who works for New York
+    shown = Format("Asia/Tokyo", "en_US", "USD", "America/New_York")
+    at = datetime(2026, 11, 20, 20, tzinfo=UTC)
+
+    # Then instants are read in Tokyo, and the day is the organisation's
+    assert shown.instant(at) == "2026-11-21 05:00"
+    assert shown.clock(at) == "05:00:00"
+    assert shown.day(at) == date(2026, 11, 20)
+    assert shown.start_of(date(2026, 11, 20)) == datetime(2026, 11, 20, 5, tzinfo=UTC)

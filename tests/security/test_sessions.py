@@ -312,3 +312,42 @@ def test_an_administrator_sees_sessions_of_colleagues_in_this_organisation_only(
 
     assert seen == [first]
     assert own == {first, second}
+
+
+def test_a_session_that_was_ended_is_told_to_the_log_when_somebody_comes_with_it_again(here: Town):
+    # Given a cookie that was copied before its sign-out
+    here.person("ana", harbour="preparer")
+    signed = here.signed_in("ana")
+    secret = redeem(here, signed.ticket) or ""
+    with here.work(security.visitor()) as work:
+        assert not security.note_refused(work, secret=secret), "it lives"
+        assert security.sign_out(work, secret=secret)
+
+    # When it is sent again, twice within the hour and once after it
+    told = []
+    for minutes in (1, 1, 60):
+        here.wait(minutes=minutes)
+        assert by_secret(here, secret) is None
+        with here.read(security.visitor()) as reading:
+            due = security.comes_after_its_end(reading, secret=secret)
+        with here.work(security.visitor()) as work:
+            told.append((due, security.note_refused(work, secret=secret)))
+
+    # Then the log has it once an hour, and nothing of what was never given out
+    assert told == [(True, True), (False, False), (True, True)]
+    assert len(here.log("session.refused")) == 2
+    assert '"why":"signed out"' in here.log("session.refused")[0]
+    with here.work(security.visitor()) as work:
+        assert not security.note_refused(work, secret="never given")
+        assert not security.note_refused(work, session_id="session_none")
+
+
+def test_a_ticket_that_comes_twice_is_told_to_the_log_and_an_invented_one_is_not(here: Town):
+    here.person("ana", harbour="preparer")
+    ticket = here.signed_in("ana").ticket
+    assert redeem(here, ticket)
+
+    assert redeem(here, ticket) is None
+    assert redeem(here, "invented") is None
+
+    assert len(here.log("session.ticket_refused")) == 1

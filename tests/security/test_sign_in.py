@@ -11,8 +11,8 @@ from sqlalchemy import select
 from finops_core import security
 from finops_core.kernel.actor import system_actor
 from finops_core.security import passwords, rules
+from finops_core.security.attempts import Proof
 from finops_core.security.models import person, sign_in_attempt
-from finops_core.security.sign_in import Proof
 from tests.security.town import ADDRESS, PASSWORD, Town
 
 WRONG = "not the password at all"
