@@ -20,6 +20,8 @@ def environment(settings: Settings) -> dict[str, str]:
     variables = {f"TIEOUT_{name.upper()}": str(value) for name, value in told.items() if "url" not in name}
     variables["TIEOUT_MASTER_KEY"] = settings.master_key.get_secret_value()
     variables["TIEOUT_STRIPE_SANDBOX_URL"] = settings.stripe_sandbox_url
+    variables["TIEOUT_MAIL_PASSWORD"] = settings.mail_password.get_secret_value()
+    variables["TIEOUT_PUBLIC_URL"] = settings.public_url
     variables["DATABASE_URL"] = settings.database_url
     return {**os.environ, **variables}
 

@@ -31,9 +31,10 @@ OWN_TRANSACTIONS = {
 ENGINE_ROOMS = {"adapters", "api", "catalog", "kernel", "platform", "worker"}
 # Nouns of their own that an area has beside the vocabulary: its engine, or a second subject once `service` is full.
 ENGINE_FILES: dict[str, set[str]] = {
-    "approvals": {"authority"},
+    "approvals": {"authority", "notices"},
     "audit": {"heads", "naming", "outside", "sealing", "verification"},
     "connections": {"trial"},
+    "notifications": {"delivery", "letters", "outbox"},
     "operations": {
         "admission",
         "broker",
@@ -44,6 +45,7 @@ ENGINE_FILES: dict[str, set[str]] = {
         "intake_faults",
         "intake_records",
         "intake_table",
+        "notices",
         "outcome",
         "registry",
         "runner",
@@ -76,7 +78,7 @@ ENGINE_FILES: dict[str, set[str]] = {
         "stage",
     },
     "security": {"grants", "links", "passwords", "roles", "sessions", "sign_in", "tidying"},
-    "upkeep": {"checking", "demo", "jobs"},
+    "upkeep": {"checking", "demo", "digest", "jobs", "outage"},
 }
 MONEY = ("finops_core/payouts/", "finops_core/approvals/", "kernel/money.py", "adapters/stripe_currencies.py")
 

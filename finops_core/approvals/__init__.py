@@ -27,6 +27,7 @@ from finops_core.approvals.service import (
     expire_due,
     request,
     supersede,
+    warn_of_expiry,
     withdraw,
 )
 
@@ -61,5 +62,6 @@ __all__ = [
     "supersede",
     "waiting",
     "waiting_for_me",
+    "warn_of_expiry",
     "withdraw",
 ]

@@ -143,6 +143,13 @@ def find(reading: Reading, request_id: str) -> RequestView | None:
     return next(iter(_found(reading, [named])), None)
 
 
+def ending(reading: Reading, before: datetime) -> tuple[RequestView, ...]:
+    """Open requests that end before then, for the verbs of this area, whoever looks; oldest first."""
+    table = approval_request
+    soon = table.c.state == State.PENDING, table.c.expires_at <= before, table.c.expires_at > reading.now
+    return _found(reading, soon, newest_first=False)
+
+
 def unknown() -> NotFound:
     """What is said of a request that is not there, or not for this person."""
     return NotFound("APPROVAL_UNKNOWN", "There is no such approval request.", hint="Open it from the list.")

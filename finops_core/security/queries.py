@@ -98,6 +98,22 @@ def is_active(reading: Reading, person_id: str) -> bool:
     return reading.scalar(found) is not None
 
 
+@dataclass(frozen=True, slots=True)
+class MailAddress:
+    """Where somebody gets their mail; ``address`` is "" when nobody has said."""
+
+    name: str
+    address: str
+
+
+def mail_address(reading: Reading, person_id: str) -> MailAddress | None:
+    """Where to write to somebody; None for whoever is not active, or has no role here any more. For the outbox only."""
+    if not is_active(reading, person_id):
+        return None
+    row = reading.first(select(person.c.display_name, person.c.email).where(person.c.id == person_id))
+    return None if row is None else MailAddress(row.display_name, row.email)
+
+
 def members(reading: Reading) -> tuple[MemberView, ...]:
     """Everybody of the organisation with roles, past ones too; needs PEOPLE_ADMINISTER."""
     reading.require(Permission.PEOPLE_ADMINISTER)
