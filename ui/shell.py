@@ -8,7 +8,7 @@ and so that the address somebody came for is kept.
 import streamlit as st
 
 from finops_core.kernel.errors import FinOpsError
-from ui import html, navigation, news, organisation, session, sign_in, widgets
+from ui import html, navigation, news, organisation, session, sign_in, standing, widgets
 from ui.session import Here
 
 STILL_HERE_S = 60
@@ -38,9 +38,10 @@ def frame(here: Here, unread: int) -> None:
 
 @st.fragment(run_every=STILL_HERE_S)
 def watch(here: Here) -> None:
-    """Take an idle screen away once its session has ended."""
+    """Take an idle screen away once its session has ended; until then tell what arrives."""
     if not session.still_here(here):
         st.rerun()
+    news.toasts(here)
 
 
 st.set_page_config(page_title="Tieout", page_icon=str(widgets.mark()), layout="wide")
@@ -61,6 +62,7 @@ frame(arrived, unread)
 with st.container(key="unseen_watch"):
     watch(arrived)
 widgets.mode_strip(arrived.around, news.bell(unread, "strip"))
+standing.worker_line(arrived)
 organisation.check(arrived)
 try:
     page.run()

@@ -74,7 +74,7 @@ def _tell(work: Work, held: Held, title: str, body: str, *, once: str) -> None:
         title=title,
         body=for_mail(body),
         page="notices",
-        query={"view": "mail", "mail": held.id},
+        query={"view": "Mail", "mail": held.id},
     )
 
 

@@ -14,7 +14,7 @@ from finops_core.platform.work import Reading
 from finops_core.reference import OrganisationView
 from finops_core.security import MailAddress
 
-NOTICES, PREFERENCES = "notices", {"view": "preferences"}
+NOTICES, PREFERENCES = "notices", {"view": "Preferences"}
 NAME_CHARS = 100
 
 

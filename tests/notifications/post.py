@@ -74,5 +74,3 @@ class Post:
     def notices(self, name: str, org: str = "") -> list[str]:
         with self.area.read(person_actor(self.people[name], org or self.org)) as reading:
             return [each.title for each in notifications.unread(reading)]
-
-

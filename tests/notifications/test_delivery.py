@@ -41,7 +41,7 @@ def test_who_wants_mail_gets_it_with_the_way_to_the_matter(post: Post):
         (notice,) = notifications.unread(reading)
     link = f"https://tieout.example/executions?execution=EX-2026-0001&notice={notice.id}&org=harbour"
     assert f"Open it: {link}\n" in taken.text
-    assert "https://tieout.example/notices?view=preferences&org=harbour" in taken.text
+    assert "https://tieout.example/notices?view=Preferences&org=harbour" in taken.text
 
     # and the delivery log says that it has gone
     mail = post.mail()
@@ -123,7 +123,7 @@ def test_a_refused_recipient_fails_at_once_and_who_watches_is_told_in_the_app(po
     with post.area.read(person_actor(post.people["adam"], post.org)) as reading:
         (notice,) = notifications.unread(reading)
         verbs = [each.verb for each in audit.trail(reading, f"mail:{post.mail().id}")]
-    assert (notice.page, notice.query) == ("notices", {"view": "mail", "mail": post.mail().id})
+    assert (notice.page, notice.query) == ("notices", {"view": "Mail", "mail": post.mail().id})
     assert verbs == ["mail.failed"]
 
 
@@ -327,7 +327,10 @@ def test_a_failed_letter_is_sent_again_by_whom_it_is_for_and_by_who_watches(post
     assert post.mail().state is MailState.SENT
     assert post.host.ids() == [f"<{failed.id}@tieout.example>"]
     # and not once more
-    with pytest.raises(Conflict, match="has not failed"), post.area.work(person_actor(post.people["ana"], post.org)) as w:
+    with (
+        pytest.raises(Conflict, match="has not failed"),
+        post.area.work(person_actor(post.people["ana"], post.org)) as w,
+    ):
         notifications.send_again(w, failed.id)
 
 
