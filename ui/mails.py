@@ -15,7 +15,7 @@ from ui.session import Here
 OPEN, DONE = "mail", "mail_sent_again"
 TONES = {MailState.SENT: "green", MailState.FAILED: "red", MailState.QUEUED: "amber"}
 SOMEBODY = "somebody"
-DIGEST_TITLE = "Mail of the day"
+DIGEST_TITLE = "Daily mail"
 
 
 def about(here: Here) -> None:

@@ -6,24 +6,25 @@ from finops_core import notifications
 from finops_core.notifications import KINDS, Kind, Way
 from ui.session import Here
 
-LABELS = {Way.MAIL: "Mail at once", Way.DIGEST: "Mail of the day", Way.APP: "Only here", Way.OFF: "Not at all"}
+LABELS = {Way.MAIL: "Mail now", Way.DIGEST: "Daily mail", Way.APP: "Here", Way.OFF: "Off"}
 NEVER = "Never"
 SAVED = "preferences_saved"
 
 
 def form(here: Here) -> None:
-    """Every kind with the ways there are, and when the mail of the day comes."""
+    """Every kind with the ways there are, and when the daily mail comes."""
     if st.session_state.pop(SAVED, False):
         st.toast("Saved", icon=":material/check:")
     with here.read() as reading:
         now = notifications.choices(reading)
-    with st.form("preferences", border=False), st.container(key="thumb_ways"):
+    st.caption("“Here” is among the notices; what comes by mail stands there too.")
+    with st.form("preferences", border=False):
         with st.container(border=True):
             ways = {kind.value: _choice(kind, now.ways[kind]) for kind in Kind if len(KINDS[kind].ways) > 1}
         hours = [NEVER, *(f"{hour:02}:00" for hour in range(24))]
         at = 0 if now.digest_hour is None else now.digest_hour + 1
         chosen = st.selectbox(
-            "The mail of the day comes at",
+            "The daily mail comes at",
             hours,
             index=at,
             width=260,
@@ -51,5 +52,6 @@ def _choice(kind: Kind, way: Way) -> str:
             key=f"way_{kind.value}",
             format_func=LABELS.__getitem__,
             label_visibility="collapsed",
+            wrap=True,
         )
     return chosen or way

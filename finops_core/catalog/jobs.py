@@ -40,7 +40,7 @@ _ALL = (
     Job(REHEARSE_JOB, run_rehearsal, title="Rehearse a plan", waits=Waits.PERSON),
     Job("approvals.expire", expire_requests, every_s=MINUTE_S, title="Let old requests expire"),
     Job(DELIVER_JOB, deliver, every_s=MINUTE_S, title="Deliver mail", waits=Waits.MAIL),
-    Job(DIGEST_JOB, write_digests, every_s=5 * MINUTE_S, title="Write the mail of the day"),
+    Job(DIGEST_JOB, write_digests, every_s=5 * MINUTE_S, title="Write the daily mail"),
     Job(CHECK_JOB, partial(run_checks, CHECKS), every_s=15 * MINUTE_S, title="Run the standing checks"),
     Job("upkeep.clean_up", clean_up, every_s=HOUR_S, title="Tidy up"),
 )

@@ -37,7 +37,7 @@ def _text(base: str, own: OrganisationView, row: Row[Any], to: MailAddress) -> s
     if row.notice_id:
         query["notice"] = row.notice_id
     lines += ["", f"Open it: {_address(base, own, row.page, query)}" if base else "Sign in to the desk to see it.", ""]
-    because = "the mail of the day" if row.kind == DIGEST else f"“{facts_of(row.kind).title}”"
+    because = "the daily mail" if row.kind == DIGEST else f"“{facts_of(row.kind).title}”"
     change = f"Change that: {_address(base, own, NOTICES, PREFERENCES)}" if base else "Change that under Notices."
     return "\n".join([*lines, "-- ", f"{for_mail(own.name)}, Tieout. You get this as {because}.", change, ""])
 

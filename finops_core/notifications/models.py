@@ -86,7 +86,7 @@ class PreferenceRow(OrgRow, table=True):
 
 
 class DigestRow(OrgRow, table=True):
-    """When one person gets the mail of the day. ``hour`` -1: never. ``done_on``: the last day it was looked after."""
+    """When one person gets the daily mail. ``hour`` -1: never. ``done_on``: the last day it was looked after."""
 
     __tablename__ = "notice_digest"
     __table_args__ = org_table(UniqueConstraint("org_id", "person_id"), listed=("person_id", "hour", "done_on"))

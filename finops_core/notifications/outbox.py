@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, and_, delete, func, not_, or_, select, upd
 
 from finops_core import security
 from finops_core.kernel.ids import new_id
+from finops_core.kernel.permissions import Permission
 from finops_core.notifications.letters import letter_of
 from finops_core.notifications.models import mail
 from finops_core.notifications.rules import ANSWER_CHARS, MailState, one_line, pause_s
@@ -113,7 +114,8 @@ def next_at(reading: Reading) -> datetime | None:
 
 
 def tidy(work: Work) -> None:
-    """Forget mails that ended long ago."""
+    """Forget mails that ended long ago. Needs WORKER_ACT."""
+    work.require(Permission.WORKER_ACT)
     work.execute(delete(mail).where(mail.c.org_id == work.org_id, mail.c.ended_at < work.now - KEPT))
 
 

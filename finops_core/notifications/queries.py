@@ -70,7 +70,7 @@ class MailPage:
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """How a person is told; ``digest_hour`` None: no mail of the day."""
+    """How a person is told; ``digest_hour`` None: no daily mail."""
 
     ways: Mapping[Kind, Way]
     digest_hour: int | None
@@ -78,7 +78,7 @@ class Choices:
 
 @dataclass(frozen=True, slots=True)
 class DigestDue:
-    """When a person's mail of the day is due; ``done_on``: the last day it was looked after, as ISO date."""
+    """When a person's daily mail is due; ``done_on``: the last day it was looked after, as ISO date."""
 
     hour: int
     done_on: str
@@ -150,7 +150,7 @@ def mail_view(reading: Reading, mail_id: str) -> MailView:
 
 
 def digest_due(reading: Reading, person_id: str) -> DigestDue:
-    """When somebody's mail of the day comes. For the worker, and for their own choices."""
+    """When somebody's daily mail comes. For the worker, and for their own choices."""
     row = reading.first(select(digest).where(digest.c.org_id == reading.org_id, digest.c.person_id == person_id))
     return DigestDue(DIGEST_HOUR, "") if row is None else DigestDue(row.hour, row.done_on)
 

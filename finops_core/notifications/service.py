@@ -90,7 +90,7 @@ def settle(work: Work, *onces: str) -> None:
 
 
 def choose(work: Work, ways: Mapping[str, str], digest_hour: int | None) -> None:
-    """How the person wants to be told, by kind, and at which hour their mail of the day comes; None: never.
+    """How the person wants to be told, by kind, and at which hour their daily mail comes; None: never.
 
     The hour is one of the organisation's zone. Needs HOME_VIEW. Raises Invalid NOTICE_KIND_UNKNOWN, NOTICE_WAY_BAD and
     DIGEST_HOUR_BAD, and then changes nothing.
@@ -99,7 +99,7 @@ def choose(work: Work, ways: Mapping[str, str], digest_hour: int | None) -> None
     for kind, way in ways.items():
         _check(kind, way)
     if digest_hour is not None and digest_hour not in range(HOURS):
-        raise Invalid("DIGEST_HOUR_BAD", "The mail of the day has no such hour.", hint="Choose one from 0 to 23.")
+        raise Invalid("DIGEST_HOUR_BAD", "The daily mail has no such hour.", hint="Choose one from 0 to 23.")
     before = queries.choices(work)
     changed = {kind: str(way) for kind, way in ways.items() if before.ways.get(Kind(kind)) != way}
     for kind in sorted(changed):
@@ -132,7 +132,7 @@ def send_again(work: Work, mail_id: str) -> None:
 
 
 def put_digest(work: Work, person_id: str, day: str, title: str, lines: Iterable[str]) -> None:
-    """Write the mail of the day, once a day and person whoever writes it; without lines the day is only ticked off.
+    """Write the daily mail, once a day and person whoever writes it; without lines the day is only ticked off.
 
     Needs WORKER_ACT.
     """

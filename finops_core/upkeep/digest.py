@@ -1,4 +1,4 @@
-"""The mail of the day: what somebody has not read, and what waits for their decision; none when there is nothing."""
+"""The daily mail: what somebody has not read, and what waits for their decision; none when there is nothing."""
 
 from collections.abc import Sequence
 from datetime import timedelta

@@ -115,12 +115,12 @@ def test_choices_are_saved_at_once_and_what_must_be_known_cannot_be_put_out(worl
     screen = at("ana", "notices", view="Preferences")
     ways = {each.key: each for each in screen.button_group if (each.key or "").startswith("way_")}
     assert "No mail server is set" in shown(screen)
-    assert set(ways["way_payout.returned"].options) == {"Mail at once", "Mail of the day", "Only here"}
-    assert "Not at all" in ways["way_execution.completed"].options
+    assert set(ways["way_payout.returned"].options) == {"Mail now", "Daily mail", "Here"}
+    assert "Off" in ways["way_execution.completed"].options
     # When two kinds and the hour are changed, and saved
     ways["way_execution.completed"].set_value(Way.OFF)
     ways["way_payout.returned"].set_value(Way.DIGEST)
-    next(box for box in screen.selectbox if box.label.startswith("The mail of the day")).set_value("18:00")
+    next(box for box in screen.selectbox if box.label.startswith("The daily mail")).set_value("18:00")
     press(screen, "Save")
     # Then that is what counts
     with world.desk.read(world.actor("ana")) as reading:
