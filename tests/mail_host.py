@@ -4,7 +4,6 @@ import asyncio
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -58,11 +57,10 @@ class MailHost:
     tls: ssl.SSLContext | None = None
     taken: list[Taken] = field(default_factory=list)
     lines: int = 0
-    dawdle_s: float = 5.0
+    dawdle_s: float = 2.0
     _conducts: dict[str, tuple[Conduct, int]] = field(default_factory=dict)
     _controller: Controller | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    let_go: threading.Event = field(default_factory=threading.Event)
 
     def start(self) -> None:
         self._controller = _Controller(self)
@@ -92,14 +90,8 @@ class MailHost:
     def ids(self, to: str = "") -> list[str]:
         return [each.id for each in self.taken if to in {"", each.to}]
 
-    async def handle_EHLO(
-        self, server: SMTP, session: Session, envelope: Envelope, hostname: str, responses: list[str]
-    ) -> list[str]:
-        session.host_name = hostname
-        return responses
-
-    async def handle_RCPT(
-        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    async def handle_RCPT(  # noqa: N802 - aiosmtpd's name for it
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
     ) -> str:
         conduct = self.conduct(address, Conduct.LATER, Conduct.REFUSE)
         if conduct is Conduct.LATER:
@@ -109,15 +101,13 @@ class MailHost:
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+    async def handle_DATA(self, server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
         raw, to = cast("bytes", envelope.content), envelope.rcpt_tos[0]
         conduct = self.conduct(to, Conduct.DAWDLE, Conduct.HANG_UP_AFTER_DATA, Conduct.REFUSE_CONTENT)
         if conduct is Conduct.REFUSE_CONTENT:
             return "554 5.7.1 Looks like spam"
         if conduct is Conduct.DAWDLE:
-            end = time.monotonic() + self.dawdle_s
-            while time.monotonic() < end and not self.let_go.is_set():
-                await asyncio.sleep(0.02)
+            await asyncio.sleep(self.dawdle_s)
         message = cast("EmailMessage", message_from_bytes(raw, policy=default))
         with self._lock:
             self.taken.append(Taken(to, message, raw, cast("Any", server).number))
@@ -135,7 +125,7 @@ class _Server(SMTP):
         host.lines += 1
         self.number = host.lines
 
-    async def smtp_DATA(self, arg: str) -> None:
+    async def smtp_DATA(self, arg: str) -> None:  # noqa: N802
         to = self.envelope.rcpt_tos[0] if self.envelope and self.envelope.rcpt_tos else ""
         if self._host.conduct(to, Conduct.HANG_UP_IN_DATA) is Conduct.HANG_UP_IN_DATA:
             await self.push("354 Go on")
@@ -175,7 +165,6 @@ def running_mail_host(**given: Any) -> Iterator[MailHost]:
     try:
         yield host
     finally:
-        host.let_go.set()
         host.stop()
 
 

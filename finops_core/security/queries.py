@@ -107,7 +107,12 @@ class MailAddress:
 
 
 def mail_address(reading: Reading, person_id: str) -> MailAddress | None:
-    """Where to write to somebody; None for whoever is not active, or has no role here any more. For the outbox only."""
+    """Where to write to somebody; None for whoever is not active, or has no role here any more.
+
+    People see their own; for others it needs WORKER_ACT: their mail is on its way.
+    """
+    if person_id != reading.actor.id:
+        reading.require(Permission.WORKER_ACT)
     if not is_active(reading, person_id):
         return None
     row = reading.first(select(person.c.display_name, person.c.email).where(person.c.id == person_id))

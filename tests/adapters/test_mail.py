@@ -1,11 +1,10 @@
 """Mail by SMTP against a real server: secure connections, passwords, and answers that are values."""
 
-import datetime
 import ipaddress
 import ssl
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -18,9 +17,7 @@ from finops_core.adapters.mail import SmtpServer
 from finops_core.platform.ports import Delivery, Letter, MailAnswer
 from tests.mail_host import MailHost, free_port, running_mail_host
 
-LETTER = Letter(
-    "ml_1", "Ana", "ana@example.org", "Zahlung zurück", "Grüße\n", datetime.datetime(2026, 11, 20, 9, tzinfo=UTC)
-)
+LETTER = Letter("ml_1", "Ana", "ana@example.org", "Zahlung zurück", "Grüße\n", datetime(2026, 11, 20, 9, tzinfo=UTC))
 
 
 def server(host: MailHost, **more: object) -> SmtpServer:
@@ -38,15 +35,15 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A certificate of 127.0.0.1 that signs itself, with its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.datetime.now(UTC)  # noqa: DTZ005 - a certificate is of the real time
+    now = datetime.datetime.now(UTC)
     made = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())

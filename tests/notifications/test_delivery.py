@@ -1,4 +1,4 @@
-"""Mail leaves after the commit, at least once and always under the same id; what a server does not take waits its turn."""
+"""Mail leaves after the commit, at least once and under one id; what a server does not take waits its turn."""
 
 import logging
 from dataclasses import replace
@@ -17,8 +17,8 @@ from finops_core.platform.ports import Delivery, MailAnswer
 from finops_core.security.models import person
 from tests.desks import AreaDesk, area_desk, person_actor
 from tests.mail_host import Conduct, mail_settings, running_mail_host
-from tests.notifications.test_notifications import tell
 from tests.notifications.post import Post
+from tests.notifications.test_notifications import tell
 
 ANA = "ana@example.org"
 
