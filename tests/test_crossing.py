@@ -487,7 +487,7 @@ NO_DOORS = {
     "notifications.expires_soon": "a time of what is given",
     "notifications.facts_of": "what the code says of a kind",
     "notifications.put_digest": "the worker's; needs WORKER_ACT (below)",
-    "notifications.send_again": "of a mail that mail_view shows; without a mail server it refuses (tests/notifications)",
+    "notifications.send_again": "of a mail that mail_view shows; it refuses without a mail server (its own tests)",
     "notifications.settle": "puts away, in its own organisation, what its caller has told there",
     "notifications.tidy": "the worker's; needs WORKER_ACT (below)",
     "notifications.notify": "tells people of its own organisation; its caller has decided whom",

@@ -7,10 +7,8 @@ from urllib.parse import urlencode
 
 from sqlalchemy import Row
 
-from finops_core import reference
 from finops_core.notifications.rules import DIGEST, facts_of, for_mail, one_line
 from finops_core.platform.ports import Letter
-from finops_core.platform.work import Reading
 from finops_core.reference import OrganisationView
 from finops_core.security import MailAddress
 
@@ -18,15 +16,14 @@ NOTICES, PREFERENCES = "notices", {"view": "Preferences"}
 NAME_CHARS = 100
 
 
-def letter_of(reading: Reading, row: Row[Any], to: MailAddress) -> Letter:
-    """The letter of one row of the outbox; the same however often it is made."""
-    own = reference.organisation(reading)
+def letter_of(base: str, own: OrganisationView, row: Row[Any], to: MailAddress) -> Letter:
+    """The letter of one row of the outbox; the same however often it is made. ``base``: the desk's address, or ""."""
     return Letter(
         id=row.id,
         name=one_line(to.name, NAME_CHARS),
         address=to.address,
         subject=for_mail(f"[{own.name}] {row.title}"),
-        text=_text(reading.ports.settings.public_url, own, row, to),
+        text=_text(base, own, row, to),
         at=row.created_at,
     )
 

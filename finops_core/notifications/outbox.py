@@ -1,4 +1,4 @@
-"""The outbox: mails are rows, written in the unit that makes the news; the worker takes them one by one."""
+"""The outbox: mails are rows, written in the unit that makes the news; the worker takes them by the handful."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, delete, func, not_, or_, select, update
 
-from finops_core import security
+from finops_core import reference, security
 from finops_core.kernel.ids import new_id
 from finops_core.kernel.permissions import Permission
 from finops_core.notifications.letters import letter_of
@@ -60,23 +60,36 @@ def put(work: Work, mails: Sequence[Mapping[str, Any]]) -> None:
         queue.enqueue(work, DELIVER_JOB, {}, org_id="")
 
 
-def take(work: Work, claim: Claim) -> Held | None:
-    """The mail that has waited longest, held by this claim of the job; None when none is due here.
+def take(work: Work, claim: Claim, most: int) -> list[Held]:
+    """The mails that have waited longest, held by this claim of the job; none when none is due here.
 
     Whoever is not there to get one any more gets none.
     """
-    while True:
+    held: list[Held] = []
+    own = reference.organisation(work)
+    while not held:
         due = mail.c.org_id == work.org_id, *_due(work)
-        wanted = select(mail).where(*due).order_by(mail.c.next_at, mail.c.id).limit(1)
-        row = work.first(wanted.with_for_update(skip_locked=True))
-        if row is None:
-            return None
-        to = security.mail_address(work, row.person_id)
-        if to is None or not to.address:
-            _set(work, row.id, state=MailState.DROPPED, ended_at=work.now, last_answer=NOWHERE if to else LEFT)
-            continue
-        _set(work, row.id, held_by=claim.id, held_fence=claim.fence)
-        return Held(row.id, row.person_id, row.kind, row.attempts + 1, letter_of(work, row, to))
+        wanted = select(mail).where(*due).order_by(mail.c.next_at, mail.c.id).limit(most)
+        rows = work.rows(wanted.with_for_update(skip_locked=True))
+        if not rows:
+            break
+        found = {person_id: security.mail_address(work, person_id) for person_id in {row.person_id for row in rows}}
+        for row in rows:
+            to = found[row.person_id]
+            if to is None or not to.address:
+                gone = {"state": MailState.DROPPED, "last_answer": NOWHERE if to else LEFT, "ended_at": work.now}
+                _set(work, [row.id], **gone)
+            else:
+                letter = letter_of(work.ports.settings.public_url, own, row, to)
+                held.append(Held(row.id, row.person_id, row.kind, row.attempts + 1, letter))
+    _set(work, [each.id for each in held], held_by=claim.id, held_fence=claim.fence)
+    return held
+
+
+def give_back(work: Work, claim: Claim, held: Sequence[Held]) -> None:
+    """Mails that were not tried are free again, as if nobody had taken them."""
+    mine = mail.c.held_by == claim.id, mail.c.held_fence == claim.fence
+    _set(work, [each.id for each in held], *mine, held_by="", held_fence=0)
 
 
 def keep(work: Work, claim: Claim, held: Held, answer: MailAnswer) -> MailState:
@@ -85,7 +98,7 @@ def keep(work: Work, claim: Claim, held: Held, answer: MailAnswer) -> MailState:
     state, next_at = _after(work.now, held, answer)
     changes = {"state": state, "attempts": held.attempts, "last_answer": one_line(answer.words, ANSWER_CHARS)}
     over = {"ended_at": work.now} if state is not MailState.QUEUED else {"next_at": next_at}
-    _set(work, held.id, *mine, **changes, **over, held_by="", held_fence=0)
+    _set(work, [held.id], *mine, **changes, **over, held_by="", held_fence=0)
     return state
 
 
@@ -134,8 +147,9 @@ def _free() -> ColumnElement[bool]:
     return or_(mail.c.held_by == "", not_(select(job.c.id).where(lives).exists()))
 
 
-def _set(work: Work, mail_id: str, *conditions: ColumnElement[bool], **values: Any) -> None:
-    work.execute(update(mail).where(mail.c.org_id == work.org_id, mail.c.id == mail_id, *conditions).values(**values))
+def _set(work: Work, ids: Sequence[str], *conditions: ColumnElement[bool], **values: Any) -> None:
+    if ids:
+        work.execute(update(mail).where(mail.c.org_id == work.org_id, mail.c.id.in_(ids), *conditions).values(**values))
 
 
 def _after(now: datetime, held: Held, answer: MailAnswer) -> tuple[MailState, datetime]:

@@ -113,9 +113,9 @@ def mail_address(reading: Reading, person_id: str) -> MailAddress | None:
     """
     if person_id != reading.actor.id:
         reading.require(Permission.WORKER_ACT)
-    if not is_active(reading, person_id):
-        return None
-    row = reading.first(select(person.c.display_name, person.c.email).where(person.c.id == person_id))
+    here = person.c.id.in_(select(membership.c.person_id).where(*live(reading)))
+    one = person.c.id == person_id, person.c.active.is_(True), here
+    row = reading.first(select(person.c.display_name, person.c.email).where(*one))
     return None if row is None else MailAddress(row.display_name, row.email)
 
 

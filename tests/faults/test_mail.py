@@ -12,14 +12,16 @@ from sqlalchemy import update
 from finops_core import notifications
 from finops_core.kernel.actor import worker_actor
 from finops_core.notifications import Kind, MailState, MailView
+from finops_core.notifications.delivery import HANDFUL
 from finops_core.notifications.models import mail
+from finops_core.worker.main import JOB_SLOTS
 from tests.mail_host import Conduct, MailHost, mail_settings, running_mail_host
 from tests.processes import kill, running_worker, until
 from tests.world import World, running_world
 
 MAILS = 60
 DEATHS_S = (0.02, 0.05, 0.09, 0.14, 0.2)
-LINES = 2  # as many letters a worker can have in its hands: its places for mail
+IN_HAND = JOB_SLOTS * HANDFUL  # of letters, by a worker with all its places for mail taken
 PATIENCE_S = 240
 
 pytestmark = [pytest.mark.deep, pytest.mark.timeout(900)]
@@ -99,7 +101,7 @@ def test_a_worker_killed_again_and_again_loses_nothing(world: World, host: MailH
         until(lambda: all_sent(world), PATIENCE_S, "all are sent")
     # Then each letter has come, and twice at most what a dying worker had in its hands
     came = nothing_lost(world, host, MAILS)
-    assert sum(came.values()) - MAILS <= len(DEATHS_S) * LINES
+    assert sum(came.values()) - MAILS <= len(DEATHS_S) * IN_HAND
 
 
 def test_two_workers_deliver_each_mail_once(world: World, host: MailHost):

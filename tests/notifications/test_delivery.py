@@ -212,8 +212,7 @@ def test_who_dies_between_the_answer_and_its_record_sends_the_same_letter_again(
     claim = post.claimed(lease_s=0.05)
     assert claim is not None
     with post.area.work(worker_actor(post.org)) as work:
-        held = outbox.take(work, claim)
-    assert held is not None
+        (held,) = outbox.take(work, claim, 1)
     assert post.area.units.ports.mail is not None
     with post.area.units.ports.mail.connection() as line:
         assert line.send(held.letter).delivery is Delivery.SENT
@@ -245,8 +244,7 @@ def test_two_workers_share_the_outbox_and_no_letter_goes_twice(post: Post):
 
     # When one of them holds a letter while the other one goes through everything
     with post.area.work(worker_actor(post.org)) as work:
-        held = outbox.take(work, first)
-    assert held is not None
+        (held,) = outbox.take(work, first, 1)
     post.carry(second)
     assert len(post.host.taken) == 5
 
