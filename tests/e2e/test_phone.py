@@ -92,7 +92,11 @@ STATIONS = {
     "roll-the-secret": ("adam", "connections?do=sign&connection={connection_id}"),
     "replace-the-account": ("adam", "connections?do=replace&connection={account_id}"),
     "health": ("adam", "health"),
-    "home-with-news": ("adam", "?news=all"),
+    "home-with-news": ("adam", ""),
+    "notices": ("ana", "notices"),
+    "notices-of-it": ("adam", "notices?view=All"),
+    "notices-preferences": ("ana", "notices?view=Preferences"),
+    "notices-mail": ("adam", "notices?view=Mail&everybody=true"),
     "not-your-role": ("ana", "audit"),
 }
 
