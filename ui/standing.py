@@ -17,9 +17,8 @@ def _watch() -> OutageWatch:
 def worker_line(here: Here) -> None:
     """A line on every page while the worker is gone; whoever watches the desk is told of it, once."""
     with here.read() as reading:
-        gone = outage.worker_is_gone(reading)
-    _watch().saw(gone=gone)
-    if gone:
+        gone_s = outage.absence_s(reading)
+    if _watch().saw(gone_s):
         told = "The worker is not there: nothing is planned, sent or followed until it is back."
         more = html.link("See Health", "health") if here.may(Permission.HEALTH_VIEW) else ""
         html.draw(html.told("engineering", told, more, "red"))

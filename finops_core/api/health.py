@@ -64,7 +64,7 @@ class HealthCheck:
             _LOG.warning("The health check found no database: %s", error)
             return UNREACHABLE
         if found.sound:
-            self._outage.saw(gone=not found.worker and found.worker_lease_age_s is not None)
+            self._outage.saw(None if found.worker else found.worker_lease_age_s)
         return found
 
     def _catalogue(self, desk: Desk) -> Engine:

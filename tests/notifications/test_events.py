@@ -15,7 +15,7 @@ from finops_core.kernel.errors import FinOpsError
 from finops_core.notifications import Kind
 from finops_core.platform import queue
 from finops_core.platform.queue import lease
-from finops_core.upkeep.outage import OutageWatch, tell_of_outage
+from finops_core.upkeep.outage import LEFT_S, PATIENCE_S, OutageWatch, tell_of_outage
 from tests.desks import START
 from tests.mail_host import MailHost, mail_settings, running_mail_host
 from tests.world import World, running_world
@@ -156,13 +156,18 @@ def gone(world: World, owner: str) -> None:
 
 def test_a_worker_that_is_gone_is_told_once_an_outage_whoever_looks(world: World):
     # Given a desk whose worker has never come, then is there
-    watch = OutageWatch(lambda: world.desk)
+    passed = [0.0]
+    watch = OutageWatch(lambda: world.desk, lambda: passed[0])
     assert not tell_of_outage(world.desk)
+    assert not watch.saw(None)
     # When it is gone, and several processes look, again and again
     gone(world, "it")
+    assert watch.saw(600.0)
+    assert told(world, "adam") == [], "it may only just have been started anew"
+    passed[0] = PATIENCE_S
     for _ in range(3):
+        assert watch.saw(600.0)
         assert tell_of_outage(world.desk)
-        watch.saw(gone=True)
     # Then who watches knows, once, in each organisation
     assert told(world, "adam") == [(Kind.WORKER_DEAD, "health", "")]
     assert told(world, "ana") == told(world, "ben") == []
@@ -170,3 +175,15 @@ def test_a_worker_that_is_gone_is_told_once_an_outage_whoever_looks(world: World
     gone(world, "another")
     assert tell_of_outage(world.desk)
     assert len(told(world, "adam", Kind.WORKER_DEAD)) == 2
+
+
+def test_a_worker_that_left_in_good_order_is_given_time_to_be_replaced(world: World):
+    passed = [0.0]
+    watch = OutageWatch(lambda: world.desk, lambda: passed[0])
+
+    assert not watch.saw(LEFT_S + 1)
+    assert not watch.saw(None)
+    passed[0] = 1.0
+    assert not watch.saw(LEFT_S + 1)
+    passed[0] = 1.0 + PATIENCE_S
+    assert watch.saw(LEFT_S + 1)
