@@ -19,7 +19,7 @@ from finops_core.kernel.provider import ProviderEvent
 from finops_core.platform import logs
 from finops_core.platform.crypto import Vault, load_master_key
 from finops_core.platform.db import Database, open_database, open_owner_engine
-from finops_core.platform.ports import PayoutProvider, Ports, ProviderCredentials
+from finops_core.platform.ports import MailServer, PayoutProvider, Ports, ProviderCredentials
 from finops_core.platform.settings import Settings
 from finops_core.platform.work import Reading, UnitFactory, Work
 
@@ -104,6 +104,7 @@ def open_desk(settings: Settings | None = None, *, clock: Clock | None = None) -
         provider=lambda credentials: _provider(credentials, settings, vault, clock),
         webhooks={"stripe": _stripe_news},
         operations=OPERATIONS,
+        mail=mail_server(settings),
     )
     return Desk(settings, open_database(settings), ports)
 
@@ -112,6 +113,23 @@ def preload() -> None:
     """Import what is imported on first use: without it the first webhook and the first test of a key wait for it."""
     for name in _LATE:
         import_module(name)
+
+
+def mail_server(settings: Settings) -> MailServer | None:
+    """The mail server of the settings; None while none is set, and then nobody is written to."""
+    if not settings.mail_host:
+        return None
+    from finops_core.adapters.mail import SmtpServer  # noqa: PLC0415 - most desks start without one
+
+    return SmtpServer(
+        host=settings.mail_host,
+        port=settings.mail_port,
+        security=settings.mail_security,
+        user=settings.mail_user,
+        password=settings.mail_password.get_secret_value(),
+        sender=settings.mail_sender,
+        timeout_s=settings.mail_timeout_s,
+    )
 
 
 def _stripe_news(body: bytes, signature: str, secrets: Sequence[str], now: datetime) -> ProviderEvent:

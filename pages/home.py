@@ -37,7 +37,7 @@ with here.read() as reading:
     drafts = operations.executions(reading, ExecutionFilter(public=PublicState.PENDING, mine=True))
     offered = operations.catalogue(reading)
     recent = operations.executions(reading, ExecutionFilter(), limit=RECENT_SHOWN)
-    notices = notifications.unread(reading, news.MOST)
+    notices, unread = notifications.unread(reading, news.FIRST), notifications.unread_count(reading)
 as_of = view.as_of
 
 widgets.head("Home", here.around.name, f"as of {here.shown.as_of(as_of)}")
@@ -67,4 +67,4 @@ with right, st.container(border=True, height="content" if notices else "stretch"
         st.caption("Nothing waits for you.")
 if notices:
     with right, st.container(border=True, key="news"):
-        news.section(here, notices, as_of)
+        news.section(here, notices, unread, as_of)

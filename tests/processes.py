@@ -23,6 +23,8 @@ def environment(settings: Settings) -> dict[str, str]:
     secrets = {name: value for name, value in told.items() if isinstance(value, SecretStr)}
     variables |= {f"TIEOUT_{name.upper()}": value.get_secret_value() for name, value in secrets.items()}
     variables["TIEOUT_STRIPE_SANDBOX_URL"] = settings.stripe_sandbox_url
+    variables["TIEOUT_MAIL_PASSWORD"] = settings.mail_password.get_secret_value()
+    variables["TIEOUT_PUBLIC_URL"] = settings.public_url
     variables["DATABASE_URL"] = settings.database_url
     return {**os.environ, **variables}
 

@@ -36,6 +36,7 @@ from finops_core.kernel.actor import Actor, Via, system_actor, webhook_actor, wo
 from finops_core.kernel.errors import FinOpsError, NotAllowed, NotFound
 from finops_core.kernel.permissions import Permission
 from finops_core.kernel.provider import Mode, ProviderEvent
+from finops_core.notifications import outbox
 from finops_core.operations import ExecutionFilter
 from finops_core.payouts import PayoutFilter, Verdict, service
 from finops_core.platform import repeats
@@ -194,8 +195,13 @@ def rehearsed_and_told(towns: Towns, planned: str) -> None:
         connections.set_webhook_secret(work, stripe, f"whsec_{MARK}")
         people = [towns.world.people["hana"]]
         notifications.notify(work, people, "payout.returned", once=MARK, title=MARK)
+        said = {"kind": "payout.returned", "once": MARK, "notice_id": "", "title": MARK, "body": MARK}
+        outbox.put(work, [{"person_id": people[0], "page": "", "query": "{}", **said}])
+        notifications.put_digest(work, people[0], "2026-11-20", MARK, [MARK])
     with desk.work(webhook_actor(towns.harbour)) as work:
         assert payouts.take_news(work, stripe, [(news_of(work.now), MARK.encode())])
+    with desk.work(towns.actor("hana", towns.harbour)) as work:
+        notifications.choose(work, {"execution.completed": "mail"}, 23)
     JOBS["upkeep.check"].run(desk, None)
     towns.ids["connection"] = stripe
 
@@ -241,6 +247,7 @@ def gather(towns: Towns, done: str, asked: str, planned: str) -> None:
             "file": next(each.id for each in files.of(reading, "execution", done) if each.role == "input"),
             "payout": payouts.rows(reading, done)[0].id,
             "notice": notifications.unread(reading)[0].id,
+            "mail": notifications.mails(reading).rows[0].id,
             "authority": approvals.authorities(reading, hana)[0].id,
             "session": signed_in.session_id,
             "hana": hana,
@@ -414,6 +421,13 @@ DOORS: dict[str, Door] = {
     "insight.departure": Door(lambda w, i: insight.departure(w, i["ben"])),
     "insight.home": Door(lambda w, _: insight.home(w)),
     "insight.money": Door(lambda w, _: insight.money(w)),
+    "notifications.choices": Door(lambda w, _: ("standing by default", notifications.choices(w))),
+    "notifications.choose": Door(lambda w, _: notifications.choose(w, {"execution.completed": "off"}, 5)),
+    "notifications.digest_due": Door(lambda w, i: notifications.digest_due(w, i["hana"]).hour),
+    "notifications.for_digest": Door(lambda w, _: notifications.for_digest(w, timedelta(days=7))),
+    "notifications.mail_view": Door(lambda w, i: notifications.mail_view(w, i["mail"])),
+    "notifications.mails": Door(lambda w, _: notifications.mails(w, everybody=True)),
+    "notifications.notices": Door(lambda w, _: notifications.notices(w)),
     "notifications.read_all": Door(lambda w, _: notifications.read_all(w)),
     "notifications.read_one": Door(lambda w, i: notifications.read_one(w, i["notice"])),
     "notifications.unread": Door(lambda w, _: notifications.unread(w)),
@@ -461,6 +475,7 @@ DOORS: dict[str, Door] = {
     "security.invitation_link": Door(lambda w, i: security.invitation_link(w, i["invited"])),
     "security.is_active": Door(lambda w, i: security.is_active(w, i["hana"])),
     "security.member": Door(lambda w, i: security.member(w, i["hana"])),
+    "security.mail_address": Door(lambda w, i: security.mail_address(w, i["hana"])),
     "security.members": Door(lambda w, _: security.members(w)),
     "security.names": Door(lambda w, i: security.names(w, [i["hana"]])),
     "security.people": Door(lambda w, _: security.people(w)),
@@ -483,6 +498,7 @@ DOORS: dict[str, Door] = {
 NO_DOORS = {
     "approvals.expire_due": "the worker's round; needs WORKER_ACT (below)",
     "approvals.request": "writes a question of its own organisation about an id its caller has checked",
+    "approvals.warn_of_expiry": "the worker's round; needs WORKER_ACT (below)",
     "approvals.waiting_for_me": "a number; its rows are those of approvals.waiting, and home shows it",
     "audit.note_verified": "writes a line of its own organisation into the log",
     "audit.record": "writes into the log; every verb's own line",
@@ -506,6 +522,14 @@ NO_DOORS = {
     "payouts.counts": "likewise",
     "files.sweep": "the worker's; compares names across organisations and gives a number",
     "notifications.on_second_factor_reset": "a listener: tells the person of its own organisation whom it is about",
+    "notifications.deliver": "opens units of its own, each of one organisation, and gives nothing back",
+    "notifications.digest_day": "a date of what is given",
+    "notifications.expires_soon": "a time of what is given",
+    "notifications.facts_of": "what the code says of a kind",
+    "notifications.put_digest": "the worker's; needs WORKER_ACT (below)",
+    "notifications.send_again": "of a mail that mail_view shows; it refuses without a mail server (its own tests)",
+    "notifications.settle": "puts away, in its own organisation, what its caller has told there",
+    "notifications.tidy": "the worker's; needs WORKER_ACT (below)",
     "notifications.notify": "tells people of its own organisation; its caller has decided whom",
     "operations.catalogue": "the registry, one for the installation",
     "operations.offered": "the registry, one for the installation",
@@ -541,7 +565,6 @@ NO_DOORS = {
     "security.sign_out_others": "about oneself, through one's own session (tests/security)",
     "security.turn_off_second_factor": "about oneself, through one's own session (tests/security)",
     "security.invite": "makes somebody nobody knows yet, in its own organisation",
-    "security.enter": "whoever holds the secret of a token",
     "security.comes_after_its_end": "whoever holds the cookie's secret, or the server's own memory",
     "security.note_refused": "whoever holds the cookie's secret, or the server's own memory",
     "security.ensure_roles": "the shipped roles, one set for the installation",
@@ -636,6 +659,9 @@ def test_what_only_the_worker_or_the_installation_does_is_refused_to_people(town
     heads = towns.world.desk.settings.heads_dir
     refused = {
         "approvals.expire_due": approvals.expire_due,
+        "approvals.warn_of_expiry": approvals.warn_of_expiry,
+        "notifications.put_digest": lambda work: notifications.put_digest(work, "person_x", "2026-11-20", "x", ["x"]),
+        "notifications.tidy": notifications.tidy,
         "audit.seal": lambda work: audit.seal(work, heads),
         "audit.steps": lambda work: audit.steps(work, "payout.", work.now - timedelta(days=1)),
         "connections.note_account": lambda work: connections.note_account(work, towns.ids["connection"], "acct_x"),

@@ -34,6 +34,7 @@ ENGINE_FILES: dict[str, set[str]] = {
     "approvals": {
         "authority",
         "departure",
+        "notices",
     },
     "audit": {
         "heads",
@@ -57,6 +58,9 @@ ENGINE_FILES: dict[str, set[str]] = {
     },
     "notifications": {
         "about_people",
+        "delivery",
+        "letters",
+        "outbox",
     },
     "operations": {
         "admission",
@@ -69,6 +73,7 @@ ENGINE_FILES: dict[str, set[str]] = {
         "intake_faults",
         "intake_records",
         "intake_table",
+        "notices",
         "outcome",
         "registry",
         "runner",
@@ -122,7 +127,9 @@ ENGINE_FILES: dict[str, set[str]] = {
     "upkeep": {
         "checking",
         "demo",
+        "digest",
         "jobs",
+        "outage",
     },
 }
 MONEY = ("finops_core/payouts/", "finops_core/approvals/", "kernel/money.py", "adapters/stripe_currencies.py")

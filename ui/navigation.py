@@ -32,6 +32,15 @@ class Room:
 ROOMS: tuple[Room, ...] = (
     Room("home.py", "Home", "home", "", "", (Permission.HOME_VIEW,), "Five figures and what needs you."),
     Room(
+        "notices.py",
+        "Notices",
+        "notifications",
+        "",
+        "notices",
+        (Permission.HOME_VIEW,),
+        "What you were told, how you want to be told, and what became of your mail.",
+    ),
+    Room(
         "run.py",
         "Upload & run",
         "upload_file",

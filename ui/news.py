@@ -1,27 +1,42 @@
-"""News for the person who looks: counted on every page, listed on the first one, put away by opening it or by hand."""
+"""News for the person who looks: counted on every page, told as it arrives, put away by opening it or by hand."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import streamlit as st
 
 from finops_core import notifications
 from finops_core.kernel.permissions import Permission
-from finops_core.notifications import NoticeView
+from finops_core.notifications import KINDS, Kind, NoticeView
 from ui import html
-from ui.format import Format, ago
+from ui.format import Format, ago, plural
 from ui.html import Markup
 from ui.session import Here
 
-NOTICE, NEWS, ALL = "notice", "news", "all"
-FIRST, MOST = 5, 100
-MARKS = {
-    **dict.fromkeys(("payout.returned", "payout.canceled", "payout.reversed"), ("undo", "red")),
-    "check.violated": ("rule", "red"),
+NOTICE, PAGE = "notice", "notices"
+FIRST, LOOKED_AT, TOASTS = 5, 50, 3
+SEEN = "tieout_news_seen"
+MARKS: Mapping[str, tuple[str, str]] = {
+    Kind.APPROVAL_ASKED: ("task_alt", "amber"),
+    Kind.APPROVAL_EXPIRING: ("hourglass_bottom", "amber"),
+    Kind.APPROVAL_APPROVED: ("check_circle", "green"),
+    Kind.APPROVAL_REJECTED: ("cancel", "red"),
+    Kind.APPROVAL_EXPIRED: ("hourglass_disabled", "red"),
+    Kind.EXECUTION_COMPLETED: ("check_circle", "green"),
+    Kind.EXECUTION_FAILED: ("error", "red"),
+    **dict.fromkeys((Kind.PAYOUT_RETURNED, Kind.PAYOUT_CANCELED, Kind.PAYOUT_REVERSED), ("undo", "red")),
+    Kind.PAYOUT_REVIEW: ("help", "amber"),
+    Kind.PAYOUT_UNEXPECTED: ("warning", "red"),
+    Kind.CHECK_VIOLATED: ("rule", "red"),
+    Kind.WORKER_DEAD: ("engineering", "red"),
+    Kind.MAIL_FAILING: ("mail_off", "amber"),
 }
 PLAIN_MARK = ("notifications", "blue")
 # What a check found names rows by their ids; its page links them, and says what to do.
-UNTOLD = frozenset({"check.violated"})
+UNTOLD = frozenset({Kind.CHECK_VIOLATED})
+# What Markdown would take for markup, in text that comes from files, people and providers.
+_MARKUP = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~:$&])")
 
 
 def count(here: Here) -> int:
@@ -47,25 +62,57 @@ def bell(unread: int, where: str) -> Markup:
         return Markup()
     words = Markup('<span class="to-words">News for you</span>')
     label = html.join(html.icon("notifications"), words, html.badge(str(unread), "red"))
-    return html.link(label, "", {NEWS: ALL}, css=f"to-bell to-bell-{where}")
+    return html.link(label, PAGE, css=f"to-bell to-bell-{where}")
 
 
-def section(here: Here, notices: Sequence[NoticeView], now: datetime) -> None:
-    """The newest of it; everything when the address asks for it."""
-    whole = st.query_params.get(NEWS, "") == ALL
-    if whole:
-        html.bring_into_view("news", "the bell was pressed")
+def kinds() -> dict[str, str]:
+    """The kinds there are, as a filter shows them."""
+    return {kind.value: facts.title for kind, facts in KINDS.items()}
+
+
+def toasts(here: Here) -> None:
+    """A word about what arrived since this screen last looked; each once, and nothing of before its first look."""
+    if not here.may(Permission.HOME_VIEW):
+        return
+    with here.read() as reading:
+        newest = notifications.unread(reading, LOOKED_AT)
+    org, since, told = st.session_state.get(SEEN, ("", "", frozenset()))
+    # Ids are in the order of time: what is older than the first look is no news, though it may come into view late.
+    first = org != here.session.org_id
+    since = max((each.id for each in newest), default="") if first else since
+    arrived = [] if first else [each for each in newest if each.id > since and each.id not in told]
+    ids = frozenset() if first else told | {each.id for each in arrived}
+    st.session_state[SEEN] = (here.session.org_id, since, ids)
+    for notice in reversed(arrived[:TOASTS]):
+        icon = MARKS.get(notice.kind, PLAIN_MARK)[0]
+        st.toast(_MARKUP.sub(r"\\\1", here.shown.sentence(notice.title)), icon=f":material/{icon}:", duration="long")
+    if len(arrived) > TOASTS:
+        st.toast(f"And {plural(len(arrived) - TOASTS, 'more notice')}", icon=":material/notifications:")
+
+
+def section(here: Here, notices: Sequence[NoticeView], unread: int, now: datetime) -> None:
+    """The newest of it, and the way to all of it."""
+    listed(here, notices[:FIRST], now, "News for you")
+    if unread > FIRST:
+        html.draw(html.line(html.link(f"All {unread} of them", PAGE)))
+
+
+def listed(here: Here, notices: Sequence[NoticeView], now: datetime, title: str = "") -> None:
+    """Notices below each other, each leading to what it is about; those that are unread can be put away."""
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.subheader("News for you", anchor=False, width="content")
-        if st.button("Mark all as read", icon=":material/done_all:", type="tertiary", key="tall_read_all"):
+        if title:
+            st.subheader(title, anchor=False, width="content")
+        if any(notice.read_at is None for notice in notices) and st.button(
+            "Mark all as read", icon=":material/done_all:", type="tertiary", key="tall_read_all"
+        ):
             _put_away(here)
-    for notice in notices[: MOST if whole else FIRST]:
+    for notice in notices:
         with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key=f"unwrapped_{notice.id}"):
             html.draw(_notice(notice, here.shown, now))
-            if st.button("", icon=":material/done:", type="tertiary", key=f"read_{notice.id}", help="Mark as read"):
+            if notice.read_at is None and st.button(
+                "", icon=":material/done:", type="tertiary", key=f"read_{notice.id}", help="Mark as read"
+            ):
                 _put_away(here, notice.id)
-    if len(notices) > FIRST and not whole:
-        html.draw(html.line(html.link(f"All {len(notices)} of them", "", {NEWS: ALL})))
 
 
 def _put_away(here: Here, notice_id: str = "") -> None:
@@ -81,6 +128,8 @@ def _notice(notice: NoticeView, shown: Format, now: datetime) -> Markup:
     mark, tone = MARKS.get(notice.kind, PLAIN_MARK)
     said = "" if notice.kind in UNTOLD else shown.sentence(notice.body)
     facts = html.faint(" · ".join(filter(None, (said, ago(notice.created_at, now)))))
-    body = Markup(f"{html.icon(mark, tone)}<span>{html.strong(shown.sentence(notice.title))}<br>{facts}</span>")
+    title = shown.sentence(notice.title)
+    head = html.strong(title) if notice.read_at is None else html.faint(title, small=False)
+    body = Markup(f"{html.icon(mark, tone if notice.read_at is None else 'gray')}<span>{head}<br>{facts}</span>")
     link = html.link(body, notice.page, {**notice.query, NOTICE: notice.id})
     return Markup(f'<div class="to-needs">{link}</div>')

@@ -9,7 +9,7 @@ import streamlit as st
 
 from finops_core.kernel.errors import FinOpsError
 from finops_core.platform import logs, metrics
-from ui import html, navigation, news, organisation, second_factor, session, sign_in, widgets
+from ui import html, navigation, news, organisation, second_factor, session, sign_in, standing, widgets
 from ui.session import Here
 
 STILL_HERE_S = 60
@@ -39,9 +39,10 @@ def frame(here: Here, unread: int) -> None:
 
 @st.fragment(run_every=STILL_HERE_S)
 def watch(here: Here) -> None:
-    """Take an idle screen away once its session has ended."""
+    """Take an idle screen away once its session has ended; until then tell what arrives."""
     if not session.still_here(here):
         st.rerun()
+    news.toasts(here)
 
 
 st.set_page_config(page_title="Tieout", page_icon=str(widgets.mark()), layout="wide")
@@ -70,6 +71,7 @@ frame(arrived, unread)
 with st.container(key="unseen_watch"):
     watch(arrived)
 widgets.mode_strip(arrived.around, news.bell(unread, "strip"))
+standing.worker_line(arrived)
 organisation.check(arrived)
 try:
     with metrics.PAGE_SECONDS.labels(page.url_path or "home").time():

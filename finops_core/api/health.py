@@ -17,6 +17,7 @@ from finops_core.catalog.tables import TABLES
 from finops_core.desk import Desk
 from finops_core.kernel.actor import Via
 from finops_core.platform.db import open_owner_engine
+from finops_core.upkeep.outage import OutageWatch
 from finops_core.upkeep.queries import UNREACHABLE, Health, health, schema_standing
 
 KEPT_S = 1.0
@@ -29,6 +30,7 @@ class HealthCheck:
 
     def __init__(self, desk: DeskGetter) -> None:
         self._desk = desk
+        self._outage = OutageWatch(desk)
         self._owner: Engine | None = None
         self._one_at_a_time = threading.Lock()
         self._found = UNREACHABLE
@@ -56,11 +58,14 @@ class HealthCheck:
             desk = self._desk()
             standing = schema_standing(self._catalogue(desk), TABLES)
             with desk.read(security.visitor(Via.API)) as reading:
-                return health(reading, standing)
+                found = health(reading, standing)
         except SQLAlchemyError as error:
             # Its text may name the server's address: that belongs into the log, not into the answer.
             _LOG.warning("The health check found no database: %s", error)
             return UNREACHABLE
+        if found.sound:
+            self._outage.saw(None if found.worker else found.worker_lease_age_s)
+        return found
 
     def _catalogue(self, desk: Desk) -> Engine:
         # On SQLite the owner's engine takes the write lock at once, so a check would wait for every writer.

@@ -29,6 +29,7 @@ from finops_core.approvals.service import (
     expire_due,
     request,
     supersede,
+    warn_of_expiry,
     withdraw,
 )
 
@@ -67,5 +68,6 @@ __all__ = [
     "waiting",
     "waiting_for_me",
     "waiting_page",
+    "warn_of_expiry",
     "withdraw",
 ]

@@ -157,6 +157,13 @@ def all_found(reading: Reading, conditions: Sequence[ColumnElement[bool]]) -> tu
     return _found(reading, conditions, newest_first=False)
 
 
+def ending(reading: Reading, before: datetime) -> tuple[RequestView, ...]:
+    """Open requests that end before then, for the verbs of this area, whoever looks; oldest first."""
+    table = approval_request
+    soon = table.c.state == State.PENDING, table.c.expires_at <= before, table.c.expires_at > reading.now
+    return _found(reading, soon, newest_first=False)
+
+
 def unknown() -> NotFound:
     """What is said of a request that is not there, or not for this person."""
     return NotFound("APPROVAL_UNKNOWN", "There is no such approval request.", hint="Open it from the list.")

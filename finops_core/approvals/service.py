@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Row, insert, select, update
 
 from finops_core import audit, reference, security
-from finops_core.approvals import queries
+from finops_core.approvals import notices, queries
 from finops_core.approvals.models import (
     approval_decision,
     approval_excluded,
@@ -40,6 +40,7 @@ from finops_core.kernel.ids import new_id
 from finops_core.kernel.job import Event
 from finops_core.kernel.money import MAX_MINOR, Money
 from finops_core.kernel.permissions import Permission
+from finops_core.notifications import expires_soon
 from finops_core.platform.work import Work
 
 COMMENT_MAX_CHARS = 2000
@@ -142,7 +143,9 @@ def request(
         work.execute(insert(approval_excluded).values(**part, id=new_id("apx"), person_id=person_id, why=why))
     plain = {currency: Money(minor, currency).plain() for currency, minor in amounts.items()}
     detail = {"item_type": item_type, "amounts": plain, "excluded": sorted({*excluded, asked_by})}
-    _record(work, "approval.requested", _locked(work, request_id)[0], detail, after=content_hash)
+    view = _locked(work, request_id)[0]
+    _record(work, "approval.requested", view, detail, after=content_hash)
+    notices.tell_of_request(work, view)
     return request_id
 
 
@@ -219,6 +222,19 @@ def expire_due(work: Work) -> int:
         view, version = _locked(work, request_id)
         _move(work, view, version, State.EXPIRED, "nobody decided in time")
     return len(ids)
+
+
+def warn_of_expiry(work: Work) -> int:
+    """Tell, once, of every open request of the organisation that ends soon; gives how many there are.
+
+    Needs WORKER_ACT.
+    """
+    work.require(Permission.WORKER_ACT)
+    soon = work.now + expires_soon(work.ports.settings.approval_expires_s)
+    ending = queries.ending(work, soon)
+    for view in ending:
+        notices.tell_of_nearing_end(work, view)
+    return len(ending)
 
 
 def _check_amounts(amounts: Mapping[str, int]) -> None:
@@ -311,6 +327,8 @@ def _move(work: Work, view: RequestView, version: int, state: State, why: str = 
         raise not_pending(view.state).error(request_id=view.id)
     if state in {State.WITHDRAWN, State.EXPIRED, State.SUPERSEDED}:
         _record(work, f"approval.{state}", view, {"why": why, "content_hash": view.content_hash})
+    if ended:
+        notices.tell_of_end(work, view, state, why)
     news = _NEWS.get(state)
     if news is not None:
         work.tell(news(work.org_id, view.id, view.subject_kind, view.subject_id, view.content_hash))

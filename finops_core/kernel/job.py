@@ -10,12 +10,13 @@ class Waits(StrEnum):
     """For whom a job can wait long, so that each sort has places of its own at the worker.
 
     DESK: for nobody but the desk itself. PROVIDER: rounds that ask providers. PERSON: what a person asked for, which a
-    provider may keep waiting.
+    provider may keep waiting. MAIL: the mail server.
     """
 
     DESK = "desk"
     PROVIDER = "provider"
     PERSON = "person"
+    MAIL = "mail"
 
 
 @dataclass(frozen=True, slots=True)

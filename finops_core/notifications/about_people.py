@@ -1,5 +1,6 @@
 """News of people's accounts, told to the person whom it is about. Heard through ``catalog.LISTENERS``."""
 
+from finops_core.notifications.rules import Kind
 from finops_core.notifications.service import notify
 from finops_core.platform.work import Work
 from finops_core.security import SecondFactorReset
@@ -10,7 +11,7 @@ def on_second_factor_reset(work: Work, event: SecondFactorReset) -> None:
     notify(
         work,
         [event.person_id],
-        "second_factor.reset",
+        Kind.SECOND_FACTOR_RESET,
         once=f"second_factor.reset:{event.person_id}:{event.at.isoformat()}",
         title="Your second factor was reset by an administrator",
         body="Set up a new one. If you did not ask for it, tell another administrator now.",

@@ -14,7 +14,7 @@ from finops_core.kernel.errors import FinOpsError
 from finops_core.kernel.ids import new_id
 from finops_core.kernel.money import Money
 from finops_core.kernel.operation import Operation, OutputFile, Records, Result
-from finops_core.operations import models, queries, rules
+from finops_core.operations import models, notices, queries, rules
 from finops_core.operations.admission import SUBJECT
 from finops_core.operations.queries import ExecutionView
 from finops_core.operations.rules import PUBLIC, State
@@ -146,6 +146,7 @@ def close(
     change(work, seen, state=new, public_state=PUBLIC[new], **changes)
     verb = "execution.stopped" if seen.stop_requested and new is State.CANCELLED else f"execution.{new.value}"
     note(work, seen, verb, before=seen.plan_hash, code=error.code if error else "")
+    notices.tell_of_end(work, seen, new, told)
 
 
 def store(work: Work, seen: ExecutionView, result: Result) -> None:

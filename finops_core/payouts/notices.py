@@ -7,6 +7,7 @@ from finops_core import approvals, connections, notifications, operations, secur
 from finops_core.kernel.money import Money
 from finops_core.kernel.permissions import Permission
 from finops_core.kernel.provider import ProviderPayout
+from finops_core.notifications import Kind
 from finops_core.payouts import queries
 from finops_core.payouts.queries import Unsettled
 from finops_core.platform.work import Work
@@ -15,18 +16,18 @@ from finops_core.platform.work import Work
 def tell_of_return(work: Work, row: Unsettled, told: ProviderPayout) -> None:
     """Preparer and approvers learn that the bank gave a payout back, days after they thought it done."""
     body = told.failure_message or "The bank returned it."
-    _tell(work, row, "payout.returned", "came back", body, once=f"returned:{row.id}")
+    _tell(work, row, Kind.PAYOUT_RETURNED, "came back", body, once=f"returned:{row.id}")
 
 
 def tell_of_cancel(work: Work, row: Unsettled) -> None:
     """Preparer and approvers learn that a payout was taken back at the provider, though nobody here asked for it."""
     body = "Somebody took it back at the provider; nobody here had asked for it."
-    _tell(work, row, "payout.canceled", "was taken back", body, once=f"canceled:{row.id}")
+    _tell(work, row, Kind.PAYOUT_CANCELED, "was taken back", body, once=f"canceled:{row.id}")
 
 
 def tell_of_reversal(work: Work, row: Unsettled, why: str) -> None:
     """Preparer and approvers learn that somebody has reversed a payout at the provider."""
-    _tell(work, row, "payout.reversed", "was reversed", why, once=f"reversed:{row.id}")
+    _tell(work, row, Kind.PAYOUT_REVERSED, "was reversed", why, once=f"reversed:{row.id}")
 
 
 def tell_of_review(work: Work, row: Unsettled, why: str, *, once: str = "") -> None:
@@ -42,7 +43,7 @@ def tell_of_review(work: Work, row: Unsettled, why: str, *, once: str = "") -> N
         return
     once = once or f"review:{row.execution_id}:{work.now.date()}"
     body = f"{why} Look at the provider, then settle it."
-    _tell(work, row, "payout.review", "needs a decision", body, once=once, too=_settlers(work))
+    _tell(work, row, Kind.PAYOUT_REVIEW, "needs a decision", body, once=once, too=_settlers(work))
 
 
 def tell_of_twice(work: Work, row: Unsettled, attempt: int) -> None:
@@ -51,14 +52,14 @@ def tell_of_twice(work: Work, row: Unsettled, attempt: int) -> None:
         f"Row {row.row_no} was paid by attempt {attempt} and by attempt {row.attempt}. Have one of the two taken back."
     )
     once = f"twice:{row.id}:{work.now.isoformat()}"
-    _tell(work, row, "payout.twice", "was paid twice", body, once=once, too=_settlers(work))
+    _tell(work, row, Kind.PAYOUT_TWICE, "was paid twice", body, once=once, too=_settlers(work))
 
 
 def tell_of_unexpected(work: Work, row: Unsettled, provider_id: str) -> None:
     """Those near a batch, and those who may settle it, learn of a payout that may pay one of its rows again."""
     body = f"{provider_id} at the provider carries row {row.row_no} too. Have one of the two taken back there."
     once = f"unexpected:{provider_id}"
-    _tell(work, row, "payout.unexpected", "may be paid twice", body, once=once, too=_settlers(work))
+    _tell(work, row, Kind.PAYOUT_UNEXPECTED, "may be paid twice", body, once=once, too=_settlers(work))
 
 
 def tell_of_refused_cancel(work: Work, row: Unsettled, asked: Iterable[str], why: str, asked_at: datetime) -> None:
@@ -67,7 +68,7 @@ def tell_of_refused_cancel(work: Work, row: Unsettled, asked: Iterable[str], why
     notifications.notify(
         work,
         asked,
-        "payout.cancel_refused",
+        Kind.CANCEL_REFUSED,
         once=f"cancel_refused:{row.id}:{asked_at.isoformat()}",
         title=f"{Money(row.amount_minor, row.currency)} of {seen.number} was not taken back",
         body=why,
@@ -82,7 +83,7 @@ def tell_of_refused_keys(work: Work, connection_ids: Iterable[str]) -> None:
         notifications.notify(
             work,
             [person.id for person in security.people_with(work, Permission.CONNECTIONS_ADMINISTER)],
-            "connection.refused",
+            Kind.KEY_REFUSED,
             once=f"key_refused:{connection_id}:{work.now.date().isoformat()}",
             title=f"The provider refuses the key of {name}",
             body="Payouts made through it cannot be looked up or followed. Test the connection, and replace its key.",
@@ -90,7 +91,7 @@ def tell_of_refused_keys(work: Work, connection_ids: Iterable[str]) -> None:
         )
 
 
-def _tell(work: Work, row: Unsettled, kind: str, what: str, body: str, *, once: str, too: Sequence[str] = ()) -> None:
+def _tell(work: Work, row: Unsettled, kind: Kind, what: str, body: str, *, once: str, too: Sequence[str] = ()) -> None:
     """Who prepared or decided, and ``too``; the notice leads to the execution."""
     seen = operations.execution(work, row.execution_id)
     asked = approvals.of_subject(work, "execution", seen.id)

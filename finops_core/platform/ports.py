@@ -1,8 +1,10 @@
 """The outside world as the core sees it. Implementations live in ``adapters`` and are wired in ``desk``."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
 
 from finops_core.kernel.clock import Clock
@@ -125,8 +127,61 @@ class FileStore(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Letter:
+    """One mail to one person, as plain text; the same for each try.
+
+    Attributes:
+        id: becomes its Message-ID, by which a mail that was sent twice is known.
+        at: when it was written.
+    """
+
+    id: str
+    name: str
+    address: str
+    subject: str
+    text: str
+    at: datetime
+
+
+class Delivery(StrEnum):
+    """What became of a letter. LATER: not taken now. NO_SERVER: as LATER, and so it would go with any other letter."""
+
+    SENT = "sent"
+    LATER = "later"
+    NO_SERVER = "no_server"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class MailAnswer:
+    """The mail server's answer, in its own words as far as it gave any."""
+
+    delivery: Delivery
+    words: str
+
+
+class MailConnection(Protocol):
+    """A mail server that is kept on the line for some letters."""
+
+    def send(self, letter: Letter) -> MailAnswer:
+        """Hand one letter over. Never raises for what a server says or does."""
+        ...
+
+
+class MailServer(Protocol):
+    """Somebody who takes mail for everybody."""
+
+    def connection(self) -> AbstractContextManager[MailConnection]:
+        """For some letters, one after the other; it calls the server when the first one is sent."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class Ports:
-    """Everything a verb may reach beside the database; the same instance for the life of a desk."""
+    """Everything a verb may reach beside the database; the same instance for the life of a desk.
+
+    ``mail``: None while nobody has set a mail server.
+    """
 
     clock: Clock
     settings: Settings
@@ -135,3 +190,4 @@ class Ports:
     provider: Callable[[ProviderCredentials], PayoutProvider]
     webhooks: Mapping[str, WebhookReader]
     operations: Mapping[str, Operation]
+    mail: MailServer | None = None

@@ -258,6 +258,12 @@ def lease_age_s(reading: Reading, name: str) -> float | None:
     return None if until is None else until / 1000
 
 
+def outage_of(reading: Reading, name: str) -> str:
+    """A name for the time since the role's lease ran out: another one after it was held again."""
+    row = reading.first(select(lease).where(lease.c.name == name))
+    return "" if row is None else f"{row.fence}:{row.until_ms}"
+
+
 @dataclass(frozen=True, slots=True)
 class OpenJobs:
     """The unfinished jobs of one kind, of all organisations.

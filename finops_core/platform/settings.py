@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
 
 class Settings(BaseSettings):
     """Every setting of the desk. Times end in ``_s`` (seconds), sizes in ``_bytes``."""
@@ -55,6 +57,13 @@ class Settings(BaseSettings):
     metrics_token: SecretStr = SecretStr("")
     api_rate_per_s: Annotated[float, Field(gt=0)] = 50.0
     api_burst: Annotated[int, Field(ge=1)] = 200
+    mail_host: str = ""
+    mail_port: Annotated[int, Field(ge=1, le=65535)] = 587
+    mail_security: Literal["starttls", "tls", "none"] = "starttls"
+    mail_user: str = ""
+    mail_password: SecretStr = SecretStr("")
+    mail_sender: str = ""
+    mail_timeout_s: Annotated[float, Field(gt=0)] = 15.0
 
     @field_validator("public_url")
     @classmethod
@@ -75,6 +84,18 @@ class Settings(BaseSettings):
                 "TIEOUT_HOLD_BACK_S must be shorter than TIEOUT_APPROVAL_EXPIRES_S, or every approval would be too old "
                 "by the time its run may start."
             )
+        return self
+
+    @model_validator(mode="after")
+    def _mail_can_be_sent(self) -> Self:
+        if not self.mail_host:
+            return self
+        local, at, domain = self.mail_sender.rpartition("@")
+        plain = self.mail_sender.isascii() and self.mail_sender.isprintable()
+        if not (local and at and domain and plain) or set(self.mail_sender) & set(' <>,;:"\\()[]'):
+            raise ValueError("TIEOUT_MAIL_SENDER must be the address the desk's mail comes from: tieout@example.com.")
+        if self.mail_user and self.mail_security == "none" and self.mail_host not in LOOPBACK:
+            raise ValueError("TIEOUT_MAIL_SECURITY=none would send the mail server's password in the clear.")
         return self
 
     @cached_property

@@ -98,6 +98,27 @@ def is_active(reading: Reading, person_id: str) -> bool:
     return reading.scalar(found) is not None
 
 
+@dataclass(frozen=True, slots=True)
+class MailAddress:
+    """Where somebody gets their mail; ``address`` is "" when nobody has said."""
+
+    name: str
+    address: str
+
+
+def mail_address(reading: Reading, person_id: str) -> MailAddress | None:
+    """Where to write to somebody; None for whoever is not active, or has no role here any more.
+
+    People see their own; for others it needs WORKER_ACT: their mail is on its way.
+    """
+    if person_id != reading.actor.id:
+        reading.require(Permission.WORKER_ACT)
+    here = person.c.id.in_(select(membership.c.person_id).where(*live(reading)))
+    one = person.c.id == person_id, person.c.active.is_(True), here
+    row = reading.first(select(person.c.display_name, person.c.email).where(*one))
+    return None if row is None else MailAddress(row.display_name, row.email)
+
+
 def members(reading: Reading) -> tuple[MemberView, ...]:
     """Everybody of the organisation with roles, past ones too; needs PEOPLE_ADMINISTER."""
     reading.require(Permission.PEOPLE_ADMINISTER)

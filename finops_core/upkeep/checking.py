@@ -14,6 +14,7 @@ from finops_core.kernel.actor import worker_actor
 from finops_core.kernel.ids import new_id
 from finops_core.kernel.job import Check
 from finops_core.kernel.permissions import Permission
+from finops_core.notifications import Kind
 from finops_core.platform import queue
 from finops_core.platform.queue import Claim
 from finops_core.platform.work import Reading, Units, Work
@@ -119,7 +120,7 @@ def _keep(work: Work, check: Check, told: list[str], duration_ms: int) -> None:
     notifications.notify(
         work,
         [person.id for person in security.people_with(work, Permission.HEALTH_VIEW)],
-        "check.violated",
+        Kind.CHECK_VIOLATED,
         once=f"check:{check.id}:{work.now.date().isoformat()}",
         title=f"Check failed: {check.title}",
         body=told[0],

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from sqlalchemy import delete
 
-from finops_core import approvals, files, reference, security
+from finops_core import approvals, files, notifications, reference, security
 from finops_core.kernel.actor import worker_actor
 from finops_core.platform import repeats
 from finops_core.platform.queue import Claim, job
@@ -16,11 +16,12 @@ JOBS_KEPT = timedelta(days=7)
 
 
 def expire_requests(units: Units, claim: Claim) -> None:
-    """Approval requests nobody decided in time."""
+    """Approval requests nobody decided in time, and a word before that about those that end soon."""
     del claim
     for org_id in _organisations(units):
         with units.work(worker_actor(org_id)) as work:
             approvals.expire_due(work)
+            approvals.warn_of_expiry(work)
 
 
 def clean_up(units: Units, claim: Claim) -> None:
@@ -31,6 +32,7 @@ def clean_up(units: Units, claim: Claim) -> None:
             files.expire(work, work.ports.settings.files_kept_days)
             checking.tidy(work)
             repeats.tidy(work)
+            notifications.tidy(work)
     with units.work(worker_actor("")) as work:
         work.execute(delete(job).where(job.c.ended_at < work.now - JOBS_KEPT))
         security.tidy(work)

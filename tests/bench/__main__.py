@@ -2,13 +2,14 @@
 
 import sys
 
-from tests.bench import api, batch, intake, pages, payout, sessions
+from tests.bench import api, batch, intake, mail, pages, payout, sessions
 from tests.bench.report import show
 
 PARTS = {
     "intake": intake.measure,
     "payout": payout.measure,
     "batch": batch.measure,
+    "mail": mail.measure,
     "pages": pages.measure,
     "sessions": sessions.measure,
     "api": api.measure,

@@ -81,6 +81,7 @@ PAGES = [
     pytest.param(
         "audit?object=execution:{execution_id}", "eva", "Audit", "{number}", id="audit", marks=pytest.mark.deep
     ),
+    pytest.param("notices", "ben", "Notices", "{number}", id="notices", marks=pytest.mark.deep),
     pytest.param("connections", "adam", "Connections", KEY, id="connections"),
     pytest.param("health", "adam", "Health", HARBOUR, id="health", marks=pytest.mark.deep),
 ]

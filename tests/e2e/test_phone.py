@@ -100,7 +100,11 @@ STATIONS = {
     "who-had-access": ("adam", "people?people_view=Who+had+access"),
     "me": ("eva", "me"),
     "health": ("adam", "health"),
-    "home-with-news": ("adam", "?news=all"),
+    "home-with-news": ("adam", ""),
+    "notices": ("ana", "notices"),
+    "notices-of-it": ("adam", "notices?view=All"),
+    "notices-preferences": ("ana", "notices?view=Preferences"),
+    "notices-mail": ("adam", "notices?view=Mail&everybody=true"),
     "not-your-role": ("ana", "audit"),
 }
 

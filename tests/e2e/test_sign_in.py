@@ -18,9 +18,9 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 WRONG = "The user name or the password is wrong."
 LOCKED = re.compile(r"Too many (failed )?attempts", re.IGNORECASE)
-EVERYBODY = ["Home", "Executions", "Money in flight"]
+EVERYBODY = ["Home", "Notices", "Executions", "Money in flight"]
 MENUS = {
-    "ana": ["Home", "Upload & run", "Executions", "Money in flight"],
+    "ana": ["Home", "Notices", "Upload & run", "Executions", "Money in flight"],
     "ben": [*EVERYBODY, "Approvals"],
     "carla": [*EVERYBODY, "Approvals", "Audit"],
     "dan": [*EVERYBODY, "Approvals", "Audit"],

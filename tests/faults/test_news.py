@@ -113,8 +113,9 @@ def kinds_heard(world: World) -> list[str]:
 
 
 def notices(world: World, who: str) -> list[str]:
+    """What somebody was told of payouts, beside how the run itself went."""
     with world.desk.read(world.actor(who)) as reading:
-        return [each.title for each in notifications.unread(reading)]
+        return [each.title for each in notifications.unread(reading) if each.kind.startswith("payout.")]
 
 
 def steps(world: World, execution_id: str, row_no: int) -> list[str]:

@@ -27,6 +27,10 @@ def bells(told: str) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def nothing_new(world: World):
+    put_everything_away(world)
+
+
+def put_everything_away(world: World) -> None:
     for who in ("ana", "ben", "adam"):
         with world.desk.work(world.actor(who)) as work:
             notifications.read_all(work)
@@ -36,6 +40,7 @@ def test_a_payout_that_came_back_rings_for_its_preparer_and_leads_to_it(world, a
     # Given a payout that the bank returned
     seen = world.approved("currency,maximum\nUSD,100.00\n")
     world.work_off()
+    put_everything_away(world)
     (row,) = rows_of(world, seen.id)
     assert bells(shown(at("ana", "run"))) == []
     world.sandbox.control.transition(row.provider_id, "in_transit", "paid", account=HARBOUR)
@@ -67,12 +72,11 @@ def test_a_payout_that_came_back_rings_for_its_preparer_and_leads_to_it(world, a
 def test_the_first_page_lists_the_newest_and_the_bell_leads_to_all(world, at):
     told_of(world, FIRST + 2)
 
-    few, all_ = shown(at("ana")), shown(at("ana", news="all"))
+    first, every = shown(at("ana")), shown(at("ana", "notices"))
 
-    assert (few.count("News number"), all_.count("News number")) == (FIRST, FIRST + 2)
-    assert f"All {FIRST + 2} of them" in few
-    assert f"All {FIRST + 2} of them" not in all_
-    assert "<b>itself</b>" not in few
+    assert (first.count("News number"), every.count("News number")) == (FIRST, FIRST + 2)
+    assert re.search(rf'href="/notices\?[^"]*"[^>]*>All {FIRST + 2} of them<', first)
+    assert "<b>itself</b>" not in first
 
 
 def test_news_is_put_away_one_by_one_or_all_at_once(world, at):

@@ -527,7 +527,8 @@ def test_a_bank_that_contradicts_itself_keeps_its_payment_from_being_paid_again(
     assert world.execution(seen.id).state is State.UNSETTLED
     assert code_of(act, world, payouts.retry, seen.id) == "STILL_IN_DOUBT"
     with world.desk.read(world.actor("carla")) as reading:
-        assert [each.kind for each in notifications.unread(reading)] == ["payout.review"]
+        kinds = [each.kind for each in notifications.unread(reading)]
+    assert [kind for kind in kinds if kind.startswith("payout.")] == ["payout.review"]
     assert violations(world) == {}
     # And when somebody has asked the bank and settled it, the bank's next answer counts again
     act(world, payouts.resolve, rows_of(world, seen.id)[0].id, Verdict.EXISTS, "", "Called the bank.", who="carla")

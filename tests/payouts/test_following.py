@@ -220,7 +220,8 @@ def test_a_reversal_is_told_once_and_the_payout_is_not_retried_for_it(timed: Wor
     assert code_of(act, timed, payouts.retry, execution_id) == "NOTHING_TO_RETRY"
     for who in ("ana", "ben"):
         with timed.desk.read(timed.actor(who)) as reading:
-            assert [told.kind for told in notifications.unread(reading)] == ["payout.reversed"]
+            kinds = [told.kind for told in notifications.unread(reading)]
+        assert [kind for kind in kinds if kind.startswith("payout.")] == ["payout.reversed"]
     assert list(violations(timed)) == ["payouts.statement"]
 
 
