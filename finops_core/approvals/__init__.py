@@ -1,6 +1,7 @@
 """Approvals: somebody asks, somebody else decides, and only what was decided may happen."""
 
 from finops_core.approvals.authority import end_authority, grant_authority
+from finops_core.approvals.finding import find
 from finops_core.approvals.queries import (
     Approval,
     AuthorityView,
@@ -53,6 +54,7 @@ __all__ = [
     "eligible",
     "end_authority",
     "expire_due",
+    "find",
     "grant_authority",
     "of_subject",
     "request",

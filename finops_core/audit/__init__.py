@@ -1,5 +1,6 @@
 """The log: who did what to which thing, provably unchanged."""
 
+from finops_core.audit.finding import find
 from finops_core.audit.outside import Finding
 from finops_core.audit.queries import (
     AuditFacets,
@@ -34,6 +35,7 @@ __all__ = [
     "counts",
     "export_rows",
     "facets",
+    "find",
     "note_verified",
     "of_object",
     "proof_rows",

@@ -51,6 +51,13 @@ def mine(reading: Reading, limit: int = 50, offset: int = 0) -> tuple[FileView, 
     return tuple(view(row) for row in reading.rows(wanted.order_by(*newest).limit(limit).offset(offset)))
 
 
+def views_of(reading: Reading, reference_ids: Sequence[str]) -> tuple[FileView, ...]:
+    """Those of these files that this person may see, in the order given."""
+    wanted = _both(reading).where(file_reference.c.id.in_(sorted(reference_ids)))
+    found = {row.id: view(row) for row in reading.rows(wanted)} if reference_ids else {}
+    return tuple(found[each] for each in reference_ids if each in found)
+
+
 def downloads(reading: Reading, reference_ids: Sequence[str]) -> Mapping[str, int]:
     """How often each file was downloaded, by the log; for files the caller has been shown."""
     counted = audit.counts(reading, "file.downloaded", [f"file:{each}" for each in reference_ids])

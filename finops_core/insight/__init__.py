@@ -1,5 +1,6 @@
 """Read models for people who look; every figure is computed in one place and leads to its rows."""
 
 from finops_core.insight.queries import Figure, Figures, Tone, home, money
+from finops_core.insight.search import Found, search
 
-__all__ = ["Figure", "Figures", "Tone", "home", "money"]
+__all__ = ["Figure", "Figures", "Found", "Tone", "home", "money", "search"]

@@ -1,6 +1,7 @@
 """The execution engine: drafts, plans, runs, logs and results of the operations in the catalogue."""
 
 from finops_core.operations.drafting import Drafted, Refused, Upload, draft
+from finops_core.operations.finding import find
 from finops_core.operations.queries import (
     ExecutionFilter,
     ExecutionView,
@@ -17,6 +18,7 @@ from finops_core.operations.queries import (
     plan,
     planned_rows,
     result,
+    sees_all,
 )
 from finops_core.operations.registry import register, set_active
 from finops_core.operations.rules import FINAL, OVER, RETRYABLE, PublicState, State
@@ -54,6 +56,7 @@ __all__ = [
     "draft",
     "execution",
     "executions",
+    "find",
     "go_on",
     "log",
     "may_stop",
@@ -66,6 +69,7 @@ __all__ = [
     "reopen",
     "replan",
     "result",
+    "sees_all",
     "set_active",
     "submit",
 ]

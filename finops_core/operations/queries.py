@@ -208,8 +208,7 @@ def executions(reading: Reading, wanted: ExecutionFilter, limit: int = 50, offse
     total = reading.scalar(select(func.count()).select_from(table).where(where))
     newest = table.c.created_at.desc(), table.c.id.desc()
     rows = reading.rows(select(table).where(where).order_by(*newest).limit(limit).offset(offset))
-    names = security.names(reading, [row.requested_by for row in rows])
-    return Page(tuple(_execution_view(row, names) for row in rows), int(total or 0))
+    return Page(views_of(reading, rows), int(total or 0))
 
 
 def plan(reading: Reading, execution_id: str, plan_hash: str = "") -> PlanView | None:
@@ -272,7 +271,7 @@ def result(reading: Reading, execution_id: str) -> ResultView | None:
 def visible(reading: Reading) -> ColumnElement[bool]:
     """The condition that keeps a person to the executions they may see."""
     table = models.execution
-    if reading.may(Permission.EXECUTIONS_VIEW_ALL) or reading.may(Permission.WORKER_ACT):
+    if sees_all(reading):
         return table.c.org_id == reading.org_id
     # Not ``false()``: it swallows the whole condition, and then the scope guard finds no organisation in it.
     own: ColumnElement[bool] = table.c.id.in_(())
@@ -282,6 +281,17 @@ def visible(reading: Reading) -> ColumnElement[bool]:
         # An approver must see what is asked of them, and later what came of it, also when another plan followed.
         return or_(own, table.c.id.in_(approvals.asked_about(reading, "execution")))
     return own
+
+
+def sees_all(reading: Reading) -> bool:
+    """Whether every execution of the organisation is open to this person."""
+    return reading.may(Permission.EXECUTIONS_VIEW_ALL) or reading.may(Permission.WORKER_ACT)
+
+
+def views_of(reading: Reading, rows: Sequence[Row[Any]]) -> tuple[ExecutionView, ...]:
+    """Rows of executions that this person may see, as views."""
+    names = security.names(reading, [row.requested_by for row in rows])
+    return tuple(_execution_view(row, names) for row in rows)
 
 
 def _conditions(reading: Reading, wanted: ExecutionFilter) -> list[ColumnElement[bool]]:

@@ -1,6 +1,6 @@
 """Reads of payouts: rows as screens show them, what is in flight or in doubt, and what the batch and the jobs need."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -184,6 +184,15 @@ def one(reading: Reading, payout_id: str) -> PayoutView:
     if row is None:
         raise unknown()
     return _view(reading, row)
+
+
+def views_of(reading: Reading, payout_ids: Sequence[str]) -> tuple[PayoutView, ...]:
+    """Those of these payouts that this person may see, in the order given."""
+    if not payout_ids:
+        return ()
+    wanted = _select(reading, PayoutFilter(newest=False)).where(payout.c.id.in_(sorted(payout_ids)))
+    found = {row.id: _view(reading, row) for row in reading.rows(wanted)}
+    return tuple(found[each] for each in payout_ids if each in found)
 
 
 def unknown() -> NotFound:
