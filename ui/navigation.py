@@ -29,6 +29,15 @@ class Room:
 ROOMS: tuple[Room, ...] = (
     Room("home.py", "Home", "home", "", "", (Permission.HOME_VIEW,), "Five figures and what needs you."),
     Room(
+        "search.py",
+        "Search",
+        "search",
+        "",
+        "search",
+        (Permission.HOME_VIEW,),
+        "Anything by number, id, amount, payee, account, file or person.",
+    ),
+    Room(
         "run.py",
         "Upload & run",
         "upload_file",

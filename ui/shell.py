@@ -8,15 +8,18 @@ and so that the address somebody came for is kept.
 import streamlit as st
 
 from finops_core.kernel.errors import FinOpsError
-from ui import html, navigation, news, organisation, session, sign_in, widgets
+from finops_core.kernel.permissions import Permission
+from ui import finding, html, navigation, news, organisation, session, sign_in, widgets
 from ui.session import Here
 
 STILL_HERE_S = 60
 
 
 def frame(here: Here, unread: int) -> None:
-    """The sidebar below the menu: news, organisation and person."""
+    """The sidebar below the menu: search, news, organisation and person."""
     with st.sidebar:
+        if here.may(Permission.HOME_VIEW):
+            html.draw(finding.box())
         html.draw(news.bell(unread, "menu"))
         names = {choice.id: choice.name for choice in here.session.organisations}
         if len(names) > 1:
@@ -60,7 +63,7 @@ unread = news.count(arrived)
 frame(arrived, unread)
 with st.container(key="unseen_watch"):
     watch(arrived)
-widgets.mode_strip(arrived.around, news.bell(unread, "strip"))
+widgets.mode_strip(arrived.around, html.join(finding.glass(arrived), news.bell(unread, "strip"), by=""))
 organisation.check(arrived)
 try:
     page.run()

@@ -1,5 +1,7 @@
 """Files by what somebody remembers of them: name, id or the beginning of the hash."""
 
+from datetime import datetime
+
 from sqlalchemy import ColumnElement, Select, select
 
 from finops_core.files.models import file_reference, stored_file
@@ -8,7 +10,7 @@ from finops_core.kernel.sought import Sought
 from finops_core.platform.lookup import hash_begins, holds
 from finops_core.platform.work import Reading
 
-SAME_HASH = 20
+SAME_HASH, ENOUGH = 20, 200
 
 
 def find(reading: Reading, sought: Sought, limit: int = 6) -> tuple[FileView, ...]:
@@ -20,20 +22,21 @@ def find(reading: Reading, sought: Sought, limit: int = 6) -> tuple[FileView, ..
     return views_of(reading, newest)
 
 
-def _ways(reading: Reading, sought: Sought, limit: int) -> list[Select[tuple[str]]]:
-    ways = [_by(reading, holds(file_reference.c.name, sought.text), limit)]
+def _ways(reading: Reading, sought: Sought, limit: int) -> list[Select[tuple[str, datetime]]]:
+    table = file_reference.c
+    ways = []
+    if sought.may_be_name:
+        named = _mine(reading, holds(reading.dialect, table.name, sought.text))
+        ways.append(named.order_by(table.created_at.desc(), table.id.desc()).limit(limit))
     if sought.id:
-        ways.append(_by(reading, file_reference.c.id == sought.id, limit))
+        ways.append(_mine(reading, table.id == sought.id))
     if sought.hash:
-        table = stored_file
-        same = table.c.org_id == reading.org_id, hash_begins(table.c.sha256, sought.hash)
-        kept = [row.id for row in reading.rows(select(table.c.id).where(*same).limit(SAME_HASH))]
-        ways += [_by(reading, file_reference.c.file_id.in_(kept), limit)] if kept else []
+        same = stored_file.c.org_id == reading.org_id, hash_begins(stored_file.c.sha256, sought.hash)
+        kept = [row.id for row in reading.rows(select(stored_file.c.id).where(*same).limit(SAME_HASH))]
+        ways += [_mine(reading, table.file_id.in_(kept)).limit(ENOUGH)] if kept else []
     return ways
 
 
-def _by(reading: Reading, condition: ColumnElement[bool], limit: int) -> Select[tuple[str]]:
+def _mine(reading: Reading, condition: ColumnElement[bool]) -> Select[tuple[str, datetime]]:
     table = file_reference.c
-    mine = table.org_id == reading.org_id, visible(reading), condition
-    newest = table.created_at.desc(), table.id.desc()
-    return select(table.id, table.created_at).where(*mine).order_by(*newest).limit(limit)
+    return select(table.id, table.created_at).where(table.org_id == reading.org_id, condition, visible(reading))

@@ -48,6 +48,11 @@ class Sought:
         return len(self.text) >= LEAST_CHARS
 
     @property
+    def may_be_name(self) -> bool:
+        """Whether names are looked through; not for a number, an id or money, which are told by their form."""
+        return not (self.numbers or self.id or self.object or self.currency)
+
+    @property
     def name(self) -> str:
         """The text as part of a name; of an account's last four digits only those, however they are dotted."""
         last_four = _LAST_FOUR.fullmatch(self.text)

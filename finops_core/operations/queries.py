@@ -278,8 +278,10 @@ def visible(reading: Reading) -> ColumnElement[bool]:
     if reading.may(Permission.EXECUTIONS_VIEW_OWN):
         own = table.c.requested_by == reading.actor.id
     if reading.may(Permission.APPROVALS_VIEW):
-        # An approver must see what is asked of them, and later what came of it, also when another plan followed.
-        return or_(own, table.c.id.in_(approvals.asked_about(reading, "execution")))
+        # An approver must see what is asked of them, and later what came of it, also when another plan followed. Asked
+        # row by row: the list of everything that was ever put up for approval is long.
+        asked = approvals.asked_about(reading, "execution")
+        return or_(own, asked.where(asked.selected_columns[0] == table.c.id).correlate(table).exists())
     return own
 
 

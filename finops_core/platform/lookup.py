@@ -21,9 +21,12 @@ def hash_begins(column: ColumnElement[str], begun: str) -> ColumnElement[bool]:
     return and_(column >= begun, column < f"{begun}{PAST_HEX}")
 
 
-def holds(column: ColumnElement[str], part: str) -> ColumnElement[bool]:
-    """A name with this part in it. No index finds that: let one that covers all columns of the statement be read."""
-    return func.lower(column).contains(part, autoescape=True)
+def holds(dialect: str, column: ColumnElement[str], part: str) -> ColumnElement[bool]:
+    """A name with this part in it, in upper or lower case. No index finds that: have one read that holds every column.
+
+    SQLite's LIKE minds no case by itself, and is a third quicker without being told.
+    """
+    return (column if dialect == "sqlite" else func.lower(column)).contains(part, autoescape=True)
 
 
 def amount_is(minor: ColumnElement[int], currency: ColumnElement[str], sought: Sought) -> ColumnElement[bool]:

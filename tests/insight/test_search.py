@@ -65,6 +65,7 @@ def test_an_amount_counts_in_the_decimals_of_its_currency(world: World):
 
     assert numbers(found(world, "ana", "7,000 JPY")) == [seen.number]
     assert numbers(found(world, "ana", "70.00")) == []
+    assert numbers(found(world, "ana", "bank")) == []
     assert numbers(found(world, "ana", "1234.56 EUR")) == []
 
 
