@@ -41,6 +41,15 @@
     if (entry.pathname !== location.pathname || !location.search) return;
     go(entry.pathname);
   }, true);
+  // What makes the desk installable stands in the page's head, which Streamlit writes: it is put there from here.
+  const head = (tag, facts) => {
+    document.head.append(Object.assign(document.createElement(tag), facts));
+  };
+  head("link", { rel: "manifest", href: "BASE/manifest.webmanifest" });
+  head("link", { rel: "apple-touch-icon", href: "BASE/app/static/icons/apple-touch-180.png" });
+  head("meta", { name: "apple-mobile-web-app-title", content: "Tieout" });
+  head("meta", { name: "theme-color", media: "(prefers-color-scheme: light)", content: "#F4F6F5" });
+  head("meta", { name: "theme-color", media: "(prefers-color-scheme: dark)", content: "#0C100F" });
   // Drawers hang outside the part of the page that knows the theme: the whole page says what that part says. A theme
   // changes with the system, or by a click in Streamlit's own menu, and no script of a page runs then: that part's
   // class does change.

@@ -8,6 +8,7 @@ import streamlit as st
 from finops_core import approvals, operations, payouts, security
 from finops_core.approvals import Decision, RequestView
 from finops_core.kernel.errors import FinOpsError, NotFound
+from finops_core.kernel.permissions import Permission
 from finops_core.operations import ExecutionView, PlanView
 from finops_core.payouts import RehearsalView, Remedies
 from finops_core.platform.work import Reading
@@ -16,6 +17,7 @@ from ui.plan import plan_view
 from ui.session import Here
 
 OPEN, PAGE = "request", "drawer_page"
+KEYS: dict[str, str | None] = {"Approve": "Alt+A", "Reject": "Alt+J", "Next": "Alt+N"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +73,12 @@ def elsewhere(here: Here) -> RequestView | None:
 def _drawer(here: Here, request_id: str) -> None:
     with here.read() as reading:
         asked = _asked(reading, request_id)
+        following = _following(reading, request_id)
         people = {*requests.people([asked.request]), *(each.requested_by for each in asked.rehearsed)}
         names = security.names(reading, people)
     request = asked.request
     html.draw(requests.facts(request, names, asked.run, here.around.name, asked.now))
+    _on_to(following)
     if asked.plan is not None:
         plan_view(asked.plan, here.shown, asked.retried, PAGE)
         html.draw(rehearsals.outcomes(asked.rehearsed, names, here))
@@ -114,6 +118,25 @@ def _asked(reading: Reading, request_id: str) -> Asked:
     )
 
 
+def _following(reading: Reading, request_id: str) -> str:
+    """The number of the next request this person may decide, in the order of the list; "" when there is no other."""
+    if not reading.may(Permission.APPROVALS_VIEW):
+        return ""
+    waiting = approvals.waiting(reading)
+    place = next((index for index, each in enumerate(waiting) if each.id == request_id), -1)
+    mine = [each for each in (*waiting[place + 1 :], *waiting[: max(place, 0)]) if each.refusal is None]
+    return mine[0].number if mine else ""
+
+
+def _on_to(following: str) -> None:
+    """The button that opens the next request in place of this one."""
+    key = None if widgets.on_phone() else KEYS["Next"]
+    if following and st.button("Next request", icon=":material/arrow_forward:", type="tertiary", shortcut=key):
+        close()
+        st.query_params[OPEN] = following
+        st.rerun()
+
+
 def _replaced(asked: Asked) -> None:
     """What somebody reads whose drawer stood open while the preparer thought again."""
     request, newest = asked.request, asked.newest
@@ -127,13 +150,16 @@ def _replaced(asked: Asked) -> None:
 
 
 def _decide(here: Here, request: RequestView) -> None:
-    """Comment and the two buttons."""
+    """Comment and the two buttons, each with its key; a phone has none, and no room to name them."""
+    keys = dict.fromkeys(KEYS) if widgets.on_phone() else KEYS
     with st.form("decide", border=False):
         comment = st.text_area("Comment", placeholder="Needed to reject", height=80, max_chars=2000)
         wrong = st.container()
         with st.container(horizontal=True, key="tall_decide"):
-            yes = st.form_submit_button("Approve", type="primary", icon=":material/check:", width="stretch")
-            no = st.form_submit_button("Reject", icon=":material/close:", width="stretch")
+            yes = st.form_submit_button(
+                "Approve", type="primary", icon=":material/check:", width="stretch", shortcut=keys["Approve"]
+            )
+            no = st.form_submit_button("Reject", icon=":material/close:", width="stretch", shortcut=keys["Reject"])
     if not (yes or no):
         return
     decision = Decision.APPROVED if yes else Decision.REJECTED

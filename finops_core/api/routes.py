@@ -2,6 +2,7 @@
 
 from starlette.routing import BaseRoute, Route
 
+from finops_core.api import installing
 from finops_core.api.health import HealthCheck
 from finops_core.api.requests import DeskGetter
 from finops_core.api.session import SessionDoor
@@ -12,6 +13,7 @@ OPEN_ROUTES = frozenset(
     {
         ("POST", "/session/begin"),  # its single-use ticket is the proof
         ("POST", "/session/end"),  # ends only the session of the cookie that comes with it
+        ("GET", "/manifest.webmanifest"),  # a name and pictures; browsers ask for it without a cookie
         ("GET", "/healthz"),  # says nothing of any organisation
         ("POST", "/webhooks/stripe/{connection}"),  # its signature is the proof
     }
@@ -29,6 +31,7 @@ def routes(desk: DeskGetter) -> list[BaseRoute]:
     return [
         Route("/session/begin", door.begin, methods=["POST"]),
         Route("/session/end", door.end, methods=["POST"]),
+        Route("/manifest.webmanifest", installing.manifest, methods=["GET"]),
         Route("/healthz", health.answer, methods=["GET"]),
         Route("/webhooks/stripe/{connection}", stripe.take, methods=["POST"]),
     ]

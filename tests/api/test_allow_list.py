@@ -12,6 +12,7 @@ from tests.desks import settings_for
 OPEN = {
     ("POST", "/session/begin"),
     ("POST", "/session/end"),
+    ("GET", "/manifest.webmanifest"),
     ("GET", "/healthz"),
     ("POST", "/webhooks/stripe/{connection}"),
 }

@@ -17,9 +17,7 @@ TURNS = 5
 GOAL = "< 300 ms"
 NUMBERS = f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {EXECUTIONS})"
 # Ids of the length and order of real ones.
-EX, PLAN, FILE, REF, PAY, AP = (
-    f"printf('{prefix}_%032x', i)" for prefix in ("ex", "pl", "file", "fr", "pay", "ap")
-)
+EX, PLAN, FILE, REF, PAY, AP = (f"printf('{prefix}_%032x', i)" for prefix in ("ex", "pl", "file", "fr", "pay", "ap"))
 AT = "strftime('%Y-%m-%d %H:%M:%S.000000', 1700000000 + i * 600, 'unixepoch')"
 HASH = "printf('%08x%056x', (i * 2654435761) % 4294967296, i)"
 FILLING = (
