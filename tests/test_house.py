@@ -31,15 +31,18 @@ OWN_TRANSACTIONS = {
 ENGINE_ROOMS = {"adapters", "api", "catalog", "kernel", "platform", "worker"}
 # Nouns of their own that an area has beside the vocabulary: its engine, or a second subject once `service` is full.
 ENGINE_FILES: dict[str, set[str]] = {
-    "approvals": {"authority"},
-    "audit": {"heads", "naming", "outside", "sealing", "verification"},
+    "approvals": {"authority", "finding"},
+    "audit": {"finding", "heads", "naming", "outside", "sealing", "verification"},
     "connections": {"trial"},
+    "files": {"comments", "finding"},
+    "insight": {"mine", "search"},
     "operations": {
         "admission",
         "broker",
         "cells",
         "drafting",
         "engine",
+        "finding",
         "intake",
         "intake_faults",
         "intake_records",
@@ -56,6 +59,7 @@ ENGINE_FILES: dict[str, set[str]] = {
         "bank_transfers",
         "batch",
         "comparison",
+        "finding",
         "following",
         "history",
         "look_up",

@@ -26,7 +26,7 @@ from ui import (
     tie_out,
     widgets,
 )
-from ui.format import Format, spelled, words
+from ui.format import Format, spelled, until, words
 from ui.html import Markup
 from ui.session import Here
 
@@ -42,7 +42,10 @@ REPLANNABLE = frozenset({State.AWAITING_APPROVAL, State.SUPERSEDED, State.EXPIRE
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One execution as it was when the page was drawn; ``pace_s``: how often to look again, None for never."""
+    """One execution as it was when the page was drawn.
+
+    ``pace_s``: how often to look again, None for never. ``expires_at``: of the request that waits, None without one.
+    """
 
     run: ExecutionView
     found: Remedies
@@ -50,6 +53,7 @@ class Seen:
     held_s: float
     pace_s: int | None
     now: datetime
+    expires_at: datetime | None
 
 
 def detail(here: Here, number: str) -> None:
@@ -88,7 +92,15 @@ def _look(reading: Reading, number: str) -> Seen:
     run = operations.execution(reading, number)
     found, now = payouts.remedies(reading, run), reading.now
     held_s = runs.held_s(run, now)
-    return Seen(run, found, operations.may_stop(reading, run), held_s, _pace_s(run, found, now), now)
+    may_stop = operations.may_stop(reading, run)
+    return Seen(run, found, may_stop, held_s, _pace_s(run, found, now), now, _expires_at(reading, run))
+
+
+def _expires_at(reading: Reading, run: ExecutionView) -> datetime | None:
+    if run.state is not State.AWAITING_APPROVAL:
+        return None
+    asked = approvals.of_subject(reading, "execution", run.id)
+    return asked[0].expires_at if asked else None
 
 
 def _pace_s(run: ExecutionView, found: Remedies, now: datetime) -> int | None:
@@ -237,7 +249,7 @@ def _live(here: Here, before: Seen, just_seen: list[Seen]) -> None:
         st.rerun()
     if _is_another(before, seen):
         st.rerun()
-    moving(seen.run, seen.now)
+    moving(seen.run, seen.now, seen.expires_at)
     batch.section(here, seen.run, seen.found)
     kept = _kept(execution_id, fresh)
     whole = len(kept) < _most()
@@ -253,7 +265,7 @@ def _is_another(before: Seen, seen: Seen) -> bool:
     return moved or (seen.run.state in OVER and seen.found != before.found)
 
 
-def moving(run: ExecutionView, now: datetime) -> None:
+def moving(run: ExecutionView, now: datetime, expires_at: datetime | None = None) -> None:
     """How far it is, or what it waits for."""
     if run.progress_total and run.state in {State.PLANNING, State.RUNNING}:
         told = run.message or f"{run.progress_done} of {run.progress_total}"
@@ -261,9 +273,9 @@ def moving(run: ExecutionView, now: datetime) -> None:
     elif run.state in {State.PLANNING, State.QUEUED} and not runs.held_s(run, now):
         html.draw(html.line(html.icon("hourglass_top", "blue"), runs.waiting_words(run, now)))
     elif run.state is State.AWAITING_APPROVAL:
-        html.draw(
-            html.line(html.icon("hourglass_top", "amber"), "Waits for somebody else's approval; follows by itself.")
-        )
+        told = "Waits for somebody else's approval; follows by itself."
+        ends = html.strong(f"Approval {until(expires_at, now)}") if expires_at else ""
+        html.draw(html.line(html.icon("hourglass_top", "amber"), told, ends))
 
 
 def _most() -> int:

@@ -38,6 +38,15 @@ ROOMS: tuple[Room, ...] = (
         "Anything by number, id, amount, payee, account, file or person.",
     ),
     Room(
+        "work.py",
+        "My work",
+        "checklist",
+        "Work",
+        "work",
+        (Permission.HOME_VIEW,),
+        "What waits for you, and what became of what you began.",
+    ),
+    Room(
         "run.py",
         "Upload & run",
         "upload_file",

@@ -37,10 +37,11 @@ FILLING = (
     f"""INSERT INTO execution_plan_total (org_id, id, plan_id, execution_id, currency, amount_minor)
       {NUMBERS} SELECT :org, {PLAN} || ':EUR', {PLAN}, {EX}, 'EUR', i * 100 + 7 FROM n""",
     f"""INSERT INTO execution_plan_row (org_id, id, plan_id, row_no, account, currency, amount_minor, body)
-      {NUMBERS} SELECT :org, {PLAN} || ':1', {PLAN}, 1, '', 'EUR', i * 100 + 7, '{{"bank":"A bank •••• 1234"}}' FROM n""",
+      {NUMBERS} SELECT :org, {PLAN} || ':1', {PLAN}, 1, '', 'EUR', i * 100 + 7,
+        '{{"bank":"A bank •••• 1234"}}' FROM n""",
     *(
-        f"""INSERT INTO payout (org_id, id, execution_id, row_no, attempt, connection_id, mode, key_fingerprint, account,
-          provider_account, currency, amount_minor, destination, bank, bank_fingerprint, row_hash, key, request_body,
+        f"""INSERT INTO payout (org_id, id, execution_id, row_no, attempt, connection_id, mode, key_fingerprint,
+          account, provider_account, currency, amount_minor, destination, bank, bank_fingerprint, row_hash, key, request_body,
           body_hash, state, stops, provider_id, request_id, replayed, error_code, error_message, refusal, arrival_on,
           trace, movement_id, return_id, asked_at, created_at, updated_at)
         {NUMBERS} SELECT :org, {PAY} || '{row}', {EX}, {row}, 1, 'cn_1', 'test', 'fp', '', 'acct_1', 'EUR',
@@ -53,10 +54,10 @@ FILLING = (
       {NUMBERS} SELECT :org, {FILE}, {HASH}, 4096, {FILE}, zeroblob(60), {AT} FROM n""",
     f"""INSERT INTO file_reference (org_id, id, file_id, owner_kind, owner_id, role, name, mime, version, uploaded_by,
         visible_to, created_at)
-      {NUMBERS} SELECT :org, {REF}, {FILE}, 'execution', {EX}, 'input', printf('week-%d-payees.csv', i), 'text/csv', 1,
-        CASE i % 3 WHEN 0 THEN :ben ELSE :ana END, CASE i % 3 WHEN 0 THEN :ben ELSE :ana END, {AT} FROM n""",
-    f"""INSERT INTO approval_request (org_id, id, number, round, subject_kind, subject_id, content_hash, item_type, title,
-        summary, amounts, requested_by, state, closed_why, version, created_at, expires_at, decided_at)
+      {NUMBERS} SELECT :org, {REF}, {FILE}, 'execution', {EX}, 'input', printf('week-%d-payees.csv', i), 'text/csv',
+        1, CASE i % 3 WHEN 0 THEN :ben ELSE :ana END, CASE i % 3 WHEN 0 THEN :ben ELSE :ana END, {AT} FROM n""",
+    f"""INSERT INTO approval_request (org_id, id, number, round, subject_kind, subject_id, content_hash, item_type,
+        title, summary, amounts, requested_by, state, closed_why, version, created_at, expires_at, decided_at)
       {NUMBERS} SELECT :org, {AP}, printf('AP-2025-%06d', i), 1, 'execution', {EX}, {HASH}, 'payout',
         printf('Stripe balance payout EX-2025-%06d', i), '{{}}', printf('{{"EUR":"%d"}}', i * 100 + 7),
         CASE i % 3 WHEN 0 THEN :ben ELSE :ana END, 'approved', '', 2, {AT}, {AT}, {AT} FROM n""",
@@ -64,9 +65,11 @@ FILLING = (
         f"""INSERT INTO audit_record (id, body)
         {NUMBERS} SELECT printf('au_%031x{step}', i), printf(
           '{{"actor":"%s","after":"%s","at":"%s","before":"","detail":{{"attempt":1,"number":"EX-2025-%06d"}},'
-          || '"object":"execution:%s","on_behalf_of":null,"org":"%s","v":1,"verb":"execution.step_{step}","via":"page"}}',
+          || '"object":"execution:%s","on_behalf_of":null,"org":"%s","v":1,"verb":"execution.step_{step}",'
+          || '"via":"page"}}',
           CASE i % 3 WHEN 0 THEN :ben ELSE :ana END, {HASH},
-          strftime('%Y-%m-%dT%H:%M:%S', 1700000000 + i * 600 + {step}, 'unixepoch') || '.000000Z', i, {EX}, :org) FROM n"""
+          strftime('%Y-%m-%dT%H:%M:%S', 1700000000 + i * 600 + {step}, 'unixepoch') || '.000000Z', i, {EX}, :org)
+        FROM n"""
         for step in range(RECORDS_EACH)
     ),
 )

@@ -50,7 +50,7 @@ def test_a_batch_is_found_by_its_number_its_id_its_amounts_its_account_and_its_f
     }
 
     # Then it is found, alone, and with its payouts where an amount or an id was given
-    assert {typed: numbers(answer) for typed, answer in asked.items()} == dict.fromkeys(asked, [seen.number])
+    assert {typed: numbers(answer) for typed, answer in asked.items()} == {typed: [seen.number] for typed in asked}
     assert numbers(by_file) == [other.number, seen.number]
     assert [each.id for each in asked["1,234.56"].payouts] == [row.id]
     assert [each.id for each in found(world, "ana", row.id).payouts] == [row.id]

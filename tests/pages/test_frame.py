@@ -8,7 +8,7 @@ from tests.pages.conftest import shown
 from ui.navigation import ROOMS, rooms_for
 from ui.session import SESSION
 
-EVERYBODY = {"Home", "Executions", "Money in flight"}
+EVERYBODY = {"Home", "Search", "My work", "Executions", "Money in flight"}
 MENUS = {
     "ana": EVERYBODY | {"Upload & run"},
     "ben": EVERYBODY | {"Approvals"},
