@@ -23,6 +23,7 @@ from ui import (
     repair,
     runs,
     settle,
+    talk,
     tie_out,
     widgets,
 )
@@ -31,6 +32,7 @@ from ui.html import Markup
 from ui.session import Here
 
 PROGRESS, PLAN, RESULT, REPORT, TRAIL = "Progress", "Plan", "Result & files", "Report", "Approvals"
+TALK = "Comments"
 PAYING, PLAN_FAULTY = "payouts.", "PLAN_FAULTY"
 LOG_LINES, ALL_LINES, LONGER = 60, 5_000, "whole_log"
 ASKED_S, IN_FLIGHT_S = 2, 15
@@ -114,7 +116,11 @@ def _pace_s(run: ExecutionView, found: Remedies, now: datetime) -> int | None:
 def _views(run: ExecutionView) -> dict[str, Callable[[Here, ExecutionView], None]]:
     """What can be shown of it besides its progress; a report only of what pays."""
     report = {REPORT: tie_out.report} if run.operation_id.startswith(PAYING) else {}
-    return {PLAN: outcome.plan, RESULT: outcome.result, **report, TRAIL: outcome.trail}
+    return {PLAN: outcome.plan, RESULT: outcome.result, **report, TRAIL: outcome.trail, TALK: _talk}
+
+
+def _talk(here: Here, run: ExecutionView) -> None:
+    talk.section(here, "execution", run.id)
 
 
 def _actions(here: Here, seen: Seen) -> None:

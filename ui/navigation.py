@@ -74,6 +74,15 @@ ROOMS: tuple[Room, ...] = (
         "Every payout from the call to the bank: on its way, late, in doubt, come back.",
     ),
     Room(
+        "files.py",
+        "Files",
+        "folder_open",
+        "Work",
+        "files",
+        (Permission.FILES_VIEW_OWN, Permission.FILES_VIEW_ALL),
+        "What was uploaded and made: versions, hashes, where each is used.",
+    ),
+    Room(
         "approvals.py",
         "Approvals",
         "task_alt",

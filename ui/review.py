@@ -12,7 +12,7 @@ from finops_core.kernel.permissions import Permission
 from finops_core.operations import ExecutionView, PlanView
 from finops_core.payouts import RehearsalView, Remedies
 from finops_core.platform.work import Reading
-from ui import html, rehearsals, requests, widgets
+from ui import html, rehearsals, requests, talk, widgets
 from ui.plan import plan_view
 from ui.session import Here
 
@@ -85,6 +85,8 @@ def _drawer(here: Here, request_id: str) -> None:
     else:
         html.draw(requests.sums(request, here.shown))
     html.draw(requests.said(request, names, here.shown))
+    # One conversation about a matter: what is said here stands on the execution's page too.
+    talk.section(here, *(("execution", asked.run.id) if asked.run else ("approval", request.id)))
     if request.refusal is None:
         html.draw(requests.checks(request, same_plan=asked.same_plan))
         _decide(here, request)

@@ -1,9 +1,9 @@
 """The outside world as the core sees it. Implementations live in ``adapters`` and are wired in ``desk``."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from finops_core.kernel.clock import Clock
 from finops_core.kernel.errors import Invalid
@@ -124,6 +124,10 @@ class FileStore(Protocol):
         ...
 
 
+Subject = Callable[[Any, str], str]
+"""Of a reading and an id (or number): the thing's own id, or its area's refusal when the person may not see it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """Everything a verb may reach beside the database; the same instance for the life of a desk."""
@@ -135,3 +139,4 @@ class Ports:
     provider: Callable[[ProviderCredentials], PayoutProvider]
     webhooks: Mapping[str, WebhookReader]
     operations: Mapping[str, Operation]
+    subjects: Mapping[str, Subject] = field(default_factory=dict)

@@ -41,9 +41,9 @@ FILLING = (
         '{{"bank":"A bank •••• 1234"}}' FROM n""",
     *(
         f"""INSERT INTO payout (org_id, id, execution_id, row_no, attempt, connection_id, mode, key_fingerprint,
-          account, provider_account, currency, amount_minor, destination, bank, bank_fingerprint, row_hash, key, request_body,
-          body_hash, state, stops, provider_id, request_id, replayed, error_code, error_message, refusal, arrival_on,
-          trace, movement_id, return_id, asked_at, created_at, updated_at)
+          account, provider_account, currency, amount_minor, destination, bank, bank_fingerprint, row_hash, key,
+          request_body, body_hash, state, stops, provider_id, request_id, replayed, error_code, error_message, refusal,
+          arrival_on, trace, movement_id, return_id, asked_at, created_at, updated_at)
         {NUMBERS} SELECT :org, {PAY} || '{row}', {EX}, {row}, 1, 'cn_1', 'test', 'fp', '', 'acct_1', 'EUR',
           i * 100 + {row}, 'ba_1', printf('Payee number %d •••• %04d', i, i % 10000), '', {HASH}, {EX} || '{row}',
           zeroblob(300), {HASH}, 'paid', '', printf('po_%024x{row}', i), 'req_1', 0, '', '', '', '2025-11-20',
@@ -120,7 +120,7 @@ def times(desk: Desk, world: World, who: str) -> dict[str, list[float]]:
 def measure() -> list[Figure]:
     """Each kind of question over three people, and the slowest of them all."""
     figures = []
-    with tempfile.TemporaryDirectory() as name, running_world(Path(name)) as world:
+    with tempfile.TemporaryDirectory() as folder, running_world(Path(folder)) as world:
         started = time.perf_counter()
         fill(world)
         print(f"filled in {time.perf_counter() - started:.0f} s")

@@ -10,11 +10,11 @@ from ui.session import SESSION
 
 EVERYBODY = {"Home", "Search", "My work", "Executions", "Money in flight"}
 MENUS = {
-    "ana": EVERYBODY | {"Upload & run"},
+    "ana": EVERYBODY | {"Upload & run", "Files"},
     "ben": EVERYBODY | {"Approvals"},
-    "carla": EVERYBODY | {"Approvals", "Audit"},
-    "dan": EVERYBODY | {"Approvals", "Audit"},
-    "eva": EVERYBODY | {"Approvals", "Audit"},
+    "carla": EVERYBODY | {"Files", "Approvals", "Audit"},
+    "dan": EVERYBODY | {"Files", "Approvals", "Audit"},
+    "eva": EVERYBODY | {"Files", "Approvals", "Audit"},
     "adam": EVERYBODY | {"Audit", "Connections", "Health"},
 }
 
