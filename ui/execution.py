@@ -37,6 +37,7 @@ PAYING, PLAN_FAULTY = "payouts.", "PLAN_FAULTY"
 LOG_LINES, ALL_LINES, LONGER = 60, 5_000, "whole_log"
 ASKED_S, IN_FLIGHT_S = 2, 15
 LEVEL_TONES = {"warn": "amber", "error": "red", "info": "blue"}
+RESUBMIT = "A new execution in its place, with the same file and settings to begin with."
 PLAN_ANEW, LOOK_BELOW = "A new plan can be made and submitted.", "What stands below tells how far it came."
 RETRY_NOW = "Put right what was in the way, such as a missing balance, then retry what failed: with its own approval."
 REPLANNABLE = frozenset({State.AWAITING_APPROVAL, State.SUPERSEDED, State.EXPIRED})
@@ -47,6 +48,7 @@ class Seen:
     """One execution as it was when the page was drawn.
 
     ``pace_s``: how often to look again, None for never. ``expires_at``: of the request that waits, None without one.
+    ``kin``: what it replaces, and what replaces it.
     """
 
     run: ExecutionView
@@ -56,6 +58,7 @@ class Seen:
     pace_s: int | None
     now: datetime
     expires_at: datetime | None
+    kin: tuple[ExecutionView | None, tuple[ExecutionView, ...]]
 
 
 def detail(here: Here, number: str) -> None:
@@ -69,6 +72,7 @@ def detail(here: Here, number: str) -> None:
         st.title(run.title, anchor=False, width="content")
         _actions(here, seen)
     html.draw(runs.run_line(run, here.around.name, here.shown, seen.now))
+    html.draw(runs.kin_line(*seen.kin))
     above = st.container()
     if seen.held_s > 0:
         hold_back.card(here, run, seen.held_s, may_stop=seen.may_stop)
@@ -95,7 +99,16 @@ def _look(reading: Reading, number: str) -> Seen:
     found, now = payouts.remedies(reading, run), reading.now
     held_s = runs.held_s(run, now)
     may_stop = operations.may_stop(reading, run)
-    return Seen(run, found, may_stop, held_s, _pace_s(run, found, now), now, _expires_at(reading, run))
+    return Seen(
+        run,
+        found,
+        may_stop,
+        held_s,
+        _pace_s(run, found, now),
+        now,
+        _expires_at(reading, run),
+        operations.kin(reading, run),
+    )
 
 
 def _expires_at(reading: Reading, run: ExecutionView) -> datetime | None:
@@ -120,7 +133,14 @@ def _views(run: ExecutionView) -> dict[str, Callable[[Here, ExecutionView], None
 
 
 def _talk(here: Here, run: ExecutionView) -> None:
+    with here.read() as reading:
+        before, _ = operations.kin(reading, run)
     talk.section(here, "execution", run.id)
+    if before is not None:
+        told = html.link(
+            f"What was said about {before.number}", "executions", {"execution": before.number, "view": TALK}
+        )
+        html.draw(html.line(told))
 
 
 def _actions(here: Here, seen: Seen) -> None:
@@ -130,7 +150,10 @@ def _actions(here: Here, seen: Seen) -> None:
         if run.requested_by == here.actor.id:
             _way_on(here, seen)
         # While it is held back, the stop is the large one beside the countdown.
-        if seen.may_stop and not seen.held_s:
+        if _is_asked(here, run):
+            if st.button("Withdraw", icon=":material/undo:"):
+                st.dialog(f"Withdraw {run.number}?")(_confirm_withdraw)(here, run)
+        elif seen.may_stop and not seen.held_s:
             label = "Stop" if run.state is State.RUNNING else "Cancel"
             if st.button(label, icon=":material/cancel:"):
                 st.dialog(f"{label} {run.number}?")(_confirm_cancel)(here, run)
@@ -148,13 +171,36 @@ def _way_on(here: Here, seen: Seen) -> None:
                 st.dialog(f"A new plan for {run.number}?")(_confirm_new_plan)(here, run)
             else:
                 _new_plan(here, run)
-    elif _ended_unpaid(seen) and st.button("Start again", icon=":material/restart_alt:"):
-        navigation.go("run", operation=run.operation_id)
+    elif _ended_unpaid(seen):
+        if run.started_at is None and st.button("Resubmit", icon=":material/restart_alt:", help=RESUBMIT):
+            navigation.go("run", operation=run.operation_id, replaces=run.number)
+        elif run.started_at is not None and st.button("Start again", icon=":material/restart_alt:"):
+            navigation.go("run", operation=run.operation_id)
 
 
 def _ended_unpaid(seen: Seen) -> bool:
     """Whether only a new start is left: what has payouts is retried, not started again."""
     return seen.run.public in runs.UNPAID and not seen.found.payouts
+
+
+def _is_asked(here: Here, run: ExecutionView) -> bool:
+    """Whether it is the person's own and waits for somebody's approval."""
+    return run.state is State.AWAITING_APPROVAL and run.requested_by == here.actor.id
+
+
+def _confirm_withdraw(here: Here, run: ExecutionView) -> None:
+    st.markdown(
+        "The request is taken back and it will not run. You can resubmit it later, with the same or another file."
+    )
+    reason = st.text_input("Reason", max_chars=200, placeholder="The approvers read it")
+    if st.button("Withdraw it", type="primary", key="tall_confirm"):
+        try:
+            with here.work() as work:
+                operations.withdraw(work, run.id, reason)
+        except FinOpsError as error:
+            widgets.refusal(error)
+            return
+        st.rerun()
 
 
 def _new_plan(here: Here, run: ExecutionView) -> None:

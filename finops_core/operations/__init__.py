@@ -14,6 +14,7 @@ from finops_core.operations.queries import (
     catalogue,
     execution,
     executions,
+    kin,
     log,
     plan,
     planned_rows,
@@ -32,6 +33,7 @@ from finops_core.operations.service import (
     reopen,
     replan,
     submit,
+    withdraw,
 )
 
 __all__ = [
@@ -58,6 +60,7 @@ __all__ = [
     "executions",
     "find",
     "go_on",
+    "kin",
     "log",
     "may_stop",
     "on_approved",
@@ -72,4 +75,5 @@ __all__ = [
     "sees_all",
     "set_active",
     "submit",
+    "withdraw",
 ]

@@ -47,6 +47,7 @@ class ExecutionView:
         retry_rows: the rows this attempt plans again; empty when it plans the whole.
         whole_attempt: the last attempt that planned the whole. It numbers the rows; those before it are void: nothing
             of them was ever done, and their numbers mean other rows.
+        replaces: the id of the one it takes the place of, which never ran.
         not_before: approved, but held back until then, so that it can still be stopped.
     """
 
@@ -64,6 +65,7 @@ class ExecutionView:
     requested_by: str
     requested_by_name: str
     reason: str
+    replaces: str | None
     params: Mapping[str, Any]
     input_reference: str | None
     input_name: str
@@ -199,6 +201,15 @@ def execution(reading: Reading, execution_id: str) -> ExecutionView:
             hint="Check the number, or ask its requester.",
         )
     return _execution_view(row, security.names(reading, [row.requested_by]))
+
+
+def kin(reading: Reading, seen: ExecutionView) -> tuple[ExecutionView | None, tuple[ExecutionView, ...]]:
+    """The one it takes the place of, and those that took its own, as far as this person may see them."""
+    table = models.execution
+    mine = table.c.org_id == reading.org_id, visible(reading)
+    after = reading.rows(select(table).where(*mine, table.c.replaces == seen.id).order_by(table.c.created_at))
+    before = reading.rows(select(table).where(*mine, table.c.id == seen.replaces)) if seen.replaces else []
+    return next(iter(views_of(reading, before)), None), views_of(reading, after)
 
 
 def executions(reading: Reading, wanted: ExecutionFilter, limit: int = 50, offset: int = 0) -> Page:
@@ -337,7 +348,15 @@ def _operation_view(reading: Reading, op: Operation, *, active: bool) -> Operati
 
 def _execution_view(row: Row[Any], names: Mapping[str, str]) -> ExecutionView:
     same = ("id", "number", "operation_id", "operation_version", "title", "category", "risk", "attempt")
-    more = ("requested_by", "reason", "input_reference", "input_name", "input_sha256", "approval_request_id")
+    more = (
+        "requested_by",
+        "reason",
+        "replaces",
+        "input_reference",
+        "input_name",
+        "input_sha256",
+        "approval_request_id",
+    )
     plan = ("whole_attempt", "plan_hash", "mode", "not_before")
     rest = ("progress_done", "progress_total", "message", "error_code", "hint")
     times = ("created_at", "submitted_at", "started_at", "ended_at")
