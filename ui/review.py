@@ -17,6 +17,7 @@ from ui.plan import plan_view
 from ui.session import Here
 
 OPEN, PAGE = "request", "drawer_page"
+TAKEN_AWAY = frozenset({approvals.State.SUPERSEDED, approvals.State.WITHDRAWN})
 KEYS: dict[str, str | None] = {"Approve": "Alt+A", "Reject": "Alt+J", "Next": "Alt+N"}
 
 
@@ -92,7 +93,7 @@ def _drawer(here: Here, request_id: str) -> None:
         _decide(here, request)
     elif request.state is approvals.State.PENDING:
         st.info(f"**{request.refusal.message}**  \n{request.refusal.hint}", icon=":material/lock:")
-    elif asked.newest.id != request.id or request.state is approvals.State.SUPERSEDED:
+    elif asked.newest.id != request.id or request.state in TAKEN_AWAY:
         _replaced(asked)
     else:
         html.draw(requests.ending(request))

@@ -67,8 +67,8 @@ def _attachment(here: Here, file: FileView, names: Mapping[str, str]) -> None:
 
 def _say(here: Here, kind: str, id_: str, place: str) -> None:
     with st.form(f"say_{place}", border=False, clear_on_submit=True):
-        text = st.text_area("Your comment", height=80, max_chars=COMMENT_MAX_CHARS, key=f"text_{place}")
-        sent = st.form_submit_button("Comment", icon=":material/send:")
+        text = st.text_area("Message", height=80, max_chars=COMMENT_MAX_CHARS, key=f"text_{place}")
+        sent = st.form_submit_button("Send", icon=":material/send:")
     if sent:
         _do(here, partial(_write, here, kind, id_, text))
 

@@ -78,7 +78,7 @@ def test_an_execution_that_waits_for_approval_can_be_withdrawn_and_not_approved_
     ana.sees("Taken back by its requester: Wrong month")
     assert backstage.execution(seen.id).state is State.CANCELLED
     ben.press("Approve", ben.drawer)
-    ben.sees(re.compile("withdrawn|no longer waiting", re.IGNORECASE), ben.drawer.get_by_role("alert"))
+    ben.sees(re.compile("took it back|no longer waiting", re.IGNORECASE), ben.drawer.get_by_role("alert"))
     ben.look("42-drawer-of-a-withdrawn-one")
     assert paid(backstage, seen.id) == []
 

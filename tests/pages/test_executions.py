@@ -123,8 +123,9 @@ def test_a_rejection_shows_who_and_why_and_leads_to_another_try(world, at):
     assert f"the one of {seen.number} is taken again" in shown(screen)
 
     # and without another file the same one is planned anew, each leading to the other
-    screen.form_submit_button[0].click().run()
-    assert not screen.exception
+    form = at("ana", "run", operation=seen.operation_id, replaces=seen.number)
+    form.form_submit_button[0].click().run()
+    assert not form.exception
     with world.desk.read(world.actor("ana")) as reading:
         new = operations.kin(reading, seen)[1][0]
     assert new.input_sha256 == seen.input_sha256
