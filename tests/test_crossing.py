@@ -372,6 +372,7 @@ DOORS: dict[str, Door] = {
     "audit.trail": Door(lambda w, i: audit.trail(w, f"execution:{i['done']}")),
     "audit.counts": Door(lambda w, i: audit.counts(w, "file.downloaded", [f"file:{i['file']}"])),
     "audit.find": Door(lambda w, i: audit.find(w, objects=[f"execution:{i['done']}"], actors=[i["hana"]])),
+    "audit.of_installation": Door(lambda w, i: audit.of_installation(w, f"execution:{i['done']}")),
     "audit.of_object": Door(lambda w, i: audit.of_object(w, f"execution:{i['done']}")),
     "connections.active": Door(lambda w, _: connections.active(w, "stripe")),
     "connections.credentials": Door(lambda w, i: connections.credentials(w, i["connection"])),
@@ -403,6 +404,7 @@ DOORS: dict[str, Door] = {
     "files.mine": Door(lambda w, _: files.mine(w), who="ana"),
     "files.of": Door(lambda w, i: files.of(w, "execution", i["done"])),
     "insight.my_work": Door(lambda w, _: insight.my_work(w)),
+    "insight.procedure": Door(lambda w, _: insight.procedure(w, STRIPE)),
     "insight.search": Door(lambda w, _: insight.search(w, "currencies.csv")),
     "insight.home": Door(lambda w, _: insight.home(w)),
     "insight.money": Door(lambda w, _: insight.money(w)),
@@ -680,6 +682,7 @@ def test_the_same_opens_for_the_organisation_itself(towns: Towns):
 # Inner verbs and reads whose callers have checked the actor; no screen and no route calls them for a person as such.
 CHECKED_BY_CALLER = {
     "audit.counts",
+    "audit.of_installation",
     "audit.of_object",
     "approvals.find",
     "payouts.resolutions",

@@ -35,7 +35,7 @@ ENGINE_FILES: dict[str, set[str]] = {
     "audit": {"finding", "heads", "naming", "outside", "sealing", "verification"},
     "connections": {"trial"},
     "files": {"comments", "finding"},
-    "insight": {"mine", "search"},
+    "insight": {"mine", "procedures", "search"},
     "operations": {
         "admission",
         "broker",

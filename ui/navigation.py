@@ -56,6 +56,15 @@ ROOMS: tuple[Room, ...] = (
         "Choose an operation, give it a file, see its plan before anything happens.",
     ),
     Room(
+        "operations.py",
+        "Operations",
+        "menu_book",
+        "Work",
+        "operations",
+        (Permission.OPERATIONS_RUN, Permission.OPERATIONS_ADMINISTER, Permission.EXECUTIONS_VIEW_ALL),
+        "What can be run: procedure, versions, who may, and how it went.",
+    ),
+    Room(
         "executions.py",
         "Executions",
         "play_circle",

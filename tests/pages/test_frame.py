@@ -10,12 +10,12 @@ from ui.session import SESSION
 
 EVERYBODY = {"Home", "Search", "My work", "Executions", "Money in flight"}
 MENUS = {
-    "ana": EVERYBODY | {"Upload & run", "Files"},
+    "ana": EVERYBODY | {"Upload & run", "Operations", "Files"},
     "ben": EVERYBODY | {"Approvals"},
-    "carla": EVERYBODY | {"Files", "Approvals", "Audit"},
-    "dan": EVERYBODY | {"Files", "Approvals", "Audit"},
-    "eva": EVERYBODY | {"Files", "Approvals", "Audit"},
-    "adam": EVERYBODY | {"Audit", "Connections", "Health"},
+    "carla": EVERYBODY | {"Operations", "Files", "Approvals", "Audit"},
+    "dan": EVERYBODY | {"Operations", "Files", "Approvals", "Audit"},
+    "eva": EVERYBODY | {"Operations", "Files", "Approvals", "Audit"},
+    "adam": EVERYBODY | {"Operations", "Audit", "Connections", "Health"},
 }
 
 
