@@ -86,11 +86,13 @@ def _facts(shown: Procedure) -> Markup:
 def _parameters(view: OperationView) -> None:
     fields = view.operation.parameters.model_fields
     spec = view.operation.file
-    pairs = [(html.strong(field.title or words(name)), field.description or "") for name, field in fields.items()]
-    pairs += [(html.strong(f"{spec.label}: {each.name}"), each.description) for each in spec.columns] if spec else []
-    if pairs:
-        st.subheader("Parameters and columns", anchor=False)
+    if fields:
+        st.subheader("Parameters", anchor=False)
+        pairs = [(html.strong(each.title or words(name)), each.description or "") for name, each in fields.items()]
         html.draw(html.definitions(pairs))
+    if spec is not None:
+        st.subheader("Columns of the file", anchor=False)
+        html.draw(html.definitions([(html.strong(each.name), each.description) for each in spec.columns]))
 
 
 def _history(here: Here, shown: Procedure) -> None:
