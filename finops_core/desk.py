@@ -11,6 +11,7 @@ from finops_core import audit, security
 from finops_core.adapters.file_store import FolderFileStore
 from finops_core.catalog.listeners import LISTENERS
 from finops_core.catalog.operations import OPERATIONS
+from finops_core.catalog.subjects import SUBJECTS
 from finops_core.catalog.tables import TABLES
 from finops_core.kernel.actor import Actor
 from finops_core.kernel.clock import Clock, SystemClock
@@ -105,6 +106,7 @@ def open_desk(settings: Settings | None = None, *, clock: Clock | None = None) -
         webhooks={"stripe": _stripe_news},
         operations=OPERATIONS,
         mail=mail_server(settings),
+        subjects=SUBJECTS,
     )
     return Desk(settings, open_database(settings), ports)
 

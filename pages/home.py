@@ -3,31 +3,14 @@
 import streamlit as st
 
 from finops_core import approvals, insight, notifications, operations
-from finops_core.approvals import RequestView
 from finops_core.kernel.permissions import Permission
-from finops_core.operations import ExecutionFilter, ExecutionView, PublicState
-from ui import figures, filters, html, news, runs, widgets
-from ui.format import ago
+from finops_core.operations import ExecutionFilter, PublicState
+from ui import figures, filters, html, mine, news, runs, widgets
 from ui.html import Markup
 from ui.session import open_page
 
 here = open_page(Permission.HOME_VIEW)
 NEEDS_SHOWN, RECENT_SHOWN = 5, 6
-
-
-def asked(request: RequestView) -> Markup:
-    """A request the person may decide."""
-    sums = here.shown.first_amounts({money.currency: money.minor for money in request.amounts}, 2)
-    facts = html.faint(" · ".join([*sums, ago(request.created_at, as_of)]))
-    body = f"{html.icon('task_alt', 'amber')}<span>{html.strong(request.title)}<br>{facts}</span>"
-    return html.link(Markup(body), "approvals", {"request": request.number})
-
-
-def unsubmitted(run: ExecutionView) -> Markup:
-    """A draft of one's own whose plan waits to be submitted."""
-    facts = html.faint(f"{run.number} · not submitted · {ago(run.created_at, as_of)}")
-    body = f"{html.icon('edit_document', 'blue')}<span>{html.strong(run.title)}<br>{facts}</span>"
-    return html.link(Markup(body), "run", {"execution": run.number})
 
 
 with here.read() as reading:
@@ -59,8 +42,8 @@ with left, st.container(border=True, height="stretch"):
         st.caption("Nothing has run yet. Executions you may see appear here.")
 with right, st.container(border=True, height="content" if notices else "stretch"):
     st.subheader("Needs you", anchor=False)
-    needs = [asked(request) for request in requests if request.refusal is None][:NEEDS_SHOWN]
-    needs += [unsubmitted(run) for run in drafts.rows if runs.needs_plan(run)][:NEEDS_SHOWN]
+    needs = [mine.asked(request, here.shown, as_of) for request in requests if request.refusal is None][:NEEDS_SHOWN]
+    needs += [mine.unsubmitted(run, here.shown, as_of) for run in drafts.rows if runs.needs_plan(run)][:NEEDS_SHOWN]
     if needs:
         html.draw(Markup(f'<div class="to-needs">{"".join(needs)}</div>'))
     else:

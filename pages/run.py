@@ -6,7 +6,7 @@ from finops_core import operations
 from finops_core.kernel.ids import new_id
 from finops_core.kernel.permissions import Permission
 from finops_core.operations import Drafted, OperationView, Refused, Upload
-from ui import catalogue, drafts, html, navigation, widgets
+from ui import catalogue, drafts, html, navigation, runs, widgets
 from ui.session import open_page
 
 here = open_page(Permission.OPERATIONS_RUN)
@@ -24,8 +24,10 @@ def choose() -> None:
 
 def prepare(operation_id: str) -> None:
     """The form of one operation, and what was wrong with the last try."""
+    wanted = st.query_params.get("replaces", "")
     with here.read() as reading:
         offered = {view.id: view for view in operations.catalogue(reading)}
+        replaced = operations.execution(reading, wanted) if wanted else None
     chosen = offered.get(operation_id)
     html.draw(html.line(html.link("← All operations", "run")))
     if chosen is None or not chosen.runnable:
@@ -35,23 +37,23 @@ def prepare(operation_id: str) -> None:
     refused: catalogue.LastTry | None = st.session_state.get(REFUSED)
     if refused and refused.operation_id != chosen.id:
         refused = None
+    html.draw(runs.kin_line(replaced, ()))
     above = st.container(key="faults")
-    given = catalogue.form(
-        chosen, here.desk.settings.upload_max_bytes, ask_reason=bool(refused and refused.already_ran)
-    )
+    asked = bool(refused and refused.already_ran)
+    given = catalogue.form(chosen, here.desk.settings.upload_max_bytes, ask_reason=asked, replaced=replaced)
     if given is not None:
-        draft(chosen, given)
+        draft(chosen, given, wanted)
     elif refused is not None:
         with above:
             refused.draw()
 
 
-def draft(chosen: OperationView, given: catalogue.Given) -> None:
+def draft(chosen: OperationView, given: catalogue.Given, replaces: str) -> None:
     """Hand form and file to the core; straight on to the run when no plan and no approval is needed."""
     upload = Upload(given.file_name, given.content) if given.content is not None else None
     plain = chosen.operation.dry_run is None
     with st.spinner("Checking every row …"), here.work() as work:
-        outcome = operations.draft(work, chosen.id, given.values, upload, reason=given.reason)
+        outcome = operations.draft(work, chosen.id, given.values, upload, reason=given.reason, replaces=replaces)
         if plain and isinstance(outcome, Drafted):
             operations.submit(work, outcome.execution_id)
     if isinstance(outcome, Refused):

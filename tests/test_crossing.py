@@ -32,6 +32,7 @@ from finops_core.adapters.stripe_sandbox.faults import Fault, FaultKind
 from finops_core.audit import AuditFilter
 from finops_core.catalog.jobs import JOBS
 from finops_core.catalog.tables import TABLES
+from finops_core.kernel import sought
 from finops_core.kernel.actor import Actor, Via, system_actor, webhook_actor, worker_actor
 from finops_core.kernel.errors import FinOpsError, NotAllowed, NotFound
 from finops_core.kernel.permissions import Permission
@@ -257,6 +258,9 @@ def gather(towns: Towns, done: str, asked: str, planned: str) -> None:
     protect(towns, "ben")
     with desk.work(towns.actor("hana", towns.harbour)) as work:
         files.download(work, towns.ids["file"])
+    with desk.work(towns.actor("ana", towns.harbour)) as work:
+        towns.ids["comment"] = files.add_comment(work, "execution", done, MARK).id
+        towns.ids["attached"] = files.attach(work, "execution", done, "note.txt", MARK.encode()).id
     rows = towns.harbour_rows()
     row_ids = {str(row[1]) for name in set(BUSINESS) - {"number_series"} for row in rows[name]}
     # What Harbour paid, in minor units, and the end of what signs its news: views show them without any id.
@@ -378,6 +382,7 @@ DOORS: dict[str, Door] = {
         lambda w, i: approvals.grant_authority(w, person_id=i["ben"], item_type="payout", currency="USD", limit_minor=1)
     ),
     "approvals.nobody_else_approves": Door(lambda w, i: approvals.nobody_else_approves(w, i["ben"])),
+    "approvals.find": Door(lambda w, i: approvals.find(w, sought.read(MARK), "execution", [i["asked"]])),
     "approvals.of_subject": Door(lambda w, i: approvals.of_subject(w, "execution", i["asked"])),
     "approvals.request_view": Door(lambda w, i: approvals.request_view(w, i["request"])),
     "approvals.standing_approval": Door(
@@ -395,6 +400,8 @@ DOORS: dict[str, Door] = {
     "audit.thing": Door(lambda w, i: audit.thing(w, f"execution:{i['done']}")),
     "audit.trail": Door(lambda w, i: audit.trail(w, f"execution:{i['done']}")),
     "audit.counts": Door(lambda w, i: audit.counts(w, "file.downloaded", [f"file:{i['file']}"])),
+    "audit.find": Door(lambda w, i: audit.find(w, objects=[f"execution:{i['done']}"], actors=[i["hana"]])),
+    "audit.of_installation": Door(lambda w, i: audit.of_installation(w, f"execution:{i['done']}")),
     "audit.of_object": Door(lambda w, i: audit.of_object(w, f"execution:{i['done']}")),
     "connections.active": Door(lambda w, _: connections.active(w, "stripe")),
     "connections.credentials": Door(lambda w, i: connections.credentials(w, i["connection"])),
@@ -412,13 +419,26 @@ DOORS: dict[str, Door] = {
     "files.download": Door(lambda w, i: files.download(w, i["file"])),
     "files.downloads": Door(lambda w, i: files.downloads(w, [i["file"]])),
     "files.check": Door(lambda w, _: ("checked", files.check(w))),
+    "files.add_comment": Door(lambda w, i: files.add_comment(w, "execution", i["done"], "Is it right?")),
+    "files.attach": Door(lambda w, i: files.attach(w, "payout", i["payout"], "note.txt", b"a note")),
+    "files.attachments": Door(lambda w, i: files.attachments(w, "execution", i["done"])),
+    "files.comments": Door(lambda w, i: files.comments(w, "execution", i["done"])),
+    "files.find": Door(lambda w, _: files.find(w, sought.read("currencies.csv"))),
+    "files.one": Door(lambda w, i: files.one(w, i["file"])),
+    "files.page": Door(lambda w, _: files.page(w, files.FileFilter())),
+    "files.take_attachment": Door(lambda w, i: files.take_attachment(w, i["attached"])),
+    "files.uses": Door(lambda w, i: files.uses(w, files.one(w, i["file"]))),
+    "files.versions": Door(lambda w, i: files.versions(w, files.one(w, i["file"]))),
+    "files.withdraw_comment": Door(lambda w, i: files.withdraw_comment(w, i["comment"]), who="ana"),
     "files.mine": Door(lambda w, _: files.mine(w), who="ana"),
     "files.of": Door(lambda w, i: files.of(w, "execution", i["done"])),
     "audit.inclusion": Door(lambda w, _: audit.inclusion(w, [])),
     "insight.take_record": Door(lambda w, i: insight.take_record(w, i["done"]).name),
     "insight.take_record_page": Door(lambda w, i: insight.take_record_page(w, i["done"]).name),
-    "files.one": Door(lambda w, i: files.one(w, i["file"])),
     "insight.departure": Door(lambda w, i: insight.departure(w, i["ben"])),
+    "insight.my_work": Door(lambda w, _: insight.my_work(w)),
+    "insight.procedure": Door(lambda w, _: insight.procedure(w, STRIPE)),
+    "insight.search": Door(lambda w, _: insight.search(w, "currencies.csv")),
     "insight.home": Door(lambda w, _: insight.home(w)),
     "insight.money": Door(lambda w, _: insight.money(w)),
     "notifications.choices": Door(lambda w, _: ("standing by default", notifications.choices(w))),
@@ -436,8 +456,10 @@ DOORS: dict[str, Door] = {
     "operations.draft": Door(lambda w, _: operations.draft(w, STRIPE, {}, _upload(FILE)), who="ana"),
     "operations.execution": Door(lambda w, i: operations.execution(w, i["done"])),
     "operations.executions": Door(lambda w, _: operations.executions(w, ExecutionFilter())),
+    "operations.find": Door(lambda w, i: operations.find(w, sought.read("currencies.csv"), [i["ana"]])),
     "operations.go_on": Door(lambda w, i: operations.go_on(w, i["doubtful"]), who="ana"),
     "operations.held_without": Door(lambda w, i: ("held", operations.held_without(w, i["ben"]))),
+    "operations.kin": Door(lambda w, i: operations.kin(w, operations.execution(w, i["done"]))),
     "operations.log": Door(lambda w, i: operations.log(w, i["done"])),
     "operations.on_approved": Door(lambda w, i: operations.on_approved(w, _event(approvals.Approved, i, w.org_id))),
     "operations.on_expired": Door(lambda w, i: operations.on_expired(w, _event(approvals.Expired, i, w.org_id))),
@@ -448,8 +470,10 @@ DOORS: dict[str, Door] = {
     "operations.replan": Door(lambda w, i: operations.replan(w, i["planned"]), who="ana"),
     "operations.result": Door(lambda w, i: operations.result(w, i["done"])),
     "operations.submit": Door(lambda w, i: operations.submit(w, i["planned"], i["planned_hash"]), who="ana"),
+    "operations.withdraw": Door(lambda w, i: operations.withdraw(w, i["asked"], "A wrong file."), who="ana"),
     "payouts.ask_cancel": Door(lambda w, i: payouts.ask_cancel(w, i["done"])),
     "payouts.export": Door(lambda w, i: payouts.export(w, i["done"], payouts.CSV)),
+    "payouts.find": Door(lambda w, _: payouts.find(w, sought.read("184,220.15 USD"))),
     "payouts.history": Door(lambda w, i: payouts.history(w, i["payout"])),
     "payouts.inbox": Door(lambda w, i: payouts.inbox(w, i["connection"])),
     "payouts.one": Door(lambda w, i: payouts.one(w, i["payout"])),
@@ -534,6 +558,7 @@ NO_DOORS = {
     "operations.catalogue": "the registry, one for the installation",
     "operations.offered": "the registry, one for the installation",
     "operations.register": "the registry, at start",
+    "operations.sees_all": "a permission of the reader's own",
     "operations.set_active": "the registry, one for the installation",
     "operations.may_stop": "whether a button is drawn for an execution that its caller was shown",
     "payouts.differences": "compares rows it is given",
@@ -606,7 +631,7 @@ class Undone(Exception):
 def answer_of(towns: Towns, actor: Actor, door: Door, *, keep: bool) -> object:
     """What the door gives, or the refusal it raises; only what is kept is committed."""
     people = towns.world.people
-    ids = {**towns.ids, "harbour": towns.harbour, "ben": people["ben"]}
+    ids = {**towns.ids, "harbour": towns.harbour, "ben": people["ben"], "ana": people["ana"]}
     given: list[object] = []
     try:
         with suppress(Undone), towns.world.desk.work(actor) as work, undone(unless=keep):
@@ -747,7 +772,9 @@ def test_the_same_opens_for_the_organisation_itself(towns: Towns):
 # Inner verbs and reads whose callers have checked the actor; no screen and no route calls them for a person as such.
 CHECKED_BY_CALLER = {
     "audit.counts",
+    "audit.of_installation",
     "audit.of_object",
+    "approvals.find",
     "payouts.resolutions",
     "files.downloads",
     "approvals.eligible",

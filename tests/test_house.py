@@ -34,9 +34,11 @@ ENGINE_FILES: dict[str, set[str]] = {
     "approvals": {
         "authority",
         "departure",
+        "finding",
         "notices",
     },
     "audit": {
+        "finding",
         "heads",
         "naming",
         "outside",
@@ -48,12 +50,17 @@ ENGINE_FILES: dict[str, set[str]] = {
         "trial",
     },
     "files": {
+        "comments",
+        "finding",
         "incoming",
     },
     "insight": {
         "departure",
+        "mine",
+        "procedures",
         "record",
         "record_page",
+        "search",
         "verify",
     },
     "notifications": {
@@ -69,6 +76,7 @@ ENGINE_FILES: dict[str, set[str]] = {
         "departure",
         "drafting",
         "engine",
+        "finding",
         "intake",
         "intake_faults",
         "intake_records",
@@ -87,6 +95,7 @@ ENGINE_FILES: dict[str, set[str]] = {
         "batch",
         "comparison",
         "counting",
+        "finding",
         "following",
         "history",
         "look_up",

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import streamlit as st
+from pydantic import BaseModel, ValidationError
 
 from finops_core.kernel.faults import Fault
 from finops_core.kernel.operation import FileSpec
@@ -67,8 +68,13 @@ def cards(offered: Sequence[OperationView]) -> None:
         widgets.empty("inventory_2", "No operation is installed.", "An administrator adds them to the catalogue.")
 
 
-def form(chosen: OperationView, upload_max_bytes: int, *, ask_reason: bool) -> Given | None:
-    """The operation's form; gives what it holds when it was sent, else None."""
+def form(
+    chosen: OperationView, upload_max_bytes: int, *, ask_reason: bool, replaced: ExecutionView | None = None
+) -> Given | None:
+    """The operation's form; gives what it holds when it was sent, else None.
+
+    ``replaced``: the execution a new one takes the place of, whose file and settings it begins with.
+    """
     spec = chosen.operation.file
     left, right = st.columns([3, 2], gap="medium")
     with right:
@@ -80,13 +86,27 @@ def form(chosen: OperationView, upload_max_bytes: int, *, ask_reason: bool) -> G
             if spec
             else None
         )
-        values = forms.parameters_form(chosen.operation.parameters, f"p_{chosen.id}")
+        if replaced is not None and replaced.input_name:
+            st.caption(f":material/attach_file: Without another file the one of {replaced.number} is taken again.")
+        before = given_before(chosen, replaced)
+        place = f"p_{chosen.id}_{replaced.number}" if replaced else f"p_{chosen.id}"
+        values = forms.parameters_form(chosen.operation.parameters, place, before)
         reason = st.text_input("Reason to run it again", max_chars=200) if ask_reason else ""
         label = "Make the plan" if chosen.operation.dry_run else "Run"
         pressed = st.form_submit_button(label, type="primary", icon=":material/play_arrow:")
     if not pressed:
         return None
     return Given(values, file.name if file else "", file.getvalue() if file else None, reason)
+
+
+def given_before(chosen: OperationView, replaced: ExecutionView | None) -> BaseModel | None:
+    """The settings of an earlier execution, as far as the operation still takes them."""
+    if replaced is None:
+        return None
+    try:
+        return chosen.operation.parameters.model_validate(dict(replaced.params))
+    except ValidationError:
+        return None
 
 
 def approvers(names: Sequence[str]) -> None:

@@ -23,19 +23,22 @@ from ui import (
     repair,
     runs,
     settle,
+    talk,
     tie_out,
     widgets,
 )
-from ui.format import Format, spelled, words
+from ui.format import Format, spelled, until, words
 from ui.html import Markup
 from ui.session import Here
 
 PROGRESS, PLAN, RESULT, REPORT, TRAIL = "Progress", "Plan", "Result & files", "Report", "Approvals"
+TALK = "Comments"
 PAYING, PLAN_FAULTY = "payouts.", "PLAN_FAULTY"
 LOG_LINES, ALL_LINES, LONGER = 60, 5_000, "whole_log"
 ASKED_S, IN_FLIGHT_S = 2, 15
 CAME = "came_to_"
 LEVEL_TONES = {"warn": "amber", "error": "red", "info": "blue"}
+RESUBMIT = "A new execution in its place, with the same file and settings to begin with."
 PLAN_ANEW, LOOK_BELOW = "A new plan can be made and submitted.", "What stands below tells how far it came."
 RETRY_NOW = "Put right what was in the way, such as a missing balance, then retry what failed: with its own approval."
 REPLANNABLE = frozenset({State.AWAITING_APPROVAL, State.SUPERSEDED, State.EXPIRED})
@@ -43,7 +46,11 @@ REPLANNABLE = frozenset({State.AWAITING_APPROVAL, State.SUPERSEDED, State.EXPIRE
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One execution as it was when the page was drawn; ``pace_s``: how often to look again, None for never."""
+    """One execution as it was when the page was drawn.
+
+    ``pace_s``: how often to look again, None for never. ``expires_at``: of the request that waits, None without one.
+    ``kin``: what it replaces, and what replaces it.
+    """
 
     run: ExecutionView
     found: Remedies
@@ -51,6 +58,8 @@ class Seen:
     held_s: float
     pace_s: float | None
     now: datetime
+    expires_at: datetime | None
+    kin: tuple[ExecutionView | None, tuple[ExecutionView, ...]]
 
 
 def detail(here: Here, number: str) -> None:
@@ -64,6 +73,7 @@ def detail(here: Here, number: str) -> None:
         st.title(run.title, anchor=False, width="content")
         _actions(here, seen)
     html.draw(runs.run_line(run, here.around.name, here.shown, seen.now))
+    html.draw(runs.kin_line(*seen.kin))
     above = st.container()
     if seen.held_s > 0:
         hold_back.card(here, run, seen.held_s, may_stop=seen.may_stop)
@@ -89,7 +99,24 @@ def _look(reading: Reading, number: str) -> Seen:
     run = operations.execution(reading, number)
     found, now = payouts.remedies(reading, run), reading.now
     held_s = runs.held_s(run, now)
-    return Seen(run, found, operations.may_stop(reading, run), held_s, _pace_s(run, found, now), now)
+    may_stop = operations.may_stop(reading, run)
+    return Seen(
+        run,
+        found,
+        may_stop,
+        held_s,
+        _pace_s(run, found, now),
+        now,
+        _expires_at(reading, run),
+        operations.kin(reading, run),
+    )
+
+
+def _expires_at(reading: Reading, run: ExecutionView) -> datetime | None:
+    if run.state is not State.AWAITING_APPROVAL:
+        return None
+    asked = approvals.of_subject(reading, "execution", run.id)
+    return asked[0].expires_at if asked else None
 
 
 def _pace_s(run: ExecutionView, found: Remedies, now: datetime) -> float | None:
@@ -109,7 +136,18 @@ def _pace_s(run: ExecutionView, found: Remedies, now: datetime) -> float | None:
 def _views(run: ExecutionView) -> dict[str, Callable[[Here, ExecutionView], None]]:
     """What can be shown of it besides its progress; a report only of what pays."""
     report = {REPORT: tie_out.report} if run.operation_id.startswith(PAYING) else {}
-    return {PLAN: outcome.plan, RESULT: outcome.result, **report, TRAIL: outcome.trail}
+    return {PLAN: outcome.plan, RESULT: outcome.result, **report, TRAIL: outcome.trail, TALK: _talk}
+
+
+def _talk(here: Here, run: ExecutionView) -> None:
+    with here.read() as reading:
+        before, _ = operations.kin(reading, run)
+    talk.section(here, "execution", run.id)
+    if before is not None:
+        told = html.link(
+            f"What was said about {before.number}", "executions", {"execution": before.number, "view": TALK}
+        )
+        html.draw(html.line(told))
 
 
 def _actions(here: Here, seen: Seen) -> None:
@@ -119,7 +157,10 @@ def _actions(here: Here, seen: Seen) -> None:
         if run.requested_by == here.actor.id:
             _way_on(here, seen)
         # While it is held back, the stop is the large one beside the countdown.
-        if seen.may_stop and not seen.held_s:
+        if _is_asked(here, run):
+            if st.button("Withdraw", icon=":material/undo:"):
+                st.dialog(f"Withdraw {run.number}?")(_confirm_withdraw)(here, run)
+        elif seen.may_stop and not seen.held_s:
             label = "Stop" if run.state is State.RUNNING else "Cancel"
             if st.button(label, icon=":material/cancel:"):
                 st.dialog(f"{label} {run.number}?")(_confirm_cancel)(here, run)
@@ -137,13 +178,36 @@ def _way_on(here: Here, seen: Seen) -> None:
                 st.dialog(f"A new plan for {run.number}?")(_confirm_new_plan)(here, run)
             else:
                 _new_plan(here, run)
-    elif _ended_unpaid(seen) and st.button("Start again", icon=":material/restart_alt:"):
-        navigation.go("run", operation=run.operation_id)
+    elif _ended_unpaid(seen):
+        if run.started_at is None and st.button("Resubmit", icon=":material/restart_alt:", help=RESUBMIT):
+            navigation.go("run", operation=run.operation_id, replaces=run.number)
+        elif run.started_at is not None and st.button("Start again", icon=":material/restart_alt:"):
+            navigation.go("run", operation=run.operation_id)
 
 
 def _ended_unpaid(seen: Seen) -> bool:
     """Whether only a new start is left: what has payouts is retried, not started again."""
     return seen.run.public in runs.UNPAID and not seen.found.payouts
+
+
+def _is_asked(here: Here, run: ExecutionView) -> bool:
+    """Whether it is the person's own and waits for somebody's approval."""
+    return run.state is State.AWAITING_APPROVAL and run.requested_by == here.actor.id
+
+
+def _confirm_withdraw(here: Here, run: ExecutionView) -> None:
+    st.markdown(
+        "The request is taken back and it will not run. You can resubmit it later, with the same or another file."
+    )
+    reason = st.text_input("Reason", max_chars=200, placeholder="The approvers read it")
+    if st.button("Withdraw it", type="primary", key="tall_confirm"):
+        try:
+            with here.work() as work:
+                operations.withdraw(work, run.id, reason)
+        except FinOpsError as error:
+            widgets.refusal(error)
+            return
+        st.rerun()
 
 
 def _new_plan(here: Here, run: ExecutionView) -> None:
@@ -249,7 +313,7 @@ def _live(here: Here, before: Seen, just_seen: list[Seen]) -> None:
         st.rerun()
     if _is_another(before, seen):
         st.rerun()
-    moving(seen.run, seen.now)
+    moving(seen.run, seen.now, seen.expires_at)
     batch.section(here, seen.run, seen.found)
     kept = _kept(execution_id, fresh)
     whole = len(kept) < _most()
@@ -265,7 +329,7 @@ def _is_another(before: Seen, seen: Seen) -> bool:
     return moved or (seen.run.state in OVER and seen.found != before.found)
 
 
-def moving(run: ExecutionView, now: datetime) -> None:
+def moving(run: ExecutionView, now: datetime, expires_at: datetime | None = None) -> None:
     """How far it is, or what it waits for."""
     if run.progress_total and run.state in {State.PLANNING, State.RUNNING}:
         told = run.message or f"{run.progress_done} of {run.progress_total}"
@@ -273,9 +337,9 @@ def moving(run: ExecutionView, now: datetime) -> None:
     elif run.state in {State.PLANNING, State.QUEUED} and not runs.held_s(run, now):
         html.draw(html.line(html.icon("hourglass_top", "blue"), runs.waiting_words(run, now)))
     elif run.state is State.AWAITING_APPROVAL:
-        html.draw(
-            html.line(html.icon("hourglass_top", "amber"), "Waits for somebody else's approval; follows by itself.")
-        )
+        told = "Waits for somebody else's approval; follows by itself."
+        ends = html.strong(f"Approval {until(expires_at, now)}") if expires_at else ""
+        html.draw(html.line(html.icon("hourglass_top", "amber"), told, ends))
 
 
 def _most() -> int:

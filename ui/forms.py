@@ -17,22 +17,23 @@ from ui.format import words
 LARGEST = 2**53 - 1
 
 
-def parameters_form(model: type[BaseModel], key: str) -> dict[str, object]:
-    """One widget a parameter, with its title, help and default; gives the values by name.
+def parameters_form(model: type[BaseModel], key: str, given: BaseModel | None = None) -> dict[str, object]:
+    """One widget a parameter, with its title, help and default, or what was given before; gives the values by name.
 
     Inside a form. A parameter left empty that may be empty is left out, so that the model's own default stands.
     """
     values: dict[str, object] = {}
     for name, field in model.model_fields.items():
-        value = _widget(field, field.title or words(name), f"{key}_{name}")
+        default = None if field.default is PydanticUndefined else field.default
+        default = default if given is None else getattr(given, name, default)
+        value = _widget(field, field.title or words(name), f"{key}_{name}", default)
         if value is not None:
             values[name] = value
     return values
 
 
-def _widget(field: FieldInfo, label: str, key: str) -> object:
+def _widget(field: FieldInfo, label: str, key: str, default: object) -> object:
     kind, optional = _kind(field.annotation)
-    default = None if field.default is PydanticUndefined else field.default
     if field.is_required() and not optional:
         label = f"{label} \\*"
     for accepts, draw in _DRAWN:

@@ -92,10 +92,10 @@ def addressed(query: Mapping[str, str] | None = None) -> dict[str, str]:
 
 def href(page: str, query: Mapping[str, str] | None = None) -> str:
     """The address of a page inside the desk; "" is the home page. It names the organisation."""
-    base = (st.get_option("server.baseUrlPath") or "").strip("/")
-    path = "/".join(["", *filter(None, (base, page))])
+    path = "/".join(filter(None, (_base(), page)))
+    path = path if path.startswith("/") else f"/{path}"
     asked = addressed(query)
-    return f"{path or '/'}?{urlencode(asked)}" if asked else (path or "/")
+    return f"{path}?{urlencode(asked)}" if asked else path
 
 
 def link(
@@ -166,7 +166,7 @@ def draw_style() -> None:
     """
     scheme = st.context.theme.type or "light"
     st.html(f"<style>:root{{color-scheme:{scheme}}}{_style()}</style>")
-    run_script(_asset("links.js"))
+    run_script(_asset("links.js").replace("BASE", _base()))
 
 
 def run_script(script: str) -> None:
@@ -201,6 +201,12 @@ def _cell(column: Column, cell: Cell) -> str:
 
 def _tone(name: str) -> str:
     return name if name in TONES else "gray"
+
+
+def _base() -> str:
+    """The path below which the desk is served: "" or one that begins with a slash."""
+    base = (st.get_option("server.baseUrlPath") or "").strip("/")
+    return f"/{base}" if base else ""
 
 
 @lru_cache(maxsize=1)

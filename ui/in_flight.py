@@ -25,9 +25,9 @@ COLUMNS = (
 )
 
 
-def table(rows: Sequence[PayoutView], shown: Format) -> Markup:
-    """The number opens the execution, the amount opens the payout beside the list."""
-    return html.table(COLUMNS, [_row(row, shown) for row in rows], "Payouts")
+def table(rows: Sequence[PayoutView], shown: Format, *, kept: bool = True) -> Markup:
+    """The number opens the execution, the amount opens the payout beside the list, which stays as it is if ``kept``."""
+    return html.table(COLUMNS, [_row(row, shown, kept=kept) for row in rows], "Payouts")
 
 
 def totals(sums: Sums, shown: Format) -> Markup:
@@ -64,12 +64,13 @@ def why(row: PayoutView) -> list[str]:
     return [told for told in (row.error_message or ended, payout_rows.TAKING_BACK if asked else "") if told]
 
 
-def _row(row: PayoutView, shown: Format) -> tuple[Cell, ...]:
+def _row(row: PayoutView, shown: Format, *, kept: bool) -> tuple[Cell, ...]:
+    opened = {OPEN: row.id}
     number = html.link(row.number, "executions", {"execution": row.number})
     amount = html.strong(shown.amount(row.amount_minor, row.currency))
     return (
         html.lines(number, html.faint(f"row {row.row_no}")),
-        html.link(amount, "payouts", beside({OPEN: row.id})),
+        html.link(amount, "payouts", beside(opened) if kept else opened),
         html.lines(html.fixed_tail(row.bank), html.faint(row.account)),
         html.lines(state(row), *map(html.faint, why(row))),
         expected(row),

@@ -3,22 +3,53 @@
 (() => {
   if (window.tieoutLinks) return;
   window.tieoutLinks = true;
+  const go = (address) => {
+    history.pushState({}, "", address);
+    window.dispatchEvent(new PopStateEvent("popstate"));
+  };
   document.addEventListener("click", (event) => {
     const link = event.target.closest && event.target.closest("a[data-inside]");
     if (!link || event.defaultPrevented || event.button) return;
     if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
     event.preventDefault();
-    history.pushState({}, "", link.href);
-    window.dispatchEvent(new PopStateEvent("popstate"));
+    go(link.href);
   });
+  // The search box is a real form; as with links, what it asks for need not be loaded anew.
+  document.addEventListener("submit", (event) => {
+    const form = event.target.closest && event.target.closest("form[data-inside]");
+    if (!form) return;
+    event.preventDefault();
+    const asked = new URLSearchParams(new FormData(form));
+    if ((asked.get("q") || "").trim()) go(`${form.getAttribute("action")}?${asked}`);
+  });
+  // "/" as well as Ctrl+K lead to the box from anywhere; where the menu is closed, to the page that has one of its own.
+  const typing = (element) => element && (element.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(element.tagName));
+  document.addEventListener("keydown", (event) => {
+    const slash = event.key === "/" && !event.metaKey && !event.ctrlKey && !event.altKey && !typing(event.target);
+    const ctrl = (event.ctrlKey || event.metaKey) && !event.shiftKey && !event.altKey && event.key.toLowerCase() === "k";
+    const box = document.querySelector("form[data-inside] input[name=q]");
+    if (!(slash || ctrl) || !box) return;
+    event.preventDefault();
+    event.stopPropagation();
+    const place = box.getBoundingClientRect();
+    if (place.width && place.right > 0) { box.focus(); box.select(); } else { go(box.form.getAttribute("action")); }
+  }, true);
   // The menu's entry of the page one is on: Streamlit stays as it is, but whoever clicks it wants the page's start.
   document.addEventListener("click", (event) => {
     const entry = event.target.closest && event.target.closest('[data-testid="stSidebarNavLink"]');
     if (!entry || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
     if (entry.pathname !== location.pathname || !location.search) return;
-    history.pushState({}, "", entry.pathname);
-    window.dispatchEvent(new PopStateEvent("popstate"));
+    go(entry.pathname);
   }, true);
+  // What makes the desk installable stands in the page's head, which Streamlit writes: it is put there from here.
+  const head = (tag, facts) => {
+    document.head.append(Object.assign(document.createElement(tag), facts));
+  };
+  head("link", { rel: "manifest", href: "BASE/manifest.webmanifest" });
+  head("link", { rel: "apple-touch-icon", href: "BASE/app/static/icons/apple-touch-180.png" });
+  head("meta", { name: "apple-mobile-web-app-title", content: "Tieout" });
+  head("meta", { name: "theme-color", media: "(prefers-color-scheme: light)", content: "#F4F6F5" });
+  head("meta", { name: "theme-color", media: "(prefers-color-scheme: dark)", content: "#0C100F" });
   // Drawers hang outside the part of the page that knows the theme: the whole page says what that part says. A theme
   // changes with the system, or by a click in Streamlit's own menu, and no script of a page runs then: that part's
   // class does change.

@@ -8,7 +8,7 @@ from finops_core import payouts, security
 from finops_core.kernel.errors import NotFound
 from finops_core.kernel.permissions import Permission
 from finops_core.payouts import PayoutHistory, PayoutState, PayoutView, Statement, Step, StepKind
-from ui import html, in_flight, payout_rows, widgets
+from ui import html, in_flight, payout_rows, talk, widgets
 from ui.format import Format, duration, spelled
 from ui.html import Cell, Markup
 from ui.in_flight import OPEN
@@ -93,6 +93,7 @@ def _drawer(here: Here, story: PayoutHistory, names: Mapping[str, str]) -> None:
         html.draw(_part("The provider's statement", statement(story.statement, row, here.shown)))
     if len(story.attempts) > 1:
         html.draw(_part("Every attempt of this row", attempts(story.attempts, row.id)))
+    talk.section(here, "payout", row.id)
     if here.may(Permission.AUDIT_VIEW):
         html.draw(html.line(html.link("Everything recorded about it", "audit", {"object": f"payout:{row.id}"})))
 

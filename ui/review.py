@@ -8,14 +8,17 @@ import streamlit as st
 from finops_core import approvals, operations, payouts, security
 from finops_core.approvals import Decision, RequestView
 from finops_core.kernel.errors import FinOpsError, NotFound
+from finops_core.kernel.permissions import Permission
 from finops_core.operations import ExecutionView, PlanView
 from finops_core.payouts import RehearsalView, Remedies
 from finops_core.platform.work import Reading
-from ui import html, rehearsals, requests, widgets
+from ui import html, rehearsals, requests, talk, widgets
 from ui.plan import plan_view
 from ui.session import Here
 
 OPEN, PAGE = "request", "drawer_page"
+TAKEN_AWAY = frozenset({approvals.State.SUPERSEDED, approvals.State.WITHDRAWN})
+KEYS: dict[str, str | None] = {"Approve": "Alt+A", "Reject": "Alt+J", "Next": "Alt+N"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,22 +74,26 @@ def elsewhere(here: Here) -> RequestView | None:
 def _drawer(here: Here, request_id: str) -> None:
     with here.read() as reading:
         asked = _asked(reading, request_id)
+        following = _following(reading, request_id)
         people = {*requests.people([asked.request]), *(each.requested_by for each in asked.rehearsed)}
         names = security.names(reading, people)
     request = asked.request
     html.draw(requests.facts(request, names, asked.run, here.around.name, asked.now))
+    _on_to(following)
     if asked.plan is not None:
         plan_view(asked.plan, here.shown, asked.retried, PAGE)
         html.draw(rehearsals.outcomes(asked.rehearsed, names, here))
     else:
         html.draw(requests.sums(request, here.shown))
     html.draw(requests.said(request, names, here.shown))
+    # One conversation about a matter: what is said here stands on the execution's page too.
+    talk.section(here, *(("execution", asked.run.id) if asked.run else ("approval", request.id)))
     if request.refusal is None:
         html.draw(requests.checks(request, same_plan=asked.same_plan))
         _decide(here, request)
     elif request.state is approvals.State.PENDING:
         st.info(f"**{request.refusal.message}**  \n{request.refusal.hint}", icon=":material/lock:")
-    elif asked.newest.id != request.id or request.state is approvals.State.SUPERSEDED:
+    elif asked.newest.id != request.id or request.state in TAKEN_AWAY:
         _replaced(asked)
     else:
         html.draw(requests.ending(request))
@@ -114,6 +121,25 @@ def _asked(reading: Reading, request_id: str) -> Asked:
     )
 
 
+def _following(reading: Reading, request_id: str) -> str:
+    """The number of the next request this person may decide, in the order of the list; "" when there is no other."""
+    if not reading.may(Permission.APPROVALS_VIEW):
+        return ""
+    waiting = approvals.waiting(reading)
+    place = next((index for index, each in enumerate(waiting) if each.id == request_id), -1)
+    mine = [each for each in (*waiting[place + 1 :], *waiting[: max(place, 0)]) if each.refusal is None]
+    return mine[0].number if mine else ""
+
+
+def _on_to(following: str) -> None:
+    """The button that opens the next request in place of this one."""
+    key = None if widgets.on_phone() else KEYS["Next"]
+    if following and st.button("Next request", icon=":material/arrow_forward:", type="tertiary", shortcut=key):
+        close()
+        st.query_params[OPEN] = following
+        st.rerun()
+
+
 def _replaced(asked: Asked) -> None:
     """What somebody reads whose drawer stood open while the preparer thought again."""
     request, newest = asked.request, asked.newest
@@ -127,13 +153,16 @@ def _replaced(asked: Asked) -> None:
 
 
 def _decide(here: Here, request: RequestView) -> None:
-    """Comment and the two buttons."""
+    """Comment and the two buttons, each with its key; a phone has none, and no room to name them."""
+    keys = dict.fromkeys(KEYS) if widgets.on_phone() else KEYS
     with st.form("decide", border=False):
         comment = st.text_area("Comment", placeholder="Needed to reject", height=80, max_chars=2000)
         wrong = st.container()
         with st.container(horizontal=True, key="tall_decide"):
-            yes = st.form_submit_button("Approve", type="primary", icon=":material/check:", width="stretch")
-            no = st.form_submit_button("Reject", icon=":material/close:", width="stretch")
+            yes = st.form_submit_button(
+                "Approve", type="primary", icon=":material/check:", width="stretch", shortcut=keys["Approve"]
+            )
+            no = st.form_submit_button("Reject", icon=":material/close:", width="stretch", shortcut=keys["Reject"])
     if not (yes or no):
         return
     decision = Decision.APPROVED if yes else Decision.REJECTED

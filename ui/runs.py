@@ -91,6 +91,17 @@ def run_line(run: ExecutionView, organisation: str, shown: Format, now: datetime
     )
 
 
+def kin_line(before: ExecutionView | None, after: Sequence[ExecutionView]) -> Markup:
+    """Which execution it takes the place of, and which took its own."""
+    replaces = html.join("Replaces", _to(before)) if before else ""
+    replaced = html.join("Replaced by", *map(_to, after)) if after else ""
+    return html.line(replaces, replaced) if before or after else Markup()
+
+
+def _to(run: ExecutionView) -> Markup:
+    return html.link(run.number, "executions", {"execution": run.number})
+
+
 def waiting_words(run: ExecutionView, now: datetime) -> str:
     """What to say of a run nobody works on yet; after a while, that it may be nobody will."""
     since: datetime = st.session_state.setdefault(f"waits_{run.id}_{run.attempt}_{run.state}", now)

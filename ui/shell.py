@@ -8,16 +8,19 @@ and so that the address somebody came for is kept.
 import streamlit as st
 
 from finops_core.kernel.errors import FinOpsError
+from finops_core.kernel.permissions import Permission
 from finops_core.platform import logs, metrics
-from ui import html, navigation, news, organisation, second_factor, session, sign_in, standing, widgets
+from ui import finding, html, navigation, news, organisation, second_factor, session, sign_in, standing, widgets
 from ui.session import Here
 
 STILL_HERE_S = 60
 
 
 def frame(here: Here, unread: int) -> None:
-    """The sidebar below the menu: news, organisation and person."""
+    """The sidebar below the menu: search, news, organisation and person."""
     with st.sidebar:
+        if here.may(Permission.HOME_VIEW):
+            html.draw(finding.box())
         html.draw(news.bell(unread, "menu"))
         names = {choice.id: choice.name for choice in here.session.organisations}
         if len(names) > 1:
@@ -70,7 +73,7 @@ unread = news.count(arrived)
 frame(arrived, unread)
 with st.container(key="unseen_watch"):
     watch(arrived)
-widgets.mode_strip(arrived.around, news.bell(unread, "strip"))
+widgets.mode_strip(arrived.around, html.join(finding.glass(arrived), news.bell(unread, "strip"), by=""))
 standing.worker_line(arrived)
 organisation.check(arrived)
 try:

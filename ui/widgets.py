@@ -44,14 +44,15 @@ def on_phone() -> bool:
     return "Mobile" in st.context.headers.get("User-Agent", "")
 
 
-def mode_strip(around: Surroundings, bell: Markup) -> None:
-    """The permanent strip while no real money can move, with the bell of a phone, whose menu is closed."""
+def mode_strip(around: Surroundings, beside: Markup) -> None:
+    """The permanent strip while no real money can move; ``beside`` it what a phone needs, whose menu is closed."""
+    ends = Markup(f'<span class="to-strip-end">{beside}</span>') if beside else Markup()
     if around.mode == "test":
         where = "sandbox money; nothing leaves a bank" if around.sandbox else "the provider's test mode; no real money"
         sentence = Markup(f"<span>{html.strong('TEST')} \N{EN DASH} {where}</span>")
-        html.draw(Markup(f'<div class="to-test" role="status">{html.icon("science")}{sentence}{bell}</div>'))
+        html.draw(Markup(f'<div class="to-test" role="status">{html.icon("science")}{sentence}{ends}</div>'))
     else:
-        html.draw(bell)
+        html.draw(ends)
 
 
 def person_chip(session: SessionView) -> Markup:

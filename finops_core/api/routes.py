@@ -2,7 +2,7 @@
 
 from starlette.routing import BaseRoute, Route
 
-from finops_core.api import v1
+from finops_core.api import installing, v1
 from finops_core.api.figures import Figures
 from finops_core.api.health import HealthCheck
 from finops_core.api.requests import DeskGetter
@@ -15,6 +15,7 @@ OPEN_ROUTES = frozenset(
     {
         ("POST", "/session/begin"),  # its single-use ticket is the proof
         ("POST", "/session/end"),  # ends only the session of the cookie that comes with it
+        ("GET", "/manifest.webmanifest"),  # a name and pictures; browsers ask for it without a cookie
         ("GET", "/healthz"),  # says nothing of any organisation
         ("GET", "/metrics"),  # its own token is the proof; without one set there is no such route
         ("POST", "/webhooks/stripe/{connection}"),  # its signature is the proof
@@ -33,6 +34,7 @@ def routes(desk: DeskGetter) -> list[BaseRoute]:
     return [
         Route("/session/begin", door.begin, methods=["POST"]),
         Route("/session/end", door.end, methods=["POST"]),
+        Route("/manifest.webmanifest", installing.manifest, methods=["GET"]),
         Route("/healthz", health.answer, methods=["GET"]),
         Route("/metrics", figures.answer, methods=["GET"]),
         Route("/webhooks/stripe/{connection}", stripe.take, methods=["POST"]),

@@ -2,6 +2,7 @@
 
 from finops_core.approvals.authority import end_authority, grant_authority
 from finops_core.approvals.departure import StuckRequest, nobody_else_approves, stuck_without
+from finops_core.approvals.finding import find
 from finops_core.approvals.queries import (
     Approval,
     AuthorityView,
@@ -57,6 +58,7 @@ __all__ = [
     "eligible",
     "end_authority",
     "expire_due",
+    "find",
     "grant_authority",
     "nobody_else_approves",
     "of_subject",

@@ -110,7 +110,7 @@ def waiting(reading: Reading, limit: int = 500) -> tuple[RequestView, ...]:
     Needs APPROVALS_VIEW.
     """
     reading.require(Permission.APPROVALS_VIEW)
-    return _found(reading, [approval_request.c.state == State.PENDING], newest_first=False, limit=limit)
+    return found(reading, [approval_request.c.state == State.PENDING], newest_first=False, limit=limit)
 
 
 def waiting_page(reading: Reading, limit: int = 50, offset: int = 0) -> RequestPage:
@@ -118,15 +118,15 @@ def waiting_page(reading: Reading, limit: int = 50, offset: int = 0) -> RequestP
     reading.require(Permission.APPROVALS_VIEW)
     pending = [approval_request.c.state == State.PENDING]
     count = select(func.count()).select_from(approval_request).where(_mine(reading, approval_request), *pending)
-    found = _found(reading, pending, newest_first=False, limit=limit, offset=offset)
-    return RequestPage(found, reading.scalar(count) or 0)
+    rows = found(reading, pending, newest_first=False, limit=limit, offset=offset)
+    return RequestPage(rows, reading.scalar(count) or 0)
 
 
 def waiting_for_me(reading: Reading) -> int:
     """How many open requests the person who looks may decide now; 0 for those who may decide none."""
     if not reading.may(Permission.APPROVALS_DECIDE):
         return 0
-    pending = _found(reading, [approval_request.c.state == State.PENDING], newest_first=False, limit=None)
+    pending = found(reading, [approval_request.c.state == State.PENDING], newest_first=False, limit=None)
     return sum(view.refusal is None for view in pending)
 
 
@@ -135,7 +135,7 @@ def decided(reading: Reading, limit: int = 50, offset: int = 0) -> RequestPage:
     reading.require(Permission.APPROVALS_VIEW)
     ended = [approval_request.c.state != State.PENDING]
     count = select(func.count()).select_from(approval_request).where(_mine(reading, approval_request), *ended)
-    return RequestPage(_found(reading, ended, limit=limit, offset=offset), reading.scalar(count) or 0)
+    return RequestPage(found(reading, ended, limit=limit, offset=offset), reading.scalar(count) or 0)
 
 
 def request_view(reading: Reading, request_id: str) -> RequestView:
@@ -149,19 +149,19 @@ def request_view(reading: Reading, request_id: str) -> RequestView:
 def find(reading: Reading, request_id: str) -> RequestView | None:
     """One request, by id or number, for the verbs of this area, whoever looks."""
     named = or_(approval_request.c.id == request_id, approval_request.c.number == request_id)
-    return next(iter(_found(reading, [named])), None)
+    return next(iter(found(reading, [named])), None)
 
 
 def all_found(reading: Reading, conditions: Sequence[ColumnElement[bool]]) -> tuple[RequestView, ...]:
     """Every request of the organisation that meets these, oldest first, whoever looks; for this area's own reads."""
-    return _found(reading, conditions, newest_first=False)
+    return found(reading, conditions, newest_first=False)
 
 
 def ending(reading: Reading, before: datetime) -> tuple[RequestView, ...]:
     """Open requests that end before then, for the verbs of this area, whoever looks; oldest first."""
     table = approval_request
     soon = table.c.state == State.PENDING, table.c.expires_at <= before, table.c.expires_at > reading.now
-    return _found(reading, soon, newest_first=False)
+    return found(reading, soon, newest_first=False)
 
 
 def unknown() -> NotFound:
@@ -172,8 +172,7 @@ def unknown() -> NotFound:
 def of_subject(reading: Reading, subject_kind: str, subject_id: str) -> tuple[RequestView, ...]:
     """Every request about one thing, newest first. The caller has checked that the person may see that thing."""
     about = (approval_request.c.subject_kind == subject_kind, approval_request.c.subject_id == subject_id)
-    found = _found(reading, about)
-    return tuple(sorted(found, key=lambda view: -view.round))
+    return tuple(sorted(found(reading, about), key=lambda view: -view.round))
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +254,7 @@ def candidate_of(reading: Reading) -> Candidate:
     return Candidate(person_id, reading.may(Permission.APPROVALS_DECIDE), held)
 
 
-def _found(
+def found(
     reading: Reading,
     conditions: Sequence[ColumnElement[bool]],
     *,
@@ -263,6 +262,7 @@ def _found(
     limit: int | None = None,
     offset: int = 0,
 ) -> tuple[RequestView, ...]:
+    """Requests of the organisation under these conditions, for this area's own reads, whoever looks."""
     order = approval_request.c.id.desc() if newest_first else approval_request.c.id
     wanted = select(approval_request).where(_mine(reading, approval_request), *conditions).order_by(order)
     rows = reading.rows(wanted.limit(limit).offset(offset))

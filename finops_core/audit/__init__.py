@@ -1,5 +1,6 @@
 """The log: who did what to which thing, provably unchanged."""
 
+from finops_core.audit.finding import find
 from finops_core.audit.outside import Finding
 from finops_core.audit.proofs import Inclusion, inclusion
 from finops_core.audit.queries import (
@@ -11,6 +12,7 @@ from finops_core.audit.queries import (
     Thing,
     counts,
     facets,
+    of_installation,
     of_object,
     proof_rows,
     records,
@@ -36,8 +38,10 @@ __all__ = [
     "counts",
     "export_rows",
     "facets",
+    "find",
     "inclusion",
     "note_verified",
+    "of_installation",
     "of_object",
     "proof_rows",
     "record",

@@ -174,6 +174,18 @@ def of_object(reading: Reading, object_: str, limit: int = 200) -> tuple[AuditVi
     return tuple(_view(row) for row in reading.rows(found))
 
 
+def of_installation(reading: Reading, object_: str, limit: int = 100) -> tuple[AuditView, ...]:
+    """The newest records of a thing that belongs to no organisation: the installation's own, and those made in here."""
+    orgs = audit_record.c.org.in_(["", *sorted(reading.orgs)])
+    return views(reading, and_(orgs, audit_record.c.object == object_), limit)
+
+
+def views(reading: Reading, matching: ColumnElement[bool], limit: int) -> tuple[AuditView, ...]:
+    """The newest records under a condition that holds ``own_records``; for this area's own reads."""
+    found = _views(matching, newest_first=True).limit(limit)
+    return tuple(_view(row) for row in reading.rows(found))
+
+
 def steps(reading: Reading, area: str, since: datetime) -> Mapping[str, tuple[Mapping[str, Any], ...]]:
     """By object: the details of every record of an area (``payout.``) since then, in order. Needs ``WORKER_ACT``.
 

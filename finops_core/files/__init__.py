@@ -1,28 +1,68 @@
-"""Stored files: sealed, content-addressed per organisation, with versions and owners."""
+"""Stored files: sealed, content-addressed per organisation, with versions and owners; comments and attachments."""
 
+from finops_core.files.comments import (
+    COMMENT_MAX_CHARS,
+    CommentView,
+    add_comment,
+    attach,
+    attachments,
+    comments,
+    take_attachment,
+    withdraw_comment,
+)
+from finops_core.files.finding import find
 from finops_core.files.incoming import Sealed, keep, take_in
-from finops_core.files.queries import FileView, check, content, downloads, mine, of, one
-from finops_core.files.rules import INPUT, OUTPUT, STATUS, content_hash_of
+from finops_core.files.queries import (
+    FileFilter,
+    FilePage,
+    FileView,
+    check,
+    content,
+    downloads,
+    mine,
+    of,
+    one,
+    page,
+    uses,
+    versions,
+)
+from finops_core.files.rules import ATTACHED, ATTACHMENT, INPUT, OUTPUT, STATUS, content_hash_of
 from finops_core.files.service import Download, download, expire, store, sweep
 
 __all__ = [
+    "ATTACHED",
+    "ATTACHMENT",
+    "COMMENT_MAX_CHARS",
     "INPUT",
     "OUTPUT",
     "STATUS",
+    "CommentView",
     "Download",
+    "FileFilter",
+    "FilePage",
     "FileView",
     "Sealed",
+    "add_comment",
+    "attach",
+    "attachments",
     "check",
+    "comments",
     "content",
     "content_hash_of",
     "download",
     "downloads",
     "expire",
+    "find",
     "keep",
     "mine",
     "of",
     "one",
+    "page",
     "store",
     "sweep",
+    "take_attachment",
     "take_in",
+    "uses",
+    "versions",
+    "withdraw_comment",
 ]

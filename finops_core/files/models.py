@@ -37,6 +37,9 @@ class FileReference(OrgRow, table=True):
         link("file_id", "stored_file"),
         Index("ix_file_reference_owner", "org_id", "owner_kind", "owner_id"),
         Index("ix_file_reference_mine", "org_id", "visible_to", "created_at"),
+        Index("ix_file_reference_file", "org_id", "file_id"),
+        # Holds all that a search by name reads, newest first.
+        Index("ix_file_reference_found", "org_id", "created_at", "id", "visible_to", "uploaded_by", "name"),
         UniqueConstraint("org_id", "uploaded_by", "name", "version"),
         classes={"name": DataClass.CONFIDENTIAL},
         listed=("name", "version", "role", "created_at"),
@@ -55,4 +58,29 @@ class FileReference(OrgRow, table=True):
     created_at: Any = instant()
 
 
-stored_file, file_reference = table_of(StoredFile), table_of(FileReference)
+class Comment(OrgRow, table=True):
+    """What somebody wrote about a thing, for ever.
+
+    Nothing is changed or deleted: a row with ``withdraws`` takes an earlier one back, whose words no screen shows then.
+    """
+
+    __tablename__ = "comment"
+    __table_args__ = org_table(
+        link("withdraws", "comment"),
+        UniqueConstraint("org_id", "withdraws"),
+        Index("ix_comment_object", "org_id", "object_kind", "object_id", "created_at"),
+        append_only=True,
+        classes={"text": DataClass.CONFIDENTIAL},
+        listed=("object_kind", "author", "created_at"),
+        searched=("text",),
+    )
+
+    object_kind: str
+    object_id: str
+    author: str
+    text: str
+    withdraws: str | None = None
+    created_at: Any = instant()
+
+
+stored_file, file_reference, comment = table_of(StoredFile), table_of(FileReference), table_of(Comment)

@@ -5,15 +5,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, or_, select
+from sqlalchemy import ColumnElement, Row, Select, and_, func, or_, select
 
 from finops_core import audit
 from finops_core.files.models import file_reference, stored_file
-from finops_core.files.rules import content_hash_of
+from finops_core.files.rules import ATTACHMENT, content_hash_of
 from finops_core.kernel.errors import FinOpsError, NotFound, Unavailable
 from finops_core.kernel.permissions import Permission
 from finops_core.platform.crypto import open_chunks
+from finops_core.platform.lookup import holds
 from finops_core.platform.work import Reading
+
+LISTED_MOST = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +38,62 @@ class FileView:
 
 
 def of(reading: Reading, owner_kind: str, owner_id: str) -> tuple[FileView, ...]:
-    """The files of a thing this person may see, inputs first, then by name. The caller has checked the thing itself."""
+    """The files of a thing this person may see, inputs first, then by name. The caller has checked the thing itself.
+
+    What was attached to it is not of it: see ``comments.attachments``.
+    """
     table = file_reference
-    wanted = table.c.owner_kind == owner_kind, table.c.owner_id == owner_id
+    wanted = table.c.owner_kind == owner_kind, table.c.owner_id == owner_id, table.c.role != ATTACHMENT
     rows = reading.rows(_both(reading).where(*wanted).order_by(table.c.role, table.c.name, table.c.version))
     return tuple(view(row) for row in rows)
+
+
+@dataclass(frozen=True, slots=True)
+class FileFilter:
+    """Which files; empty fields do not filter. ``text`` looks into the name, ``role`` is one of those in ``rules``."""
+
+    text: str = ""
+    role: str = ""
+    mine: bool = False
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FilePage:
+    """Some files, and how many there are in all."""
+
+    rows: tuple[FileView, ...]
+    total: int
+
+
+def page(reading: Reading, wanted: FileFilter, limit: int = 50, offset: int = 0) -> FilePage:
+    """Files this person may see, newest first, one page at a time; counted in SQL."""
+    table = file_reference.c
+    conditions = [table.org_id == reading.org_id, visible(reading), *_conditions(reading, wanted)]
+    total = reading.scalar(select(func.count()).select_from(file_reference).where(*conditions))
+    newest = table.created_at.desc(), table.id.desc()
+    found = reading.rows(joined(reading).where(*conditions).order_by(*newest).limit(limit).offset(offset))
+    return FilePage(tuple(view(row) for row in found), int(total or 0))
+
+
+def one(reading: Reading, reference_id: str) -> FileView:
+    """One file this person may see; ``FILE_UNKNOWN``."""
+    return view(reference(reading, reference_id))
+
+
+def versions(reading: Reading, seen: FileView) -> tuple[FileView, ...]:
+    """Every version of a file that was shown: the same uploader's files of that name, newest first."""
+    table = file_reference.c
+    same = table.uploaded_by == seen.uploaded_by, table.name == seen.name
+    rows = reading.rows(_both(reading).where(*same).order_by(table.version.desc()).limit(LISTED_MOST))
+    return tuple(view(row) for row in rows)
+
+
+def uses(reading: Reading, seen: FileView) -> tuple[FileView, ...]:
+    """Every place where the very content of a file that was shown is used, newest first."""
+    rows = _both(reading).where(stored_file.c.sha256 == seen.sha256).order_by(file_reference.c.created_at.desc())
+    return tuple(view(row) for row in reading.rows(rows.limit(LISTED_MOST)))
 
 
 def mine(reading: Reading, limit: int = 50, offset: int = 0) -> tuple[FileView, ...]:
@@ -49,6 +103,13 @@ def mine(reading: Reading, limit: int = 50, offset: int = 0) -> tuple[FileView, 
     own = or_(table.c.visible_to == reading.actor.id, table.c.uploaded_by == reading.actor.id)
     wanted = _both(reading).where(own)
     return tuple(view(row) for row in reading.rows(wanted.order_by(*newest).limit(limit).offset(offset)))
+
+
+def views_of(reading: Reading, reference_ids: Sequence[str]) -> tuple[FileView, ...]:
+    """Those of these files that this person may see, in the order given."""
+    wanted = _both(reading).where(file_reference.c.id.in_(sorted(reference_ids)))
+    found = {row.id: view(row) for row in reading.rows(wanted)} if reference_ids else {}
+    return tuple(found[each] for each in reference_ids if each in found)
 
 
 def downloads(reading: Reading, reference_ids: Sequence[str]) -> Mapping[str, int]:
@@ -62,17 +123,17 @@ def content(reading: Reading, reference_id: str) -> bytes:
     return opened(reading, reference(reading, reference_id))
 
 
-def one(reading: Reading, reference_id: str) -> FileView:
-    """A file this person may see; ``FILE_UNKNOWN`` for any other."""
-    return view(reference(reading, reference_id))
-
-
 def reference(reading: Reading, reference_id: str) -> Row[Any]:
     """The joined row of a reference this person may see."""
     row = reading.first(_both(reading).where(visible(reading), file_reference.c.id == reference_id))
     if row is None:
-        raise NotFound("FILE_UNKNOWN", "There is no such file among those you may see.", hint="Ask its owner.")
+        raise unknown()
     return row
+
+
+def unknown() -> NotFound:
+    """What is said of a file that is not there, or not for this person."""
+    return NotFound("FILE_UNKNOWN", "There is no such file among those you may see.", hint="Ask its owner.")
 
 
 def opened(reading: Reading, row: Row[Any]) -> bytes:
@@ -157,8 +218,29 @@ def _opened(
     return found
 
 
-def _both(reading: Reading) -> Select[Any]:
-    joined = and_(stored_file.c.org_id == file_reference.c.org_id, stored_file.c.id == file_reference.c.file_id)
+def joined(reading: Reading) -> Select[Any]:
+    """References of the organisation with their content's row, whoever looks: the caller has checked that they may."""
+    together = and_(stored_file.c.org_id == file_reference.c.org_id, stored_file.c.id == file_reference.c.file_id)
     kept = (stored_file.c.sha256, stored_file.c.size_bytes, stored_file.c.stored_name, stored_file.c.data_key)
-    chosen = select(file_reference, *kept).join_from(file_reference, stored_file, joined)
-    return chosen.where(file_reference.c.org_id == reading.org_id, visible(reading))
+    chosen = select(file_reference, *kept).join_from(file_reference, stored_file, together)
+    return chosen.where(file_reference.c.org_id == reading.org_id)
+
+
+def _conditions(reading: Reading, wanted: FileFilter) -> list[ColumnElement[bool]]:
+    table = file_reference.c
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.text:
+        conditions.append(holds(reading.dialect, table.name, wanted.text.lower()))
+    if wanted.role:
+        conditions.append(table.role == wanted.role)
+    if wanted.mine:
+        conditions.append(table.uploaded_by == reading.actor.id)
+    if wanted.since:
+        conditions.append(table.created_at >= wanted.since)
+    if wanted.until:
+        conditions.append(table.created_at < wanted.until)
+    return conditions
+
+
+def _both(reading: Reading) -> Select[Any]:
+    return joined(reading).where(visible(reading))

@@ -1,12 +1,27 @@
-"""Names and hashes of files. Pure."""
+"""Names, hashes and kinds of files. Pure."""
 
 import hashlib
 import re
 import unicodedata
 from datetime import UTC, datetime
 
+import filetype
+
+from finops_core.kernel.errors import Invalid
+
 NAME_CHARS = 200
-INPUT, OUTPUT, STATUS = "input", "output", "status"
+INPUT, OUTPUT, STATUS, ATTACHMENT = "input", "output", "status", "attachment"
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+# What may be attached: by the end of its name, its type, and what its first bytes must be taken for ("" for text).
+ATTACHED = {
+    "csv": ("text/csv", ""),
+    "txt": ("text/plain", ""),
+    "pdf": ("application/pdf", "application/pdf"),
+    "png": ("image/png", "image/png"),
+    "jpg": ("image/jpeg", "image/jpeg"),
+    "jpeg": ("image/jpeg", "image/jpeg"),
+    "xlsx": (XLSX, XLSX),
+}
 SEALING = "seal"
 _SEALED = re.compile(rf"-{SEALING}_([0-9a-f]{{12}})[0-9a-f]{{20}}$")
 
@@ -31,6 +46,39 @@ def stored_name(org_id: str, sha256: str, sealing: str) -> str:
 def streamed_name(org_id: str, sealing: str) -> str:
     """The same for bytes whose hash is not known before the last of them has come."""
     return f"{org_id}/stream-{sealing}"
+
+
+def attachment_mime(name: str, content: bytes, max_bytes: int) -> str:
+    """The type of a file to attach, by name and content together.
+
+    Raises Invalid ATTACHMENT_EMPTY, ATTACHMENT_LARGE, and ATTACHMENT_TYPE for what is none of the known kinds or not
+    what its name says.
+    """
+    if not content:
+        raise Invalid("ATTACHMENT_EMPTY", f"{shown_name(name)} is empty.", hint="Choose another file.")
+    if len(content) > max_bytes:
+        raise Invalid(
+            "ATTACHMENT_LARGE",
+            f"{shown_name(name)} is larger than {max_bytes // 2**20 or 1} MiB.",
+            hint="Shrink it, or attach a part.",
+        )
+    mime, form = ATTACHED.get(name.rpartition(".")[2].lower(), ("", ""))
+    known = filetype.guess(content)
+    told = known.mime if known is not None else ""
+    if not mime or told != form or (not form and not _is_text(content)):
+        raise Invalid(
+            "ATTACHMENT_TYPE",
+            f"{shown_name(name)} cannot be attached: by name or content it is of another kind.",
+            hint=f"Attach one of these: {', '.join(sorted(ATTACHED)).upper()}.",
+        )
+    return mime
+
+
+def _is_text(content: bytes) -> bool:
+    try:
+        return "\0" not in content.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
 
 
 def sealed_at(name: str) -> datetime | None:

@@ -1,18 +1,28 @@
 """Read models for people who look; every figure is computed in one place and leads to its rows."""
 
 from finops_core.insight.departure import Departure, departure
+from finops_core.insight.mine import MyWork, my_work
+from finops_core.insight.procedures import Procedure, Version, procedure
 from finops_core.insight.queries import Figure, Figures, Tone, home, money
 from finops_core.insight.record import Pack, take_record, take_record_page
+from finops_core.insight.search import Found, search
 
 __all__ = [
     "Departure",
     "Figure",
     "Figures",
+    "Found",
+    "MyWork",
     "Pack",
+    "Procedure",
     "Tone",
+    "Version",
     "departure",
     "home",
     "money",
+    "my_work",
+    "procedure",
+    "search",
     "take_record",
     "take_record_page",
 ]

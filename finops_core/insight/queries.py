@@ -58,7 +58,7 @@ def home(reading: Reading) -> Figures:
     and an execution belongs to the day it was made, as in the list's filters.
     """
     reading.require(Permission.HOME_VIEW)
-    since = _week_ago(reading)
+    since = day_ago(reading, WEEK)
     day = {"since": since.date().isoformat()}
     running = operations.executions(reading, ExecutionFilter(public=PublicState.RUNNING), limit=0).total
     failed = ExecutionFilter(public=PublicState.FAILED, since=since)
@@ -79,14 +79,14 @@ def home(reading: Reading) -> Figures:
                 Tone.GOOD,
                 paid.amounts,
             ),
-            Figure("failed", "Failed in 7 days", failures, "executions", {"state": "failed", **day}, _bad(failures)),
+            Figure("failed", "Failed in 7 days", failures, "executions", {"state": "failed", **day}, bad(failures)),
             Figure(
                 "in_doubt",
                 "In doubt",
                 doubtful.count,
                 "payouts",
                 {"standing": Standing.IN_DOUBT.value},
-                _bad(doubtful.count),
+                bad(doubtful.count),
                 doubtful.amounts,
             ),
         ),
@@ -132,11 +132,13 @@ def _asked(label: str, requests: Sequence[RequestView]) -> Figure:
     return Figure("waiting", label, len(requests), "approvals", {}, tone, amounts)
 
 
-def _week_ago(reading: Reading) -> datetime:
+def day_ago(reading: Reading, span: timedelta) -> datetime:
+    """The instant the organisation's day began, so long ago."""
     zone = ZoneInfo(reference.organisation(reading).zone)
-    day = (reading.now.astimezone(zone) - WEEK).date()
+    day = (reading.now.astimezone(zone) - span).date()
     return datetime(day.year, day.month, day.day, tzinfo=zone)
 
 
-def _bad(count: int) -> Tone:
+def bad(count: int) -> Tone:
+    """How a figure feels that should be nought."""
     return Tone.BAD if count else Tone.NEUTRAL

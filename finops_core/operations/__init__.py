@@ -2,6 +2,7 @@
 
 from finops_core.operations.departure import HeldRun, Part, held_without
 from finops_core.operations.drafting import Drafted, Refused, Upload, draft
+from finops_core.operations.finding import find
 from finops_core.operations.queries import (
     ExecutionFilter,
     ExecutionView,
@@ -15,11 +16,13 @@ from finops_core.operations.queries import (
     counts,
     execution,
     executions,
+    kin,
     log,
     offered,
     plan,
     planned_rows,
     result,
+    sees_all,
 )
 from finops_core.operations.registry import register, set_active
 from finops_core.operations.rules import FINAL, OVER, RETRYABLE, PublicState, State
@@ -33,6 +36,7 @@ from finops_core.operations.service import (
     reopen,
     replan,
     submit,
+    withdraw,
 )
 
 __all__ = [
@@ -60,8 +64,10 @@ __all__ = [
     "draft",
     "execution",
     "executions",
+    "find",
     "go_on",
     "held_without",
+    "kin",
     "log",
     "may_stop",
     "offered",
@@ -74,6 +80,8 @@ __all__ = [
     "reopen",
     "replan",
     "result",
+    "sees_all",
     "set_active",
     "submit",
+    "withdraw",
 ]

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from sqlalchemy import func, insert, or_, select
 
 from finops_core import audit, files, reference
+from finops_core.kernel.errors import Conflict
 from finops_core.kernel.faults import Fault
 from finops_core.kernel.ids import new_id
 from finops_core.kernel.operation import NoParameters, Operation
@@ -16,6 +17,7 @@ from finops_core.kernel.permissions import Permission
 from finops_core.operations import models, queries, rules
 from finops_core.operations.admission import SUBJECT
 from finops_core.operations.intake import read_sheet
+from finops_core.operations.queries import ExecutionView
 from finops_core.operations.registry import runnable
 from finops_core.operations.rules import PUBLIC, State
 from finops_core.platform import queue
@@ -49,14 +51,25 @@ class Refused:
 
 
 def draft(
-    work: Work, operation_id: str, params: Mapping[str, object], upload: Upload | None, *, reason: str = ""
+    work: Work,
+    operation_id: str,
+    params: Mapping[str, object],
+    upload: Upload | None,
+    *,
+    reason: str = "",
+    replaces: str = "",
 ) -> Drafted | Refused:
     """Take parameters and a file. Good ones are stored and planned; bad ones leave only a line in the audit.
 
     Raises ``OPERATION_UNKNOWN``, ``OPERATION_INACTIVE`` and ``NOT_ALLOWED``; everything about the content of form and
     file comes back as faults. ``reason`` lets the same file and parameters run again within the window.
+    ``replaces``: the id or number of an execution of one's own that never ran; without ``upload`` its file is taken
+    again. ``REPLACES_BAD`` when it cannot be replaced.
     """
     op = runnable(work, operation_id)
+    old = _replaceable(work, op, replaces) if replaces else None
+    if old is not None and upload is None and old.input_reference:
+        upload = Upload(old.input_name, files.content(work, old.input_reference))
     values, faults = _read_params(op, params)
     faults += _read_file(work, op, upload)
     if not faults and not reason.strip():
@@ -64,7 +77,20 @@ def draft(
     if faults:
         _record_refusal(work, op, upload, faults)
         return Refused(tuple(faults))
-    return _store_draft(work, op, values, upload, reason.strip())
+    return _store_draft(work, op, values, upload, reason.strip(), old)
+
+
+def _replaceable(work: Work, op: Operation, replaces: str) -> ExecutionView:
+    """The execution a new one takes the place of: one's own, of the same operation, and over before it ever ran."""
+    old = queries.execution(work, replaces)
+    is_open = old.started_at is not None or old.state not in rules.REPLACEABLE
+    if is_open or old.requested_by != work.actor.id or old.operation_id != op.id:
+        raise Conflict(
+            "REPLACES_BAD",
+            f"{old.number} cannot be replaced: only your own of the same operation, over before it ever ran.",
+            hint="Withdraw it first, or begin anew without it.",
+        )
+    return old
 
 
 def _read_params(op: Operation, params: Mapping[str, object]) -> tuple[BaseModel, list[Fault]]:
@@ -140,7 +166,9 @@ def _record_refusal(work: Work, op: Operation, upload: Upload | None, faults: li
     )
 
 
-def _store_draft(work: Work, op: Operation, values: BaseModel, upload: Upload | None, reason: str) -> Drafted:
+def _store_draft(
+    work: Work, op: Operation, values: BaseModel, upload: Upload | None, reason: str, old: ExecutionView | None
+) -> Drafted:
     execution_id, number = new_id("ex"), reference.next_number(work, "EX")
     stored = None
     if upload:
@@ -173,6 +201,7 @@ def _store_draft(work: Work, op: Operation, values: BaseModel, upload: Upload | 
             whole_attempt=1,
             requested_by=work.actor.id,
             reason=reason,
+            replaces=old.id if old else None,
             params=queries.as_text(params),
             content_key=rules.content_key(op.id, params, file_hash),
             input_reference=stored.id if stored else None,
@@ -197,7 +226,13 @@ def _store_draft(work: Work, op: Operation, values: BaseModel, upload: Upload | 
         "execution.drafted",
         f"{SUBJECT}:{execution_id}",
         after=file_hash,
-        detail={"number": number, "operation": op.id, "version": op.version, "reason": reason},
+        detail={
+            "number": number,
+            "operation": op.id,
+            "version": op.version,
+            "reason": reason,
+            **({"replaces": old.number} if old else {}),
+        },
     )
     if op.dry_run:
         payload = {"execution_id": execution_id, "attempt": 1}

@@ -321,6 +321,13 @@ def _store_plan(work: Work, seen: ExecutionView, plan: Plan, plan_hash: str) -> 
     ]
     if rows:
         work.execute(insert(models.plan_row), rows)
+    same = {"org_id": work.org_id, "plan_id": plan_id, "execution_id": seen.id}
+    sums = [
+        {**same, "id": f"{plan_id}:{currency}", "currency": currency, "amount_minor": minor}
+        for currency, minor in rules.totals(plan).items()
+    ]
+    if sums:
+        work.execute(insert(models.plan_total), sums)
 
 
 def _plan_message(plan: Plan) -> str:

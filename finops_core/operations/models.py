@@ -37,17 +37,23 @@ class OperationRow(SQLModel, table=True):
 
 
 class ExecutionRow(OrgRow, table=True):
-    """One run of an operation, from its draft to its end (E05)."""
+    """One run of an operation, from its draft to its end (E05).
+
+    ``replaces``: the id of the one it takes the place of, which never ran.
+    """
 
     __tablename__ = "execution"
     __table_args__ = org_table(
         UniqueConstraint("org_id", "number"),
         Index("ix_execution_recent", "org_id", "created_at"),
+        # Holds all that a search by file name reads, newest first: no row is fetched that does not match.
+        Index("ix_execution_found", "org_id", "created_at", "id", "requested_by", "input_name"),
         Index("ix_execution_public", "org_id", "public_state", "created_at"),
         Index("ix_execution_mine", "org_id", "requested_by", "created_at"),
         Index("ix_execution_again", "org_id", "content_key", "created_at"),
         Index("ix_execution_ended", "org_id", "ended_at"),
         Index("ix_execution_file", "org_id", "input_sha256"),
+        Index("ix_execution_replaces", "org_id", "replaces"),
         classes={"params": DataClass.CONFIDENTIAL, "totals": DataClass.CONFIDENTIAL},
         listed=("number", "title", "state", "requested_by", "created_at"),
         searched=("number", "title", "input_name"),
@@ -65,6 +71,7 @@ class ExecutionRow(OrgRow, table=True):
     whole_attempt: int
     requested_by: str
     reason: str
+    replaces: str | None = None
     params: str
     content_key: str
     input_reference: str | None = None
@@ -119,6 +126,7 @@ class PlanLine(OrgRow, table=True):
     __table_args__ = org_table(
         link("plan_id", "execution_plan"),
         UniqueConstraint("org_id", "plan_id", "row_no"),
+        Index("ix_execution_plan_row_amount", "org_id", "amount_minor"),
         append_only=True,
         classes={"body": DataClass.CONFIDENTIAL, "amount_minor": DataClass.CONFIDENTIAL},
     )
@@ -129,6 +137,24 @@ class PlanLine(OrgRow, table=True):
     currency: str
     amount_minor: int = minor()
     body: str
+
+
+class PlanTotal(OrgRow, table=True):
+    """What a plan pays in one currency: the header's ``totals``, as rows that an amount can be looked up in."""
+
+    __tablename__ = "execution_plan_total"
+    __table_args__ = org_table(
+        link("plan_id", "execution_plan"),
+        link("execution_id", "execution"),
+        Index("ix_execution_plan_total_amount", "org_id", "amount_minor"),
+        append_only=True,
+        classes={"amount_minor": DataClass.CONFIDENTIAL},
+    )
+
+    plan_id: str
+    execution_id: str
+    currency: str
+    amount_minor: int = minor()
 
 
 class LogLine(OrgRow, table=True):
@@ -177,5 +203,5 @@ class ResultRow(OrgRow, table=True):
 
 
 operation, execution = table_of(OperationRow), table_of(ExecutionRow)
-plan, plan_row = table_of(PlanHeader), table_of(PlanLine)
+plan, plan_row, plan_total = table_of(PlanHeader), table_of(PlanLine), table_of(PlanTotal)
 log, result = table_of(LogLine), table_of(ResultRow)

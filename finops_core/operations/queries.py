@@ -47,6 +47,7 @@ class ExecutionView:
         retry_rows: the rows this attempt plans again; empty when it plans the whole.
         whole_attempt: the last attempt that planned the whole. It numbers the rows; those before it are void: nothing
             of them was ever done, and their numbers mean other rows.
+        replaces: the id of the one it takes the place of, which never ran.
         not_before: approved, but held back until then, so that it can still be stopped.
     """
 
@@ -64,6 +65,7 @@ class ExecutionView:
     requested_by: str
     requested_by_name: str
     reason: str
+    replaces: str | None
     params: Mapping[str, Any]
     input_reference: str | None
     input_name: str
@@ -209,6 +211,15 @@ def execution(reading: Reading, execution_id: str) -> ExecutionView:
     return _execution_view(row, security.names(reading, [row.requested_by]))
 
 
+def kin(reading: Reading, seen: ExecutionView) -> tuple[ExecutionView | None, tuple[ExecutionView, ...]]:
+    """The one it takes the place of, and those that took its own, as far as this person may see them."""
+    table = models.execution
+    mine = table.c.org_id == reading.org_id, visible(reading)
+    after = reading.rows(select(table).where(*mine, table.c.replaces == seen.id).order_by(table.c.created_at))
+    before = reading.rows(select(table).where(*mine, table.c.id == seen.replaces)) if seen.replaces else []
+    return next(iter(views_of(reading, before)), None), views_of(reading, after)
+
+
 def executions(reading: Reading, wanted: ExecutionFilter, limit: int = 50, offset: int = 0) -> Page:
     """Executions, newest first, one page at a time; the counting and the paging happen in SQL."""
     table = models.execution
@@ -216,8 +227,7 @@ def executions(reading: Reading, wanted: ExecutionFilter, limit: int = 50, offse
     total = reading.scalar(select(func.count()).select_from(table).where(where))
     newest = table.c.created_at.desc(), table.c.id.desc()
     rows = reading.rows(select(table).where(where).order_by(*newest).limit(limit).offset(offset))
-    names = security.names(reading, [row.requested_by for row in rows])
-    return Page(tuple(_execution_view(row, names) for row in rows), int(total or 0))
+    return Page(views_of(reading, rows), int(total or 0))
 
 
 def counts(reading: Reading) -> Mapping[PublicState, int]:
@@ -297,16 +307,29 @@ def result(reading: Reading, execution_id: str) -> ResultView | None:
 def visible(reading: Reading) -> ColumnElement[bool]:
     """The condition that keeps a person to the executions they may see."""
     table = models.execution
-    if reading.may(Permission.EXECUTIONS_VIEW_ALL) or reading.may(Permission.WORKER_ACT):
+    if sees_all(reading):
         return table.c.org_id == reading.org_id
     # Not ``false()``: it swallows the whole condition, and then the scope guard finds no organisation in it.
     own: ColumnElement[bool] = table.c.id.in_(())
     if reading.may(Permission.EXECUTIONS_VIEW_OWN):
         own = table.c.requested_by == reading.actor.id
     if reading.may(Permission.APPROVALS_VIEW):
-        # An approver must see what is asked of them, and later what came of it, also when another plan followed.
-        return or_(own, table.c.id.in_(approvals.asked_about(reading, "execution")))
+        # An approver must see what is asked of them, and later what came of it, also when another plan followed. Asked
+        # row by row: the list of everything that was ever put up for approval is long.
+        asked = approvals.asked_about(reading, "execution")
+        return or_(own, asked.where(asked.selected_columns[0] == table.c.id).correlate(table).exists())
     return own
+
+
+def sees_all(reading: Reading) -> bool:
+    """Whether every execution of the organisation is open to this person."""
+    return reading.may(Permission.EXECUTIONS_VIEW_ALL) or reading.may(Permission.WORKER_ACT)
+
+
+def views_of(reading: Reading, rows: Sequence[Row[Any]]) -> tuple[ExecutionView, ...]:
+    """Rows of executions that this person may see, as views."""
+    names = security.names(reading, [row.requested_by for row in rows])
+    return tuple(_execution_view(row, names) for row in rows)
 
 
 def _conditions(reading: Reading, wanted: ExecutionFilter) -> list[ColumnElement[bool]]:
@@ -350,7 +373,15 @@ def _operation_view(reading: Reading, op: Operation, *, active: bool) -> Operati
 
 def _execution_view(row: Row[Any], names: Mapping[str, str]) -> ExecutionView:
     same = ("id", "number", "operation_id", "operation_version", "title", "category", "risk", "attempt")
-    more = ("requested_by", "reason", "input_reference", "input_name", "input_sha256", "approval_request_id")
+    more = (
+        "requested_by",
+        "reason",
+        "replaces",
+        "input_reference",
+        "input_name",
+        "input_sha256",
+        "approval_request_id",
+    )
     plan = ("whole_attempt", "plan_hash", "mode", "not_before")
     rest = ("progress_done", "progress_total", "message", "error_code", "hint")
     times = ("created_at", "submitted_at", "started_at", "ended_at")

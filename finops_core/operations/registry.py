@@ -12,14 +12,18 @@ from finops_core.operations import models, queries
 from finops_core.platform.work import Work
 
 
-def set_active(work: Work, operation_id: str, *, active: bool) -> None:
-    """Switch an operation on or off for the whole installation (B05)."""
+def set_active(work: Work, operation_id: str, *, active: bool, reason: str) -> None:
+    """Switch an operation on or off for the whole installation, and say why (B05). ``SWITCH_REASON_NEEDED``."""
     work.require(Permission.OPERATIONS_ADMINISTER)
+    if not reason.strip():
+        raise Invalid("SWITCH_REASON_NEEDED", "Say why it is switched.", hint="It stands in the operation's trail.")
     _known(work, operation_id)
     work.execute(
         update(models.operation).where(models.operation.c.id == operation_id).values(active=active, updated_at=work.now)
     )
-    audit.record(work, "operation.switched", f"operation:{operation_id}", detail={"active": active})
+    audit.record(
+        work, "operation.switched", f"operation:{operation_id}", detail={"active": active, "reason": reason.strip()}
+    )
 
 
 def register(work: Work) -> None:

@@ -78,6 +78,8 @@ _NEXT: Mapping[State, frozenset[State]] = {
 CANCELLABLE = frozenset({_S.PLANNING, _S.READY, _S.AWAITING_APPROVAL, _S.QUEUED})
 REPLANNABLE = frozenset({_S.READY, _S.AWAITING_APPROVAL, _S.SUPERSEDED, _S.EXPIRED})
 RETRYABLE = frozenset({*_ENDINGS, _S.TIMED_OUT, _S.INTERRUPTED})
+# What another execution may take the place of, while it never ran.
+REPLACEABLE = frozenset({_S.CANCELLED, _S.REJECTED, _S.EXPIRED, _S.SUPERSEDED, _S.FAILED})
 FINAL = frozenset({*RETRYABLE, _S.REJECTED, _S.SUPERSEDED, _S.EXPIRED})
 OVER = FINAL | {_S.UNSETTLED}
 

@@ -84,6 +84,23 @@ def cancel(work: Work, execution_id: str, reason: str = "") -> ExecutionView:
     return queries.execution(work, seen.id)
 
 
+def withdraw(work: Work, execution_id: str, reason: str) -> ExecutionView:
+    """Its requester takes back what waits for approval, and says why; it will not run. Another one may replace it.
+
+    Raises Invalid WITHDRAW_REASON_NEEDED, NotAllowed NOT_YOURS, Conflict EXECUTION_MOVED_ON, APPROVAL_NOT_PENDING.
+    """
+    seen, reason = _own(work, execution_id), reason.strip()
+    if not reason:
+        raise Invalid("WITHDRAW_REASON_NEEDED", "Say why you take it back.", hint="The approvers read it.")
+    if seen.state is not State.AWAITING_APPROVAL or seen.approval_request_id is None:
+        raise rules.moved(seen.number, seen.state, State.CANCELLED)
+    approvals.withdraw(work, seen.approval_request_id)
+    changes = {"ended_at": work.now, "stop_requested": True, "stopped_at": work.now}
+    _move(work, seen, State.CANCELLED, message=f"Taken back by its requester: {reason}", **changes)
+    _record(work, seen, "execution.withdrawn", before=seen.plan_hash, reason=reason)
+    return queries.execution(work, seen.id)
+
+
 def may_stop(reading: Reading, seen: ExecutionView) -> bool:
     """Whether ``cancel`` is open to this person now. A courtesy for drawing its button: the verb asks again."""
     if seen.state in rules.OVER or seen.stop_requested:

@@ -2,6 +2,7 @@
 
 from finops_core.payouts.bank_status import StatusTaken, may_take_status, take_bank_status
 from finops_core.payouts.comparison import FIRST, MOVED, Differences, differences
+from finops_core.payouts.finding import find
 from finops_core.payouts.history import PayoutHistory, Statement, Step, StepKind, history
 from finops_core.payouts.news import Inbox, inbox, take_news
 from finops_core.payouts.queries import (
@@ -60,6 +61,7 @@ __all__ = [
     "counts",
     "differences",
     "export",
+    "find",
     "history",
     "inbox",
     "look_at_all",

@@ -47,6 +47,11 @@ class PayoutRow(OrgRow, table=True):
         ),
         Index("ix_payout_state", "org_id", "state", "arrival_on"),
         Index("ix_payout_sent", "org_id", "first_sent_at"),
+        Index("ix_payout_amount", "org_id", "amount_minor"),
+        Index("ix_payout_provider_id", "org_id", "provider_id"),
+        Index("ix_payout_trace", "org_id", "trace"),
+        # Holds all that a search by payee or account reads, newest first.
+        Index("ix_payout_found", "org_id", "created_at", "id", "execution_id", "bank"),
         Index("ix_payout_kind", "org_id", "account", "currency", "first_sent_at"),
         classes={
             "amount_minor": DataClass.CONFIDENTIAL,
@@ -56,7 +61,7 @@ class PayoutRow(OrgRow, table=True):
             "request_body": DataClass.RESTRICTED,
         },
         listed=("row_no", "currency", "amount_minor", "state", "provider_id"),
-        searched=("provider_id", "trace"),
+        searched=("provider_id", "trace", "bank", "amount_minor"),
     )
 
     execution_id: str

@@ -203,6 +203,15 @@ def one(reading: Reading, payout_id: str) -> PayoutView:
     return _views(reading, [row])[0]
 
 
+def views_of(reading: Reading, payout_ids: Sequence[str]) -> tuple[PayoutView, ...]:
+    """Those of these payouts that this person may see, in the order given."""
+    if not payout_ids:
+        return ()
+    wanted = _select(reading, PayoutFilter(newest=False)).where(payout.c.id.in_(sorted(payout_ids)))
+    found = {each.id: each for each in _views(reading, reading.rows(wanted))}
+    return tuple(found[each] for each in payout_ids if each in found)
+
+
 def unknown() -> NotFound:
     """What is said of a payout that is not there, or not for this person."""
     return NotFound("PAYOUT_UNKNOWN", "There is no such payout among those you may see.", hint="Open it from its list.")

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 from finops_core.kernel.clock import Clock
 from finops_core.kernel.errors import Invalid
@@ -126,6 +126,10 @@ class FileStore(Protocol):
         ...
 
 
+Subject = Callable[[Any, str], str]
+"""Of a reading and an id (or number): the thing's own id, or its area's refusal when the person may not see it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Letter:
     """One mail to one person, as plain text; the same for each try.
@@ -191,3 +195,4 @@ class Ports:
     webhooks: Mapping[str, WebhookReader]
     operations: Mapping[str, Operation]
     mail: MailServer | None = None
+    subjects: Mapping[str, Subject] = field(default_factory=dict)

@@ -13,6 +13,7 @@ from tests.desks import settings_for
 OPEN = {
     ("POST", "/session/begin"),
     ("POST", "/session/end"),
+    ("GET", "/manifest.webmanifest"),
     ("GET", "/healthz"),
     ("GET", "/metrics"),
     ("POST", "/webhooks/stripe/{connection}"),

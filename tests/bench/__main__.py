@@ -2,7 +2,7 @@
 
 import sys
 
-from tests.bench import api, batch, intake, mail, pages, payout, sessions
+from tests.bench import api, batch, intake, mail, pages, payout, search, sessions
 from tests.bench.report import show
 
 PARTS = {
@@ -10,6 +10,7 @@ PARTS = {
     "payout": payout.measure,
     "batch": batch.measure,
     "mail": mail.measure,
+    "search": search.measure,
     "pages": pages.measure,
     "sessions": sessions.measure,
     "api": api.measure,

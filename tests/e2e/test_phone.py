@@ -2,7 +2,7 @@
 
 import pytest
 
-from finops_core import connections, notifications, payouts
+from finops_core import connections, files, notifications, payouts
 from finops_core.operations import State
 from tests.e2e.screens import THUMB_PX, Screen
 
@@ -51,6 +51,9 @@ def things(backstage):
     with backstage.app.desk.read(backstage.actor("adam")) as reading:
         connected = {view.provider: view.id for view in connections.listed(reading) if view.active}
         payout_id = payouts.rows(reading, done.id)[0].id
+    with backstage.app.desk.work(backstage.actor("ana")) as work:
+        files.add_comment(work, "execution", waiting.id, "They asked for it a week early.\nSee the attached mail.")
+        files.attach(work, "execution", waiting.id, "mail.txt", b"Dear Ana")
     with backstage.app.desk.work(backstage.actor("adam")) as work:
         told = {"title": "Check failed: Approvals age out", "body": "", "page": "health"}
         notifications.notify(work, [backstage.person_id("adam")], "check.violated", once="a-phone", **told)
@@ -65,6 +68,7 @@ def things(backstage):
         "ready": ready.number,
         "totals": totals.number,
         "done_id": done.id,
+        "file": done.input_reference,
     }
 
 
@@ -82,6 +86,16 @@ STATIONS = {
     "in-doubt": ("carla", "payouts?standing=in_doubt"),
     "money-in-flight": ("carla", "payouts"),
     "payout": ("carla", "payouts?payout={payout_id}"),
+    "my-work": ("ana", "work"),
+    "my-work-of-the-approver": ("ben", "work"),
+    "operations": ("eva", "operations"),
+    "operation": ("adam", "operations?operation=payouts.stripe_balance"),
+    "files": ("carla", "files"),
+    "file": ("ana", "files?file={file}"),
+    "comments": ("ana", "executions?execution={waiting}&view=Comments"),
+    "search": ("carla", "search"),
+    "search-found": ("carla", "search?q={done}"),
+    "search-an-amount": ("eva", "search?q=3.03"),
     "approvals": ("ben", "approvals"),
     "approvals-decided": ("ben", "approvals?show=Decided"),
     "drawer": ("ben", "approvals?request={request}"),

@@ -56,35 +56,35 @@ def test_a_rejection_needs_a_comment_and_ends_the_execution_unpaid(backstage, en
     ana.look("41-rejected")
     ana.turn_to("Approvals")
     ana.sees("The invoice is missing", ana.main)
-    assert ana.page.get_by_role("button", name="Cancel").count() == 0
+    assert ana.page.get_by_role("button", name="Withdraw").count() == 0
     assert backstage.execution(seen.id).state is State.REJECTED
     assert paid(backstage, seen.id) == []
-    ana.press("Start again")
+    ana.press("Resubmit")
     ana.heading("Stripe balance payout")
     assert ana.query()["operation"] == "payouts.stripe_balance"
 
 
-def test_an_execution_that_waits_for_approval_can_be_cancelled_and_not_approved_any_more(backstage, enter):
+def test_an_execution_that_waits_for_approval_can_be_withdrawn_and_not_approved_any_more(backstage, enter):
     # Given a request in Ben's open drawer
     seen = backstage.submitted("currency,maximum\nSEK,2.02\n")
     ben = enter("ben")
     drawer_of(ben, backstage.request_number(seen.id))
 
-    # When Ana cancels the execution
+    # When Ana takes it back
     ana = enter("ana", f"executions?execution={seen.number}")
-    cancel(ana, "Cancel", "Wrong month")
+    cancel(ana, "Withdraw", "Wrong month")
 
     # Then it has ended, and Ben's Approve tells him why
-    ana.sees("Cancelled before it ran.")
+    ana.sees("Taken back by its requester: Wrong month")
     assert backstage.execution(seen.id).state is State.CANCELLED
     ben.press("Approve", ben.drawer)
-    ben.sees(re.compile("cancelled|no longer waiting", re.IGNORECASE), ben.drawer.get_by_role("alert"))
-    ben.look("42-drawer-of-a-cancelled-one")
+    ben.sees(re.compile("took it back|no longer waiting", re.IGNORECASE), ben.drawer.get_by_role("alert"))
+    ben.look("42-drawer-of-a-withdrawn-one")
     assert paid(backstage, seen.id) == []
 
 
 def cancel(screen: Screen, button: str, reason: str) -> None:
-    """Cancel or Stop, with its reason, confirmed."""
+    """Cancel, Withdraw or Stop, with its reason, confirmed."""
     screen.main.get_by_role("button", name=button, exact=True).click()
     screen.drawer.get_by_label("Reason").fill(reason)
     screen.press(f"{button} it", screen.drawer)

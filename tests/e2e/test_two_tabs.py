@@ -40,7 +40,7 @@ def test_what_stands_open_in_one_tab_does_nothing_after_a_switch_in_the_other(ba
     form = enter("ana", "run?operation=payouts.stripe_balance")
     form.choose("two-tabs.csv", b"currency,maximum\nSEK,4.03\n")
     page = beside(form, f"executions?execution={seen.number}")
-    page.main.get_by_role("button", name="Cancel", exact=True).click()
+    page.main.get_by_role("button", name="Withdraw", exact=True).click()
     page.drawer.get_by_label("Reason").fill("Wrong month")
     files = beside(form, f"executions?execution={done.number}&view=Result+%26+files")
 
@@ -52,7 +52,7 @@ def test_what_stands_open_in_one_tab_does_nothing_after_a_switch_in_the_other(ba
     form.press("Make the plan")
     form.sees(REFUSED, form.main)
     form.look("80-drawn-for-another")
-    page.press("Cancel it", page.drawer)
+    page.press("Withdraw it", page.drawer)
     page.sees(re.compile(re.escape(REFUSED)), page.drawer.get_by_role("alert"))
     assert [made(backstage, org, "two-tabs.csv") for org in ("harbour", "norrland")] == [0, 0]
     assert backstage.execution(seen.id).state is State.AWAITING_APPROVAL

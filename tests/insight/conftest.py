@@ -1,5 +1,5 @@
 """The walks' worlds, here too."""
 
-from tests.payouts.conftest import both, world
+from tests.payouts.conftest import both, timed, world
 
-__all__ = ["both", "world"]
+__all__ = ["both", "timed", "world"]

@@ -99,7 +99,7 @@ def test_only_its_requester_reopens_it_or_lets_it_go_on(world: World, who: str):
 def test_what_was_switched_off_is_neither_reopened_nor_let_go_on(timed: World):
     failed, doubtful = half_done(timed), unsettled(timed, "currency,maximum\nGBP,100.00\n")
     with timed.desk.work(timed.actor("adam")) as work:
-        operations.set_active(work, STRIPE_BALANCE.id, active=False)
+        operations.set_active(work, STRIPE_BALANCE.id, active=False, reason="a test")
 
     assert code_of(act, timed, operations.reopen, failed.id, [2]) == "OPERATION_INACTIVE"
     assert code_of(act, timed, operations.go_on, doubtful.id) == "OPERATION_INACTIVE"

@@ -64,7 +64,7 @@ def test_an_approver_who_was_deactivated_since_voids_the_approval(both: World):
 def test_an_operation_that_was_switched_off_since_does_not_run(world: World):
     seen = world.approved(USD)
     with world.desk.work(world.actor("adam")) as work:
-        operations.set_active(work, STRIPE_BALANCE.id, active=False)
+        operations.set_active(work, STRIPE_BALANCE.id, active=False, reason="a test")
 
     world.work_off()
 

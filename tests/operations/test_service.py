@@ -121,7 +121,7 @@ def test_an_unknown_operation_is_refused(world: World):
 
 def test_a_switched_off_operation_is_refused_and_says_so_in_the_catalogue(world: World):
     with world.desk.work(world.actor("adam")) as work:
-        operations.set_active(work, TOTALS, active=False)
+        operations.set_active(work, TOTALS, active=False, reason="a test")
 
     with world.desk.read(world.actor("ana")) as reading:
         listed = {view.id: (view.active, view.runnable) for view in operations.catalogue(reading)}
@@ -160,7 +160,7 @@ def test_each_operation_asks_for_its_own_permissions(world: World):
 @pytest.mark.parametrize("who", ["ana", "ben", "carla", "dan", "eva"])
 def test_only_an_administrator_switches_operations(world: World, who: str):
     with pytest.raises(NotAllowed), world.desk.work(world.actor(who)) as work:
-        operations.set_active(work, TOTALS, active=False)
+        operations.set_active(work, TOTALS, active=False, reason="a test")
 
     assert isinstance(world.draft(AMOUNTS, operation=TOTALS), operations.Drafted)
 

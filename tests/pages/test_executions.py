@@ -2,7 +2,7 @@
 
 import pytest
 
-from finops_core import approvals
+from finops_core import approvals, operations
 from finops_core.approvals import Decision
 from finops_core.kernel.actor import worker_actor
 from finops_core.kernel.operation import LogLevel
@@ -86,12 +86,12 @@ def test_each_view_of_an_execution_shows_its_part(world, at, view, told):
     assert told in shown(screen)
 
 
-def test_a_waiting_execution_can_be_cancelled_with_a_reason(world, at):
+def test_a_waiting_execution_can_be_withdrawn_with_a_reason(world, at):
     seen = world.submitted("currency\nCHF\n")
-    screen = press(at("ana", "executions", execution=seen.number), "Cancel")
-    assert "It will not run" in shown(screen)
+    screen = press(at("ana", "executions", execution=seen.number), "Withdraw")
+    assert "it will not run" in shown(screen)
 
-    assert "Cancel it" in [button.label for button in screen.button]
+    assert "Withdraw it" in [button.label for button in screen.button]
 
 
 def test_a_new_plan_asks_before_it_takes_back_the_request(world, at):
@@ -114,16 +114,27 @@ def test_a_rejection_shows_who_and_why_and_leads_to_another_try(world, at):
     # When Ana opens her execution
     screen = at("ana", "executions", execution=seen.number)
 
-    # Then she reads it at once, as text, and can start again
+    # Then she reads it at once, as text, and can resubmit
     told = next(element.value for element in screen.html if "to-told" in element.value)
     assert "Rejected by Ben Osei." in told
     assert "the &lt;b&gt;amount&lt;/b&gt; is wrong" in told
-    press(screen, "Start again")
+    press(screen, "Resubmit")
     assert screen.file_uploader
+    assert f"the one of {seen.number} is taken again" in shown(screen)
+
+    # and without another file the same one is planned anew, each leading to the other
+    form = at("ana", "run", operation=seen.operation_id, replaces=seen.number)
+    form.form_submit_button[0].click().run()
+    assert not form.exception
+    with world.desk.read(world.actor("ana")) as reading:
+        new = operations.kin(reading, seen)[1][0]
+    assert new.input_sha256 == seen.input_sha256
+    assert f">{new.number}<" in shown(at("ana", "executions", execution=seen.number))
+    assert f">{seen.number}<" in shown(at("ana", "executions", execution=new.number))
 
     # and others see the words without the button
     assert "Rejected by Ben Osei." in shown(at("eva", "executions", execution=seen.number))
-    assert "Start again" not in [button.label for button in at("eva", "executions", execution=seen.number).button]
+    assert "Resubmit" not in [button.label for button in at("eva", "executions", execution=seen.number).button]
 
 
 def test_what_ended_badly_shows_its_amount_as_planned_only(world, at):
@@ -191,7 +202,7 @@ def test_somebody_elses_execution_cannot_be_changed_by_an_auditor(world, at):
     screen = at("eva", "executions", execution=seen.number)
 
     assert "Awaiting approval" in shown(screen)
-    assert {"Cancel", "New plan"}.isdisjoint(button.label for button in screen.button)
+    assert {"Cancel", "Withdraw", "New plan"}.isdisjoint(button.label for button in screen.button)
 
 
 def test_an_execution_one_may_not_see_is_as_if_it_were_not_there(world, at):

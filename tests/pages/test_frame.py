@@ -8,14 +8,14 @@ from tests.pages.conftest import shown
 from ui.navigation import ROOMS, rooms_for
 from ui.session import SESSION
 
-EVERYBODY = {"Home", "Notices", "Executions", "Money in flight"}
+EVERYBODY = {"Home", "Search", "My work", "Notices", "Executions", "Money in flight"}
 MENUS = {
-    "ana": EVERYBODY | {"Upload & run"},
+    "ana": EVERYBODY | {"Upload & run", "Operations", "Files"},
     "ben": EVERYBODY | {"Approvals"},
-    "carla": EVERYBODY | {"Approvals", "Audit"},
-    "dan": EVERYBODY | {"Approvals", "Audit"},
-    "eva": EVERYBODY | {"Approvals", "Audit"},
-    "adam": EVERYBODY | {"Audit", "People", "Connections", "Health"},
+    "carla": EVERYBODY | {"Operations", "Files", "Approvals", "Audit"},
+    "dan": EVERYBODY | {"Operations", "Files", "Approvals", "Audit"},
+    "eva": EVERYBODY | {"Operations", "Files", "Approvals", "Audit"},
+    "adam": EVERYBODY | {"Operations", "Audit", "People", "Connections", "Health"},
 }
 
 

@@ -274,7 +274,7 @@ def test_a_resumed_run_of_an_operation_that_was_switched_off_sends_nothing_new(w
     begun = begin(world)
     first, _ = prepared(world, begun)
     sent_and_died(world, begun, first)
-    act(world, operations.set_active, "payouts.stripe_balance", active=False, who="adam")
+    act(world, operations.set_active, "payouts.stripe_balance", active=False, reason="a test", who="adam")
 
     resume(world)
 

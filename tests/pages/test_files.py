@@ -1,0 +1,67 @@
+"""Files: the list with its filters, one file beside it, and what is said about things."""
+
+from finops_core import files
+from tests.pages.conftest import shown
+
+
+def test_without_files_the_page_says_what_will_come(at):
+    assert "No file is stored yet" in shown(at("ana", "files"))
+
+
+def test_a_file_stands_with_its_use_and_opens_with_its_versions(world, at):
+    # Given the same name twice, once with the same content as somebody's
+    first = world.planned("currency,maximum\nUSD,1.00\n")
+    second = world.planned("currency,maximum\nUSD,2.00\n")
+
+    # When Ana looks at the list, and opens the newer one
+    told = shown(at("ana", "files"))
+    screen = at("ana", "files", file=second.input_reference)
+
+    # Then each names what it belongs to, and the drawer has both versions, the whole hash and the download
+    assert f"execution={first.number}" in told
+    assert "version 2" in told
+    drawer = shown(screen)
+    assert "Versions" in drawer
+    assert "Version 1" in drawer
+    assert second.input_sha256 in [each.value for each in screen.code]
+    assert "Download" in [each.label for each in screen.get("download_button")]
+
+
+def test_the_filters_stand_in_the_address_and_say_when_nothing_matches(world, at):
+    seen = world.planned("currency,maximum\nUSD,3.00\n")
+
+    assert seen.number in shown(at("eva", "files", text="CURRENCIES", kind="Given"))
+    assert "Nothing matches" in shown(at("eva", "files", text="zanzibar"))
+    assert "Nothing matches" in shown(at("eva", "files", kind="Attached"))
+
+
+def test_somebody_elses_file_is_neither_listed_nor_opened(world, at):
+    seen = world.planned("currency,maximum\nUSD,4.00\n", who="ana")
+    with world.desk.work(world.actor("carla")) as work:
+        other = files.find(work, _name("currencies"))[0]
+
+    assert other.id == seen.input_reference
+    assert "Not part of your role" in shown(at("ben", "files", file=seen.input_reference))
+    assert "There is no such file" in shown(at("ana", "files", file="fr_nothing"))
+
+
+def _name(words):
+    from finops_core.kernel import sought
+
+    return sought.read(words)
+
+
+def test_a_comment_written_on_the_execution_stands_in_the_approvers_drawer(world, at):
+    # Given Ana's request and her words about it
+    seen = world.submitted("currency,maximum\nEUR,5.00\n")
+    page = at("ana", "executions", execution=seen.number, view="Comments")
+    page.text_area[0].set_value("They <b>asked</b> for it early.")
+    next(each for each in page.form_submit_button if each.label == "Send").click().run()
+    assert not page.exception
+
+    # When Ben opens the request
+    told = shown(at("ben", "approvals", request=seen.approval_request_id))
+
+    # Then he reads them, as text
+    assert "They &lt;b&gt;asked&lt;/b&gt; for it early." in told
+    assert "Ana Brito" in told
