@@ -229,7 +229,9 @@ def the_statement_agrees(reading: Reading) -> list[str]:
     """
     out = payout.c.net_minor + func.coalesce(payout.c.fee_minor, 0) != -payout.c.amount_minor
     back = and_(payout.c.returned_minor.is_not(None), payout.c.returned_minor != payout.c.amount_minor)
-    kept = and_(payout.c.returned_minor.is_not(None), payout.c.state.in_(sorted(LIVE)))
+    # Given back by the statement, and not by the provider when it was asked about the payout after that.
+    asked_since = payout.c.followed_at > payout.c.reconciled_at
+    kept = and_(payout.c.returned_minor.is_not(None), payout.c.state.in_(sorted(LIVE)), asked_since)
     undone = and_(payout.c.error_code == rules.REVERSED, payout.c.state.in_(sorted(LIVE)))
     differs = and_(payout.c.reconciled_at.is_not(None), or_(out, back, kept))
     rows = reading.rows(

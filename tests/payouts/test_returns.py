@@ -129,6 +129,9 @@ def test_a_statement_that_gives_back_what_the_provider_says_was_paid_is_found_by
     contradicting = with_provider(timed, StillPaid)
 
     contradicting.run_job("payouts.returns")
+    assert violations(timed) == {}, "the provider was not asked since the statement was read"
+    timed.advance(timedelta(minutes=1))
+    contradicting.run_job("payouts.returns")
 
     assert states(timed, execution_id) == ["paid", "paid"]
     assert list(violations(timed)) == ["payouts.statement"]
