@@ -35,11 +35,13 @@ from finops_core.catalog.tables import TABLES
 from finops_core.kernel import sought
 from finops_core.kernel.actor import Actor, Via, system_actor, webhook_actor, worker_actor
 from finops_core.kernel.errors import FinOpsError, NotAllowed, NotFound
+from finops_core.kernel.ids import new_id
 from finops_core.kernel.permissions import Permission
 from finops_core.kernel.provider import Mode, ProviderEvent
 from finops_core.notifications import outbox
 from finops_core.operations import ExecutionFilter
 from finops_core.payouts import PayoutFilter, Verdict, service
+from finops_core.payouts.models import statement_read, stray_payout
 from finops_core.platform import repeats
 from finops_core.platform.db import open_owner_engine
 from finops_core.platform.scope_guard import ScopeBreach
@@ -203,6 +205,12 @@ def rehearsed_and_told(towns: Towns, planned: str) -> None:
         assert payouts.take_news(work, stripe, [(news_of(work.now), MARK.encode())])
     with desk.work(towns.actor("hana", towns.harbour)) as work:
         notifications.choose(work, {"execution.completed": "mail"}, 23)
+    with desk.work(worker_actor(towns.harbour)) as work:
+        found = {"id": new_id("stray"), "connection_id": stripe, "account": "", "provider_id": MARK, "item": MARK}
+        at = {"found_at": work.now, "looked_at": work.now}
+        work.execute(insert(stray_payout).values(org_id=work.org_id, attempt=1, status="paid", **found, **at))
+        read = {"id": new_id("str"), "connection_id": stripe, "account": MARK, "read_at": work.now}
+        work.execute(insert(statement_read).values(org_id=work.org_id, **read))
     JOBS["upkeep.check"].run(desk, None)
     towns.ids["connection"] = stripe
 
@@ -539,6 +547,8 @@ NO_DOORS = {
     "connections.unknown_connection": "the one answer for what is not there",
     "files.expire": "the worker's; needs WORKER_ACT (below)",
     "files.content_hash_of": "a hash of what is given",
+    "connections.names": "the worker's; needs WORKER_ACT, names of its own organisation's connections",
+    "payouts.look_at_all": "opens units of its own, for an execution its caller was shown (tests/payouts)",
     "files.keep": "writes a file of its own organisation, as files.store does",
     "files.take_in": "opens units of its own; seals what it is given for its own organisation",
     "files.store": "writes a file of its own organisation (below)",
