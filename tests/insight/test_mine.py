@@ -39,7 +39,7 @@ def test_each_thing_stands_where_its_owner_has_to_act(world: World):
     assert (ids(view.drafts), ids(view.awaiting)) == ([draft.id], [asked.id])
     assert (ids(view.failed), ids(view.ended)) == ([failed.id], [paid.id])
     assert view.asked[asked.id].id == asked.approval_request_id
-    assert counted(view) == {"pending": 2, "running": 0, "failed": 1, "news": 2}
+    assert counted(view) == {"pending": 2, "running": 0, "failed": 1, "news": 4}
     assert view.to_decide == ()
 
 
