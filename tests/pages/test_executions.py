@@ -151,7 +151,15 @@ def payout(state: PayoutState, **changes) -> PayoutView:
     facts = {"id": "pay_1", "row_no": 1, "account": "", "currency": "CHF", "amount_minor": 400, "attempt": 1}
     more = {"bank": "Alpenbank •••• 7719", "provider_id": "", "arrival_on": "2026-11-30", "updated_at": START}
     kept = {"execution_id": "ex_1", "number": "EX-2026-0001", "trace": "", "fee_minor": None, "returned_minor": None}
-    flags = {"late": False, "reconciled": False, "cancel_asked": False, "newest": True, "void": False, "sent_at": None}
+    flags = {
+        "late": False,
+        "reconciled": False,
+        "cancel_asked": False,
+        "newest": True,
+        "void": False,
+        "sent_at": None,
+        "twice": False,
+    }
     plain = {"state": state, "error_code": "", "error_message": "", "refusal": ""}
     return PayoutView(**{**facts, **more, **kept, **flags, **plain, **changes})
 

@@ -54,9 +54,13 @@ def dead(world: World, error: FinOpsError, *ids: str) -> tuple[World, list[str]]
     return with_provider(world, lambda real: PartlyDead(real, error, set(ids), asked)), asked
 
 
+# Of approvals and ends of runs people are told, too; that is not what this is about.
+ENDS = ("approval.", "execution.")
+
+
 def told(world: World, who: str) -> list[str]:
     with world.desk.read(world.actor(who)) as reading:
-        return [each.kind for each in notifications.unread(reading)]
+        return [each.kind for each in notifications.unread(reading) if not each.kind.startswith(ENDS)]
 
 
 # --- turns

@@ -17,6 +17,7 @@ from finops_core.kernel.clock import ManualClock, SystemClock
 from finops_core.kernel.errors import Unavailable
 from finops_core.kernel.ids import new_id
 from finops_core.operations import State, engine
+from finops_core.operations.outcome import RETELL_JOB
 from finops_core.payouts import PayoutFilter, Standing
 from finops_core.payouts.news import FOLLOW_JOB
 from finops_core.payouts.rehearsal import REHEARSE_JOB
@@ -133,15 +134,17 @@ def test_a_payout_that_is_listed_with_another_amount_is_for_a_person(world: Worl
     assert rows(world, execution_id)[0][0] == "needs_review"
 
 
-def test_a_provider_that_does_not_answer_leaves_it_for_the_next_time(world: World):
-    execution_id = left_in_doubt(world, FaultKind.RESET_AFTER)
-    world.sandbox.control.fault(Fault(FaultKind.ERROR_BEFORE, method="GET", path="/v1/payouts", times=1))
+def test_a_provider_that_does_not_answer_leaves_it_for_the_next_time(tmp_path: Path):
+    with moving(tmp_path) as world:
+        execution_id = left_in_doubt(world, FaultKind.RESET_AFTER)
+        world.sandbox.control.fault(Fault(FaultKind.ERROR_BEFORE, method="GET", path="/v1/payouts", times=1))
 
-    run(world, "payouts.look_up")
-    then = rows(world, execution_id)[0][0]
-    run(world, "payouts.look_up")
+        run(world, "payouts.look_up")
+        then = rows(world, execution_id)[0][0]
+        world.advance(timedelta(minutes=1))
+        run(world, "payouts.look_up")
 
-    assert (then, rows(world, execution_id)[0][0]) == ("in_doubt", "created")
+        assert (then, rows(world, execution_id)[0][0]) == ("in_doubt", "created")
 
 
 @pytest.mark.parametrize(("broken", "sound"), [("harbour", "norrland"), ("norrland", "harbour")])
@@ -313,4 +316,4 @@ def test_every_job_of_the_schedule_may_run_twice_and_on_an_empty_desk(world: Wor
 
 
 def test_what_is_only_asked_for_is_on_no_schedule():
-    assert set(JOBS) - set(SCHEDULED) == {FOLLOW_JOB, REHEARSE_JOB, RESOLVE_JOB, CANCEL_JOB}
+    assert set(JOBS) - set(SCHEDULED) == {FOLLOW_JOB, REHEARSE_JOB, RESOLVE_JOB, CANCEL_JOB, RETELL_JOB}

@@ -220,7 +220,7 @@ def test_every_kind_of_work_has_a_lane():
 def test_what_asks_a_provider_shares_no_place_with_what_does_not():
     (asking,) = [set(lane) for lane in _sorts() if FOLLOW_JOB in lane]
 
-    assert asking == {FOLLOW_JOB, "payouts.look_up", "payouts.refresh", "payouts.reconcile"}
+    assert asking == {FOLLOW_JOB, "payouts.look_up", "payouts.refresh", "payouts.reconcile", "payouts.returns"}
     assert not any({CANCEL_JOB, RESOLVE_JOB} & set(lane) for lane in _sorts() if CHECK_JOB in lane)
 
 

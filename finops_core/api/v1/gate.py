@@ -23,6 +23,7 @@ from finops_core.desk import Desk
 from finops_core.kernel.actor import Actor
 from finops_core.kernel.errors import FinOpsError, Invalid, NotAllowed, Unavailable
 from finops_core.kernel.ids import new_id
+from finops_core.platform import logs
 from finops_core.security.tokens import MARK, SECRET_CHARS_MAX
 
 # A route that is not named here needs a token. A test holds this list against what the routes do.
@@ -50,7 +51,7 @@ class Gate:
         """Let the request in, or answer it with a problem."""
         if scope["type"] != "http":
             return
-        request_id, started = new_id("req"), False
+        request_id, started = logs.present().get("request") or new_id("rq"), False
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
