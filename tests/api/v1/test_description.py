@@ -1,7 +1,7 @@
 """The API keeps what its OpenAPI document says: schemathesis makes up calls from it, seeded, and looks at each answer.
 
-Not asked of it: that valid data is always taken, since what is well-formed may still be refused, as an unknown operation
-is; nor that its bad data is always refused: often all that is bad is a missing token, and that is put back here.
+Not asked of it: that valid data is always taken, since what is well-formed may still be refused, as an unknown
+operation is; nor that bad data is always refused: often all that is bad is a missing token, which is put back here.
 """
 
 import pytest
