@@ -154,11 +154,10 @@ def test_a_page_of_another_site_can_neither_use_a_ticket_nor_end_a_session(app, 
     screen = visit(app, cookie=backstage.cookie("dan"))
     answers: list[int] = []
     other = screen.page.context.new_page()
-    # (not a page of ours under another name: its own policy would keep it from asking at all)
-    other.route(
-        "http://elsewhere.test/", lambda route: route.fulfill(body="<p>Elsewhere</p>", content_type="text/html")
-    )
-    other.goto("http://elsewhere.test/")
+    # Not a page of ours under another name: its own policy would keep it from asking at all.
+    elsewhere = f"{app.url.replace('127.0.0.1', 'localhost')}/"
+    other.route(elsewhere, lambda route: route.fulfill(body="<p>Elsewhere</p>", content_type="text/html"))
+    other.goto(elsewhere)
     other.on("response", lambda response: answers.append(response.status) if "/session/" in response.url else None)
 
     # When that page posts to both doors
