@@ -91,6 +91,9 @@ def _not_this_one(
     wrong = wrong or ("it belongs to another payout of ours" if taken else "")
     if wrong:
         return f"{provider_id[:80]} is not this payout: {wrong}."
+    marked = [each.id for each in listed]
+    if marked and provider_id not in marked:
+        return f"The provider lists {', '.join(marked)} for this row; {provider_id[:80]} does not carry its mark."
     others = [each.id for each in listed if each.id != provider_id and each.status not in OVER]
     if others:
         return f"The provider lists {', '.join(others)} for this row too; have it taken back there first."

@@ -150,7 +150,7 @@ def test_the_log_is_told_by_days_with_a_picture_for_each_area(world, at):
 
 
 def test_each_area_says_how_much_it_holds_and_shows_only_that(world, at):
-    seal(world)
+    world.submitted("currency,maximum\nUSD,112\n")
     log.facets.clear()
 
     whole = shown(at("eva", "audit"))

@@ -471,6 +471,22 @@ def test_of_two_payouts_for_a_row_neither_counts_while_both_may_arrive(timed: Wo
     assert timed.execution(execution_id).state is State.COMPLETED
 
 
+def test_a_payout_made_by_hand_is_not_the_one_of_a_row_that_has_its_own_even_one_that_is_over(timed: World):
+    execution_id, row = paid_twice(timed)
+    first, second = (each["id"] for each in timed.sandbox.control.payouts(HARBOUR))
+    for marked in (first, second):
+        provider(timed).cancel("", marked, f"take-back-{marked}")
+    provider(timed).submit("", b"amount=10000&currency=usd", "by-hand")
+    by_hand = next(each for each in timed.sandbox.control.payouts(HARBOUR) if not each["metadata"])
+
+    still = says_exists(timed, row.id, by_hand["id"])
+
+    assert still.state is PayoutState.NEEDS_REVIEW
+    assert still.refusal.endswith(f" for this row; {by_hand['id']} does not carry its mark.")
+    assert timed.execution(execution_id).state is State.UNSETTLED
+    assert says_exists(timed, row.id, first).state is PayoutState.CANCELED
+
+
 def paid_twice(timed: World) -> tuple[str, Unsettled]:
     """A row whose run died over it, and for which the provider has two payouts that carry its marks."""
     seen = timed.approved("currency,maximum\nUSD,100.00\n")

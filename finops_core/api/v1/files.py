@@ -1,6 +1,7 @@
 """Files: brought as a stream that is sealed as it comes, taken with their hash checked."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -23,6 +24,7 @@ router = APIRouter(tags=["files"])
 UPLOADS_AT_ONCE = 8
 PIECE_WAIT_S = 30.0
 _PLACES = anyio.CapacityLimiter(UPLOADS_AT_ONCE)
+_THREADS = anyio.CapacityLimiter(UPLOADS_AT_ONCE)
 _BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 _BODY = {"requestBody": {"required": True, "content": {"text/csv": _BINARY, "application/octet-stream": _BINARY}}}
 
@@ -54,8 +56,6 @@ async def upload(
 
     Needs the scope `run` or `files`. Give its id to a draft.
     """
-    if _PLACES.available_tokens < 1:
-        raise Unavailable("UPLOADS_MANY", "Too many files are coming in at once.", hint="Try again in a moment.")
     pieces = request.stream()
 
     async def next_piece() -> bytes | None:
@@ -68,7 +68,8 @@ async def upload(
     def received() -> Response:
         return _received(request, caller, name, key, _pulled(next_piece))
 
-    return await anyio.to_thread.run_sync(received, limiter=_PLACES)
+    with _place():
+        return await anyio.to_thread.run_sync(received, limiter=_THREADS)
 
 
 @router.get(
@@ -83,6 +84,21 @@ def content(caller: Asking, name: Name) -> Response:
         found = files.download(work, name)
     shown = f"attachment; filename*=UTF-8''{quote(found.name)}"
     return Response(found.content, headers={"content-disposition": shown}, media_type="application/octet-stream")
+
+
+@contextmanager
+def _place() -> Iterator[None]:
+    """A place, or a refusal at once: nobody waits for one behind a slow sender."""
+    try:
+        _PLACES.acquire_nowait()
+    except anyio.WouldBlock:
+        raise Unavailable(
+            "UPLOADS_MANY", "Too many files are coming in at once.", hint="Try again in a moment."
+        ) from None
+    try:
+        yield
+    finally:
+        _PLACES.release()
 
 
 def _received(request: Request, caller: Caller, name: str, key: str, pieces: Iterator[bytes]) -> Response:
