@@ -1,10 +1,13 @@
 """The payouts of one execution: which of them, a page at a time, with their earlier attempts."""
 
+from datetime import datetime
+
 import streamlit as st
 
 from finops_core import payouts
 from finops_core.operations import ExecutionView
-from finops_core.payouts import PayoutFilter, Remedies, Standing
+from finops_core.payouts import PayoutFilter, PayoutPage, Remedies, Standing
+from finops_core.platform.work import Reading
 from ui import filters, html, payout_rows, widgets
 from ui.format import plural
 from ui.session import Here
@@ -14,15 +17,28 @@ FEW = 1
 NOTHING = "No payout of this batch is like that."
 
 
-def section(here: Here, run: ExecutionView, found: Remedies) -> None:
-    """The rows, those that need somebody first; nothing while the execution has none."""
+def wanted(run: ExecutionView, found: Remedies) -> PayoutFilter | None:
+    """Which rows are to be shown, kept in the address; None while the execution has none."""
     if not found.payouts:
-        return
-    wanted = _wanted(run, found)
+        return None
+    standing, earlier = "", False
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        if found.payouts > FEW or st.query_params.get(SHOW):
+            standing = _choice()
+        if run.attempt > 1:
+            earlier = st.toggle("Earlier attempts too", key=EARLIER, bind="query-params", on_change=_fresh)
+    return PayoutFilter(run.id, Standing(standing) if standing else None, newest=not earlier)
+
+
+def look(reading: Reading, of: PayoutFilter, found: Remedies) -> PayoutPage:
+    """A page of them, those that need somebody first."""
     offset = (widgets.page_wanted(PAGE) - 1) * widgets.PAGE_SIZE
-    with here.read() as reading:
-        shown = payouts.page(reading, wanted, widgets.PAGE_SIZE, offset)
-        now = reading.now
+    whole = of.newest and of.standing is None
+    return payouts.page(reading, of, widgets.PAGE_SIZE, offset, known=found.sums if whole else None)
+
+
+def draw(here: Here, shown: PayoutPage, now: datetime) -> None:
+    """How many and how much, then a row each. Turns to the last page there is."""
     widgets.within(shown.sums.count, PAGE)
     told = plural(shown.sums.count, "payout")
     amounts = map(html.strong, here.shown.first_amounts(shown.sums.amounts))
@@ -32,17 +48,6 @@ def section(here: Here, run: ExecutionView, found: Remedies) -> None:
     else:
         widgets.empty("filter_alt_off", NOTHING, "Choose “All payouts” above.")
     widgets.pager(shown.sums.count, PAGE)
-
-
-def _wanted(run: ExecutionView, found: Remedies) -> PayoutFilter:
-    """What is to be shown, kept in the address."""
-    standing, earlier = "", False
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        if found.payouts > FEW or st.query_params.get(SHOW):
-            standing = _choice()
-        if run.attempt > 1:
-            earlier = st.toggle("Earlier attempts too", key=EARLIER, bind="query-params", on_change=_fresh)
-    return PayoutFilter(run.id, Standing(standing) if standing else None, newest=not earlier)
 
 
 def _choice() -> str:

@@ -305,22 +305,30 @@ def _live(here: Here, before: Seen, just_seen: list[Seen]) -> None:
     """
     execution_id = before.run.id
     try:
+        seen = just_seen.pop() if just_seen else _seen_now(here, execution_id)
+        if _is_another(before, seen):
+            st.rerun()
+        moving(seen.run, seen.now, seen.expires_at)
+        wanted = batch.wanted(seen.run, seen.found)
         with here.read() as reading:
-            seen = just_seen.pop() if just_seen else _look(reading, execution_id)
             fresh = operations.log(reading, execution_id, _last_seen(execution_id), _most())
+            shown = batch.look(reading, wanted, seen.found) if wanted else None
     except (NotAllowed, NotFound):
         # The session or the right to see it has ended: the whole page says which.
         st.rerun()
-    if _is_another(before, seen):
-        st.rerun()
-    moving(seen.run, seen.now, seen.expires_at)
-    batch.section(here, seen.run, seen.found)
+    if shown:
+        batch.draw(here, shown, seen.now)
     kept = _kept(execution_id, fresh)
     whole = len(kept) < _most()
     st.markdown("**Log**" if whole else f"**Log**, the last {_most():,} lines")
     if len(kept) >= LOG_LINES:
         st.toggle("All of it", key=LONGER)
     html.draw(_log(kept, here.shown))
+
+
+def _seen_now(here: Here, execution_id: str) -> Seen:
+    with here.read() as reading:
+        return _look(reading, execution_id)
 
 
 def _is_another(before: Seen, seen: Seen) -> bool:

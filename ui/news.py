@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import streamlit as st
@@ -9,7 +10,8 @@ import streamlit as st
 from finops_core import notifications
 from finops_core.kernel.permissions import Permission
 from finops_core.notifications import KINDS, Kind, NoticeView
-from ui import html
+from finops_core.platform.work import Reading
+from ui import html, session
 from ui.format import Format, ago, plural
 from ui.html import Markup
 from ui.session import Here
@@ -17,6 +19,7 @@ from ui.session import Here
 NOTICE, PAGE = "notice", "notices"
 FIRST, LOOKED_AT, TOASTS = 5, 50, 3
 SEEN = "tieout_news_seen"
+STILL_HERE_S = 60
 MARKS: Mapping[str, tuple[str, str]] = {
     Kind.APPROVAL_ASKED: ("task_alt", "amber"),
     Kind.APPROVAL_EXPIRING: ("hourglass_bottom", "amber"),
@@ -39,12 +42,40 @@ UNTOLD = frozenset({Kind.CHECK_VIOLATED})
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~:$&])")
 
 
-def count(here: Here) -> int:
-    """How much the person has not put away; none for somebody who has no first page to read it on."""
-    if not here.may(Permission.HOME_VIEW):
-        return 0
-    with here.read() as reading:
-        return notifications.unread_count(reading)
+@dataclass(frozen=True, slots=True)
+class News:
+    """How much the person has not put away; and the id it had reached before this screen, with what came since."""
+
+    unread: int
+    since: str
+    arrived: tuple[NoticeView, ...]
+
+
+def look(reading: Reading) -> News:
+    """The news of the person who looks; none for somebody who has no first page to read it on."""
+    if not reading.may(Permission.HOME_VIEW):
+        return News(0, "", ())
+    org, since, _ = _seen()
+    if org != reading.org_id:
+        # What is older than the first look is no news, though it may come into view late.
+        return News(notifications.unread_count(reading), notifications.newest_id(reading), ())
+    return News(notifications.unread_count(reading), since, notifications.unread_since(reading, since, LOOKED_AT))
+
+
+@st.fragment(run_every=STILL_HERE_S)
+def watch(here: Here, just_looked: list[News]) -> None:
+    """Take an idle screen away once its session has ended; until then tell what arrives.
+
+    ``just_looked`` is what the page itself has read, for the first time.
+    """
+    if not session.still_here(here):
+        st.rerun()
+    if just_looked:
+        found = just_looked.pop()
+    else:
+        with here.read() as reading:
+            found = look(reading)
+    toasts(here, found)
 
 
 def put_away_opened(here: Here) -> None:
@@ -70,24 +101,23 @@ def kinds() -> dict[str, str]:
     return {kind.value: facts.title for kind, facts in KINDS.items()}
 
 
-def toasts(here: Here) -> None:
-    """A word about what arrived since this screen last looked; each once, and nothing of before its first look."""
-    if not here.may(Permission.HOME_VIEW):
-        return
-    with here.read() as reading:
-        newest = notifications.unread(reading, LOOKED_AT)
-    org, since, told = st.session_state.get(SEEN, ("", "", frozenset()))
-    # Ids are in the order of time: what is older than the first look is no news, though it may come into view late.
-    first = org != here.session.org_id
-    since = max((each.id for each in newest), default="") if first else since
-    arrived = [] if first else [each for each in newest if each.id > since and each.id not in told]
-    ids = frozenset() if first else told | {each.id for each in arrived}
-    st.session_state[SEEN] = (here.session.org_id, since, ids)
+def toasts(here: Here, found: News) -> None:
+    """A word about what arrived since this screen last looked; each once."""
+    _, _, told = _seen()
+    arrived = [each for each in found.arrived if each.id not in told]
+    ids = told | {each.id for each in arrived} if arrived else told
+    st.session_state[SEEN] = (here.session.org_id, found.since, ids if found.arrived else frozenset())
     for notice in reversed(arrived[:TOASTS]):
         icon = MARKS.get(notice.kind, PLAIN_MARK)[0]
         st.toast(_MARKUP.sub(r"\\\1", here.shown.sentence(notice.title)), icon=f":material/{icon}:", duration="long")
     if len(arrived) > TOASTS:
         st.toast(f"And {plural(len(arrived) - TOASTS, 'more notice')}", icon=":material/notifications:")
+
+
+def _seen() -> tuple[str, str, frozenset[str]]:
+    """Organisation and id of this screen's first look, and the ids that it has told since."""
+    seen: tuple[str, str, frozenset[str]] = st.session_state.get(SEEN, ("", "", frozenset()))
+    return seen
 
 
 def section(here: Here, notices: Sequence[NoticeView], unread: int, now: datetime) -> None:

@@ -233,7 +233,8 @@ def has_ended() -> bool:
 
 
 def _look_up(desk: Desk) -> SessionView | None:
-    session_id, secret = st.session_state.get(SESSION, ""), _secret()
+    session_id = st.session_state.get(SESSION, "")
+    secret = "" if session_id else _secret()
     if not session_id and not secret:
         return None
     with desk.read(security.visitor()) as reading:

@@ -10,10 +10,9 @@ import streamlit as st
 from finops_core.kernel.errors import FinOpsError
 from finops_core.kernel.permissions import Permission
 from finops_core.platform import logs, metrics
+from finops_core.upkeep import outage
 from ui import finding, html, navigation, news, organisation, second_factor, session, sign_in, standing, widgets
 from ui.session import Here
-
-STILL_HERE_S = 60
 
 
 def frame(here: Here, unread: int) -> None:
@@ -40,14 +39,6 @@ def frame(here: Here, unread: int) -> None:
                 st.rerun()
 
 
-@st.fragment(run_every=STILL_HERE_S)
-def watch(here: Here) -> None:
-    """Take an idle screen away once its session has ended; until then tell what arrives."""
-    if not session.still_here(here):
-        st.rerun()
-    news.toasts(here)
-
-
 st.set_page_config(page_title="Tieout", page_icon=str(widgets.mark()), layout="wide")
 html.draw_style()
 session.clear_cookie_if_left()
@@ -69,12 +60,13 @@ logs.about_now(
     actor=arrived.actor.id, session=arrived.session.id, org=arrived.actor.org_id, page=page.url_path or "home"
 )
 news.put_away_opened(arrived)
-unread = news.count(arrived)
-frame(arrived, unread)
+with arrived.read() as reading:
+    told, gone_s = news.look(reading), outage.absence_s(reading)
+frame(arrived, told.unread)
 with st.container(key="unseen_watch"):
-    watch(arrived)
-widgets.mode_strip(arrived.around, html.join(finding.glass(arrived), news.bell(unread, "strip"), by=""))
-standing.worker_line(arrived)
+    news.watch(arrived, [told])
+widgets.mode_strip(arrived.around, html.join(finding.glass(arrived), news.bell(told.unread, "strip"), by=""))
+standing.worker_line(arrived, gone_s)
 organisation.check(arrived)
 try:
     with metrics.PAGE_SECONDS.labels(page.url_path or "home").time():

@@ -3,7 +3,6 @@
 import streamlit as st
 
 from finops_core.kernel.permissions import Permission
-from finops_core.upkeep import outage
 from finops_core.upkeep.outage import OutageWatch
 from ui import html
 from ui.session import Here, the_desk
@@ -14,10 +13,8 @@ def _watch() -> OutageWatch:
     return OutageWatch(the_desk)
 
 
-def worker_line(here: Here) -> None:
+def worker_line(here: Here, gone_s: float | None) -> None:
     """A line on every page while the worker is gone; whoever watches the desk is told of it, once."""
-    with here.read() as reading:
-        gone_s = outage.absence_s(reading)
     if _watch().saw(gone_s):
         told = "The worker is not there: nothing is planned, sent or followed until it is back."
         more = html.link("See Health", "health") if here.may(Permission.HEALTH_VIEW) else ""

@@ -15,9 +15,11 @@ from finops_core.notifications.queries import (
     for_digest,
     mail_view,
     mails,
+    newest_id,
     notices,
     unread,
     unread_count,
+    unread_since,
 )
 from finops_core.notifications.rules import (
     KINDS,
@@ -54,6 +56,7 @@ __all__ = [
     "for_digest",
     "mail_view",
     "mails",
+    "newest_id",
     "notices",
     "notify",
     "on_second_factor_reset",
@@ -65,4 +68,5 @@ __all__ = [
     "tidy",
     "unread",
     "unread_count",
+    "unread_since",
 ]

@@ -89,6 +89,18 @@ def unread(reading: Reading, limit: int = 20) -> tuple[NoticeView, ...]:
     return notices(reading, unread_only=True, limit=limit).rows
 
 
+def unread_since(reading: Reading, since: str, limit: int = 20) -> tuple[NoticeView, ...]:
+    """What the person who looks has not put away of what was told after the notice of this id, newest first."""
+    wanted = *_own(reading), notice.c.read_at.is_(None), notice.c.id > since
+    rows = reading.rows(select(notice).where(*wanted).order_by(notice.c.id.desc()).limit(limit))
+    return tuple(_notice(row) for row in rows)
+
+
+def newest_id(reading: Reading) -> str:
+    """The id of what the person who looks was told last; "" when there is nothing. Ids are in the order of time."""
+    return str(reading.scalar(select(func.max(notice.c.id)).where(*_own(reading))) or "")
+
+
 def unread_count(reading: Reading) -> int:
     """How many there are."""
     mine = *_own(reading), notice.c.read_at.is_(None)

@@ -23,6 +23,7 @@ from finops_core.operations.queries import (
     planned_rows,
     result,
     sees_all,
+    state_of,
 )
 from finops_core.operations.registry import register, set_active
 from finops_core.operations.rules import FINAL, OVER, RETRYABLE, PublicState, State
@@ -82,6 +83,7 @@ __all__ = [
     "result",
     "sees_all",
     "set_active",
+    "state_of",
     "submit",
     "withdraw",
 ]

@@ -71,9 +71,8 @@ def settle(work: Work, execution_id: str) -> None:
     The last open end that is settled ends it; a new one, of whichever attempt, opens it again, and calls a retry back
     that has not begun.
     """
-    seen = queries.execution(work, execution_id)
-    if seen.state in rules.CANCELLABLE:
-        _call_back(work, seen)
+    if queries.state_of(work, execution_id) in rules.CANCELLABLE:
+        _call_back(work, queries.execution(work, execution_id))
         return
     _lock(work, execution_id)
     seen = queries.execution(work, execution_id)

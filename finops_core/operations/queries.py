@@ -211,6 +211,14 @@ def execution(reading: Reading, execution_id: str) -> ExecutionView:
     return _execution_view(row, security.names(reading, [row.requested_by]))
 
 
+def state_of(reading: Reading, execution_id: str) -> State | None:
+    """Only its state; None when there is none that the actor may see."""
+    table = models.execution
+    mine = table.c.org_id == reading.org_id, table.c.id == execution_id, visible(reading)
+    state = reading.scalar(select(table.c.state).where(*mine))
+    return None if state is None else State(state)
+
+
 def kin(reading: Reading, seen: ExecutionView) -> tuple[ExecutionView | None, tuple[ExecutionView, ...]]:
     """The one it takes the place of, and those that took its own, as far as this person may see them."""
     table = models.execution

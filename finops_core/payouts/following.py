@@ -77,10 +77,10 @@ class Follower:
         """Act on everything the inbox holds of one payout."""
         with self.units.read(worker_actor(self.org_id)) as reading:
             row = news.row_of(reading, found)
-            running = row is not None and not self._is_over(reading, row)
+            waits = row is not None and row.state in rules.UNSETTLED and self._is_running(reading, row)
         if row is None:
             return self._heard(found.ids, NewsState.STRANGER)
-        if row.state in rules.UNSETTLED and running:
+        if waits:
             # The run itself will hear the answer, or look it up.
             return self._heard(found.ids, NewsState.WAITING)
         if row.provider_id == found.payout_id:
@@ -132,8 +132,8 @@ class Follower:
         return state
 
     @staticmethod
-    def _is_over(reading: Reading, row: Unsettled) -> bool:
-        return operations.execution(reading, row.execution_id).state in operations.OVER
+    def _is_running(reading: Reading, row: Unsettled) -> bool:
+        return operations.state_of(reading, row.execution_id) not in operations.OVER
 
 
 def move_on(work: Work, row: Unsettled, told: ProviderPayout) -> PayoutState:

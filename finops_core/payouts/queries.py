@@ -170,11 +170,16 @@ def rows(reading: Reading, execution_id: str, row_no: int | None = None) -> tupl
 
 
 def page(
-    reading: Reading, wanted: PayoutFilter, limit: int = 50, offset: int = 0, order: Order = Order.TROUBLE
+    reading: Reading,
+    wanted: PayoutFilter,
+    limit: int = 50,
+    offset: int = 0,
+    order: Order = Order.TROUBLE,
+    known: Sums | None = None,
 ) -> PayoutPage:
-    """Payouts this person may see, a page at a time; counted and summed in SQL."""
+    """Payouts this person may see, a page at a time; counted and summed in SQL, unless the sums are ``known``."""
     found = reading.rows(_select(reading, wanted).order_by(*_ordered(wanted, order)).limit(limit).offset(offset))
-    return PayoutPage(_views(reading, found), sums(reading, wanted))
+    return PayoutPage(_views(reading, found), known if known is not None else sums(reading, wanted))
 
 
 def sums(reading: Reading, wanted: PayoutFilter) -> Sums:

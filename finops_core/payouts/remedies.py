@@ -67,9 +67,14 @@ class Remedies:
         return _of(self.by_state, states)
 
     @property
+    def sums(self) -> Sums:
+        """All of them."""
+        return self.of(PayoutState)
+
+    @property
     def payouts(self) -> int:
         """How many there are."""
-        return self.of(PayoutState).count
+        return self.sums.count
 
     @property
     def failed(self) -> Sums:

@@ -47,8 +47,11 @@ def conclude(work: Work, execution_id: str, attempt: int) -> Result:
 def standing(reading: Reading, execution_id: str, attempt: int) -> Standing:
     """What an attempt has come to by now, counted by the database; no words of one that has not made a row."""
     mine = payout.c.org_id == reading.org_id, payout.c.execution_id == execution_id
+    if attempt == 1:
+        parts = _only(reading, mine)
+        return Standing(_message(parts) if parts else "", _open_ends(parts))
     begun = reading.scalar(select(payout.c.id).where(*mine, payout.c.attempt == attempt).limit(1)) is not None
-    parts = _counted(reading, mine, attempt if begun else 0) if attempt > 1 else _only(reading, mine)
+    parts = _counted(reading, mine, attempt if begun else 0)
     return Standing(_message(parts) if begun else "", _open_ends(parts))
 
 
