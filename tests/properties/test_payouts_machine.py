@@ -21,7 +21,7 @@ BASE = settings(
     suppress_health_check=list(HealthCheck),
 )
 SHORT = settings(BASE, max_examples=5, stateful_step_count=15)
-LONG = settings(BASE, max_examples=60, stateful_step_count=40)
+LONG = settings(BASE, max_examples=40, stateful_step_count=40)
 
 
 def test_a_few_bad_weeks_end_well():
