@@ -141,8 +141,11 @@ def decided(reading: Reading, limit: int = 50, offset: int = 0) -> RequestPage:
 def request_view(reading: Reading, request_id: str) -> RequestView:
     """One request, by id or number, for whoever may see approvals or asked for it; else ``APPROVAL_UNKNOWN``."""
     view = find(reading, request_id)
-    if view is None or not (reading.may(Permission.APPROVALS_VIEW) or view.requested_by == behind(reading.actor)):
+    if view is not None and reading.may(Permission.APPROVALS_VIEW):
+        return view
+    if view is None or view.requested_by != behind(reading.actor):
         raise unknown()
+    security.require_scope(reading, security.Scope.READ, security.Scope.RUN, security.Scope.APPROVE)
     return view
 
 

@@ -106,6 +106,15 @@ def test_a_token_does_nothing_outside_its_scopes(
     assert office.program("ana").get(f"/executions/{drafted['id']}").json()["state"] == "planning"
 
 
+def test_a_token_for_files_does_not_read_its_own_persons_requests(office: Office):
+    seen = office.world.submitted("currency,maximum\nGBP,1.5\n", reason="once more")
+    with office.world.desk.read(office.world.actor("ana")) as reading:
+        number = approvals.of_subject(reading, "execution", seen.id)[0].number
+
+    assert code_of(office.program("ana", "files").get(f"/approvals/{number}")) == (403, "TOKEN_SCOPE")
+    assert office.program("ana", "read").get(f"/approvals/{number}").status_code == 200
+
+
 def test_verbs_that_go_by_whose_a_thing_is_ask_for_the_scope_themselves(office: Office):
     # Given a run of Ana's that waits for its approval, and her token that only reads
     world = office.world
