@@ -1,5 +1,6 @@
 """Files: brought as a stream that is sealed as it comes, taken with their hash checked."""
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -21,10 +22,11 @@ from finops_core.security import Scope
 
 router = APIRouter(tags=["files"])
 # Senders may be slow. They have threads of their own, so that nobody else waits for them.
-UPLOADS_AT_ONCE = 8
-PIECE_WAIT_S = 30.0
+UPLOADS_AT_ONCE, UPLOADS_OF_ONE = 8, 2
+PIECE_WAIT_S, WHOLE_WAIT_S = 30.0, 900.0
 _PLACES = anyio.CapacityLimiter(UPLOADS_AT_ONCE)
 _THREADS = anyio.CapacityLimiter(UPLOADS_AT_ONCE)
+_BY_TOKEN: Counter[str] = Counter()
 _BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 _BODY = {"requestBody": {"required": True, "content": {"text/csv": _BINARY, "application/octet-stream": _BINARY}}}
 
@@ -56,11 +58,11 @@ async def upload(
 
     Needs the scope `run` or `files`. Give its id to a draft.
     """
-    pieces = request.stream()
+    pieces, ends_at = request.stream(), anyio.current_time() + WHOLE_WAIT_S
 
     async def next_piece() -> bytes | None:
         try:
-            with anyio.fail_after(PIECE_WAIT_S):
+            with anyio.fail_after(min(PIECE_WAIT_S, ends_at - anyio.current_time())):
                 return await anext(pieces, None)
         except TimeoutError:
             raise Invalid("UPLOAD_SLOW", "The file came too slowly.", hint="Send it again.") from None
@@ -68,7 +70,7 @@ async def upload(
     def received() -> Response:
         return _received(request, caller, name, key, _pulled(next_piece))
 
-    with _place():
+    with _place(str(caller.actor.token_id)):
         return await anyio.to_thread.run_sync(received, limiter=_THREADS)
 
 
@@ -87,18 +89,26 @@ def content(caller: Asking, name: Name) -> Response:
 
 
 @contextmanager
-def _place() -> Iterator[None]:
-    """A place, or a refusal at once: nobody waits for one behind a slow sender."""
+def _place(token_id: str) -> Iterator[None]:
+    """A place, or a refusal at once: nobody waits for one behind a slow sender, and no program takes them all."""
+    if _BY_TOKEN[token_id] >= UPLOADS_OF_ONE:
+        raise _many("This token sends files already.")
     try:
         _PLACES.acquire_nowait()
     except anyio.WouldBlock:
-        raise Unavailable(
-            "UPLOADS_MANY", "Too many files are coming in at once.", hint="Try again in a moment."
-        ) from None
+        raise _many("Too many files are coming in at once.") from None
+    _BY_TOKEN[token_id] += 1
     try:
         yield
     finally:
         _PLACES.release()
+        _BY_TOKEN[token_id] -= 1
+        if not _BY_TOKEN[token_id]:
+            del _BY_TOKEN[token_id]
+
+
+def _many(told: str) -> Unavailable:
+    return Unavailable("UPLOADS_MANY", told, hint="Try again in a moment.")
 
 
 def _received(request: Request, caller: Caller, name: str, key: str, pieces: Iterator[bytes]) -> Response:

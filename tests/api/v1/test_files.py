@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from finops_core import files
-from finops_core.api.v1.files import UPLOADS_AT_ONCE
+from finops_core.api.v1.files import UPLOADS_OF_ONE
 from tests.api.v1.programs import STRIPE, Office, code_of, open_office
 from tests.bench import api as bench
 from tests.desks import settings_for
@@ -155,16 +155,37 @@ def test_fifty_mebibytes_come_in_with_less_than_thirty_more_in_memory(tmp_path: 
     assert more < 30 * 2**20, f"{more / 2**20:.1f} MiB"
 
 
+def slow_sender(office: Office, who: str, scopes: str) -> socket.socket:
+    """Somebody whose file never ends; give each two."""
+    place = urlsplit(office.base)
+    secret = office.program(who, scopes).secret
+    line = socket.create_connection((place.hostname or "", place.port or 0))
+    head = f"POST {place.path}/files?name=slow.csv HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {secret}\r\n"
+    line.sendall(f"{head}Content-Length: 1000\r\n\r\nx".encode())
+    return line
+
+
+def test_one_program_takes_two_places_at_most(office: Office):
+    lines = [slow_sender(office, "ana", "run") for _ in range(UPLOADS_OF_ONE)]
+
+    until(lambda: office.program("ana", "run").upload(b"x").status_code == 503, what="its places are taken")
+    other = office.program("ana", "files").upload(b"x")
+    for line in lines:
+        line.close()
+
+    assert other.status_code == 201
+    until(lambda: office.program("ana", "run").upload(b"x").status_code == 201, what="its places are free again")
+
+
 def test_slow_senders_take_no_more_than_their_places_and_nobody_else_waits_for_them(office: Office):
-    ana, place = office.program("ana"), urlsplit(office.base)
-    head = f"POST {place.path}/files?name=slow.csv HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ana.secret}\r\n"
+    ana = office.program("ana")
     lines: list[socket.socket] = []
+    tokens = [" ".join(sorted({"run", *more})) for more in (["read"], ["approve"], ["files"], ["read", "files"])]
 
     def all_taken() -> bool:
         # One more each time: whoever tried before them may have had the place of one.
-        for _ in range(1 if lines else UPLOADS_AT_ONCE):
-            lines.append(socket.create_connection((place.hostname or "", place.port or 0)))
-            lines[-1].sendall(f"{head}Content-Length: 1000\r\n\r\nx".encode())
+        senders = tokens[len(lines) % len(tokens) :][:1] if lines else tokens * UPLOADS_OF_ONE
+        lines.extend(slow_sender(office, "ana", scopes) for scopes in senders)
         return ana.upload(b"x").status_code == 503
 
     until(all_taken, what="all places are taken")
