@@ -96,7 +96,7 @@ class CancelAsk(Ask):
 class WithdrawAsk(Ask):
     """Why it is taken back; the approvers read it."""
 
-    reason: Text = Field(min_length=1, examples=["Wrong month"])
+    reason: Text = Field(examples=["Wrong month"])
 
 
 @router.post(

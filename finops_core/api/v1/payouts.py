@@ -64,7 +64,7 @@ class SettleAsk(Ask):
         description="Its id at the provider; needed with `exists`.",
         examples=["po_1Sbx"],
     )
-    comment: Text = Field(min_length=1, description="Where it was looked for, and what was seen.")
+    comment: Text = Field(description="Where it was looked for, and what was seen.")
 
 
 @router.get("/payouts", summary="Money in flight", response_model=PayoutsAnswer, responses=problems(403))
