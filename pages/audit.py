@@ -7,7 +7,7 @@ from functools import partial
 
 import streamlit as st
 
-from finops_core import audit, security
+from finops_core import audit
 from finops_core.audit import AuditFacets, AuditFilter, Verification
 from finops_core.kernel.permissions import Permission
 from ui import filters, html, log, timeline, widgets
@@ -103,7 +103,7 @@ with here.read() as reading:
     thing = audit.thing(reading, typed)
     wanted = replace(wanted, about=thing.object if thing else typed)
     found = audit.records(reading, wanted, limit=widgets.PAGE_SIZE, offset=offset)
-    shown = security.names(reading, log.people(found.rows))
+    shown = log.names(reading, found.rows)
 widgets.within(found.total, PAGE)
 with title.container():
     widgets.head("Audit", here.around.name, f"{plural(found.total, 'record')}, newest first")

@@ -1,11 +1,14 @@
 """Fixtures shared by all tests: a real PostgreSQL and a real browser. What cannot be had fails; nothing is skipped."""
 
+import io
+import logging
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
 from playwright.sync_api import Browser, sync_playwright
 
+from finops_core.platform import logs
 from tests.postgres import PostgresServer, running_server
 from tests.tools.browser import browser_path
 
@@ -97,6 +100,18 @@ def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
 def empty_database_url(request: pytest.FixtureRequest) -> str:
     """The same, but there already, without anything in it."""
     return "" if request.param == "sqlite" else str(request.getfixturevalue("postgres_database"))
+
+
+@pytest.fixture
+def lines() -> Iterator[io.StringIO]:
+    """What this process's own log says meanwhile, a JSON object a line."""
+    root = logging.getLogger()
+    before, level = list(root.handlers), root.level
+    stream = io.StringIO()
+    logs.configure("json", "INFO", stream)
+    yield stream
+    root.handlers[:] = before
+    root.setLevel(level)
 
 
 @pytest.fixture(scope="session")

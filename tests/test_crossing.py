@@ -424,6 +424,7 @@ DOORS: dict[str, Door] = {
     ),
     "connections.webhook_secrets": Door(lambda w, i: connections.webhook_secrets(w, i["connection"])),
     "files.content": Door(lambda w, i: files.content(w, i["file"])),
+    "files.download_all": Door(lambda w, i: files.download_all(w, [i["file"]])),
     "files.download": Door(lambda w, i: files.download(w, i["file"])),
     "files.downloads": Door(lambda w, i: files.downloads(w, [i["file"]])),
     "files.check": Door(lambda w, _: ("checked", files.check(w))),
@@ -526,6 +527,7 @@ DOORS: dict[str, Door] = {
     "security.sign_out_everywhere": Door(lambda w, i: security.sign_out_everywhere(w, i["hana"])),
     "security.switch_organisation": Door(lambda w, i: security.switch_organisation(w, i["session"], i["harbour"])),
     "security.revoke_token": Door(lambda w, i: security.revoke_token(w, i["token"])),
+    "security.token_names": Door(lambda w, i: security.token_names(w, [i["token"]])),
     "security.tokens_of": Door(lambda w, _: security.tokens_of(w)),
     "security.touch": Door(lambda w, i: security.touch(w, i["session"])),
 }

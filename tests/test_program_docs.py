@@ -62,6 +62,7 @@ def test_the_curl_calls_of_the_api_document_lead_from_a_file_to_its_result(tmp_p
             "TIEOUT_URL": office.url,
             "TIEOUT_TOKEN": office.token("ana").secret,
             "APPROVERS_TOKEN": office.token("ben", "approve").secret,
+            "AUDITORS_TOKEN": office.token("eva", "audit").secret,
             "KEY": "walk",
         }
         states = []

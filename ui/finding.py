@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from finops_core import insight, security
+from finops_core import insight
 from finops_core.approvals import RequestView
 from finops_core.files import FileView
 from finops_core.insight import Found
@@ -61,9 +61,8 @@ def look(here: Here, typed: str) -> tuple[Found, Mapping[str, str]]:
     """What was found, and the names of everybody it shows."""
     with here.read() as reading:
         found = insight.search(reading, typed)
-        people = {*requests.people(found.requests), *log.people(found.records)}
-        people |= {file.uploaded_by for file in found.files}
-        return found, security.names(reading, people)
+        people = {*requests.people(found.requests), *(file.uploaded_by for file in found.files)}
+        return found, log.names(reading, found.records, people)
 
 
 def groups(here: Here, found: Found, names: Mapping[str, str]) -> None:

@@ -11,6 +11,7 @@ from finops_core import audit, security
 from finops_core.audit import AuditFacets, AuditFilter, AuditView, Thing, Verification
 from finops_core.kernel.actor import SYSTEM_ID, WORKER_ID
 from finops_core.operations.spreadsheets import csv_bytes, xlsx_bytes
+from finops_core.platform.work import Reading
 from ui import html
 from ui.format import Format, plural, spelled, words
 from ui.html import Cell, Column, Markup
@@ -29,6 +30,7 @@ MIMES = {"csv": "text/csv", "xlsx": "application/vnd.openxmlformats-officedocume
 SERVICES = {SYSTEM_ID: "The installation", WORKER_ID: "The worker", "service:visitor": "A visitor"}
 ALONE = {"audit:log": "The log"}
 PLACES = {"execution": ("executions", "execution"), "approval": ("approvals", "request")}
+TOLD_BESIDE = frozenset({"number", "token"})
 LABELS = {"ok": "whole", "codes": "why", "subject": "about", "owner": "of"}
 COLUMNS = (
     Column("When", fixed=True),
@@ -63,10 +65,21 @@ def actor_name(actor: str, names: Mapping[str, str]) -> str:
     return names.get(actor) or SERVICES.get(actor, actor)
 
 
-def people(records: Iterable[AuditView]) -> set[str]:
-    """Everybody whom these records name, by id."""
+def names(reading: Reading, records: Sequence[AuditView], others: Iterable[str] = ()) -> Mapping[str, str]:
+    """The names of everybody whom these records name, of others, and of the tokens that were used, by id."""
     ids = {found for record in records for found in _PERSON.findall(record.body)}
-    return ids | {record.actor for record in records}
+    people = security.names(reading, {*ids, *(record.actor for record in records), *others})
+    used = {_token(record) for record in records}
+    about = {record.object.removeprefix("token:") for record in records if record.object.startswith("token:")}
+    return {**people, **security.token_names(reading, used | about)}
+
+
+def by_token(record: AuditView, names: Mapping[str, str]) -> str:
+    """``with token “ci”``, of what somebody had a program do; "" of what they did themselves."""
+    token = _token(record)
+    if not token:
+        return ""
+    return f"with token “{names[token]}”" if token in names else f"with token …{token[-ID_TAIL:]}"
 
 
 def records_table(records: Sequence[AuditView], names: Mapping[str, str], here: Here) -> Markup:
@@ -79,6 +92,7 @@ def told(record: AuditView, names: Mapping[str, str], here: Here) -> tuple[Marku
     """A record for the timeline: who did what, to which thing, and the details."""
     titles = {op.id: op.title for op in here.desk.ports.operations.values()}
     behalf = f" for {actor_name(record.on_behalf_of, names)}" if record.on_behalf_of else ""
+    behalf += f" {by_token(record, names)}".rstrip()
     who = html.strong(actor_name(record.actor, names))
     thing = html.link(_object(record, names, titles), "audit", {"object": record.object})
     what = Markup(f"{who}{html.text(behalf)} · {html.text(verb_words(record.verb))} ·")
@@ -110,14 +124,15 @@ def exported(here: Here, wanted: AuditFilter, kind: str) -> bytes:
     """The matching records as a file; that they were exported is itself recorded."""
     with here.hand_out() as work:
         found = audit.export_rows(work, wanted)
-        names = security.names(work, {record.actor for record in found})
+        known = names(work, found)
     table: dict[str, list[Any]] = {
         "Place": [record.position for record in found],
         "At": [record.at for record in found],
-        "Who": [actor_name(record.actor, names) for record in found],
+        "Who": [actor_name(record.actor, known) for record in found],
         "Actor": [record.actor for record in found],
         "On behalf of": [record.on_behalf_of for record in found],
         "Via": [record.via for record in found],
+        "Token": [_token(record) for record in found],
         "Act": [record.verb for record in found],
         "Object": [record.object for record in found],
         "Record": [record.body for record in found],
@@ -155,15 +170,20 @@ def verdict(found: Verification, at: datetime, shown: Format) -> None:
 
 
 def _row(record: AuditView, names: Mapping[str, str], titles: Mapping[str, str], shown: Format) -> tuple[Cell, ...]:
-    behalf = actor_name(record.on_behalf_of, names) if record.on_behalf_of else ""
+    behalf = f"for {actor_name(record.on_behalf_of, names)}" if record.on_behalf_of else ""
+    beside = behalf or by_token(record, names)
     return (
         Markup(f'<span class="to-num">{shown.instant(record.at, seconds=True)}</span>'),
-        html.lines(actor_name(record.actor, names), html.faint(f"for {behalf}") if behalf else ""),
+        html.lines(actor_name(record.actor, names), html.faint(beside) if beside else ""),
         verb_words(record.verb),
         html.link(_object(record, names, titles), "audit", {"object": record.object}),
         html.more(_summary(record, names), _whole(record)),
         html.faint("not sealed yet") if record.position is None else shown.count(record.position),
     )
+
+
+def _token(record: AuditView) -> str:
+    return str(record.detail.get("token", ""))
 
 
 def _object(record: AuditView, names: Mapping[str, str], titles: Mapping[str, str]) -> str:
@@ -175,8 +195,8 @@ def _object(record: AuditView, names: Mapping[str, str], titles: Mapping[str, st
 
 
 def _summary(record: AuditView, names: Mapping[str, str]) -> str:
-    """The details in people's words; what the object's column says is not said again."""
-    facts = [(key, _plain(value, names)) for key, value in record.detail.items() if key != "number"]
+    """The details in people's words; what stands in a column of its own is not said again."""
+    facts = [(key, _plain(value, names)) for key, value in record.detail.items() if key not in TOLD_BESIDE]
     told = " · ".join(f"{LABELS.get(key, spelled(key.replace('_', ' ')))}: {value}" for key, value in facts if value)
     return told if len(told) <= DETAIL_CHARS else f"{told[:DETAIL_CHARS]}…"
 
@@ -186,6 +206,7 @@ def _whole(record: AuditView) -> Markup:
     pairs: list[tuple[str, Cell]] = [
         ("Object", record.object),
         ("Through", record.via),
+        ("Token", _token(record)),
         ("Before", record.before),
         ("After", record.after),
     ]

@@ -21,7 +21,9 @@ MEANS = {
     Scope.READ: "Read runs and approvals",
     Scope.RUN: "Run operations",
     Scope.APPROVE: "Decide approvals",
+    Scope.SETTLE: "Settle payouts in doubt",
     Scope.FILES: "Files",
+    Scope.AUDIT: "Take records for an audit",
 }
 
 

@@ -69,6 +69,7 @@ class ExecutionAnswer(Answer):
     requested_by: str
     requested_by_name: str
     reason: str
+    replaces: str | None = Field(description="The id of the execution it takes the place of, which never ran.")
     parameters: dict[str, Any]
     file: str | None = Field(description="The id of its input file.")
     file_name: str
@@ -165,7 +166,7 @@ def execution(view: ExecutionView) -> ExecutionAnswer:
     """One execution."""
     same = ("id", "number", "operation_version", "title", "category", "risk", "attempt", "requested_by", "reason")
     more = ("requested_by_name", "approval_required", "plan_hash", "mode", "stop_requested", "message", "error_code")
-    rest = ("progress_done", "progress_total", "hint", "not_before", "created_at", "submitted_at", "started_at")
+    rest = ("progress_done", "progress_total", "hint", "replaces", "not_before", "created_at", "submitted_at")
     return ExecutionAnswer(
         **{name: getattr(view, name) for name in (*same, *more, *rest)},
         operation=view.operation_id,
@@ -178,6 +179,7 @@ def execution(view: ExecutionView) -> ExecutionAnswer:
         file_sha256=view.input_sha256,
         approval=view.approval_request_id,
         totals=amounts(view.totals),
+        started_at=view.started_at,
         ended_at=view.ended_at,
         duration_ms=view.duration_ms,
     )

@@ -5,11 +5,13 @@ No rule lives here: who may do what is decided by the verbs.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
-from finops_core import approvals, files, operations, payouts, reference, security
+from finops_core import approvals, files, insight, operations, reference, security
+from finops_core.answers import finding, others
 from finops_core.answers import operations as told
-from finops_core.answers import others
 from finops_core.answers.common import Problem, problem
+from finops_core.answers.finding import FoundAnswer
 from finops_core.answers.operations import (
     ExecutionAnswer,
     ExecutionsAnswer,
@@ -29,11 +31,19 @@ from finops_core.answers.others import (
 )
 from finops_core.approvals import Decision
 from finops_core.files import Sealed
+from finops_core.insight import Pack
 from finops_core.kernel.errors import Invalid, NotFound
 from finops_core.operations import ExecutionFilter, Refused, Upload
 from finops_core.platform.work import Reading, Work
 
 SUBJECT = "execution"
+
+
+class Form(StrEnum):
+    """A record as a ZIP with files and proofs, or as one page that reads anywhere."""
+
+    ZIP = "zip"
+    HTML = "html"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +78,15 @@ def upload_of(reading: Reading, file_id: str | None) -> Upload | None:
 
 
 def draft(
-    work: Work, operation_id: str, params: Mapping[str, object], upload: Upload | None, reason: str = ""
+    work: Work,
+    operation_id: str,
+    params: Mapping[str, object],
+    upload: Upload | None,
+    reason: str = "",
+    replaces: str = "",
 ) -> ExecutionAnswer | Problem:
     """Take a draft; every fault of file and parameters as one problem, ``DRAFT_REFUSED``."""
-    taken = operations.draft(work, operation_id, params, upload, reason=reason)
+    taken = operations.draft(work, operation_id, params, upload, reason=reason, replaces=replaces)
     if isinstance(taken, Refused):
         refusal = Invalid(
             "DRAFT_REFUSED",
@@ -117,9 +132,20 @@ def cancel(work: Work, execution_id: str, reason: str) -> ExecutionAnswer:
     return told.execution(operations.cancel(work, execution_id, reason))
 
 
-def retry(work: Work, execution_id: str) -> ExecutionAnswer:
-    """Plan what definitely failed again."""
-    return told.execution(payouts.retry(work, execution_id))
+def withdraw(work: Work, execution_id: str, reason: str) -> ExecutionAnswer:
+    """Take back what waits for approval."""
+    return told.execution(operations.withdraw(work, execution_id, reason))
+
+
+def record(work: Work, execution_id: str, form: Form) -> Pack:
+    """Everything about an execution, to be carried away."""
+    take = insight.take_record_page if form is Form.HTML else insight.take_record
+    return take(work, execution_id)
+
+
+def search(reading: Reading, text: str) -> FoundAnswer:
+    """Whatever matches, in every area."""
+    return finding.found(insight.search(reading, text))
 
 
 def log(reading: Reading, execution_id: str, after: int, limit: int) -> LogAnswer:

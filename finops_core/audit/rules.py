@@ -60,9 +60,17 @@ def record_body(
             "object": object_,
             "before": before,
             "after": after,
-            "detail": plain(detail or {}),
+            "detail": plain({**(detail or {}), **_through(actor)}),
         }
     )
+
+
+def _through(actor: Actor) -> dict[str, str]:
+    """The API token somebody acted by, by its id: they were not there themselves.
+
+    It stands in the detail, so that records of version 1 keep their fields, and each is about the token as well.
+    """
+    return {} if actor.token_id is None else {"token": actor.token_id}
 
 
 def plain(value: object) -> Json:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from finops_core.answers.finding import FoundAnswer
 from finops_core.answers.operations import (
     ExecutionAnswer,
     ExecutionsAnswer,
@@ -12,6 +13,13 @@ from finops_core.answers.operations import (
     ResultAnswer,
 )
 from finops_core.answers.others import ApprovalAnswer, ApprovalsAnswer, FileAnswer, FilesAnswer, MeAnswer, TokensAnswer
+from finops_core.answers.payouts import (
+    PayoutAnswer,
+    PayoutsAnswer,
+    RehearsalAnswer,
+    RehearsalsAnswer,
+    TakenBackAnswer,
+)
 
 CELL_CHARS = 60
 
@@ -142,6 +150,63 @@ def tokens(told: TokensAnswer) -> str:
         for each in told.items
     ]
     return table(("Id", "Name", "Begins", "Scopes", "Ends", ""), rows)
+
+
+def payouts(told: PayoutsAnswer) -> str:
+    """A page of payouts."""
+    rows = [
+        (
+            each.number,
+            each.row_no,
+            each.attempt,
+            f"{each.amount.amount} {each.amount.currency}",
+            each.bank,
+            f"{each.state.replace('_', ' ')}{'' if each.counts else ', does not count'}",
+            each.provider_id,
+            each.id,
+        )
+        for each in told.items
+    ]
+    sums = ", ".join(f"{each.amount} {each.currency}" for each in told.sums)
+    more = f"\nMore: --offset {told.next}" if told.next is not None else ""
+    header = ("Execution", "Row", "Attempt", "Amount", "To", "State", "At the provider", "Id")
+    return f"{table(header, rows)}\n{told.total} in all{', ' if sums else ''}{sums}{more}"
+
+
+def payout(told: PayoutAnswer) -> str:
+    """One payout."""
+    first = f"{told.id}  {told.number} row {told.row_no}, attempt {told.attempt}  {told.state.replace('_', ' ')}"
+    second = f"{told.amount.amount} {told.amount.currency} to {told.bank}"
+    facts = (told.provider_id, told.arrival_on and f"expected on {told.arrival_on}", told.error_message, told.refusal)
+    return "\n".join([first, second, *(fact for fact in facts if fact)])
+
+
+def taken_back(told: TakenBackAnswer) -> str:
+    """What was asked of the provider."""
+    return f"The provider is asked to take back {told.asked}; each payout says what came of it."
+
+
+def rehearsal(told: RehearsalAnswer) -> str:
+    """One rehearsal."""
+    state = "running" if told.running else "broke off" if told.given_up else "passed" if told.passed else "did not pass"
+    troubles = ", ".join(told.troubles) or "no troubles"
+    return f"{told.id}  {state}  {troubles}  {told.outcome.get('summary', '')}".rstrip()
+
+
+def rehearsals(told: RehearsalsAnswer) -> str:
+    """Rehearsals, one a line."""
+    return "\n".join(rehearsal(each) for each in told.items) or "None yet."
+
+
+def found(told: FoundAnswer) -> str:
+    """What was found, area by area."""
+    lines = [execution(each).splitlines()[0] for each in told.executions]
+    lines += [payout(each).splitlines()[0] for each in told.payouts]
+    lines += [approval(each).splitlines()[0] for each in told.approvals]
+    lines += [file(each) for each in told.files]
+    lines += [f"{each.at:%Y-%m-%d %H:%M:%S}  {each.verb}  {each.object}" for each in told.records]
+    more = f"\nThere is more in {', '.join(told.more)}; type more to narrow it." if told.more else ""
+    return "\n".join(lines) + more if lines else "Nothing matches."
 
 
 def _columns(told: OperationAnswer) -> str:

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Select, select
 from finops_core.files.models import file_reference, stored_file
 from finops_core.files.queries import FileView, views_of, visible
 from finops_core.kernel.sought import Sought
-from finops_core.platform.lookup import hash_begins, holds
+from finops_core.platform.lookup import hash_begins, holds, newest_of
 from finops_core.platform.work import Reading
 
 SAME_HASH, ENOUGH = 20, 200
@@ -15,11 +15,7 @@ SAME_HASH, ENOUGH = 20, 200
 
 def find(reading: Reading, sought: Sought, limit: int = 6) -> tuple[FileView, ...]:
     """Files this person may see, newest first."""
-    if not sought:
-        return ()
-    ids = {row.id: row.created_at for wanted in _ways(reading, sought, limit) for row in reading.rows(wanted)}
-    newest = sorted(ids, key=lambda id_: (ids[id_], id_), reverse=True)[:limit]
-    return views_of(reading, newest)
+    return views_of(reading, newest_of(reading, _ways(reading, sought, limit), limit)) if sought else ()
 
 
 def _ways(reading: Reading, sought: Sought, limit: int) -> list[Select[tuple[str, datetime]]]:

@@ -112,10 +112,11 @@ def _proven(reading: Reading, rows: Sequence[AuditView]) -> dict[str, Any]:
 
 
 def _people(reading: Reading, run: ExecutionView, told: Mapping[str, Any]) -> dict[str, str]:
-    """Names for every person's id that stands in the record; the log itself holds ids only."""
-    spoken = json.dumps(told)
-    ids = {part for part in spoken.replace("\\", '"').split('"') if part.startswith("person_")}
-    return dict(security.names(reading, {run.requested_by, *ids}))
+    """Names for every person and token that stands in the record by its id; the log itself holds ids only."""
+    words = json.dumps(told).replace("\\", '"').split('"')
+    people = {run.requested_by, *(word for word in words if word.startswith("person_"))}
+    tokens = {word for word in words if word.startswith("token_")}
+    return {**security.names(reading, people), **security.token_names(reading, tokens)}
 
 
 def _payout(row: payouts.PayoutView) -> dict[str, Any]:

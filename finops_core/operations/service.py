@@ -89,6 +89,7 @@ def withdraw(work: Work, execution_id: str, reason: str) -> ExecutionView:
 
     Raises Invalid WITHDRAW_REASON_NEEDED, NotAllowed NOT_YOURS, Conflict EXECUTION_MOVED_ON, APPROVAL_NOT_PENDING.
     """
+    security.require_scope(work, security.Scope.RUN)
     seen, reason = _own(work, execution_id), reason.strip()
     if not reason:
         raise Invalid("WITHDRAW_REASON_NEEDED", "Say why you take it back.", hint="The approvers read it.")

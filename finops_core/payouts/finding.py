@@ -9,7 +9,7 @@ from finops_core.kernel.sought import Sought
 from finops_core.operations.models import execution
 from finops_core.payouts.models import payout
 from finops_core.payouts.queries import PayoutView, views_of, visible_executions
-from finops_core.platform.lookup import amount_is, holds
+from finops_core.platform.lookup import amount_is, holds, newest_of
 from finops_core.platform.work import Reading
 
 ENOUGH = 200
@@ -17,11 +17,7 @@ ENOUGH = 200
 
 def find(reading: Reading, sought: Sought, limit: int = 6) -> tuple[PayoutView, ...]:
     """Payouts this person may see, newest first: by either id, bank reference, amount, payee or end of the account."""
-    if not sought:
-        return ()
-    ids = {row.id: row.created_at for wanted in _ways(reading, sought, limit) for row in reading.rows(wanted)}
-    newest = sorted(ids, key=lambda id_: (ids[id_], id_), reverse=True)[:limit]
-    return views_of(reading, newest)
+    return views_of(reading, newest_of(reading, _ways(reading, sought, limit), limit)) if sought else ()
 
 
 def _ways(reading: Reading, sought: Sought, limit: int) -> list[Select[tuple[str, datetime]]]:

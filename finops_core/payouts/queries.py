@@ -44,11 +44,12 @@ _MOVED_ONLY = frozenset({Standing.IN_FLIGHT, Standing.LATE, Standing.IN_DOUBT, S
 
 
 class Order(StrEnum):
-    """In which order payouts are listed: those that need somebody first, or all by arrival, or the last ones sent."""
+    """In which order payouts are listed: what needs somebody first, by arrival, the last sent first, or as planned."""
 
     TROUBLE = "trouble"
     ARRIVAL = "arrival"
     NEWEST = "newest"
+    PLAN = "plan"
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,6 +387,7 @@ def _ordered(wanted: PayoutFilter, order: Order) -> tuple[ColumnElement[Any], ..
         Order.TROUBLE: (_trouble(), *(() if wanted.execution_id else (payout.c.arrival_on,))),
         Order.ARRIVAL: by_arrival,
         Order.NEWEST: (never_sent, payout.c.first_sent_at.desc()),
+        Order.PLAN: (),
     }
     return (*first[order], payout.c.execution_id.desc(), payout.c.row_no, payout.c.attempt)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, and_, or_, select, union_all, update
 
-from finops_core import audit, connections
+from finops_core import audit, connections, operations
 from finops_core.kernel.actor import Actor, worker_actor
 from finops_core.kernel.errors import Conflict, Invalid, NotAllowed, NotFound
 from finops_core.kernel.ids import new_id
@@ -232,8 +232,9 @@ def look_at_all(units: Units, actor: Actor, execution_id: str) -> None:
     """
     with units.read(actor) as reading:
         reading.require(Permission.PAYOUTS_PREPARE)
-        numbers = [row.row_no for row in queries.rows(reading, execution_id) if row.newest]
-        strays = of_rows(reading, execution_id, numbers).values()
+        seen = operations.execution(reading, execution_id)
+        numbers = [row.row_no for row in queries.rows(reading, seen.id) if row.newest]
+        strays = of_rows(reading, seen.id, numbers).values()
     asked = Round(units)
     for each in strays:
         asked.ask(each.connection_id, partial(look_at, units, actor.org_id, each))

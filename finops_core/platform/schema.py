@@ -25,9 +25,9 @@ def migrate(engine: Engine, metadata: MetaData) -> None:
         guards.ensure(connection, metadata)
 
 
-def upgrade(connection: Connection, metadata: MetaData) -> None:
+def upgrade(connection: Connection, metadata: MetaData, revision: str = "head") -> None:
     """Run the migrations alone, without the guards: what a new migration is compared with."""
-    command.upgrade(_config(connection, metadata), "head")
+    command.upgrade(_config(connection, metadata), revision)
 
 
 def lay_out(engine: Engine, metadata: MetaData) -> None:

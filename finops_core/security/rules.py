@@ -28,10 +28,12 @@ class Scope(StrEnum):
     READ = "read"
     RUN = "run"
     APPROVE = "approve"
+    SETTLE = "settle"
     FILES = "files"
+    AUDIT = "audit"
 
 
-# Whoever runs must see what they run, and whoever decides what they decide about: each scope is of use alone.
+# Whoever runs must see what they run, and whoever decides or settles what it is about: each scope is of use alone.
 SCOPES: Mapping[Scope, frozenset[Permission]] = {
     Scope.READ: frozenset(
         {
@@ -52,7 +54,20 @@ SCOPES: Mapping[Scope, frozenset[Permission]] = {
         }
     ),
     Scope.APPROVE: frozenset({Permission.APPROVALS_VIEW, Permission.APPROVALS_DECIDE}),
+    Scope.SETTLE: frozenset({Permission.PAYOUTS_RESOLVE, Permission.APPROVALS_VIEW, Permission.EXECUTIONS_VIEW_ALL}),
     Scope.FILES: frozenset({Permission.FILES_UPLOAD, Permission.FILES_VIEW_OWN, Permission.FILES_VIEW_ALL}),
+    # What an auditor carries away: records of executions, with everything that stands in them.
+    Scope.AUDIT: frozenset(
+        {
+            Permission.AUDIT_VIEW,
+            Permission.AUDIT_EXPORT,
+            Permission.APPROVALS_VIEW,
+            Permission.EXECUTIONS_VIEW_OWN,
+            Permission.EXECUTIONS_VIEW_ALL,
+            Permission.FILES_VIEW_OWN,
+            Permission.FILES_VIEW_ALL,
+        }
+    ),
 }
 
 

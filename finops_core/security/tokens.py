@@ -6,7 +6,7 @@ is no session behind a token, and what concerns the account itself is done in pe
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -116,6 +116,14 @@ def tokens_of(reading: Reading) -> tuple[TokenView, ...]:
     recent = or_(api_token.c.revoked_at.is_(None), api_token.c.revoked_at > since), api_token.c.expires_at > since
     newest = api_token.c.created_at.desc(), api_token.c.id.desc()
     return tuple(_view(row) for row in reading.rows(select(api_token).where(*_own(reading), *recent).order_by(*newest)))
+
+
+def token_names(reading: Reading, token_ids: Iterable[str]) -> Mapping[str, str]:
+    """What people called these tokens, by id, for readers of the log: none for others, none of other organisations."""
+    if not reading.may(Permission.AUDIT_VIEW):
+        return {}
+    wanted = api_token.c.org_id == reading.org_id, api_token.c.id.in_(sorted(set(token_ids)))
+    return {row.id: row.name for row in reading.rows(select(api_token.c.id, api_token.c.name).where(*wanted))}
 
 
 def revoke_token(work: Work, token_id: str) -> None:

@@ -1,8 +1,6 @@
 """What every answer carries: an id the log knows, headers that browsers obey, a number for what went wrong."""
 
-import io
 import json
-import logging
 from collections.abc import Iterator
 
 import pytest
@@ -11,22 +9,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from finops_core.platform import logs
 from tests.api.conftest import Site, make, served, serving
 from tests.desks import settings_for
 
 TOKEN = "a-token-for-prometheus"
-
-
-@pytest.fixture
-def lines() -> Iterator[io.StringIO]:
-    root = logging.getLogger()
-    before, level = list(root.handlers), root.level
-    stream = io.StringIO()
-    logs.configure("json", "INFO", stream)
-    yield stream
-    root.handlers[:] = before
-    root.setLevel(level)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import json
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -13,7 +14,7 @@ from sqlalchemy.exc import DatabaseError
 from finops_core import audit
 from finops_core.audit.models import audit_record
 from finops_core.audit.rules import TEXT_CHARS, instant_text
-from finops_core.kernel.actor import worker_actor
+from finops_core.kernel.actor import Via, worker_actor
 from finops_core.kernel.canonical import canonical_bytes
 from finops_core.platform.db import open_owner_engine
 from tests.desks import AreaDesk, area_desk, person_actor
@@ -46,6 +47,28 @@ def test_a_record_is_the_canonical_bytes_of_who_did_what_when(desk: AreaDesk):
         "detail": {"n": 1},
     }
     assert row.body.encode() == canonical_bytes(json.loads(row.body))
+
+
+def test_an_act_through_a_token_names_it_and_an_act_in_person_names_none(desk: AreaDesk):
+    # Given somebody, and a program of theirs
+    org = desk.org()
+    ada, token = person_actor("person_ada", org), "token_0199"
+    program = replace(ada, via=Via.API, token_id=token)
+    # When each does a thing
+    with desk.work(ada) as work:
+        in_person = audit.record(work, "payout.sent", "payout:po_1", detail={"n": 1})
+    with desk.work(program) as work:
+        by_program = audit.record(work, "payout.sent", "payout:po_2", detail={"n": 2})
+    # Then the record of the program's says by which token, in the form there always was
+    person, its = (json.loads(_row(desk, org, each).body) for each in (in_person, by_program))
+    assert person["detail"] == {"n": 1}
+    assert its["detail"] == {"n": 2, "token": token}
+    assert (its["actor"], its["via"], its["v"]) == ("person_ada", "api", person["v"])
+    assert set(its) == set(person)
+    # and it is found under the token
+    with desk.read(ada) as reading:
+        found = audit.records(reading, audit.AuditFilter(about=f"token:{token}"))
+    assert [each.id for each in found.rows] == [by_program]
 
 
 def test_the_columns_to_filter_by_come_from_the_body(desk: AreaDesk):

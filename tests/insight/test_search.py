@@ -8,6 +8,13 @@ from finops_core.kernel.errors import NotAllowed
 from tests.payouts.test_bank_transfers import TWO
 from tests.world import World
 
+
+@pytest.fixture
+def world(both: World) -> World:
+    """Every case on SQLite and on PostgreSQL, which compare text, numbers and case each in their own way."""
+    return both
+
+
 GROUPS = ("executions", "payouts", "requests", "files", "records")
 
 
@@ -28,9 +35,8 @@ def paid(world: World):
         return seen, payouts.rows(reading, seen.id)[0]
 
 
-def test_a_batch_is_found_by_its_number_its_id_its_amounts_its_account_and_its_file(both: World):
+def test_a_batch_is_found_by_its_number_its_id_its_amounts_its_account_and_its_file(world: World):
     # Given a batch that was paid, and another one
-    world = both
     seen, row = paid(world)
     other = world.planned("currency,maximum\nEUR,1.00\n")
 
@@ -143,8 +149,7 @@ def test_more_than_is_shown_is_told_and_the_newest_come_first(world: World):
 
 
 @pytest.mark.parametrize("typed", ["", " ", "x", "%", "_", "100%_", "'; --", "\\", "\x00", "⛄⛄", "x" * 500])
-def test_strange_words_find_nothing_and_break_nothing(both: World, typed: str):
-    world = both
+def test_strange_words_find_nothing_and_break_nothing(world: World, typed: str):
     world.planned("currency,maximum\nUSD,1.00\n")
 
     assert found(world, "carla", typed).total == 0

@@ -1,9 +1,11 @@
 """Home and its figures; the audit log, its trail and its proof."""
 
 import re
+from dataclasses import replace
+from datetime import timedelta
 
-from finops_core import approvals, audit
-from finops_core.kernel.actor import worker_actor
+from finops_core import approvals, audit, operations, security
+from finops_core.kernel.actor import Via, worker_actor
 from tests.pages.conftest import press, shown
 from ui import log
 
@@ -45,6 +47,29 @@ def test_the_log_tells_who_did_what(world, at):
     assert "Execution: submitted" in told
     assert seen.number in told
     assert "Ana Brito" in told
+
+
+def test_the_log_tells_what_a_program_did_by_its_token_as_a_table_and_as_days(world, at):
+    # Given a draft of Ana's own, and one by a program of hers
+    with world.desk.work(world.actor("ana")) as work:
+        issued = security.issue_token(work, "ci <b>nightly</b>", ["read", "run"], work.now + timedelta(days=1))
+    by_hand, program = world.planned("currency\nSEK\n"), replace(world.actor("ana"), token_id=issued.token.id)
+    with world.desk.work(replace(program, via=Via.API)) as work:
+        upload = operations.Upload("currencies.csv", b"currency\nDKK\n")
+        drafted = operations.draft(work, "payouts.stripe_balance", {}, upload)
+
+    # When the auditor looks at each
+    tables = [shown(at("eva", "audit", object=each)) for each in (by_hand.number, drafted.number)]
+    days = shown(at("eva", "audit", object=drafted.number, audit_view="Timeline"))
+    about = shown(at("eva", "audit", object=f"token:{issued.token.id}"))
+
+    # Then the token's name stands beside the person's, where it was the program
+    assert "with token" not in tables[0]
+    for told in (tables[1], days, about):
+        assert "Ana Brito" in told
+        assert "with token “ci &lt;b&gt;nightly&lt;/b&gt;”" in told
+    assert issued.secret not in tables[1] + days + about
+    assert drafted.number in about
 
 
 def test_a_plan_that_pays_nothing_needs_nobody(world, at):

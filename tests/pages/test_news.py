@@ -8,7 +8,7 @@ from finops_core import notifications
 from tests.pages.conftest import press, shown
 from tests.payouts.walks import HARBOUR, rows_of
 from tests.world import World
-from ui.news import FIRST
+from ui.news import FIRST, MARKS
 
 
 def told_of(world: World, many: int, who: str = "ana", kind: str = "test.news") -> None:
@@ -34,6 +34,10 @@ def put_everything_away(world: World) -> None:
     for who in ("ana", "ben", "adam"):
         with world.desk.work(world.actor(who)) as work:
             notifications.read_all(work)
+
+
+def test_every_kind_of_news_has_its_mark():
+    assert set(MARKS) == set(notifications.Kind)
 
 
 def test_a_payout_that_came_back_rings_for_its_preparer_and_leads_to_it(world, at):

@@ -4,24 +4,12 @@ import io
 import json
 import logging
 import threading
-from collections.abc import Iterator
 
 import pytest
 
 from finops_core.platform import logs
 
 LOG = logging.getLogger("tieout.test")
-
-
-@pytest.fixture
-def lines() -> Iterator[io.StringIO]:
-    root = logging.getLogger()
-    before, level = list(root.handlers), root.level
-    stream = io.StringIO()
-    logs.configure("json", "INFO", stream)
-    yield stream
-    root.handlers[:] = before
-    root.setLevel(level)
 
 
 def told(lines: io.StringIO) -> list[dict[str, str]]:

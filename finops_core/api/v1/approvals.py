@@ -9,8 +9,7 @@ from starlette.responses import Response
 
 from finops_core.answers import verbs
 from finops_core.answers.others import ApprovalAnswer, ApprovalsAnswer
-from finops_core.api.v1.asking import Asking, Key, Name, Page, Text, done_once, listed, problems, told
-from finops_core.api.v1.executions import Ask
+from finops_core.api.v1.asking import Ask, Asking, Changing, Name, Page, Text, listed, problems, told
 from finops_core.approvals import Decision
 from finops_core.security import Scope
 
@@ -62,13 +61,10 @@ def approval(caller: Asking, name: Name) -> Response:
     response_model=ApprovalAnswer,
     responses=problems(400, 403, 404, 409, 413),
 )
-def decide(request: Request, caller: Asking, name: Name, asked: DecideAsk, key: Key = "") -> Response:
+def decide(change: Changing, name: Name, asked: DecideAsk) -> Response:
     """Approve or reject, as the person behind the token, exactly what was seen. Needs the scope `approve`."""
-    with caller.work(Scope.APPROVE) as work:
-        return done_once(
-            work,
-            request,
-            key,
-            [asked.model_dump_json()],
-            lambda: verbs.decide(work, name, asked.decision, asked.comment, asked.content_hash),
-        )
+    return change.done(
+        (Scope.APPROVE,),
+        lambda work: verbs.decide(work, name, asked.decision, asked.comment, asked.content_hash),
+        asked,
+    )

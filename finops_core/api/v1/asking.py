@@ -1,11 +1,12 @@
 """What the routes share: who asks, page and key parameters, and how an answer is written."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Annotated, Any, cast
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from fastapi import Depends, Header, Path, Query, Request
-from pydantic import StringConstraints
+from pydantic import BaseModel, ConfigDict, StringConstraints
 from starlette.responses import Response
 
 from finops_core.answers.caller import Caller
@@ -14,10 +15,19 @@ from finops_core.answers.verbs import Paging
 from finops_core.api.v1.gate import PROBLEM
 from finops_core.platform.repeats import Kept, asked_hash, once
 from finops_core.platform.work import Work
+from finops_core.security import Scope
 
-JSON = "application/json"
+Do = Callable[[Work], Answer]
+JSON, BYTES = "application/json", "application/octet-stream"
+BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 PAGE_MOST, OFFSET_MOST, TEXT_MOST = 200, 1_000_000, 2_000
 NAME_PATTERN = r"^[A-Za-z0-9_.-]+$"
+
+
+class Ask(BaseModel):
+    """Base of bodies: nothing that is not described."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 async def _caller(request: Request) -> Caller:
@@ -63,18 +73,44 @@ def listed(request: Request, answer: Paged) -> Response:
     return response
 
 
-def done_once(
-    work: Work, request: Request, key: str, content: Iterable[str], do: Callable[[], Answer], status: int = 200
-) -> Response:
+def done_once(work: Work, request: Request, key: str, content: Iterable[str], do: Do, status: int = 200) -> Response:
     """Do it unless it was done under this key, in one unit with keeping the answer."""
 
     def made() -> Kept:
-        answer = do()
+        answer = do(work)
         return Kept(answer.status if isinstance(answer, Problem) else status, answer.text())
 
     kept = once(work, key, asked_hash([request.method, request.url.path, *content]), made)
     headers = {"idempotency-replayed": "true"} if kept.repeated else {}
     return Response(kept.text, kept.status, headers, PROBLEM if kept.status >= 400 else JSON)  # noqa: PLR2004
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A request that changes something: who asks, and the key under which it is done once."""
+
+    request: Request
+    caller: Caller
+    key: str
+
+    def done(self, scopes: tuple[Scope, ...], do: Do, asked: BaseModel | None = None, status: int = 200) -> Response:
+        """Do it in a unit of the caller's, by a token with one of the scopes; ``asked``: the body, where it has one."""
+        content = [] if asked is None else [asked.model_dump_json()]
+        with self.caller.work(*scopes) as work:
+            return done_once(work, self.request, self.key, content, do, status)
+
+
+async def _change(request: Request, key: Key = "") -> Change:
+    return Change(request, cast("Caller", request.state.caller), key)
+
+
+Changing = Annotated[Change, Depends(_change)]
+
+
+def handed_out(name: str, content: bytes, mime: str = BYTES) -> Response:
+    """A file to be saved under its name; browsers show none of it."""
+    shown = f"attachment; filename*=UTF-8''{quote(name)}"
+    return Response(content, headers={"content-disposition": shown}, media_type=mime)
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -11,7 +11,7 @@ ABOUT = """
 Everything people do on the screens, for programs: bring a file, draft, look at the plan, submit, watch, decide.
 
 * **Tokens.** A token stands for one person in one organisation, for its scopes only (`read`, `run`, `approve`,
-  `files`). What the person may no longer do, the token may no longer do, from the next call on.
+  `settle`, `files`, `audit`). What the person may no longer do, the token may no longer do, from the next call on.
 * **Errors** are `application/problem+json` (RFC 9457) with a stable `code`, a message and a hint.
 * **Doing things once.** Send an `Idempotency-Key` with a POST: asked again within a day, it gives the first answer.
 * **Lists** take `limit` and `offset`, and tell `total` and `next`; a `Link` header leads to the next page.
@@ -22,8 +22,10 @@ TAGS = [
     {"name": "account", "description": "Who acts, and their tokens."},
     {"name": "catalogue", "description": "What can be run."},
     {"name": "files", "description": "Bring and take files."},
-    {"name": "executions", "description": "Draft, plan, submit, watch, stop, retry."},
+    {"name": "executions", "description": "Draft, plan, submit, watch, stop, take the record."},
+    {"name": "payouts", "description": "Where each payout stands; rehearse, retry, send on, take back, settle."},
     {"name": "approvals", "description": "What waits for a decision, and deciding it."},
+    {"name": "search", "description": "One question to every area."},
 ]
 
 

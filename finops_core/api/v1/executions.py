@@ -1,26 +1,36 @@
-"""Executions: draft, plan, submit, watch, stop, retry."""
+"""Executions: draft, plan, submit, watch, stop. What is done about their payouts stands in ``payouts``."""
 
 import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query, Request
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 from starlette.responses import Response
 
 from finops_core.answers import verbs
-from finops_core.answers.operations import (
-    ExecutionAnswer,
-    ExecutionsAnswer,
-    LogAnswer,
-    PlanAnswer,
-    ResultAnswer,
-)
+from finops_core.answers.operations import ExecutionAnswer, ExecutionsAnswer, LogAnswer, PlanAnswer, ResultAnswer
 from finops_core.answers.others import FilesAnswer
-from finops_core.api.v1.asking import NAME_PATTERN, Asking, Key, Name, Page, Text, done_once, listed, problems, told
+from finops_core.answers.verbs import Form
+from finops_core.api.v1.asking import (
+    BINARY,
+    NAME_PATTERN,
+    Ask,
+    Asking,
+    Changing,
+    Name,
+    Page,
+    Text,
+    handed_out,
+    listed,
+    problems,
+    told,
+)
 from finops_core.operations import ExecutionFilter, PublicState
 from finops_core.security import Scope
 
 router = APIRouter(tags=["executions"])
+_RUN = (Scope.RUN,)
+_MOVES = problems(400, 403, 404, 409, 413)
 LOG_MOST = 1_000
 SEQ_MOST = 2**53 - 1
 
@@ -37,12 +47,6 @@ def _written(value: object) -> object:
 
 
 Instant = Annotated[AwareDatetime, BeforeValidator(_written)]
-
-
-class Ask(BaseModel):
-    """Base of bodies: nothing that is not described."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class DraftAsk(Ask):
@@ -62,6 +66,13 @@ class DraftAsk(Ask):
         examples=["fr_0199b1c2d3e4"],
     )
     reason: Text = Field(default="", description="Why the same is to run again; needed only then.")
+    replaces: str = Field(
+        default="",
+        max_length=80,
+        pattern=r"^[A-Za-z0-9_.-]*$",
+        description="The id or number of an execution of your own that never ran, such as one you withdrew: this one "
+        "takes its place, and each names the other. Without `file` its file is taken again.",
+    )
 
 
 class SubmitAsk(Ask):
@@ -82,6 +93,12 @@ class CancelAsk(Ask):
     reason: Text = Field(default="", examples=["Wrong file"])
 
 
+class WithdrawAsk(Ask):
+    """Why it is taken back; the approvers read it."""
+
+    reason: Text = Field(examples=["Wrong month"])
+
+
 @router.post(
     "/executions",
     status_code=201,
@@ -89,23 +106,20 @@ class CancelAsk(Ask):
     response_model=ExecutionAnswer,
     responses=problems(400, 403, 404, 409, 413),
 )
-def draft(request: Request, caller: Asking, asked: DraftAsk, key: Key = "") -> Response:
+def draft(change: Changing, asked: DraftAsk) -> Response:
     """Take parameters and a file; both are checked whole. Needs the scope `run`.
 
     Every fault at once comes back as `DRAFT_REFUSED` (422). A good draft is planned by the worker: ask for its state
     until it is `ready`, look at its plan, then submit it. Reading a file of other scopes' needs `files` as well.
     """
-    with caller.read() as reading:
+    with change.caller.read() as reading:
         upload = verbs.upload_of(reading, asked.file)
-    with caller.work(Scope.RUN) as work:
-        return done_once(
-            work,
-            request,
-            key,
-            [asked.model_dump_json()],
-            lambda: verbs.draft(work, asked.operation, asked.parameters, upload, asked.reason),
-            status=201,
-        )
+    return change.done(
+        _RUN,
+        lambda work: verbs.draft(work, asked.operation, asked.parameters, upload, asked.reason, asked.replaces),
+        asked,
+        status=201,
+    )
 
 
 @router.get("/executions", summary="History", response_model=ExecutionsAnswer, responses=problems(403))
@@ -140,55 +154,29 @@ def plan(caller: Asking, name: Name) -> Response:
         return told(verbs.plan(reading, name))
 
 
-@router.post(
-    "/executions/{name}/submit",
-    summary="Submit",
-    response_model=ExecutionAnswer,
-    responses=problems(400, 403, 404, 409, 413),
-)
-def submit(request: Request, caller: Asking, name: Name, asked: SubmitAsk, key: Key = "") -> Response:
+@router.post("/executions/{name}/submit", summary="Submit", response_model=ExecutionAnswer, responses=_MOVES)
+def submit(change: Changing, name: Name, asked: SubmitAsk) -> Response:
     """Ask for approval of exactly this plan, or run it when it needs none. Needs the scope `run`."""
-    with caller.work(Scope.RUN) as work:
-        return done_once(work, request, key, [asked.plan_hash], lambda: verbs.submit(work, name, asked.plan_hash))
+    return change.done(_RUN, lambda work: verbs.submit(work, name, asked.plan_hash), asked)
 
 
-@router.post(
-    "/executions/{name}/cancel",
-    summary="Cancel or stop",
-    response_model=ExecutionAnswer,
-    responses=problems(400, 403, 404, 409, 413),
-)
-def cancel(
-    request: Request, caller: Asking, name: Name, asked: Annotated[CancelAsk | None, Body()] = None, key: Key = ""
-) -> Response:
+@router.post("/executions/{name}/withdraw", summary="Withdraw", response_model=ExecutionAnswer, responses=_MOVES)
+def withdraw(change: Changing, name: Name, asked: WithdrawAsk) -> Response:
+    """Take back what waits for approval; it will not run. A new draft may replace it. Needs the scope `run`."""
+    return change.done(_RUN, lambda work: verbs.withdraw(work, name, asked.reason), asked)
+
+
+@router.post("/executions/{name}/cancel", summary="Cancel or stop", response_model=ExecutionAnswer, responses=_MOVES)
+def cancel(change: Changing, name: Name, asked: Annotated[CancelAsk | None, Body()] = None) -> Response:
     """Call it off, or stop it while it runs: no further call is begun. Needs the scope `run`."""
-    reason = asked.reason if asked else ""
-    with caller.work(Scope.RUN) as work:
-        return done_once(work, request, key, [reason], lambda: verbs.cancel(work, name, reason))
+    given = asked or CancelAsk()
+    return change.done(_RUN, lambda work: verbs.cancel(work, name, given.reason), given)
 
 
-@router.post(
-    "/executions/{name}/retry",
-    summary="Retry",
-    response_model=ExecutionAnswer,
-    responses=problems(400, 403, 404, 409),
-)
-def retry(request: Request, caller: Asking, name: Name, key: Key = "") -> Response:
-    """Plan again what definitely failed, as a new attempt with an approval of its own. Needs the scope `run`."""
-    with caller.work(Scope.RUN) as work:
-        return done_once(work, request, key, [], lambda: verbs.retry(work, name))
-
-
-@router.post(
-    "/executions/{name}/replan",
-    summary="Plan anew",
-    response_model=ExecutionAnswer,
-    responses=problems(400, 403, 404, 409),
-)
-def replan(request: Request, caller: Asking, name: Name, key: Key = "") -> Response:
+@router.post("/executions/{name}/replan", summary="Plan anew", response_model=ExecutionAnswer, responses=_MOVES)
+def replan(change: Changing, name: Name) -> Response:
     """Make a fresh plan while nothing was done; an approval of the old one no longer counts. Needs the scope `run`."""
-    with caller.work(Scope.RUN) as work:
-        return done_once(work, request, key, [], lambda: verbs.replan(work, name))
+    return change.done(_RUN, lambda work: verbs.replan(work, name))
 
 
 @router.get("/executions/{name}/log", summary="Log", response_model=LogAnswer, responses=problems(403, 404))
@@ -215,3 +203,22 @@ def files(caller: Asking, name: Name) -> Response:
     """Its input and its result files, as far as scope `files` or `run` lets them be seen."""
     with caller.read() as reading:
         return told(verbs.files_of(reading, name))
+
+
+@router.get(
+    "/executions/{name}/record",
+    summary="Record",
+    response_class=Response,
+    responses={200: {"content": {"application/zip": BINARY, "text/html": BINARY}}, **problems(403, 404, 409)},
+)
+def record(
+    caller: Asking,
+    name: Name,
+    form: Annotated[
+        Form, Query(description="`zip`: with files, proofs and a program that checks them; `html`: a page.")
+    ] = (Form.ZIP),
+) -> Response:
+    """Everything about it in one file to carry away; that it was taken stands in the log. Needs the scope `audit`."""
+    with caller.work(Scope.AUDIT) as work:
+        pack = verbs.record(work, name, form)
+    return handed_out(pack.name, pack.content, pack.mime)

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import anyio
 import anyio.from_thread
@@ -16,7 +15,7 @@ from finops_core import files
 from finops_core.answers import verbs
 from finops_core.answers.caller import Caller
 from finops_core.answers.others import FileAnswer
-from finops_core.api.v1.asking import Asking, Key, Name, done_once, problems
+from finops_core.api.v1.asking import BINARY, BYTES, Asking, Key, Name, done_once, handed_out, problems
 from finops_core.kernel.errors import Invalid, Unavailable
 from finops_core.security import Scope
 
@@ -27,8 +26,7 @@ PIECE_WAIT_S, WHOLE_WAIT_S = 30.0, 900.0
 _PLACES = anyio.CapacityLimiter(UPLOADS_AT_ONCE)
 _THREADS = anyio.CapacityLimiter(UPLOADS_AT_ONCE)
 _BY_TOKEN: Counter[str] = Counter()
-_BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
-_BODY = {"requestBody": {"required": True, "content": {"text/csv": _BINARY, "application/octet-stream": _BINARY}}}
+_BODY = {"requestBody": {"required": True, "content": {"text/csv": BINARY, BYTES: BINARY}}}
 
 
 @router.post(
@@ -78,14 +76,13 @@ async def upload(
     "/files/{name}/content",
     summary="Download",
     response_class=Response,
-    responses={200: {"content": {"application/octet-stream": _BINARY}}, **problems(403, 404)},
+    responses={200: {"content": {BYTES: BINARY}}, **problems(403, 404)},
 )
 def content(caller: Asking, name: Name) -> Response:
     """The bytes of a file, compared with its hash; the download stands in the log. Needs the scope `run` or `files`."""
     with caller.work(Scope.RUN, Scope.FILES) as work:
         found = files.download(work, name)
-    shown = f"attachment; filename*=UTF-8''{quote(found.name)}"
-    return Response(found.content, headers={"content-disposition": shown}, media_type="application/octet-stream")
+    return handed_out(found.name, found.content)
 
 
 @contextmanager
@@ -117,7 +114,12 @@ def _received(request: Request, caller: Caller, name: str, key: str, pieces: Ite
     sealed = files.take_in(caller.desk, caller.actor, pieces)
     with caller.work(Scope.RUN, Scope.FILES) as work:
         return done_once(
-            work, request, key, [name, sealed.sha256], lambda: verbs.keep(work, sealed, name, "text/csv"), status=201
+            work,
+            request,
+            key,
+            [name, sealed.sha256],
+            lambda unit: verbs.keep(unit, sealed, name, "text/csv"),
+            status=201,
         )
 
 

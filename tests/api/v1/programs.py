@@ -16,7 +16,7 @@ from finops_core.kernel.actor import system_actor
 from tests.api.conftest import listening
 from tests.world import World, running_world
 
-ALL = "read run approve files"
+ALL = "read run approve settle files audit"
 FILE = "currency\nEUR\n"
 STRIPE = "payouts.stripe_balance"
 

@@ -51,6 +51,8 @@ def names(program: Program, path: str) -> list[str]:
         return [""]
     if path.startswith("/approvals"):
         return [item["number"] for item in program.get("/approvals").json()["items"]] or ["AP-2026-0001"]
+    if path.startswith("/payouts"):
+        return [item["id"] for item in program.get("/payouts").json()["items"]]
     if path.startswith("/operations"):
         return [item["id"] for item in program.get("/operations").json()["items"]]
     executions = program.get("/executions").json()["items"]

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import update
 
-from finops_core import approvals, operations, payouts, security
-from finops_core.kernel.actor import Actor, Via, system_actor
+from finops_core import approvals, audit, operations, payouts, security
+from finops_core.kernel.actor import Actor, Via, system_actor, worker_actor
 from finops_core.kernel.errors import NotAllowed
 from finops_core.security.models import api_token
 from tests.api.v1.programs import Office, Program, code_of
@@ -90,6 +90,22 @@ NARROW = [
         "TOKEN_SCOPE",
     ),
     ("approve", "GET", "/executions/{id}", None, "NOT_ALLOWED"),
+    ("read", "POST", "/executions/{id}/withdraw", {"reason": "no"}, "TOKEN_SCOPE"),
+    ("read", "POST", "/executions/{id}/rehearse", None, "TOKEN_SCOPE"),
+    ("read", "POST", "/executions/{id}/send-on", None, "TOKEN_SCOPE"),
+    ("read", "POST", "/executions/{id}/take-back", None, "TOKEN_SCOPE"),
+    ("run", "GET", "/search?text=EX-2026", None, "NOT_ALLOWED"),
+    ("read run approve files", "GET", "/executions/{id}/record", None, "TOKEN_SCOPE"),
+    (
+        "read run approve files audit",
+        "POST",
+        "/payouts/pay_x/settle",
+        {"verdict": "never_made", "comment": "looked"},
+        "TOKEN_SCOPE",
+    ),
+    ("settle audit", "POST", "/executions/{id}/submit", {}, "TOKEN_SCOPE"),
+    ("settle audit", "POST", "/executions/{id}/rehearse", None, "TOKEN_SCOPE"),
+    ("settle audit", "GET", "/files/fr_x/content", None, "TOKEN_SCOPE"),
 ]
 
 
@@ -127,6 +143,7 @@ def test_verbs_that_go_by_whose_a_thing_is_ask_for_the_scope_themselves(office: 
     refused = []
     for verb in (
         lambda work: operations.cancel(work, seen.id),
+        lambda work: operations.withdraw(work, seen.id, "no"),
         lambda work: payouts.ask_cancel(work, seen.id),
         lambda work: approvals.withdraw(work, request.id),
     ):
@@ -134,9 +151,33 @@ def test_verbs_that_go_by_whose_a_thing_is_ask_for_the_scope_themselves(office: 
             verb(work)
         refused.append(refusal.value.code)
     # Then each is refused, and Ana herself may
-    assert refused == ["TOKEN_SCOPE"] * 3
+    assert refused == ["TOKEN_SCOPE"] * 4
     with world.desk.work(world.actor("ana")) as work:
         assert operations.cancel(work, seen.id).state is operations.State.CANCELLED
+
+
+def test_what_a_program_does_names_its_token_in_the_log_and_what_its_person_does_names_none(office: Office):
+    # Given a token of Ana's
+    token = office.token("ana")
+    world, program = office.world, Program(office.base, token.secret)
+    # When she drafts on a page and her program drafts through the API, and each calls its own off
+    mine = world.draft("currency\nNOK\n", reason="once more").execution_id
+    its = program.draft("currency\nNOK\n", reason="once more").json()["id"]
+    with world.desk.work(world.actor("ana")) as work:
+        operations.cancel(work, mine)
+    program.post(f"/executions/{its}/cancel")
+    # Then only the records of the program's say by which token, and none has the secret
+    with world.desk.read(world.actor("eva")) as reading:
+        told = {each: audit.records(reading, audit.AuditFilter(about=f"execution:{each}")).rows for each in (mine, its)}
+    assert {record.verb for record in told[its]} >= {"execution.drafted", "execution.cancelled"}
+    assert {record.detail.get("token") for record in told[its]} == {token.token.id}
+    assert {record.detail.get("token") for record in told[mine]} == {None}
+    assert token.secret not in "".join(record.body for record in told[its])
+    # and the log is whole
+    with world.desk.work(worker_actor("")) as work:
+        audit.seal(work, world.desk.settings.heads_dir)
+    with world.desk.read(world.actor("eva")) as reading:
+        assert audit.verify(reading, world.desk.settings.heads_dir).ok
 
 
 def test_a_refusal_for_want_of_a_scope_stands_in_the_log(office: Office):
