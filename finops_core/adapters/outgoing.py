@@ -100,7 +100,7 @@ class _Pinned(http.client.HTTPConnection):
     ) -> None:
         super().__init__(host, port)
         # What the header Host leaves out.
-        self.default_port = 443 if context else 80  # type: ignore[misc]
+        self.default_port = 443 if context else 80
         self._found, self._until, self._context = found, until, context
 
     def connect(self) -> None:
