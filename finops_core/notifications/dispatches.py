@@ -261,7 +261,7 @@ def tidy(work: Work) -> None:
     old = work.now - KEPT
     ended = case((dispatch.c.ended_at.is_(None), dispatch.c.created_at), else_=dispatch.c.ended_at) < old
     work.execute(delete(dispatch).where(dispatch.c.org_id == work.org_id, ended))
-    rolled = endpoint.c.org_id == work.org_id, endpoint.c.old_until_at < work.now
+    rolled = endpoint.c.org_id == work.org_id, endpoint.c.old_until_at <= work.now
     work.execute(update(endpoint).where(*rolled).values(old_secret=b"", old_until_at=None))
 
 
