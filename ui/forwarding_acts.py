@@ -110,7 +110,10 @@ def open_asked(here: Here, every: Sequence[EndpointView]) -> None:
 
 def open_drawer(here: Here, names: Mapping[str, str]) -> None:
     """Show what the address names of the log, if it names one."""
-    _conclude_done()
+    done: str = st.session_state.pop(DONE, "")
+    if done:
+        st.toast(done, icon=":material/send:")
+        _close_drawer()
     wanted = st.query_params.get(forwarding.OPEN, "")
     if not wanted:
         return
@@ -126,6 +129,8 @@ def open_drawer(here: Here, names: Mapping[str, str]) -> None:
 
 
 def _drawer(here: Here, dispatch_id: str, names: Mapping[str, str]) -> None:
+    if DONE in st.session_state:
+        st.rerun()
     _refused()
     with here.read() as reading:
         seen = notifications.dispatch_view(reading, dispatch_id)
