@@ -71,7 +71,7 @@ def table(rows: Sequence[DispatchView], names: Mapping[str, str], shown: Format)
 
 def dispatch(view: DispatchView, names: Mapping[str, str], shown: Format) -> None:
     """One of them with each try."""
-    html.draw(html.line(state(view), html.strong(title_of(view)), plural(view.attempts, "try", "tries")))
+    html.draw(html.line(state(view), plural(view.attempts, "try", "tries")))
     html.draw(
         html.facts(
             [
@@ -114,7 +114,7 @@ def _health(view: EndpointView, shown: Format, now: datetime) -> Markup:
         return html.told("cloud_off", view.why_off, f"{hint} {passed}", "red")
     if view.failing_since_at is not None:
         hint = f"It is tried again; after five days of that it is switched off. {passed}"
-        return html.told("error", f"It fails since {shown.instant(view.failing_since_at)}.", hint, "amber")
+        return html.told("error", f"It has failed since {shown.instant(view.failing_since_at)}.", hint, "amber")
     if view.state is EndpointState.PAUSED:
         return html.line(html.join(html.icon("pause_circle", "amber"), "What happens meanwhile waits for it.", passed))
     icon = html.icon("check_circle", "green") if view.passed_at else html.icon("help", "gray")

@@ -134,9 +134,13 @@ def why_given_up(status: int, failing_since: datetime, now: datetime) -> str:
 
 def titles() -> dict[str, str]:
     """Every kind that may be forwarded, as a list shows it: nobody's in particular."""
-    return {
-        kind.value: KINDS[kind].title.replace("My ", "A ").replace("my decision", "a decision") for kind in FORWARDED
-    }
+    return {kind.value: _nobodys(KINDS[kind].title) for kind in FORWARDED}
+
+
+def _nobodys(title: str) -> str:
+    for theirs, told in (("My execution", "An execution"), ("My request", "A request"), ("my decision", "a decision")):
+        title = title.replace(theirs, told)
+    return title
 
 
 def _check_public(parts: SplitResult, host: str, port: int | None) -> None:

@@ -189,7 +189,7 @@ def test_a_failing_endpoint_says_since_when_and_leads_to_nothing_of_another_orga
     listener.always = said(500)
     told(world, "failing")
 
-    assert "It fails since" in shown(at("adam", "forwarding"))
+    assert "It has failed since" in shown(at("adam", "forwarding"))
     assert "Notices are not forwarded anywhere" in shown(at("adam", "forwarding", org="norrland"))
 
 
