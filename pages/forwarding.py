@@ -47,9 +47,7 @@ def log() -> None:
     elif state or endpoint:
         widgets.empty("filter_alt_off", "Nothing matches", "Loosen the filters above.")
     else:
-        widgets.empty(
-            "outbox", "Nothing was forwarded yet", "What was sent, and what came back, stands here."
-        )
+        widgets.empty("outbox", "Nothing was forwarded yet", "What was sent, and what came back, stands here.")
     widgets.pager(found.total, PAGE)
     forwarding_acts.open_drawer(here, names)
 

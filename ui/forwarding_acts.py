@@ -209,20 +209,18 @@ def _remove(here: Here, view: EndpointView) -> None:
 
 def _added(here: Here, channel: Channel) -> str:
     url, name = secret.take(URL), str(st.session_state.get(NAME, ""))
+    kinds = st.session_state.get(KINDS_CHOSEN) or ()
     with here.work() as work:
-        made = notifications.add_endpoint(
-            work, channel=channel, name=name, url=url, kinds=st.session_state.get(KINDS_CHOSEN) or ()
-        )
+        made = notifications.add_endpoint(work, channel=channel, name=name, url=url, kinds=kinds)
     st.session_state[MADE] = made
     return "The endpoint was added. Test it now."
 
 
 def _changed(here: Here, view: EndpointView) -> str:
     kinds = st.session_state.get(f"{KINDS_CHOSEN}_{view.id}") or ()
+    name = str(st.session_state.get(f"{NAME}_{view.id}", ""))
     with here.work() as work:
-        notifications.change_endpoint(
-            work, view.id, name=str(st.session_state.get(f"{NAME}_{view.id}", "")), kinds=kinds
-        )
+        notifications.change_endpoint(work, view.id, name=name, kinds=kinds)
     return "Saved."
 
 
