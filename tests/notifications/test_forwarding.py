@@ -369,6 +369,7 @@ def test_who_dies_between_the_answer_and_its_record_sends_the_same_again(outpost
     with outpost.area.work(worker_actor(outpost.org)) as work:
         dispatches.keep(work, claim, carried, PostAnswer(500, "late"), 5, passed=False)
     assert outpost.one().state is DispatchState.SENT
+    assert [each.status for each in outpost.one().tries] == [200]
 
 
 def test_two_workers_share_what_is_forwarded_and_nothing_goes_twice(outpost: Outpost):
