@@ -20,7 +20,7 @@ from finops_core.kernel.provider import ProviderEvent
 from finops_core.platform import logs
 from finops_core.platform.crypto import Vault, load_master_key
 from finops_core.platform.db import Database, open_database, open_owner_engine
-from finops_core.platform.ports import MailServer, PayoutProvider, Ports, ProviderCredentials
+from finops_core.platform.ports import MailServer, PayoutProvider, Ports, Poster, ProviderCredentials
 from finops_core.platform.settings import Settings
 from finops_core.platform.work import Reading, UnitFactory, Work
 
@@ -106,6 +106,7 @@ def open_desk(settings: Settings | None = None, *, clock: Clock | None = None) -
         webhooks={"stripe": _stripe_news},
         operations=OPERATIONS,
         mail=mail_server(settings),
+        post=poster(settings),
         subjects=SUBJECTS,
     )
     return Desk(settings, open_database(settings), ports)
@@ -132,6 +133,13 @@ def mail_server(settings: Settings) -> MailServer | None:
         sender=settings.mail_sender,
         timeout_s=settings.mail_timeout_s,
     )
+
+
+def poster(settings: Settings) -> Poster:
+    """Who carries notices out to the addresses that an organisation has entered."""
+    from finops_core.adapters.outgoing import GuardedPoster  # noqa: PLC0415 - few processes ever post
+
+    return GuardedPoster(settings.inside_hosts, settings.forwarding_timeout_s)
 
 
 def _stripe_news(body: bytes, signature: str, secrets: Sequence[str], now: datetime) -> ProviderEvent:

@@ -39,6 +39,7 @@ from finops_core.kernel.ids import new_id
 from finops_core.kernel.permissions import Permission
 from finops_core.kernel.provider import Mode, ProviderEvent
 from finops_core.notifications import outbox
+from finops_core.notifications.models import dispatch
 from finops_core.operations import ExecutionFilter
 from finops_core.payouts import PayoutFilter, Verdict, service
 from finops_core.payouts.models import statement_read, stray_payout
@@ -197,6 +198,9 @@ def rehearsed_and_told(towns: Towns, planned: str) -> None:
         stripe = connections.active(work, "stripe").id
         connections.set_webhook_secret(work, stripe, f"whsec_{MARK}")
         people = [towns.world.people["hana"]]
+        towns.ids["endpoint"] = notifications.add_endpoint(
+            work, channel="webhook", name=MARK, url=f"https://hooks.example.com/{MARK}", kinds=["payout.returned"]
+        ).endpoint_id
         notifications.notify(work, people, "payout.returned", once=MARK, title=MARK)
         said = {"kind": "payout.returned", "once": MARK, "notice_id": "", "title": MARK, "body": MARK}
         outbox.put(work, [{"person_id": people[0], "page": "", "query": "{}", **said}])
@@ -211,6 +215,7 @@ def rehearsed_and_told(towns: Towns, planned: str) -> None:
         work.execute(insert(stray_payout).values(org_id=work.org_id, attempt=1, status="paid", **found, **at))
         read = {"id": new_id("str"), "connection_id": stripe, "account": MARK, "read_at": work.now}
         work.execute(insert(statement_read).values(org_id=work.org_id, **read))
+        work.execute(update(dispatch).where(dispatch.c.org_id == work.org_id).values(state="failed"))
     JOBS["upkeep.check"].run(desk, None)
     towns.ids["connection"] = stripe
 
@@ -257,6 +262,7 @@ def gather(towns: Towns, done: str, asked: str, planned: str) -> None:
             "payout": payouts.rows(reading, done)[0].id,
             "notice": notifications.unread(reading)[0].id,
             "mail": notifications.mails(reading).rows[0].id,
+            "dispatch": notifications.dispatch_log(reading).rows[0].id,
             "authority": approvals.authorities(reading, hana)[0].id,
             "session": signed_in.session_id,
             "hana": hana,
@@ -450,6 +456,29 @@ DOORS: dict[str, Door] = {
     "insight.search": Door(lambda w, _: insight.search(w, "currencies.csv")),
     "insight.home": Door(lambda w, _: insight.home(w)),
     "insight.money": Door(lambda w, _: insight.money(w)),
+    "notifications.add_endpoint": Door(
+        lambda w, _: notifications.add_endpoint(
+            w, channel="webhook", name="x", url="https://hooks.example.org/x", kinds=["payout.returned"]
+        )
+    ),
+    "notifications.change_endpoint": Door(
+        lambda w, i: notifications.change_endpoint(w, i["endpoint"], name="x", kinds=["worker.dead"])
+    ),
+    "notifications.dispatch_again": Door(lambda w, i: notifications.dispatch_again(w, i["dispatch"])),
+    "notifications.dispatch_log": Door(lambda w, _: notifications.dispatch_log(w)),
+    "notifications.dispatch_view": Door(lambda w, i: notifications.dispatch_view(w, i["dispatch"])),
+    "notifications.endpoint_list": Door(lambda w, _: ("all", notifications.endpoint_list(w))),
+    "notifications.endpoint_names": Door(lambda w, _: ("all", notifications.endpoint_names(w))),
+    "notifications.endpoint_view": Door(lambda w, i: notifications.endpoint_view(w, i["endpoint"])),
+    "notifications.pause_endpoint": Door(lambda w, i: notifications.pause_endpoint(w, i["endpoint"])),
+    "notifications.remove_endpoint": Door(lambda w, i: notifications.remove_endpoint(w, i["endpoint"])),
+    "notifications.resume_endpoint": Door(
+        lambda w, i: (
+            notifications.pause_endpoint(w, i["endpoint"]),
+            notifications.resume_endpoint(w, i["endpoint"]),
+        )
+    ),
+    "notifications.roll_secret": Door(lambda w, i: notifications.roll_secret(w, i["endpoint"])),
     "notifications.choices": Door(lambda w, _: ("standing by default", notifications.choices(w))),
     "notifications.choose": Door(lambda w, _: notifications.choose(w, {"execution.completed": "off"}, 5)),
     "notifications.digest_due": Door(lambda w, i: notifications.digest_due(w, i["hana"]).hour),
@@ -562,6 +591,9 @@ NO_DOORS = {
     "files.sweep": "the worker's; compares names across organisations and gives a number",
     "notifications.on_second_factor_reset": "a listener: tells the person of its own organisation whom it is about",
     "notifications.deliver": "opens units of its own, each of one organisation, and gives nothing back",
+    "notifications.forward": "opens units of its own, each of one organisation, and gives nothing back",
+    "notifications.forwarded_titles": "what the code calls kinds",
+    "notifications.try_endpoint": "opens units of its own (below)",
     "notifications.digest_day": "a date of what is given",
     "notifications.expires_soon": "a time of what is given",
     "notifications.facts_of": "what the code says of a kind",
@@ -766,7 +798,10 @@ def test_what_opens_units_of_its_own_shows_and_does_nothing_of_another_organisat
     with pytest.raises(NotFound if intruder == "nils" else NotAllowed) as untaken:
         payouts.take_bank_status(desk, actor, towns.ids["transfers"], "answer.xml", b"<x/>")
 
-    told = "".join(f"{each.value} {each.value.context}" for each in (untried, unchanged, untaken))
+    with pytest.raises(NotFound if intruder == "nils" else NotAllowed) as unsent:
+        notifications.try_endpoint(desk, actor, towns.ids["endpoint"])
+
+    told = "".join(f"{each.value} {each.value.context}" for each in (untried, unchanged, untaken, unsent))
     assert [secret for secret in towns.secrets if secret in told] == []
     assert towns.harbour_rows() == before
     assert len(towns.world.sandbox.control.calls()) == calls

@@ -66,7 +66,12 @@ ENGINE_FILES: dict[str, set[str]] = {
     },
     "notifications": {
         "about_people",
+        "addresses",
         "delivery",
+        "dispatches",
+        "dispatching",
+        "endpoints",
+        "envelopes",
         "letters",
         "outbox",
     },

@@ -140,6 +140,15 @@ ROOMS: tuple[Room, ...] = (
         "The providers of the organisation: their keys, tests and news.",
     ),
     Room(
+        "forwarding.py",
+        "Forwarding",
+        "webhook",
+        "Administration",
+        "forwarding",
+        (Permission.CONNECTIONS_ADMINISTER,),
+        "Webhooks and Slack channels that notices are sent on to, and what became of each.",
+    ),
+    Room(
         "health.py",
         "Health",
         "monitor_heart",

@@ -38,6 +38,7 @@ MARKS: Mapping[str, tuple[str, str]] = {
     Kind.CHECK_VIOLATED: ("rule", "red"),
     Kind.WORKER_DEAD: ("engineering", "red"),
     Kind.MAIL_FAILING: ("mail_off", "amber"),
+    Kind.FORWARDING_FAILING: ("cloud_off", "amber"),
 }
 PLAIN_MARK = ("notifications", "blue")
 # What a check found names rows by their ids; its page links them, and says what to do.

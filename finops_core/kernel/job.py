@@ -11,12 +11,14 @@ class Waits(StrEnum):
 
     DESK: for nobody but the desk itself. PROVIDER: rounds that ask providers. PERSON: what a person asked for, which a
     provider may keep waiting. MAIL: the mail server.
+    POST: addresses that notices are forwarded to.
     """
 
     DESK = "desk"
     PROVIDER = "provider"
     PERSON = "person"
     MAIL = "mail"
+    POST = "post"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,33 @@
-"""Notices to people: written in the unit that makes the news, read on their next page, mailed to who wants that."""
+"""Notices to people: written in the unit that makes the news, read on their next page, mailed, forwarded."""
 
 from finops_core.notifications.about_people import on_second_factor_reset
+from finops_core.notifications.addresses import Channel, DispatchState, EndpointState
+from finops_core.notifications.addresses import titles as forwarded_titles
 from finops_core.notifications.delivery import deliver
-from finops_core.notifications.outbox import DELIVER_JOB, tidy
+from finops_core.notifications.dispatches import (
+    DISPATCH_JOB,
+    DispatchPage,
+    DispatchView,
+    TryView,
+    dispatch_log,
+    dispatch_view,
+)
+from finops_core.notifications.dispatches import send_again as dispatch_again
+from finops_core.notifications.dispatching import forward, try_endpoint
+from finops_core.notifications.endpoints import (
+    EndpointView,
+    Made,
+    add_endpoint,
+    change_endpoint,
+    endpoint_list,
+    endpoint_names,
+    endpoint_view,
+    pause_endpoint,
+    remove_endpoint,
+    resume_endpoint,
+    roll_secret,
+)
+from finops_core.notifications.outbox import DELIVER_JOB
 from finops_core.notifications.queries import (
     Choices,
     DigestDue,
@@ -31,41 +56,65 @@ from finops_core.notifications.rules import (
     expires_soon,
     facts_of,
 )
-from finops_core.notifications.service import choose, notify, put_digest, read_all, read_one, send_again, settle
+from finops_core.notifications.service import choose, notify, put_digest, read_all, read_one, send_again, settle, tidy
 
 __all__ = [
     "DELIVER_JOB",
+    "DISPATCH_JOB",
     "KINDS",
+    "Channel",
     "Choices",
     "DigestDue",
+    "DispatchPage",
+    "DispatchState",
+    "DispatchView",
+    "EndpointState",
+    "EndpointView",
     "Kind",
     "KindFacts",
+    "Made",
     "MailPage",
     "MailState",
     "MailView",
     "NoticePage",
     "NoticeView",
+    "TryView",
     "Way",
+    "add_endpoint",
+    "change_endpoint",
     "choices",
     "choose",
     "deliver",
     "digest_day",
     "digest_due",
+    "dispatch_again",
+    "dispatch_log",
+    "dispatch_view",
+    "endpoint_list",
+    "endpoint_names",
+    "endpoint_view",
     "expires_soon",
     "facts_of",
     "for_digest",
+    "forward",
+    "forwarded_titles",
     "mail_view",
     "mails",
     "newest_id",
     "notices",
     "notify",
     "on_second_factor_reset",
+    "pause_endpoint",
     "put_digest",
     "read_all",
     "read_one",
+    "remove_endpoint",
+    "resume_endpoint",
+    "roll_secret",
     "send_again",
     "settle",
     "tidy",
+    "try_endpoint",
     "unread",
     "unread_count",
     "unread_since",

@@ -1,10 +1,10 @@
-"""Tables of notices, of the mails about them, and of how each person wants to be told."""
+"""Tables of notices, of what is mailed and forwarded of them, and of how each person wants to be told."""
 
 from typing import Any
 
 from sqlalchemy import Index, UniqueConstraint, text
 
-from finops_core.platform.tables import DataClass, OrgRow, Retention, big, instant, org_table, table_of
+from finops_core.platform.tables import DataClass, OrgRow, Retention, big, instant, link, org_table, table_of
 
 _UNREAD = text("read_at IS NULL")
 _QUEUED = text("state = 'queued'")
@@ -96,5 +96,76 @@ class DigestRow(OrgRow, table=True):
     done_on: str = ""
 
 
+class EndpointRow(OrgRow, table=True):
+    """An address outside that notices of chosen kinds are forwarded to.
+
+    ``kinds`` is JSON. ``url`` is sealed like the secrets: some addresses are secrets in themselves; ``shown`` is what
+    may be seen of it. ``secret`` is empty for a channel that is not signed; ``old_secret`` signs too until
+    ``old_until_at``. Nothing is sent before ``rest_until_at``, so that one that is down is not called for each notice
+    that waits; ``failing_since_at``: the first failure since the last success.
+    """
+
+    __tablename__ = "notice_endpoint"
+    __table_args__ = org_table(
+        classes={
+            "url": DataClass.RESTRICTED,
+            "secret": DataClass.RESTRICTED,
+            "old_secret": DataClass.RESTRICTED,
+            "shown": DataClass.CONFIDENTIAL,
+            "secret_shown": DataClass.CONFIDENTIAL,
+        },
+        listed=("name", "channel", "state", "created_at", "passed_at"),
+    )
+
+    name: str
+    channel: str
+    kinds: str
+    state: str
+    url: bytes
+    shown: str
+    secret: bytes
+    secret_shown: str
+    old_secret: bytes
+    old_until_at: Any = instant(nullable=True)
+    failures: int = 0
+    failing_since_at: Any = instant(nullable=True)
+    rest_until_at: Any = instant()
+    passed_at: Any = instant(nullable=True)
+    why_off: str = ""
+    created_by: str
+    created_at: Any = instant()
+
+
+class DispatchRow(OrgRow, table=True):
+    """One notice on its way to one endpoint; its id is the webhook-id of every try, its body the same to the last byte.
+
+    ``tries`` is JSON: when, the answer's code, its words. ``held_by`` and ``held_fence`` as for mail.
+    """
+
+    __tablename__ = "notice_dispatch"
+    __table_args__ = org_table(
+        link("endpoint_id", "notice_endpoint"),
+        UniqueConstraint("org_id", "endpoint_id", "once"),
+        Index("ix_dispatch_due", "org_id", "endpoint_id", "next_at", sqlite_where=_QUEUED, postgresql_where=_QUEUED),
+        retention=Retention.WORKING,
+        classes={"body": DataClass.CONFIDENTIAL},
+        listed=("endpoint_id", "kind", "state", "attempts", "created_at", "ended_at"),
+    )
+
+    endpoint_id: str
+    kind: str
+    once: str
+    body: str
+    state: str
+    attempts: int = 0
+    next_at: Any = instant()
+    held_by: str = ""
+    held_fence: int = big()
+    tries: str = "[]"
+    created_at: Any = instant()
+    ended_at: Any = instant(nullable=True)
+
+
 notice, mail = table_of(NoticeRow), table_of(MailRow)
+endpoint, dispatch = table_of(EndpointRow), table_of(DispatchRow)
 preference, digest = table_of(PreferenceRow), table_of(DigestRow)

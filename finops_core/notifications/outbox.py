@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, func, not_, or_, select, update
+from sqlalchemy import ColumnElement, Table, and_, delete, func, not_, or_, select, update
 
 from finops_core import reference, security
 from finops_core.kernel.ids import new_id
-from finops_core.kernel.permissions import Permission
 from finops_core.notifications.letters import letter_of
 from finops_core.notifications.models import mail
 from finops_core.notifications.rules import ANSWER_CHARS, MailState, one_line, pause_s
@@ -107,7 +106,7 @@ def settle(work: Work, onces: Sequence[str]) -> None:
     table = mail.c.org_id == work.org_id, mail.c.once.in_(onces), mail.c.state == MailState.QUEUED
     gone = {"state": MailState.DROPPED, "last_answer": SETTLED, "ended_at": work.now}
     # Not the one that is on its way at this moment: its end is told by whoever sends it.
-    work.execute(update(mail).where(*table, _free()).values(**gone))
+    work.execute(update(mail).where(*table, free(mail)).values(**gone))
 
 
 def organisations_with_mail(reading: Reading) -> tuple[str, ...]:
@@ -121,30 +120,29 @@ def next_at(reading: Reading) -> datetime | None:
     """When the next mail of the installation is due; None when none waits."""
     with reading.across_orgs("the outbox of the installation is one"):
         found: datetime | None = reading.scalar(
-            select(func.min(mail.c.next_at)).where(mail.c.state == MailState.QUEUED, _free())
+            select(func.min(mail.c.next_at)).where(mail.c.state == MailState.QUEUED, free(mail))
         )
     return found
 
 
 def tidy(work: Work) -> None:
-    """Forget mails that ended long ago. Needs WORKER_ACT."""
-    work.require(Permission.WORKER_ACT)
+    """Forget mails that ended long ago."""
     work.execute(delete(mail).where(mail.c.org_id == work.org_id, mail.c.ended_at < work.now - KEPT))
 
 
 def _due(reading: Reading) -> tuple[ColumnElement[bool], ...]:
-    return mail.c.state == MailState.QUEUED, mail.c.next_at <= reading.now, _free()
+    return mail.c.state == MailState.QUEUED, mail.c.next_at <= reading.now, free(mail)
 
 
-def _free() -> ColumnElement[bool]:
-    """Not in the hands of a job whose claim still holds: after a crash a mail is free with the job's own lease."""
+def free(table: Table) -> ColumnElement[bool]:
+    """Not in the hands of a job whose claim still holds: after a crash a row is free with the job's own lease."""
     lives = and_(
-        job.c.id == mail.c.held_by,
-        job.c.fence == mail.c.held_fence,
+        job.c.id == table.c.held_by,
+        job.c.fence == table.c.held_fence,
         job.c.state == JobState.LEASED,
         job.c.lease_until_ms >= now_ms(),
     )
-    return or_(mail.c.held_by == "", not_(select(job.c.id).where(lives).exists()))
+    return or_(table.c.held_by == "", not_(select(job.c.id).where(lives).exists()))
 
 
 def _set(work: Work, ids: Sequence[str], *conditions: ColumnElement[bool], **values: Any) -> None:

@@ -32,6 +32,7 @@ class Kind(StrEnum):
     CHECK_VIOLATED = "check.violated"
     WORKER_DEAD = "worker.dead"
     MAIL_FAILING = "mail.failing"
+    FORWARDING_FAILING = "forwarding.failing"
 
 
 class Way(StrEnum):
@@ -91,6 +92,7 @@ KINDS: Mapping[Kind, KindFacts] = {
     _K.WORKER_DEAD: KindFacts("The worker is not there", Way.MAIL),
     # Of mail that does not arrive no mail tells.
     _K.MAIL_FAILING: KindFacts("Mail does not get through", Way.APP, (Way.APP,)),
+    _K.FORWARDING_FAILING: KindFacts("Notices are not forwarded", Way.MAIL),
 }
 
 DIGEST = "digest"

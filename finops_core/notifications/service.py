@@ -10,7 +10,8 @@ from finops_core import audit
 from finops_core.kernel.errors import Conflict, Invalid
 from finops_core.kernel.ids import new_id
 from finops_core.kernel.permissions import Permission
-from finops_core.notifications import outbox, queries
+from finops_core.notifications import dispatches, outbox, queries
+from finops_core.notifications.envelopes import News
 from finops_core.notifications.models import digest, mail, notice, preference
 from finops_core.notifications.rules import (
     BODY_CHARS,
@@ -45,7 +46,8 @@ def notify(
 ) -> None:
     """Tell each of these people once, the way they want: the same ``once`` again is no news.
 
-    The caller decides who must know; ``kind`` is a ``rules.Kind``. Mail is written here and leaves after the commit.
+    The caller decides who must know; ``kind`` is a ``rules.Kind``. Mail, and what is forwarded to the organisation's
+    endpoints whoever must know, is written here and leaves after the commit.
     """
     told = sorted(set(people))
     chosen = queries.chosen_ways(work, told, kind)
@@ -58,16 +60,24 @@ def notify(
         "query": json.dumps(dict(query or {}), sort_keys=True),
     }
     mails: list[Mapping[str, Any]] = []
+    off = new = 0
     # In one order whoever tells: two units that tell the same people crosswise would wait for each other for ever.
     for person_id in told:
         way, notice_id = way_of(kind, chosen.get(person_id)), new_id("nt")
         row = {"org_id": work.org_id, "id": notice_id, "person_id": person_id, **said, "created_at": work.now}
-        if way is Way.OFF or not insert_unless_there(work, notice, row):
+        if way is Way.OFF:
+            off += 1
             continue
+        if not insert_unless_there(work, notice, row):
+            continue
+        new += 1
         if way is Way.MAIL and work.ports.mail is not None:
             mails.append({"person_id": person_id, "notice_id": notice_id, **said})
     if mails:
         outbox.put(work, mails)
+    # What somebody has heard before is no news to an endpoint either, not even to one that was added meanwhile.
+    if new or off == len(told):
+        dispatches.put(work, News(kind, said["title"], said["body"], page, query or {}), once)
 
 
 def read_one(work: Work, notice_id: str) -> None:
@@ -146,6 +156,13 @@ def put_digest(work: Work, person_id: str, day: str, title: str, lines: Iterable
     if body and work.ports.mail is not None:
         said = {"kind": DIGEST, "once": f"digest:{day}", "title": one_line(title), "body": body}
         outbox.put(work, [{"person_id": person_id, "notice_id": "", "page": "", "query": "{}", **said}])
+
+
+def tidy(work: Work) -> None:
+    """Forget mails and forwarded notices that ended long ago, and secrets that count no more. Needs WORKER_ACT."""
+    work.require(Permission.WORKER_ACT)
+    outbox.tidy(work)
+    dispatches.tidy(work)
 
 
 def _put_away(work: Work, *conditions: ColumnElement[bool]) -> None:

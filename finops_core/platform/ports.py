@@ -181,10 +181,40 @@ class MailServer(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Posting:
+    """A JSON body for an address outside. The address can be a secret in itself: neither appears in a repr."""
+
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PostAnswer:
+    """What came back.
+
+    Attributes:
+        status: the answer's code; 0 when none came, or nothing was sent.
+        words: the first words of the answer, or why there is none.
+    """
+
+    status: int
+    words: str
+
+
+class Poster(Protocol):
+    """Somebody who carries a posting out, to public addresses and those the settings name."""
+
+    def __call__(self, posting: Posting) -> PostAnswer:
+        """Send it once, within a bounded time. Never raises for what an address says or does."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class Ports:
     """Everything a verb may reach beside the database; the same instance for the life of a desk.
 
-    ``mail``: None while nobody has set a mail server.
+    ``mail``: None while nobody has set a mail server. ``post``: None where nothing may leave.
     """
 
     clock: Clock
@@ -195,4 +225,5 @@ class Ports:
     webhooks: Mapping[str, WebhookReader]
     operations: Mapping[str, Operation]
     mail: MailServer | None = None
+    post: Poster | None = None
     subjects: Mapping[str, Subject] = field(default_factory=dict)

@@ -64,6 +64,8 @@ class Settings(BaseSettings):
     mail_password: SecretStr = SecretStr("")
     mail_sender: str = ""
     mail_timeout_s: Annotated[float, Field(gt=0)] = 15.0
+    forwarding_inside: str = ""
+    forwarding_timeout_s: Annotated[float, Field(gt=0)] = 15.0
 
     @field_validator("public_url")
     @classmethod
@@ -119,6 +121,11 @@ class Settings(BaseSettings):
     def demanding_roles(self) -> tuple[str, ...]:
         """The roles that may be used with a second factor only, by id."""
         return tuple(filter(None, (name.strip() for name in self.second_factor_roles.split(","))))
+
+    @property
+    def inside_hosts(self) -> frozenset[str]:
+        """Hosts that notices may be forwarded to although they are no public ones, by http too, at any port."""
+        return frozenset(filter(None, (name.strip().lower() for name in self.forwarding_inside.split(","))))
 
     @cached_property
     def heads_dir(self) -> Path:

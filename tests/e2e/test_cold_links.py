@@ -83,6 +83,7 @@ PAGES = [
     ),
     pytest.param("notices", "ben", "Notices", "{number}", id="notices", marks=pytest.mark.deep),
     pytest.param("connections", "adam", "Connections", KEY, id="connections"),
+    pytest.param("forwarding", "adam", "Forwarding", HARBOUR, id="forwarding", marks=pytest.mark.deep),
     pytest.param("health", "adam", "Health", HARBOUR, id="health", marks=pytest.mark.deep),
 ]
 

@@ -56,11 +56,22 @@ def things(backstage):
         files.attach(work, "execution", waiting.id, "mail.txt", b"Dear Ana")
     with backstage.app.desk.work(backstage.actor("adam")) as work:
         told = {"title": "Check failed: Approvals age out", "body": "", "page": "health"}
+        made = notifications.add_endpoint(
+            work,
+            channel="webhook",
+            name="Ledger system",
+            url="https://hooks.example.com/tieout/aPartThatMayBeASecret",
+            kinds=["check.violated"],
+        )
+        notifications.pause_endpoint(work, made.endpoint_id)
         notifications.notify(work, [backstage.person_id("adam")], "check.violated", once="a-phone", **told)
+        forwarded = notifications.dispatch_log(work).rows[0].id
     return {
         "connection_id": connected["stripe"],
         "account_id": connected["bank_file"],
         "payout_id": payout_id,
+        "endpoint_id": made.endpoint_id,
+        "forwarded": forwarded,
         "person_id": backstage.person_id("ben"),
         "done": done.number,
         "waiting": waiting.number,
@@ -106,6 +117,11 @@ STATIONS = {
     "replace-the-key": ("adam", "connections?do=replace&connection={connection_id}"),
     "roll-the-secret": ("adam", "connections?do=sign&connection={connection_id}"),
     "replace-the-account": ("adam", "connections?do=replace&connection={account_id}"),
+    "forwarding": ("adam", "forwarding"),
+    "add-an-endpoint": ("adam", "forwarding?do=add"),
+    "change-an-endpoint": ("adam", "forwarding?do=change&forward_to={endpoint_id}"),
+    "forwarding-log": ("adam", "forwarding?view=Log"),
+    "forwarded": ("adam", "forwarding?view=Log&dispatch={forwarded}"),
     "people": ("adam", "people"),
     "person": ("adam", "people?person={person_id}"),
     "invite": ("adam", "people?do=invite"),

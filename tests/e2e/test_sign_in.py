@@ -28,7 +28,7 @@ MENUS = {
     "carla": [*WORK, "Approvals", "Audit"],
     "dan": [*WORK, "Approvals", "Audit"],
     "eva": [*WORK, "Approvals", "Audit"],
-    "adam": [*WORK[:-1], "Audit", "People", "Connections", "Health"],
+    "adam": [*WORK[:-1], "Audit", "People", "Connections", "Forwarding", "Health"],
 }
 # The browser keeps the answer from the page, as an error; what counts is what the server answered.
 POST_AS_ANOTHER_SITE = """([url, body]) =>

@@ -15,7 +15,7 @@ MENUS = {
     "carla": EVERYBODY | {"Operations", "Files", "Approvals", "Audit"},
     "dan": EVERYBODY | {"Operations", "Files", "Approvals", "Audit"},
     "eva": EVERYBODY | {"Operations", "Files", "Approvals", "Audit"},
-    "adam": EVERYBODY | {"Operations", "Audit", "People", "Connections", "Health"},
+    "adam": EVERYBODY | {"Operations", "Audit", "People", "Connections", "Forwarding", "Health"},
 }
 
 
