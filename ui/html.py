@@ -18,6 +18,7 @@ HERE = Path(__file__).parent
 ORG, PRESENT = "org", "tieout_org"
 MANY_COLUMNS = 6
 CARDS_BELOW = {"slim": 560, "wide": 840}
+ICON = '<span class="to-icon'
 TONES = frozenset({"green", "red", "amber", "blue", "gray"})
 
 
@@ -60,7 +61,7 @@ def badge(label: str, tone: str = "gray") -> Markup:
 def icon(name: str, tone: str = "") -> Markup:
     """A Material symbol; decoration only, so it is hidden from readers."""
     tint = f" to-{_tone(tone)}" if tone else ""
-    return Markup(f'<span class="to-icon{tint}" aria-hidden="true">{escape(name)}</span>')
+    return Markup(f'{ICON}{tint}" aria-hidden="true">{escape(name)}</span>')
 
 
 def faint(value: Cell, *, small: bool = True) -> Markup:
@@ -108,6 +109,11 @@ def link(
     return Markup(f'<a href="{address}" target="_self" data-inside="1"{style}{here}>{text(label)}</a>')
 
 
+def static(name: str) -> str:
+    """The address of one of our own files in ui/static."""
+    return f"{_base()}/app/static/{name}"
+
+
 def table(columns: Sequence[Column], rows: Iterable[Sequence[Cell]], label: str, *, cards: bool = True) -> Markup:
     """A table named ``label`` for readers; each row has one cell a column.
 
@@ -142,9 +148,12 @@ def more(summary: Cell, whole: Markup, *, open_: bool = False) -> Markup:
 
 
 def line(*parts: Cell) -> Markup:
-    """Badges and facts in one line that may wrap."""
-    spans = "".join(f"<span>{piece}</span>" for piece in map(text, parts) if piece)
-    return Markup(f'<div class="to-line">{spans}</div>')
+    """Badges and facts in one line that may wrap; an icon stays before the words it belongs to."""
+    pieces = [piece for piece in map(text, parts) if piece]
+    if len(pieces) > 1 and pieces[0].startswith(ICON):
+        led, *rest = pieces[1:]
+        pieces = [Markup(f'<span class="to-led">{pieces[0]}<span>{led}</span></span>'), *rest]
+    return Markup(f'<div class="to-line">{"".join(f"<span>{piece}</span>" for piece in pieces)}</div>')
 
 
 def told(icon_name: str, sentence: str, words: str, tone: str) -> Markup:

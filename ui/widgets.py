@@ -22,14 +22,14 @@ VALUE_CHARS = 32
 RISK_TONES = {"low": "green", "medium": "amber", "high": "red", "critical": "red"}
 
 
-def logo() -> Path:
-    """The name with its mark, in the theme's ink."""
-    return STATIC / f"tieout-{st.context.theme.type or 'light'}.svg"
-
-
 def mark() -> Path:
-    """The mark alone, for a closed sidebar."""
+    """The mark alone; the style sheet writes the name beside it in an open sidebar."""
     return STATIC / "mark.svg"
+
+
+def brand() -> Markup:
+    """The mark and the name, for pages without a sidebar."""
+    return Markup(f'<div class="to-brand"><img src="{html.static(mark().name)}" alt="" height="32">Tieout</div>')
 
 
 def head(title: str, *facts: str) -> None:
