@@ -129,6 +129,11 @@ def table(columns: Sequence[Column], rows: Iterable[Sequence[Cell]], label: str,
     )
 
 
+def framed(markup: Markup, label: str) -> Markup:
+    """What is long, in a low frame that scrolls; it takes the focus, so that keys scroll it too."""
+    return Markup(f'<div class="to-scrolled" tabindex="0" role="region" aria-label="{escape(label)}">{markup}</div>')
+
+
 def facts(pairs: Iterable[tuple[str, Cell]]) -> Markup:
     """Labels with their values; pairs without a value are left out."""
     items = "".join(f"<div><dt>{escape(name)}</dt><dd>{text(value)}</dd></div>" for name, value in pairs if value)
