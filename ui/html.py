@@ -161,6 +161,12 @@ def line(*parts: Cell) -> Markup:
     return Markup(f'<div class="to-line">{"".join(f"<span>{piece}</span>" for piece in pieces)}</div>')
 
 
+def copier() -> Markup:
+    """A button that puts the address of what is shown on the clipboard; links.js does it."""
+    words = '<span data-words aria-live="polite">Copy link</span>'
+    return Markup(f'<button type="button" class="to-copier" data-copy>{icon("link")}{words}</button>')
+
+
 def told(icon_name: str, sentence: str, words: str, tone: str) -> Markup:
     """A sentence that matters, and below it what somebody wrote, as text and nothing else."""
     body = lines(strong(sentence), words)

@@ -3,7 +3,7 @@
 (() => {
   if (window.tieoutLinks) return;
   window.tieoutLinks = true;
-  const DRAWER = '[role="dialog"]', BACK_MS = 100, BACK_TRIES = 20;
+  const DRAWER = '[role="dialog"]', BACK_MS = 100, BACK_TRIES = 20, COPIED_MS = 3000;
   let opener = "";
   const go = (address) => {
     history.pushState({}, "", address);
@@ -33,6 +33,16 @@
     open = document.querySelector(DRAWER) !== null;
     if (was && !open) back(BACK_TRIES);
   }).observe(document.body, { childList: true, subtree: true });
+  // What is filtered stands in the address: a copy of it is a saved view, and can be sent.
+  document.addEventListener("click", async (event) => {
+    const copier = event.target.closest && event.target.closest("[data-copy]");
+    if (!copier) return;
+    const words = copier.querySelector("[data-words]"), said = words.textContent;
+    const copied = await navigator.clipboard?.writeText(location.href).then(() => true, () => false);
+    // Without TLS there is no clipboard for scripts.
+    words.textContent = copied ? "Copied" : "Copy it from the address bar";
+    setTimeout(() => { words.textContent = said; }, COPIED_MS);
+  });
   // The search box is a real form; as with links, what it asks for need not be loaded anew.
   document.addEventListener("submit", (event) => {
     const form = event.target.closest && event.target.closest("form[data-inside]");
