@@ -12,7 +12,7 @@ here = open_page(Permission.APPROVALS_VIEW)
 WAITING, DECIDED = "Waiting", "Decided"
 PAGE = "approvals_page"
 
-title = st.empty()
+title, missing = st.empty(), st.container()
 view = st.segmented_control(
     "Show",
     [WAITING, DECIDED],
@@ -45,6 +45,6 @@ if not shown:
     widgets.empty("inbox", "Nothing waits for a decision" if view == WAITING else "Nothing was decided yet", told)
 widgets.pager(total, PAGE)
 
-opened = next((each for each in (*waiting, *shown) if review.wanted(each)), None) or review.elsewhere(here)
+opened = next((each for each in (*waiting, *shown) if review.wanted(each)), None) or review.elsewhere(here, missing)
 if opened is not None:
     review.open_drawer(here, opened)

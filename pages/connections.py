@@ -64,7 +64,7 @@ if connection_acts.free_providers(every):
         if st.button("Add a connection", icon=":material/add_link:", type="secondary" if used else "primary"):
             connection_acts.ask(connection_acts.ADD)
 if retired:
-    st.subheader("Retired", anchor=False)
+    st.header("Retired", anchor=False)
     html.draw(cards.retired_table(retired, here.shown))
     connection_acts.retired_buttons(retired)
 connection_acts.open_asked(here, every)

@@ -28,7 +28,7 @@ def verdict(standing: Standing) -> None:
 def checks(standing: Standing) -> None:
     """The standing checks: failed ones with what to do, then all of them."""
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.subheader("Standing checks", anchor=False, width="content")
+        st.header("Standing checks", anchor=False, width="content")
         with st.container(key="tall_checks", width="content"):
             label, icon = "Run the checks now", ":material/rule:"
             if st.button(label, icon=icon, type="primary", disabled=standing.checking):
@@ -77,7 +77,7 @@ for row in (parts[:2], parts[2:]):
         with column, st.container(border=True, height="stretch"):
             html.draw(health.part(each))
 if standing.machinery.broken:
-    st.subheader(f"{plural(len(standing.machinery.broken), 'job')} that failed", anchor=False)
+    st.header(f"{plural(len(standing.machinery.broken), 'job')} that failed", anchor=False)
     html.draw(health.jobs_table(standing.machinery.broken, standing.now))
 checks(standing)
 told_at_last(standing)

@@ -31,7 +31,7 @@ left, right = st.columns([2, 1])
 if widgets.on_phone():  # where columns stand below each other, what needs somebody comes first
     left, right = right, left
 with left, st.container(border=True, height="stretch"):
-    st.subheader("Latest executions", anchor=False)
+    st.header("Latest executions", anchor=False)
     if recent.rows:
         html.draw(runs.brief_table(recent.rows, here.shown))
     elif here.may(Permission.OPERATIONS_RUN):
@@ -41,7 +41,7 @@ with left, st.container(border=True, height="stretch"):
     else:
         st.caption("Nothing has run yet. Executions you may see appear here.")
 with right, st.container(border=True, height="content" if notices else "stretch"):
-    st.subheader("Needs you", anchor=False)
+    st.header("Needs you", anchor=False)
     needs = [mine.asked(request, here.shown, as_of) for request in requests if request.refusal is None][:NEEDS_SHOWN]
     needs += [mine.unsubmitted(run, here.shown, as_of) for run in drafts.rows if runs.needs_plan(run)][:NEEDS_SHOWN]
     if needs:

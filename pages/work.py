@@ -27,5 +27,5 @@ mine.section("Waiting", [mine.waiting(run, view.asked.get(run.id), here.shown, n
 if not mine.anything(view):
     widgets.empty("task_alt", "Nothing waits for you", "What you begin, and what you are asked, appears here.")
 if view.ended:
-    st.subheader("Ended", anchor=False)
+    st.header("Ended", anchor=False)
     html.draw(mine.history(view.ended, here.shown))

@@ -64,10 +64,10 @@ class Bar:
         return on
 
     def tell(self) -> None:
-        """Which filters are set, and one button that clears them all; nothing when none is."""
+        """Which filters are set, with a copy of the address that keeps them and a button that clears them; else nothing."""
         if self._told:
             with st.container(horizontal=True, vertical_alignment="center", key="told_filters"):
-                html.draw(html.line("Filtered by", *map(html.strong, self._told)))
+                html.draw(html.line("Filtered by", *map(html.strong, self._told), html.copier()))
                 st.button("Clear all", icon=":material/filter_alt_off:", type="tertiary", on_click=self._clear)
 
     def _note(self, key: str, label: str, told: str, *, empty: object) -> None:

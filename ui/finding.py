@@ -91,7 +91,7 @@ def files_table(rows: Sequence[FileView], names: Mapping[str, str], shown: Forma
 
 
 def _group(name: str, title: str, table: Markup, found: Found) -> None:
-    st.subheader(title, anchor=False)
+    st.header(title, anchor=False)
     html.draw(table)
     if name in found.more:
         html.draw(html.line(html.faint("The newest are shown; there are more. Type more to narrow it.", small=False)))

@@ -18,6 +18,7 @@ HERE = Path(__file__).parent
 ORG, PRESENT = "org", "tieout_org"
 MANY_COLUMNS = 6
 CARDS_BELOW = {"slim": 560, "wide": 840}
+ICON = '<span class="to-icon'
 TONES = frozenset({"green", "red", "amber", "blue", "gray"})
 
 
@@ -60,7 +61,7 @@ def badge(label: str, tone: str = "gray") -> Markup:
 def icon(name: str, tone: str = "") -> Markup:
     """A Material symbol; decoration only, so it is hidden from readers."""
     tint = f" to-{_tone(tone)}" if tone else ""
-    return Markup(f'<span class="to-icon{tint}" aria-hidden="true">{escape(name)}</span>')
+    return Markup(f'{ICON}{tint}" aria-hidden="true">{escape(name)}</span>')
 
 
 def faint(value: Cell, *, small: bool = True) -> Markup:
@@ -108,6 +109,11 @@ def link(
     return Markup(f'<a href="{address}" target="_self" data-inside="1"{style}{here}>{text(label)}</a>')
 
 
+def static(name: str) -> str:
+    """The address of one of our own files in ui/static."""
+    return f"{_base()}/app/static/{name}"
+
+
 def table(columns: Sequence[Column], rows: Iterable[Sequence[Cell]], label: str, *, cards: bool = True) -> Markup:
     """A table named ``label`` for readers; each row has one cell a column.
 
@@ -121,6 +127,11 @@ def table(columns: Sequence[Column], rows: Iterable[Sequence[Cell]], label: str,
         f'<div class="{wrap}"><div class="to-frame"><table class="to-table"><caption>{escape(label)}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div></div>"
     )
+
+
+def framed(markup: Markup, label: str) -> Markup:
+    """What is long, in a low frame that scrolls; it takes the focus, so that keys scroll it too."""
+    return Markup(f'<div class="to-scrolled" tabindex="0" role="region" aria-label="{escape(label)}">{markup}</div>')
 
 
 def facts(pairs: Iterable[tuple[str, Cell]]) -> Markup:
@@ -142,9 +153,18 @@ def more(summary: Cell, whole: Markup, *, open_: bool = False) -> Markup:
 
 
 def line(*parts: Cell) -> Markup:
-    """Badges and facts in one line that may wrap."""
-    spans = "".join(f"<span>{piece}</span>" for piece in map(text, parts) if piece)
-    return Markup(f'<div class="to-line">{spans}</div>')
+    """Badges and facts in one line that may wrap; an icon stays before the words it belongs to."""
+    pieces = [piece for piece in map(text, parts) if piece]
+    if len(pieces) > 1 and pieces[0].startswith(ICON):
+        led, *rest = pieces[1:]
+        pieces = [Markup(f'<span class="to-led">{pieces[0]}<span>{led}</span></span>'), *rest]
+    return Markup(f'<div class="to-line">{"".join(f"<span>{piece}</span>" for piece in pieces)}</div>')
+
+
+def copier() -> Markup:
+    """A button that puts the address of what is shown on the clipboard; links.js does it."""
+    words = '<span data-words aria-live="polite">Copy link</span>'
+    return Markup(f'<button type="button" class="to-copier" data-copy>{icon("link")}{words}</button>')
 
 
 def told(icon_name: str, sentence: str, words: str, tone: str) -> Markup:

@@ -3,6 +3,8 @@
 (() => {
   if (window.tieoutLinks) return;
   window.tieoutLinks = true;
+  const DRAWER = '[role="dialog"]', BACK_MS = 100, BACK_TRIES = 20, COPIED_MS = 3000;
+  let opener = "";
   const go = (address) => {
     history.pushState({}, "", address);
     window.dispatchEvent(new PopStateEvent("popstate"));
@@ -12,7 +14,34 @@
     if (!link || event.defaultPrevented || event.button) return;
     if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
     event.preventDefault();
+    if (!link.closest(DRAWER)) opener = link.href;
     go(link.href);
+  });
+  // A drawer gives the focus back to what opened it. A link may be drawn anew while it is open and once more after it
+  // closes: whoever came by keys would find themselves at the top of the page.
+  const back = (tries) => {
+    if (!tries || document.querySelector(DRAWER)) return;
+    const same = (link) => link.href === opener;
+    if (document.activeElement === document.body) {
+      [...document.querySelectorAll("a[data-inside]")].find(same)?.focus({ preventScroll: true });
+    }
+    setTimeout(back, BACK_MS, tries - 1);
+  };
+  let open = false;
+  new MutationObserver(() => {
+    const was = open;
+    open = document.querySelector(DRAWER) !== null;
+    if (was && !open) back(BACK_TRIES);
+  }).observe(document.body, { childList: true, subtree: true });
+  // What is filtered stands in the address: a copy of it is a saved view, and can be sent.
+  document.addEventListener("click", async (event) => {
+    const copier = event.target.closest && event.target.closest("[data-copy]");
+    if (!copier) return;
+    const words = copier.querySelector("[data-words]"), said = words.textContent;
+    const copied = await navigator.clipboard?.writeText(location.href).then(() => true, () => false);
+    // Without TLS there is no clipboard for scripts.
+    words.textContent = copied ? "Copied" : "Copy it from the address bar";
+    setTimeout(() => { words.textContent = said; }, COPIED_MS);
   });
   // The search box is a real form; as with links, what it asks for need not be loaded anew.
   document.addEventListener("submit", (event) => {

@@ -27,7 +27,7 @@ def profile(here: Here) -> None:
     with here.read() as reading:
         mine = security.profile(reading)
         now = reading.now
-    st.subheader("Profile", anchor=False)
+    st.header("Profile", anchor=False)
     zones, locales = ["", *_zones()], ["", *sorted({*LOCALES, *filter(None, [mine.locale])}, key=_told_locale)]
     with st.form("me_profile", border=False):
         st.text_input("Name", mine.display_name, key=NAME, max_chars=80, autocomplete="name")
@@ -60,7 +60,7 @@ def _save(here: Here) -> str:
 
 def password(here: Here) -> None:
     """Set a new one; the present one is asked for."""
-    st.subheader("Password", anchor=False)
+    st.header("Password", anchor=False)
     with st.form("me_password", border=False):
         secret.field("Present password", PRESENT)
         secret.field("New password", NEW, help_="At least 12 characters, without your username in them.")
@@ -86,7 +86,7 @@ def sessions(here: Here) -> None:
     with here.read() as reading:
         every = security.sessions_of(reading, here.session.person_id)
         now = reading.now
-    st.subheader("Sessions", anchor=False)
+    st.header("Sessions", anchor=False)
     st.caption("Where you are signed in now. End what you do not know, and change your password.")
     acts.refusal_at("me_session")
     for entry in every:

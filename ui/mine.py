@@ -17,7 +17,7 @@ def section(title: str, entries: Sequence[Markup]) -> None:
     """A heading with its entries in a card; nothing for nothing."""
     if entries:
         with st.container(border=True):
-            st.subheader(title, anchor=False)
+            st.header(title, anchor=False)
             html.draw(Markup(f'<div class="to-needs">{"".join(entries)}</div>'))
 
 

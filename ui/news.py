@@ -136,7 +136,7 @@ def listed(here: Here, notices: Sequence[NoticeView], now: datetime, title: str 
     """Notices below each other, each leading to what it is about; those that are unread can be put away."""
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         if title:
-            st.subheader(title, anchor=False, width="content")
+            st.header(title, anchor=False, width="content")
         if any(notice.read_at is None for notice in notices) and st.button(
             "Mark all as read", icon=":material/done_all:", type="tertiary", key="tall_read_all"
         ):

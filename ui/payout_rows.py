@@ -59,7 +59,7 @@ def _number(row: PayoutView) -> Cell:
     if row.attempt == 1 and row.newest:
         return row.row_no
     counts = ", planned anew" if row.void else "" if row.newest else ", tried again"
-    return html.lines(row.row_no, html.faint(f"attempt {row.attempt}{counts}"))
+    return html.lines(row.row_no, html.faint(Markup(f'<span class="to-fix">attempt {row.attempt}</span>{counts}')))
 
 
 def _execution(row: PayoutView) -> Markup:

@@ -87,7 +87,7 @@ def one(here: Here, person_id: str) -> None:
         people_acts.ways_in(here, found, sessions)
     with st.container(border=True):
         people_acts.standing(here, found)
-    st.subheader("History", anchor=False)
+    st.header("History", anchor=False)
     html.draw(html.table(HISTORY, _history(found, names, here.shown), f"History of {entry.display_name}"))
     people_acts.open_asked(here, found, every)
 

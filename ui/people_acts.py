@@ -36,7 +36,7 @@ def invite_button() -> None:
 
 def roles(here: Here, found: MemberDetail, every: Sequence[RoleView]) -> None:
     """What the person holds now; each can be ended, others given."""
-    st.subheader("Roles", anchor=False)
+    st.header("Roles", anchor=False)
     for held in found.held:
         with st.container(
             horizontal=True,
@@ -68,7 +68,7 @@ def roles(here: Here, found: MemberDetail, every: Sequence[RoleView]) -> None:
 
 def ways_in(here: Here, found: MemberDetail, sessions: Sequence[SessionEntry]) -> None:
     """How the person gets in: link, second factor, sessions."""
-    st.subheader("Sign-in", anchor=False)
+    st.header("Sign-in", anchor=False)
     entry = found.entry
     told = f"{plural(len(sessions), 'open session')} in this organisation." if sessions else "Not signed in here now."
     st.caption(told)

@@ -54,7 +54,7 @@ def detail(here: Here, shown: Procedure) -> None:
     html.draw(html.line(_state(view), widgets.risk_badge(view.risk), words(view.category), approval, run))
     html.draw(_facts(shown))
     if view.procedure:
-        st.subheader("How and when to use it", anchor=False)
+        st.header("How and when to use it", anchor=False)
         st.markdown(view.procedure)
     _parameters(view)
     _history(here, shown)
@@ -87,17 +87,17 @@ def _parameters(view: OperationView) -> None:
     fields = view.operation.parameters.model_fields
     spec = view.operation.file
     if fields:
-        st.subheader("Parameters", anchor=False)
+        st.header("Parameters", anchor=False)
         pairs = [(html.strong(each.title or words(name)), each.description or "") for name, each in fields.items()]
         html.draw(html.definitions(pairs))
     if spec is not None:
-        st.subheader("Columns of the file", anchor=False)
+        st.header("Columns of the file", anchor=False)
         html.draw(html.definitions([(html.strong(each.name), each.description) for each in spec.columns]))
 
 
 def _history(here: Here, shown: Procedure) -> None:
     if shown.recent:
-        st.subheader("Latest executions", anchor=False)
+        st.header("Latest executions", anchor=False)
         html.draw(runs.runs_table(shown.recent, here.shown))
         query = filters.spoken({"operation": shown.view.id}, [shown.view])
         html.draw(html.line(html.link("All of its executions", "executions", query)))
@@ -108,13 +108,13 @@ def _versions(here: Here, shown: Procedure) -> None:
         told = "Switched on" if each.detail.get("active") else "Switched off"
         html.draw(html.line(html.strong(told), here.shown.instant(each.at), str(each.detail.get("reason", ""))))
     if shown.versions:
-        st.subheader("Versions", anchor=False)
+        st.header("Versions", anchor=False)
         html.draw(html.definitions([(each.version, f"since {here.shown.instant(each.at)}") for each in shown.versions]))
 
 
 def _switch(here: Here, view: OperationView) -> None:
     """On or off, with a reason; for the whole installation."""
-    st.subheader("Switch", anchor=False)
+    st.header("Switch", anchor=False)
     st.caption("For every organisation of this installation. What runs already goes on.")
     with st.form("switch", border=False):
         reason = st.text_input("Reason", max_chars=200)

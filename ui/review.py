@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from finops_core import approvals, operations, payouts, security
 from finops_core.approvals import Decision, RequestView
@@ -58,8 +59,8 @@ def wanted(request: RequestView) -> bool:
     return st.query_params.get(OPEN, "") in {request.number, request.id}
 
 
-def elsewhere(here: Here) -> RequestView | None:
-    """A request the address names that is on neither list's present page."""
+def elsewhere(here: Here, missing: DeltaGenerator) -> RequestView | None:
+    """A request the address names that is on neither list's present page; told in ``missing`` when there is none."""
     asked_for = st.query_params.get(OPEN, "")
     if not asked_for:
         return None
@@ -67,7 +68,8 @@ def elsewhere(here: Here) -> RequestView | None:
         with here.read() as reading:
             return approvals.request_view(reading, asked_for)
     except NotFound as error:
-        widgets.refusal(error)
+        with missing:
+            widgets.refusal(error)
         return None
 
 

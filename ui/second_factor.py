@@ -28,7 +28,7 @@ def section(here: Here) -> None:
     with here.read() as reading:
         view = security.own_second_factor(reading)
         given = security.enrolment(reading)
-    st.subheader("Second factor", anchor=False)
+    st.header("Second factor", anchor=False)
     if st.session_state.get(CODES):
         _keep_codes(st.session_state[CODES])
     elif view.on:

@@ -49,7 +49,7 @@ if arrived is None:
     st.stop()
 session.hand_over_cookie()
 arrived = organisation.follow(arrived)
-st.logo(widgets.logo(), size="large", icon_image=widgets.mark())
+st.logo(widgets.mark(), size="large")
 if second_factor.is_demanded(arrived):
     st.navigation(navigation.all_pages(), position="hidden")
     frame(arrived, 0)

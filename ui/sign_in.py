@@ -25,7 +25,7 @@ def page() -> None:
     """The form; or, behind a one-time link, the form that sets a password."""
     html.draw(NO_SIDEBAR)
     with st.container(horizontal_alignment="center"), st.container(width=FORM_WIDTH, gap="small"):
-        st.image(widgets.logo(), width=150, alt="Tieout")
+        html.draw(widgets.brand())
         token = next((st.query_params[kind.value] for kind in LinkKind if st.query_params.get(kind.value)), "")
         if token:
             _by_link(token)
@@ -40,7 +40,7 @@ def page() -> None:
 
 def _form() -> None:
     with st.form("sign_in"):
-        st.subheader("Sign in", anchor=False)
+        st.header("Sign in", anchor=False)
         username = st.text_input("Username", key="username", autocomplete="username", max_chars=64)
         password = st.text_input(
             "Password", key="password", type="password", autocomplete="current-password", max_chars=PASSWORD_MOST_BYTES
@@ -55,7 +55,7 @@ def _form() -> None:
 def _code_form() -> None:
     """The second step: nothing of the desk is there before the code is right."""
     with st.form("second_step"):
-        st.subheader("Type your code", anchor=False)
+        st.header("Type your code", anchor=False)
         st.caption(CODE_RULE)
         code = st.text_input("Code", key="sign_in_code", autocomplete="one-time-code", max_chars=CODE_MOST)
         pressed = st.form_submit_button("Sign in", type="primary", width="stretch")
@@ -125,7 +125,7 @@ def _by_link(token: str) -> None:
 
 def _setup(token: str) -> None:
     with st.form("setup"):
-        st.subheader("Make the first administrator", anchor=False)
+        st.header("Make the first administrator", anchor=False)
         st.caption("This link works once. Choose a password that is used nowhere else.")
         username = st.text_input("Username", autocomplete="username", max_chars=20).strip().lower()
         name = st.text_input("Your name", autocomplete="name", max_chars=80).strip()
@@ -137,7 +137,7 @@ def _setup(token: str) -> None:
 
 def _reset(token: str, username: str) -> None:
     with st.form("reset"):
-        st.subheader("Set a new password", anchor=False)
+        st.header("Set a new password", anchor=False)
         st.caption(f"For {username}. This link works once and ends every open session.")
         password, again = _new_password()
         pressed = st.form_submit_button("Set the password", type="primary", width="stretch")
@@ -147,7 +147,7 @@ def _reset(token: str, username: str) -> None:
 
 def _join(token: str, link: LinkView) -> None:
     with st.form("join"):
-        st.subheader("Welcome to Tieout", anchor=False)
+        st.header("Welcome to Tieout", anchor=False)
         st.caption(
             f"You sign in as {link.username}. This link works once. Choose a password that is used nowhere else."
         )

@@ -66,7 +66,7 @@ def _day(
     shown: Format,
 ) -> str:
     items = "".join(_item(record, row(record), shown) for record in records)
-    return f'<section class="to-day"><h3>{html.text(day)}</h3><ol>{items}</ol></section>'
+    return f'<section class="to-day"><h2>{html.text(day)}</h2><ol>{items}</ol></section>'
 
 
 def _item(record: AuditView, told: tuple[Markup, Markup, Markup], shown: Format) -> str:

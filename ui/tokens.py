@@ -32,7 +32,7 @@ def section(here: Here) -> None:
     with here.read() as reading:
         mine = security.tokens_of(reading)
         now = reading.now
-    st.subheader("API tokens", anchor=False)
+    st.header("API tokens", anchor=False)
     st.caption(WHAT)
     if st.session_state.get(MADE):
         _show_secret(st.session_state[MADE])

@@ -16,20 +16,20 @@ from ui.session import Surroundings
 STATIC = Path(__file__).parent / "static"
 PAGE_SIZE = 25
 LAST_PAGE, PAGE_DIGITS = 1_000_000, 8
-FAULTS_SHOWN, FAULTS_UNFRAMED, FRAME_PX = 50, 8, 380
+FAULTS_SHOWN, FAULTS_UNFRAMED = 50, 8
 VALUE_CHARS = 32
 
 RISK_TONES = {"low": "green", "medium": "amber", "high": "red", "critical": "red"}
 
 
-def logo() -> Path:
-    """The name with its mark, in the theme's ink."""
-    return STATIC / f"tieout-{st.context.theme.type or 'light'}.svg"
-
-
 def mark() -> Path:
-    """The mark alone, for a closed sidebar."""
+    """The mark alone; the style sheet writes the name beside it in an open sidebar."""
     return STATIC / "mark.svg"
+
+
+def brand() -> Markup:
+    """The mark and the name, for pages without a sidebar."""
+    return Markup(f'<div class="to-brand"><img src="{html.static(mark().name)}" alt="" height="32">Tieout</div>')
 
 
 def head(title: str, *facts: str) -> None:
@@ -98,9 +98,9 @@ def faults_table(faults: Sequence[Fault], name: str, outcome: str) -> None:
         Column("What is wrong", wide=True),
     )
     rows = [(fault.row or "", fault.column or "", _cut(fault.value), fault.message) for fault in faults[:FAULTS_SHOWN]]
+    table = html.table(columns, rows, f"What is wrong in {name}")
     # Many of them scroll in a frame of their own: what is to be done about them stands below.
-    with st.container(height=FRAME_PX if len(faults) > FAULTS_UNFRAMED else "content", border=False):
-        html.draw(html.table(columns, rows, f"What is wrong in {name}"))
+    html.draw(html.framed(table, f"What is wrong in {name}") if len(faults) > FAULTS_UNFRAMED else table)
     if len(faults) > FAULTS_SHOWN:
         st.caption(f"The first {FAULTS_SHOWN} are shown; the file has all {len(faults):,}.")
 

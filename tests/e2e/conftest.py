@@ -61,6 +61,7 @@ class Shelf:
         context.new_cdp_session(empty).send("Storage.clearDataForOrigin", wiped)
         empty.close()
         context.clear_cookies()
+        context.clear_permissions()
         self.free.setdefault(screen.size, []).append(context)
 
 

@@ -34,8 +34,13 @@ ROWS = """table => [...table.querySelectorAll('tbody tr')].map(row => Object.fro
     copy.querySelectorAll('br').forEach(each => each.replaceWith('\\n'));
     return [cell.dataset.label, copy.textContent.split('\\n').map(each => each.trim()).filter(Boolean).join(' / ')];
 })))"""
+LOW = """least => [...document.querySelectorAll(
+    ':is([data-testid="stMain"], [role="dialog"]) button:is([data-testid^="stBaseButton-primary"], '
+    + '[data-testid^="stBaseButton-secondary"], [data-testid^="stBaseButton-tertiary"])')]
+    .map(button => [button, button.getBoundingClientRect()])
+    .filter(([button, { width, height }]) => button.checkVisibility() && width && height && height < least)
+    .map(([button, { height }]) => `${button.innerText.trim() || button.ariaLabel}: ${Math.round(height)}`)"""
 CSV = "text/csv"
-KINDS = ("primary", "secondary", "tertiary")
 
 
 @dataclass
@@ -193,14 +198,7 @@ class Screen:
 
     def low_buttons(self) -> list[str]:
         """Buttons that a thumb could miss, with their heights."""
-        found = []
-        buttons = ", ".join(f'button[data-testid^="stBaseButton-{kind}"]' for kind in KINDS)
-        for button in (*self.main.locator(buttons).all(), *self.drawer.locator(buttons).all()):
-            box = button.bounding_box() if button.is_visible() else None
-            if box and box["height"] < THUMB_PX:
-                found.append(
-                    f"{button.inner_text().strip() or button.get_attribute('aria-label')}: {box['height']:.0f}"
-                )
+        found: list[str] = self.page.evaluate(LOW, THUMB_PX)
         return found
 
     def cookies(self) -> dict[str, dict[str, object]]:

@@ -4,6 +4,7 @@ import json
 import urllib.request
 
 import pytest
+from playwright.sync_api import Locator, expect
 
 from finops_core.api.installing import MANIFEST_TYPE
 from finops_core.operations import State
@@ -13,15 +14,22 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 TABS = 80
 
 
-def tab_to(screen: Screen, link: str) -> None:
-    """Press Tab until a link of the page has the focus, as somebody without a mouse does."""
-    wanted = screen.main.get_by_role("link", name=link).first
+def has_focus(wanted: Locator) -> bool:
+    return bool(wanted.evaluate("each => each === document.activeElement"))
+
+
+def tab_to(screen: Screen, wanted: Locator) -> None:
+    """Press Tab until something of the page has the focus, as somebody without a mouse does."""
     wanted.wait_for()
     for _ in range(TABS):
         screen.page.keyboard.press("Tab")
-        if wanted.evaluate("each => each === document.activeElement"):
+        if has_focus(wanted):
             return
-    raise AssertionError(f"{link} is not reached by Tab")
+    raise AssertionError(f"{wanted} is not reached by Tab")
+
+
+def link(screen: Screen, name: str) -> Locator:
+    return screen.main.get_by_role("link", name=name).first
 
 
 def test_a_request_is_found_opened_and_approved_without_a_mouse(backstage, enter):
@@ -39,7 +47,7 @@ def test_a_request_is_found_opened_and_approved_without_a_mouse(backstage, enter
     ben.heading("Search")
     ben.sees(request, ben.main)
     ben.look("70-search-by-keyboard")
-    tab_to(ben, request)
+    tab_to(ben, link(ben, request))
     keys.press("Enter")
     ben.drawer.get_by_role("button", name="Approve").wait_for()
     ben.settle()
@@ -54,7 +62,7 @@ def test_a_request_is_found_opened_and_approved_without_a_mouse(backstage, enter
     keys.type(before)
     keys.press("Enter")
     ben.heading("Search")
-    tab_to(ben, before)
+    tab_to(ben, link(ben, before))
     keys.press("Enter")
     ben.drawer.get_by_role("button", name="Approve").wait_for()
     ben.settle()
@@ -64,6 +72,61 @@ def test_a_request_is_found_opened_and_approved_without_a_mouse(backstage, enter
     ben.drawer.wait_for(state="detached")
     assert backstage.awaited(first.id, State.COMPLETED).state is State.COMPLETED
     assert backstage.execution(seen.id).state is State.AWAITING_APPROVAL
+
+
+def test_a_request_is_rejected_without_a_mouse_and_a_drawer_gives_the_focus_back(backstage, enter):
+    # Given a request, and Ben at the list
+    seen = backstage.submitted("currency,maximum\nSEK,4.04\n")
+    request = backstage.request_number(seen.id)
+    ben = enter("ben", "approvals")
+    keys, review = ben.page.keyboard, ben.review(request)
+
+    # When he opens its drawer and puts it away
+    tab_to(ben, review)
+    keys.press("Enter")
+    ben.drawer.get_by_role("button", name="Reject").wait_for()
+    ben.settle()
+    keys.press("Escape")
+    ben.drawer.wait_for(state="detached")
+    ben.settle()
+
+    # Then he is where he was
+    expect(review).to_be_focused()
+
+    # When he opens it again and rejects without saying why, and then with a reason
+    keys.press("Enter")
+    comment = ben.drawer.get_by_label("Comment")
+    comment.wait_for()
+    ben.settle()
+    keys.press("Alt+j")
+    ben.sees("comment", ben.drawer.get_by_role("alert"))
+    tab_to(ben, comment)
+    keys.type("Too much for this week")
+    keys.press("Alt+j")
+
+    # Then the preparer reads it
+    ben.drawer.wait_for(state="detached")
+    assert backstage.awaited(seen.id, State.REJECTED).state is State.REJECTED
+    ana = enter("ana", f"executions?execution={seen.number}")
+    ana.sees("Too much for this week", ana.main)
+
+
+def test_a_drawer_that_a_link_opened_gives_the_focus_back_to_that_link(backstage, enter):
+    # Given a list of files, whose links are drawn anew while a drawer is open
+    backstage.planned("currency,maximum\nSEK,4.05\n", name="by-keys.csv")
+    ana = enter("ana", "files")
+    file = link(ana, "by-keys.csv")
+
+    # When one is opened and put away by keys
+    tab_to(ana, file)
+    ana.page.keyboard.press("Enter")
+    ana.drawer.get_by_role("button", name="Download").wait_for()
+    ana.settle()
+    ana.page.keyboard.press("Escape")
+    ana.drawer.wait_for(state="detached")
+
+    # Then the next key goes on from there
+    expect(file).to_be_focused()
 
 
 def test_a_slash_in_a_field_is_only_a_slash(backstage, enter):

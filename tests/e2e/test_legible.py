@@ -140,3 +140,24 @@ def test_on_a_phone_closed_filters_say_what_is_set_and_one_tap_clears_them(backs
     ana.reload()
     ana.sees(seen.number)
     assert ana.query().keys().isdisjoint({"text", "state"})
+
+
+def test_a_filtered_list_is_kept_and_handed_on_by_its_link(backstage: Backstage, enter):
+    # Given a list that Ana has filtered
+    seen = backstage.planned("currency,maximum\nSEK,5.04\n", name="kept-view.csv")
+    ana = enter("ana", "executions")
+    ana.type("Search", "kept-view")
+    ana.pick("State", "Pending")
+    ana.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+
+    # When she copies its link
+    ana.main.get_by_role("button", name="Copy link").click()
+    ana.sees("Copied", ana.main)
+    link = ana.page.evaluate("navigator.clipboard.readText()")
+
+    # Then somebody else opens the same rows by it
+    assert link == ana.page.url
+    carla = enter("carla", link.removeprefix(f"{backstage.app.url}/"))
+    assert [row["Number"] for row in carla.table("Executions")] == [seen.number]
+    carla.sees("Search: kept-view")
+    carla.sees("State: Pending")

@@ -94,5 +94,5 @@ def press(screen: AppTest, label: str) -> AppTest:
 
 def shown(at: AppTest) -> str:
     """Everything on the screen as one text."""
-    kinds = ("title", "subheader", "markdown", "caption", "html", "error", "warning", "info", "success")
+    kinds = ("title", "header", "markdown", "caption", "html", "error", "warning", "info", "success")
     return "\n".join(str(element.value) for kind in kinds for element in getattr(at, kind))

@@ -24,7 +24,7 @@ def test_what_was_found_stands_by_area_with_the_way_to_each(world, at):
 
     screen = at("eva", "search", q="987.65")
 
-    assert [each.value for each in screen.subheader] == ["Executions", "Approval requests", "Audit"]
+    assert [each.value for each in screen.header] == ["Executions", "Approval requests", "Audit"]
     told = shown(screen)
     assert f"execution={seen.number}" in told
     assert "request=AP-" in told

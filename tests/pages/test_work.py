@@ -15,7 +15,7 @@ def test_a_preparer_sees_drafts_and_until_when_a_request_waits(world, at):
 
     screen = at("ana", "work")
 
-    assert [each.value for each in screen.subheader] == ["Not submitted yet", "Waiting"]
+    assert [each.value for each in screen.header] == ["Not submitted yet", "Waiting"]
     told = shown(screen)
     assert f"{draft.number} · 12.00 EUR · not submitted" in told
     assert f"{asked.number} · 13.00 USD · approval expires in" in told
