@@ -523,6 +523,7 @@ DOORS: dict[str, Door] = {
     "security.sign_out_everywhere": Door(lambda w, i: security.sign_out_everywhere(w, i["hana"])),
     "security.switch_organisation": Door(lambda w, i: security.switch_organisation(w, i["session"], i["harbour"])),
     "security.revoke_token": Door(lambda w, i: security.revoke_token(w, i["token"])),
+    "security.token_names": Door(lambda w, i: security.token_names(w, [i["token"]])),
     "security.tokens_of": Door(lambda w, _: security.tokens_of(w)),
     "security.touch": Door(lambda w, i: security.touch(w, i["session"])),
 }

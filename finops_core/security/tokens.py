@@ -119,7 +119,9 @@ def tokens_of(reading: Reading) -> tuple[TokenView, ...]:
 
 
 def token_names(reading: Reading, token_ids: Iterable[str]) -> Mapping[str, str]:
-    """What people called these tokens, by id, for readers of the log; those of other organisations are left out."""
+    """What people called these tokens, by id, for readers of the log: none for others, none of other organisations."""
+    if not reading.may(Permission.AUDIT_VIEW):
+        return {}
     wanted = api_token.c.org_id == reading.org_id, api_token.c.id.in_(sorted(set(token_ids)))
     return {row.id: row.name for row in reading.rows(select(api_token.c.id, api_token.c.name).where(*wanted))}
 

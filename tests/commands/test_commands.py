@@ -62,12 +62,61 @@ def test_a_walk_from_file_to_result_in_words(office: Office, tmp_path: Path):
     assert number in say(office, "eva", "history", "--state", "completed").out
 
 
+def test_payouts_are_told_rehearsed_taken_back_and_recorded_in_words(office: Office, tmp_path: Path):
+    # Given a plan that is rehearsed, and then paid
+    world = office.world
+    seen = world.submitted("currency,maximum\nCHF,2.50\n")
+    asked = say(office, "ana", "rehearse", seen.number, "--trouble", "answer_lost")
+    world.work_off()
+    rehearsed = say(office, "ana", "rehearsals", seen.number)
+    world.decide(seen)
+    world.work_off()
+    # When its payout is listed, found, taken back, and the record of it all is taken
+    listed = say(office, "ana", "payouts", seen.number)
+    payout = listed.out.splitlines()[1].split()[-1]
+    flying = say(office, "ana", "payouts", "--standing", "in_flight")
+    back = say(office, "ana", "take-back", seen.number, "--payout", payout, "--reason", "wrong")
+    world.work_off()
+    one = say(office, "ana", "payout", payout)
+    found = say(office, "eva", "search", seen.number)
+    pack, page = tmp_path / "record.zip", tmp_path / "record.html"
+    taken = [say(office, "eva", "record", seen.id, "--to", str(pack))]
+    taken.append(say(office, "eva", "record", seen.id, "--to", str(page), "--form", "html"))
+    # Then each says so in words
+    done = (asked, rehearsed, listed, flying, back, one, found, *taken)
+    assert [each for each in done if each.code != 0 or each.err] == []
+    assert "running" in asked.out
+    assert "passed  answer_lost" in rehearsed.out
+    assert "2.50 CHF" in listed.out
+    assert "1 in all, 2.50 CHF" in listed.out
+    assert payout in flying.out
+    assert "asked to take back 1" in back.out
+    assert "canceled" in one.out
+    assert f"{seen.number}  Stripe balance payout" in found.out
+    assert "execution.submitted" in found.out
+    assert pack.read_bytes().startswith(b"PK")
+    assert seen.number in page.read_text()
+
+
+def test_what_is_withdrawn_is_replaced_and_each_names_the_other(office: Office):
+    seen = office.world.submitted("currency,maximum\nSEK,2.50\n", reason="once more")
+
+    withdrawn = say(office, "ana", "withdraw", seen.number, "--reason", "wrong month")
+    replacing = say(office, "ana", "run", STRIPE, "--replaces", seen.number, "--reason", "right month", "--json").answer
+
+    assert (withdrawn.code, "Taken back by its requester: wrong month" in withdrawn.out) == (0, True)
+    assert replacing["replaces"] == seen.id
+    assert replacing["file_sha256"] == seen.input_sha256
+
+
 def test_json_is_what_the_api_answers(office: Office):
     for words, path in (
         (["me"], "/me"),
         (["catalogue"], "/operations"),
         (["catalogue", STRIPE], f"/operations/{STRIPE}"),
         (["history", "--limit", "3"], "/executions?limit=3"),
+        (["payouts", "--limit", "3"], "/payouts?limit=3"),
+        (["search", "1.25"], "/search?text=1.25"),
         (["approvals", "--decided"], "/approvals?which=decided"),
     ):
         told = say(office, "dan", *words, "--json").answer
@@ -108,6 +157,14 @@ def test_every_fault_of_a_file_is_told_by_row_and_column(office: Office, tmp_pat
         ["history", "--limit", "0"],
         ["decide", "AP-2026-0001", "perhaps", "--content", "0"],
         ["decide", "AP-2026-0001", "approved"],
+        ["rehearse", "EX-2026-0001", "--trouble", "an answer is lost"],
+        ["payouts", "--standing", "lost"],
+        ["payouts", "EX-2026-0001", "--standing", "late"],
+        ["settle", "pay_x", "perhaps", "--comment", "looked"],
+        ["settle", "pay_x", "exists"],
+        ["withdraw", "EX-2026-0001"],
+        ["record", "EX-2026-0001", "--to", "/no/such/folder/record.zip"],
+        ["record", "EX-2026-0001", "--to", "record.zip", "--form", "pdf"],
     ],
 )
 def test_wrong_use_has_exit_code_2(office: Office, words: list[str]):
