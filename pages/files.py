@@ -5,7 +5,7 @@ import streamlit as st
 from finops_core import files, security
 from finops_core.files import FileFilter
 from finops_core.kernel.permissions import Permission
-from ui import filters, html, stored, widgets
+from ui import filters, html, several, stored, widgets
 from ui.format import plural
 from ui.session import open_page
 
@@ -47,6 +47,7 @@ with title.container():
     widgets.head("Files", here.around.name, f"{plural(found.total, 'file')}, newest first")
 if found.rows:
     html.draw(stored.table(found.rows, used_by, names, here.shown, st.query_params.to_dict()))
+    several.take(here, found.rows)
 elif wanted != FileFilter():
     widgets.empty("filter_alt_off", "Nothing matches", "Loosen the filters above.")
 else:

@@ -424,6 +424,7 @@ DOORS: dict[str, Door] = {
     ),
     "connections.webhook_secrets": Door(lambda w, i: connections.webhook_secrets(w, i["connection"])),
     "files.content": Door(lambda w, i: files.content(w, i["file"])),
+    "files.download_all": Door(lambda w, i: files.download_all(w, [i["file"]])),
     "files.download": Door(lambda w, i: files.download(w, i["file"])),
     "files.downloads": Door(lambda w, i: files.downloads(w, [i["file"]])),
     "files.check": Door(lambda w, _: ("checked", files.check(w))),

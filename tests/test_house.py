@@ -50,6 +50,7 @@ ENGINE_FILES: dict[str, set[str]] = {
         "trial",
     },
     "files": {
+        "bundles",
         "comments",
         "finding",
         "incoming",

@@ -1,5 +1,7 @@
 """Stored files: sealed, content-addressed per organisation, with versions and owners; comments and attachments."""
 
+from finops_core.files.bundles import BYTES_MAX as BUNDLE_BYTES
+from finops_core.files.bundles import download_all
 from finops_core.files.comments import (
     COMMENT_MAX_CHARS,
     CommentView,
@@ -32,6 +34,7 @@ from finops_core.files.service import Download, download, expire, store, sweep
 __all__ = [
     "ATTACHED",
     "ATTACHMENT",
+    "BUNDLE_BYTES",
     "COMMENT_MAX_CHARS",
     "INPUT",
     "OUTPUT",
@@ -50,6 +53,7 @@ __all__ = [
     "content",
     "content_hash_of",
     "download",
+    "download_all",
     "downloads",
     "expire",
     "find",

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from io import BytesIO
 from pathlib import Path
 from threading import Barrier
+from zipfile import ZipFile
 
 import pytest
 from sqlalchemy import func, select, text
@@ -96,6 +98,45 @@ def test_other_bytes_under_the_same_name_are_the_next_version_and_the_first_stay
 
     assert [first.version, second.version, another.version] == [1, 2, 1]
     assert _download(desk, org, first.id).content == b"a"
+
+
+def test_several_files_are_taken_as_one_zip_and_each_is_recorded(desk: AreaDesk, org: str):
+    # Given three files, two of them of one name and one with a name that leads elsewhere
+    first = _store(desk, org, b"a", name="result.csv")
+    second = _store(desk, org, b"b", name="Result.csv")
+    third = _store(desk, org, b"c", name="..csv:x|y.txt")
+    # When all are taken, one of them asked for twice
+    with desk.work(person_actor("person_ada", org)) as work:
+        taken = files.download_all(work, [first.id, second.id, third.id, first.id])
+    # Then each is there once, under a name of its own that leads nowhere
+    with ZipFile(BytesIO(taken.content)) as archive:
+        assert {name: archive.read(name) for name in archive.namelist()} == {
+            "result.csv": b"a",
+            f"{second.id[-6:]}-Result.csv": b"b",
+            "csv_x_y.txt": b"c",
+        }
+    # and each download stands in the log
+    with desk.read(person_actor("person_ada", org)) as reading:
+        assert dict(files.downloads(reading, [first.id, second.id, third.id])) == dict.fromkeys(
+            (first.id, second.id, third.id), 1
+        )
+
+
+def test_of_several_files_all_are_given_or_none_and_never_too_many(desk: AreaDesk, org: str):
+    mine, theirs = _store(desk, org), _store(desk, org, b"theirs", person="person_ben")
+    desk.permissions["person_ada"] = frozenset({Permission.FILES_VIEW_OWN})
+
+    for wanted, code in (
+        ([mine.id, theirs.id], "FILE_UNKNOWN"),
+        ([], "FILES_TOO_MANY"),
+        ([f"fr_{number}" for number in range(51)], "FILES_TOO_MANY"),
+    ):
+        with pytest.raises(FinOpsError) as refused, desk.work(person_actor("person_ada", org)) as work:
+            files.download_all(work, wanted)
+        assert refused.value.code == code
+
+    with desk.read(person_actor("person_ada", org)) as reading:
+        assert files.downloads(reading, [mine.id]).get(mine.id, 0) == 0
 
 
 @pytest.mark.parametrize(

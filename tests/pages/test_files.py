@@ -65,3 +65,28 @@ def test_a_comment_written_on_the_execution_stands_in_the_approvers_drawer(world
     # Then he reads them, as text
     assert "They &lt;b&gt;asked&lt;/b&gt; for it early." in told
     assert "Ana Brito" in told
+
+
+def test_several_files_of_a_page_are_chosen_and_taken_as_one_zip(world, at):
+    # Given two files of Ana's
+    for amount in ("31.00", "32.00"):
+        world.planned(f"currency,maximum\nUSD,{amount}\n")
+    screen = at("ana", "files")
+    assert _zip_button(screen).proto.disabled
+
+    # When she chooses two
+    chosen = screen.multiselect[0]
+    chosen.set_value(_ids(world)[:2]).run()
+
+    # Then they are offered together
+    assert not screen.exception
+    assert (_zip_button(screen).label, _zip_button(screen).proto.disabled) == ("Download 2 files as ZIP", False)
+
+
+def _ids(world):
+    with world.desk.read(world.actor("ana")) as reading:
+        return [row.id for row in files.page(reading, files.FileFilter(), 25).rows]
+
+
+def _zip_button(screen):
+    return next(each for each in screen.get("download_button") if each.label.endswith("as ZIP"))
