@@ -66,9 +66,9 @@ def test_when_one_has_moved_on_none_is_called_off_and_it_is_named(world, at):
     first, second = drafts_of(world, "24.00", "25.00")
     screen = tick(at("ana", "work"), first, second)
     with world.desk.work(world.actor("ana")) as work:
-        operations.cancel(work, second.id)
+        operations.cancel(work, first.id)  # the older one, which comes last
 
     press(screen, "Call off 2 drafts")
 
-    assert world.execution(first.id).state is State.READY
-    assert second.number in shown(screen)
+    assert world.execution(second.id).state is State.READY
+    assert first.number in shown(screen)
