@@ -69,7 +69,9 @@ def names(reading: Reading, records: Sequence[AuditView], others: Iterable[str] 
     """The names of everybody whom these records name, of others, and of the tokens that were used, by id."""
     ids = {found for record in records for found in _PERSON.findall(record.body)}
     people = security.names(reading, {*ids, *(record.actor for record in records), *others})
-    return {**people, **security.token_names(reading, [_token(record) for record in records])}
+    used = {_token(record) for record in records}
+    about = {record.object.removeprefix("token:") for record in records if record.object.startswith("token:")}
+    return {**people, **security.token_names(reading, used | about)}
 
 
 def by_token(record: AuditView, names: Mapping[str, str]) -> str:

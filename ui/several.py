@@ -29,7 +29,7 @@ def call_off(here: Here, drafts: Sequence[ExecutionView]) -> None:
 
 def take(here: Here, rows: Sequence[FileView]) -> None:
     """Files of a list, to be taken as one ZIP; made when the button is pressed."""
-    named = {row.id: f"{row.name}, version {row.version}" for row in rows if row.available}
+    named = {row.id: _file(row) for row in rows if row.available}
     if len(named) < 2:  # noqa: PLR2004 - one is taken from its drawer
         return
     with st.expander("Download several", icon=":material/folder_zip:"):
@@ -72,3 +72,7 @@ def _zip(here: Here, chosen: Sequence[str]) -> bytes:
 def _draft(run: ExecutionView, here: Here) -> str:
     sums = here.shown.first_amounts(run.totals, 2)
     return " · ".join([run.number, run.title, *sums])
+
+
+def _file(row: FileView) -> str:
+    return f"{row.name}, version {row.version}" if row.version > 1 else row.name
