@@ -3,19 +3,21 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
+from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
 
-from finops_core import audit, insight, operations
+from finops_core import audit, insight, operations, security
 from finops_core.adapters.stripe_sandbox.faults import Fault, FaultKind
 from finops_core.audit import AuditFilter
 from finops_core.audit.proofs import paths
 from finops_core.audit.rules import Frontier, leaf_hash
 from finops_core.insight.verify import is_in
-from finops_core.kernel.actor import system_actor, worker_actor
+from finops_core.kernel.actor import Via, system_actor, worker_actor
 from finops_core.kernel.errors import NotAllowed, NotFound
 from tests.world import World
 
@@ -65,6 +67,24 @@ def test_the_record_holds_what_was_asked_agreed_done_and_logged(world: World, fo
     verbs = {json.loads(line["body"])["verb"] for line in record["audit"]["records"]}
     assert {"execution.drafted", "approval.approved", "payout.created", "payout.rejected"} <= verbs
     assert set(record["people"].values()) >= {"Ana Brito", "Ben Osei"}
+
+
+def test_what_a_program_did_stands_in_it_with_the_name_of_its_token(world: World):
+    # Given a draft by a program of Ana's
+    with world.desk.work(world.actor("ana")) as work:
+        issued = security.issue_token(work, "ci", ["run"], work.now + timedelta(days=1))
+    program = replace(world.actor("ana"), via=Via.API, token_id=issued.token.id)
+    with world.desk.work(program) as work:
+        drafted = operations.draft(work, "payouts.stripe_balance", {}, operations.Upload("x.csv", b"currency\nEUR\n"))
+    assert isinstance(drafted, operations.Drafted)
+
+    # When the page is taken by an auditor
+    with world.desk.work(world.actor("eva")) as work:
+        page = insight.take_record_page(work, drafted.execution_id).content.decode()
+
+    # Then the token's name stands beside hers
+    assert 'Ana Brito<br><span class="faint">with token “ci”</span>' in page
+    assert issued.secret not in page
 
 
 def test_the_page_reads_alone_and_shows_the_same(world: World, folder: Path):
