@@ -64,7 +64,7 @@ class Bar:
         return on
 
     def tell(self) -> None:
-        """Which filters are set, with a copy of the address that keeps them and a button that clears them."""
+        """Which filters are set, with a link that keeps them and a button that clears them; nothing without any."""
         if self._told:
             with st.container(horizontal=True, vertical_alignment="center", key="told_filters"):
                 html.draw(html.line("Filtered by", *map(html.strong, self._told), html.copier()))

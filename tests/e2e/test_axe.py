@@ -16,7 +16,8 @@ from tests.e2e.stations import EMPTY, FAILING, FULL, WHO, Stations, arrange
 from tests.webapp import WebApp
 from tests.world import running_world
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+# Some sixty screens are come to one after the other: on a machine that does much else, that takes its time.
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(480)]
 # Each size and each scheme in every run, and all four of their pairs in the long one.
 LOOKS = pytest.mark.parametrize(
     ("size", "scheme"),
