@@ -4,13 +4,14 @@ SOAK_REPORT names another file to write to: short runs while one works on it mus
 """
 
 import os
-import random
 import shutil
 import sys
 import time
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
+from random import Random  # noqa: TID251 - seeded: the same walks in every run
 
 import psycopg
 from playwright.sync_api import sync_playwright
@@ -51,7 +52,7 @@ def main() -> int:
 
 
 def _soaked(house: House) -> Soak:
-    at, tally = datetime.now(UTC), Tally()  # noqa: DTZ005, TID251 - when it was run
+    at, tally = datetime.now(UTC), Tally()  # noqa: TID251 - when it was run
     assert house.web.process is not None
     back = Backstage(WebApp(house.url, house.desk, house.sandbox, house.web.process, house.web.log))
     trade = Trade(
@@ -62,7 +63,7 @@ def _soaked(house: House) -> Soak:
     )
     people = [list(MENUS)[number % len(MENUS)] for number in range(SESSIONS)]
     visitors = [
-        Visitor(house.url, back.cookie(who), who, tally, lambda: trade.latest, random.Random(number))  # noqa: S311
+        Visitor(house.url, back.cookie(who), who, tally, lambda: trade.latest, Random(number))
         for number, who in enumerate(people)
     ]
     gauges = Gauges(house, tally)
@@ -114,7 +115,23 @@ def _measured(samples: list[Sample], tally: Tally, ended_s: float) -> list[Verdi
     clicks = [(click.at_s, click.took_s * 1000) for click in tally.clicks]
     told = "; ".join(f"{what} at {at / 60:.1f} min" for at, what in tally.faults[:5])
     faults = Verdict("no fault while nothing was out", not tally.faults, f"{len(tally.faults)} faults {told}".strip())
-    return [*verdicts, no_slower(clicks, ended_s), faults]
+    waited = no_slower("a click, as its session saw it", clicks, ended_s)
+    cost = no_slower("processor time of the web process for a click and all else it served", _costs(samples), ended_s)
+    return [*verdicts, waited, cost, faults]
+
+
+def _costs(samples: list[Sample]) -> list[tuple[float, float]]:
+    """(seconds, ms a click) between two looks at the same life: unlike a wait, hardly what else the machine does."""
+    return [
+        (after.at_s, (after.web_cpu_s - before.web_cpu_s) * 1000 / after.clicks)
+        for before, after in pairwise(samples)
+        if after.web_life == before.web_life
+        and not after.out
+        and not before.out
+        and after.clicks
+        and after.web_cpu_s is not None
+        and before.web_cpu_s is not None
+    ]
 
 
 def _of_outages(outages: list[Outage]) -> list[Verdict]:

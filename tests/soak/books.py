@@ -75,7 +75,7 @@ def _bank(house: House, trade: Trade, org_id: str) -> Verdict:
     """The desk knows of each payout what the bank made of it."""
     with house.desk.read(worker_actor(org_id)) as reading:
         rows = select(payout.c.state, func.count()).where(payout.c.org_id == org_id).group_by(payout.c.state)
-        states = Counter({state: count for state, count in reading.rows(rows)})
+        states = Counter(dict(tuple(row) for row in reading.rows(rows)))
     all_of_them = sum(len(rows) for rows in trade.approved.values())
     wanted = {PayoutState.PAID: all_of_them - trade.returned, PayoutState.FAILED: trade.returned}
     holds = dict(states) == {state.value: count for state, count in wanted.items() if count}

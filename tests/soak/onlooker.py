@@ -16,7 +16,7 @@ from tests.webapp import WebApp
 CLICK_S = 1.5
 DOWN_S = 15.0
 PATIENCE_S = 120.0
-NO_WORKER = "The worker is not there"
+NO_WORKER = "The worker is not there: nothing is planned"  # the notice of it, which stays, says only the first half
 NO_DATABASE = "The database does not answer"
 # Streamlit's own words for a server that is gone.
 OWN_WORDS = re.compile(
@@ -99,8 +99,10 @@ class Onlooker:
         text = self._body()
         if NO_WORKER in text or NO_DATABASE in text or self._own_words():
             return False
-        stands = self._page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').count()
-        return bool(stands and self.screen.main.get_by_role("heading", name="Home").count())
+        return bool(self._rests() and self.screen.main.get_by_role("heading", name="Home").count())
+
+    def _rests(self) -> bool:
+        return self._page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').count() == 1
 
     def _until_well(self) -> None:
         """Until the health check says so: only then a fault is a fault again."""
@@ -111,14 +113,18 @@ class Onlooker:
         self._page.wait_for_timeout(3000)
 
     def _click(self) -> None:
+        """Once the last click has been worked off: who clicks faster than pages are drawn sees none of them."""
+        if not self._rests():
+            return
         try:
             self._page.get_by_test_id("stSidebarNavLink").first.click(timeout=1000)
         except Error:  # the menu is gone with the page
             return
 
     def _text_of(self, beginning: str) -> str:
-        found = self._page.get_by_text(beginning).first
-        return " ".join(found.inner_text().split()) if found.count() else ""
+        """The whole of what begins like this, as one line."""
+        found = self._page.locator('[data-testid="stAlert"], .to-told').filter(has_text=beginning)
+        return " ".join(found.first.inner_text().split()) if found.count() else ""
 
     def _own_words(self) -> str:
         for place in ('[data-testid="stStatusWidget"]', '[data-testid="stConnectionStatus"]', '[role="dialog"]'):

@@ -55,7 +55,7 @@ def _head(soak: Soak) -> list[str]:
         f"  sandbox); load average {middle(loads):.1f} in the middle, {max(loads):.1f} at most; "
         f"cores in use {statistics.mean(each.busy for each in soak.samples):.0%} on average.",
         f"- Versions: {versions}.",
-        f"- Work: {soak.sessions} sessions that click through the pages every four seconds or so and load anew after twenty clicks;",
+        f"- Work: {soak.sessions} sessions that click through the pages every five seconds or so and load anew after twenty clicks;",
         "  a browser; batches from upload by the API to the bank, every ninth rejected, a payout of every seventh sent back;",
         "  reports; a program that reads twice a second; webhooks from the sandbox; mail to a server on loopback.",
         "",

@@ -54,14 +54,15 @@ def flat(name: str, points: Points) -> Verdict:
     return Verdict(f"memory of {name}", last <= allowed, f"{told}up to {allowed:.1f} counts as flat")
 
 
-def no_slower(points: Points, ended_s: float) -> Verdict:
-    """Clicks (seconds, ms) of the whole: the median of the last quarter is hardly above that of the second one."""
+def no_slower(name: str, points: Points, ended_s: float) -> Verdict:
+    """(seconds, ms) of the whole: the median of the last quarter is hardly above that of the second one."""
     second, last = quarter(points, 2, 0, ended_s), quarter(points, QUARTERS, 0, ended_s)
     if len(second) < LOOKS_LEAST or len(last) < LOOKS_LEAST:
-        return Verdict("no slow-down", holds=False, told="not enough clicks to tell")
-    allowed = middle(second) + max(middle(second) * SLOWER_MARGIN, SLOWER_MARGIN_MS)
-    told = f"a click's p50 is {middle(second):.0f} ms in the second quarter, {middle(last):.0f} ms in the last; "
-    return Verdict("no slow-down", middle(last) <= allowed, f"{told}up to {allowed:.0f} counts as no slower")
+        return Verdict(f"no slow-down: {name}", holds=False, told="not enough to tell")
+    before, after = middle(second), middle(last)
+    allowed = before + max(before * SLOWER_MARGIN, SLOWER_MARGIN_MS)
+    told = f"p50 is {before:.0f} ms in the second quarter, {after:.0f} ms in the last; up to {allowed:.0f} ms is no slower"
+    return Verdict(f"no slow-down: {name}", after <= allowed, told)
 
 
 def same_payouts(approved: Sequence[tuple[str, str, int]], made: Sequence[tuple[str, str, int]]) -> Verdict:
