@@ -17,8 +17,8 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
@@ -38,6 +38,7 @@ SETTINGS = {
     "timezone": "UTC",
     "track_commit_timestamp": "on",  # tests of what came first ask the database
 }
+DURABLE = SETTINGS | {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 START_S = 60
 ROOMY_BYTES = 4 * 1024**3
 _numbers = count(1)
@@ -91,6 +92,54 @@ def running_server() -> Iterator[PostgresServer]:
     """Start a server, end it with the block."""
     with installed(SETTINGS) as installation, started(installation):
         yield PostgresServer(installation.folder)
+
+
+@dataclass
+class MortalServer:
+    """A server that is killed and started anew; its data stays. ``lives`` counts its starts."""
+
+    installation: "Installation"
+    lives: int = 0
+    _stack: ExitStack = field(default_factory=ExitStack)
+    _process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def server(self) -> PostgresServer:
+        return PostgresServer(self.installation.folder)
+
+    def start(self) -> None:
+        until = time.monotonic() + START_S
+        while True:
+            try:
+                self._process = self._stack.enter_context(started(self.installation))
+            except RuntimeError:  # what the dead one had started still holds its memory
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.5)
+            else:
+                self.lives += 1
+                return
+
+    def kill(self) -> None:
+        """kill -9 of the postmaster; whatever it had started leaves by itself."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait(START_S)
+
+    def end(self) -> None:
+        self._stack.close()
+
+
+@contextmanager
+def mortal_server() -> Iterator[MortalServer]:
+    """A server of its own for one block, started, and durable: a kill costs nothing that was committed."""
+    with installed(DURABLE) as installation:
+        mortal = MortalServer(installation)
+        try:
+            mortal.start()
+            yield mortal
+        finally:
+            mortal.end()
 
 
 @dataclass(frozen=True, slots=True)

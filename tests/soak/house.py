@@ -5,11 +5,10 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from finops_core.desk import Desk, open_desk
@@ -26,8 +25,6 @@ from tests.world import COMPANY
 PATIENCE_S = 90.0
 METRICS_TOKEN = "of-the-soak"
 WORKER_LEASE_S = 5.0
-# What a database in use has: nothing committed may be lost when its process is killed.
-DURABLE = postgres.SETTINGS | {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 
 
 @dataclass
@@ -72,36 +69,6 @@ class Part:
 
 
 @dataclass
-class DatabasePart:
-    """PostgreSQL: its postmaster is killed; what it had started leaves by itself, and then it can be started."""
-
-    installation: postgres.Installation
-    lives: int = 0
-    _stack: ExitStack = field(default_factory=ExitStack)
-    _process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        until = time.monotonic() + PATIENCE_S
-        while True:
-            try:
-                self._process = self._stack.enter_context(postgres.started(self.installation))
-            except RuntimeError:  # the dead one's children still hold its memory
-                if time.monotonic() > until:
-                    raise
-                time.sleep(0.5)
-            else:
-                self.lives += 1
-                return
-
-    def kill(self) -> None:
-        assert self._process is not None
-        kill(self._process)
-
-    def end(self) -> None:
-        self._stack.close()
-
-
-@dataclass
 class House:
     """All of it. ``desk`` looks at the same database from outside, as the harness."""
 
@@ -109,7 +76,7 @@ class House:
     desk: Desk
     web: Part
     worker: Part
-    database: DatabasePart
+    database: postgres.MortalServer
     sandbox: SandboxControl
     mail: MailHost
     folder: Path
@@ -120,18 +87,8 @@ class House:
 
     def healthy(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.url}/healthz", timeout=5) as answer:
+            with urllib.request.urlopen(f"{self.url}/healthz", timeout=5) as answer:  # noqa: S310 - our own loopback address
                 return bool(answer.status == 200)
-        except OSError:
-            return False
-
-    def serves(self) -> bool:
-        """Whether the web process answers at all, well or not."""
-        try:
-            with urllib.request.urlopen(f"{self.url}/healthz", timeout=5):
-                return True
-        except urllib.error.HTTPError:
-            return True
         except OSError:
             return False
 
@@ -141,15 +98,14 @@ def open_house() -> Iterator[House]:
     """Everything started and well; ended with the block."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tieout-soak-")))
-        database = DatabasePart(stack.enter_context(postgres.installed(DURABLE)))
-        stack.callback(database.end)
-        database.start()
-        server = postgres.PostgresServer(database.installation.folder)
+        database = stack.enter_context(postgres.mortal_server())
         host = stack.enter_context(running_mail_host())
         port, sandbox_port = free_port(), free_port()
         sandbox = start_sandbox_process(folder, sandbox_port, os.getpid())
         stack.callback(sandbox.stop)
-        settings = _settings(folder, server.url(server.create()), sandbox.url, f"http://127.0.0.1:{port}", host)
+        settings = _settings(
+            folder, database.server.url(database.server.create()), sandbox.url, f"http://127.0.0.1:{port}", host
+        )
         prepare(settings.model_copy(update={"demo": True}), settings.public_url).close()
         web = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
         web += ["--server.address", "127.0.0.1", "--server.headless", "true"]

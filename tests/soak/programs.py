@@ -103,7 +103,9 @@ class Trade:
 
     def reading(self) -> None:
         """A program that asks for one thing after the other."""
-        for what in itertools.cycle(("me", "operations", "executions?limit=20", "executions?mine=true&state=completed", "log")):
+        for what in itertools.cycle(
+            ("me", "operations", "executions?limit=20", "executions?mine=true&state=completed", "log")
+        ):
             if self.closing.wait(READ_S):
                 return
             if what == "log" and not self.latest:

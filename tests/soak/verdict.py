@@ -61,7 +61,9 @@ def no_slower(name: str, points: Points, ended_s: float) -> Verdict:
         return Verdict(f"no slow-down: {name}", holds=False, told="not enough to tell")
     before, after = middle(second), middle(last)
     allowed = before + max(before * SLOWER_MARGIN, SLOWER_MARGIN_MS)
-    told = f"p50 is {before:.0f} ms in the second quarter, {after:.0f} ms in the last; up to {allowed:.0f} ms is no slower"
+    told = (
+        f"p50 is {before:.0f} ms in the second quarter, {after:.0f} ms in the last; up to {allowed:.0f} ms is no slower"
+    )
     return Verdict(f"no slow-down: {name}", after <= allowed, told)
 
 

@@ -1,0 +1,44 @@
+"""PostgreSQL is killed under a page: a sentence in its place, and the page again by itself, without a new sign-in."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.backstage import Backstage
+from tests.e2e.servers import bare_app
+from tests.e2e.test_failures import only_sentences
+from tests.postgres import MortalServer
+from tests.world import running_world
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.deep]
+
+AWAY = "The database does not answer."
+
+
+def test_a_page_whose_database_is_killed_says_so_and_comes_back_without_a_click(
+    visit, tmp_path: Path, mortal_postgres: MortalServer
+):
+    # Given somebody on a page
+    url = mortal_postgres.server.url("a_company")
+    with running_world(tmp_path, url):
+        pass
+    with bare_app(tmp_path, url) as app:
+        eva = visit(app, "executions", cookie=Backstage(app).cookie("eva"))
+        eva.heading("Executions")
+
+        # When the database is killed and they click
+        mortal_postgres.kill()
+        eva.page.get_by_test_id("stSidebarNavLink").filter(has_text="Executions").click()
+
+        # Then a sentence stands in the page's place
+        eva.sees(AWAY)
+        only_sentences(eva)
+        eva.look("75-no-database")
+
+        # and the page comes back by itself once the database does
+        mortal_postgres.start()
+        eva.heading("Executions")
+        assert AWAY not in eva.text()
+        assert eva.page.get_by_label("Username").count() == 0
+        assert "Uncaught app execution" not in app.log.read_text(), "one line an error, with its ids and no secret"
+        assert "a page found no database" in app.log.read_text()
