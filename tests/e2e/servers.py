@@ -18,7 +18,7 @@ from tests.webapp import START_S, WebApp, free_port
 
 @contextmanager
 def bare_app(folder: Path, database: str = "") -> Iterator[WebApp]:
-    """The app over a folder that ``running_world`` has filled, and the PostgreSQL at ``database``; ended with the block.
+    """The app over a folder that ``running_world`` has filled, and the PostgreSQL at ``database``.
 
     Only its health check has been asked before the block begins: no page has run.
     """

@@ -1,4 +1,4 @@
-"""A page whose PostgreSQL is gone: a sentence in people's words, nothing of the program, and the page once it is back."""
+"""A page whose PostgreSQL is gone: a sentence and nothing of the program, and the page once it is back."""
 
 import logging
 from collections.abc import Iterator

@@ -24,15 +24,16 @@ def test_a_desk_whose_postgresql_was_killed_says_so_and_goes_on_when_it_is_back(
         assert reference.all_ids(reading) == (org_id,)
 
     # When the server is killed, within a unit and before one
-    with (
-        pytest.raises(DBAPIError) as within,
-        desk.read(system_actor()) as reading,
-    ):
-        reference.all_ids(reading)
-        mortal_postgres.kill()
-        reference.all_ids(reading)
-    with pytest.raises(DBAPIError) as before, desk.work(system_actor()):
-        pass
+    def killed_within() -> None:
+        with desk.read(system_actor()) as reading:
+            reference.all_ids(reading)
+            mortal_postgres.kill()
+            reference.all_ids(reading)
+
+    with pytest.raises(DBAPIError) as within:
+        killed_within()
+    with pytest.raises(DBAPIError) as before:
+        desk.org("norrland")
 
     # Then both say that it is away
     assert is_away(within.value)

@@ -85,7 +85,7 @@ class Gauges:
 
 
 def _mib(part: Part, *, helpers: bool = False) -> float | None:
-    """What a process holds; with what it keeps beside it all the time (``helpers``), not the children of single runs."""
+    """What a process holds; with what it keeps beside it for good (``helpers``), not the children of single runs."""
     if not part.alive():
         return None
     assert part.process is not None

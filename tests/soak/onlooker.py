@@ -17,6 +17,14 @@ CLICK_S = 1.5
 DOWN_S = 15.0
 PATIENCE_S = 120.0
 NO_WORKER = "The worker is not there: nothing is planned"  # the notice of it, which stays, says only the first half
+# Without its icons, whose names are text.
+WORDS = """told => {
+  const copy = told.cloneNode(true);
+  const icons = '[aria-hidden="true"], [data-testid="stIconMaterial"], [role="img"]';
+  copy.querySelectorAll(icons).forEach(each => each.remove());
+  copy.querySelectorAll('br').forEach(each => each.replaceWith(' '));
+  return copy.textContent;
+}"""
 NO_DATABASE = "The database does not answer"
 # Streamlit's own words for a server that is gone.
 OWN_WORDS = re.compile(
@@ -28,7 +36,7 @@ OWN_WORDS = re.compile(
 class Outage:
     """One kill: what the page said and when, how long the part was out, and when the page was whole again.
 
-    Seconds from the kill for ``told_s``, from the start of the part for ``back_s``. ``signed_in``: without signing in anew.
+    ``told_s`` counts from the kill, ``back_s`` from the start of the part. ``signed_in``: without signing in anew.
     """
 
     part: str
@@ -124,7 +132,7 @@ class Onlooker:
     def _text_of(self, beginning: str) -> str:
         """The whole of what begins like this, as one line."""
         found = self._page.locator('[data-testid="stAlert"], .to-told').filter(has_text=beginning)
-        return " ".join(found.first.inner_text().split()) if found.count() else ""
+        return " ".join(str(found.first.evaluate(WORDS)).split()) if found.count() else ""
 
     def _own_words(self) -> str:
         for place in ('[data-testid="stStatusWidget"]', '[data-testid="stConnectionStatus"]', '[role="dialog"]'):

@@ -17,6 +17,7 @@ PAYOUT, TOTALS = "payouts.stripe_balance", "reporting.csv_totals"
 PAUSE_S, LOOK_S, READ_S = 3.0, 0.7, 0.5
 PATIENCE_S = 240.0
 REJECTED_EVERY, RETURNED_EVERY, TOTALS_EVERY = 9, 7, 3
+READ = ("me", "operations", "executions?limit=20", "executions?mine=true&state=completed", "log")
 LATER = {429, 500, 502, 503}
 
 
@@ -55,7 +56,7 @@ class Client:
 class Trade:
     """What was ordered, to be held against what the provider has paid.
 
-    ``approved``: by execution, each row's currency and amount as the approver saw them. ``latest``: a number to look at.
+    ``approved``: by execution, currency and amount of each row as the approver saw it. ``latest``: a number to look at.
     """
 
     ana: Client

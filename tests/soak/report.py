@@ -3,6 +3,7 @@
 import os
 import platform
 import statistics
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +15,7 @@ from tests.soak.tally import Tally
 from tests.soak.verdict import QUARTERS, Verdict, middle, quarter, share
 
 BARS = "▁▂▃▄▅▆▇█"
+WIDTH = 130
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,25 +44,30 @@ def written(soak: Soak) -> str:
 
 
 def _head(soak: Soak) -> list[str]:
-    loads = [each.load for each in soak.samples]
-    versions = f"Python {platform.python_version()}, Streamlit {version('streamlit')}, {soak.postgres}"
-    return [
-        "# Soak",
-        "",
-        f"`make soak` of {soak.at:%Y-%m-%d %H:%M} UTC: {soak.minutes:g} minutes of work on PostgreSQL, with web process,",
-        "worker and database in processes of their own, each killed (`kill -9`) once and started again as a supervisor would;",
-        "the other two were left alone. Everything below was measured in this one run.",
-        "",
-        f"- Machine: {os.cpu_count()} cores, shared with other work and with the load itself (sessions, browser, mail server,",
-        f"  sandbox); load average {middle(loads):.1f} in the middle, {max(loads):.1f} at most; "
-        f"cores in use {statistics.mean(each.busy for each in soak.samples):.0%} on average.",
-        f"- Versions: {versions}.",
-        f"- Work: {soak.sessions} sessions that click through the pages every five seconds or so and load anew after twenty clicks;",
-        "  a browser; batches from upload by the API to the bank, every ninth rejected, a payout of every seventh sent back;",
-        "  reports; a program that reads twice a second; webhooks from the sandbox; mail to a server on loopback.",
-        "",
-        f"**{'Everything held.' if soak.holds else 'Not everything held.'}**",
-    ]
+    loads, busy = [each.load for each in soak.samples], statistics.mean(each.busy for each in soak.samples)
+    about = f"""
+        `make soak` of {soak.at:%Y-%m-%d %H:%M} UTC: {soak.minutes:g} minutes of work on PostgreSQL, with web
+        process, worker and database in processes of their own. Each was killed once (`kill -9`) and
+        started again as a supervisor
+        would; the other two were left alone. All figures are of this one run."""
+    machine = f"""
+        - Machine: {os.cpu_count()} cores, which sessions, browser, sandbox and mail server of the soak share with
+        the desk, and with whatever else ran there: load average {middle(loads):.1f} in the middle,
+        {max(loads):.1f} at most; {busy:.0%} of the cores in use on average."""
+    work = f"""
+        - Work: {soak.sessions} sessions that click through all pages, one click in about five seconds each, and load
+        anew after twenty; a browser; batches from upload by the API to the bank, every ninth
+        rejected, a payout of every
+        seventh sent back; reports; a program that reads twice a second; webhooks from the sandbox; mail to a server on
+        loopback."""
+    versions = f"- Versions: Python {platform.python_version()}, Streamlit {version('streamlit')}, {soak.postgres}."
+    verdict = f"**{'Everything held.' if soak.holds else 'Not everything held.'}**"
+    return ["# Soak", "", _wrapped(about), "", *map(_wrapped, (machine, versions, work)), "", verdict]
+
+
+def _wrapped(text: str) -> str:
+    plain = " ".join(text.split())
+    return textwrap.fill(plain, WIDTH, subsequent_indent="  " if plain.startswith("- ") else "", break_on_hyphens=False)
 
 
 def _verdicts(soak: Soak) -> list[str]:
@@ -94,8 +101,10 @@ def _quarters(soak: Soak) -> list[str]:
     return [
         "## Quarters",
         "",
-        "Medians of a look every ten seconds; clicks and faults while a part was out are not in here. A killed process begins",
-        "anew, so memory is judged per life above: the last quarter of each life against its second one.",
+        _wrapped(
+            """Medians of a look every ten seconds; clicks and faults while a part was out are not in here. A killed
+            process begins anew, so memory is judged per life above: its last quarter against its second one."""
+        ),
         "",
         "| quarter | web process | worker | clicks | p50 | p95 | jobs waiting | faults | load |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
