@@ -109,7 +109,7 @@ def open_house() -> Iterator[House]:
         prepare(settings.model_copy(update={"demo": True}), settings.public_url).close()
         web = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
         web += ["--server.address", "127.0.0.1", "--server.headless", "true"]
-        worker = [sys.executable, "-m", "finops_core", "worker"]
+        worker = [sys.executable, "-m", "finops_core", "worker", "--parent", str(os.getpid())]
         house = House(
             settings.public_url,
             stack.enter_context(open_desk(settings)),

@@ -27,7 +27,8 @@ class Client:
     def __init__(self, url: str, secret: str, tally: Tally) -> None:
         self._url, self._tally = f"{url}/api/v1", tally
         self._line = requests.Session()
-        self._line.headers["Authorization"] = f"Bearer {secret}"
+        # A line of its own for each call: one that rests is closed by the server, maybe under the next call.
+        self._line.headers |= {"Authorization": f"Bearer {secret}", "Connection": "close"}
 
     def call(self, method: str, path: str, key: str = "", **given: Any) -> dict[str, Any]:
         """The answer's JSON."""

@@ -138,12 +138,14 @@ def _lines(soak: Soak) -> list[str]:
     def line(name: str, pick: Callable[[Sample], float | None], unit: str) -> str:
         found = [pick(each) for each in soak.samples]
         there = [each for each in found if each is not None]
-        low, high = min(there), max(there)
+        # From what most looks found: the first ones after a start would press all others to one height.
+        low, high = share(there, 0.1), max(there)
         scale = (high - low) or 1
-        bars = [
-            " " if each is None else BARS[round((each - low) / scale * (len(BARS) - 1))] for each in _thinned(found)
+        steps = [
+            None if each is None else round(max(0.0, each - low) / scale * (len(BARS) - 1)) for each in _thinned(found)
         ]
-        return f"{name:<12} {low:6.0f} to {high:.0f} {unit}\n{''.join(bars)}"
+        bars = "".join(" " if each is None else BARS[each] for each in steps)
+        return f"{name}, {low:.0f} to {high:.0f} {unit}\n{bars}"
 
     return [
         "## As lines",
