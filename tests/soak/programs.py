@@ -28,7 +28,7 @@ class Client:
         self._url, self._tally = f"{url}/api/v1", tally
         self._line = requests.Session()
         # A line of its own for each call: one that rests is closed by the server, maybe under the next call.
-        self._line.headers |= {"Authorization": f"Bearer {secret}", "Connection": "close"}
+        self._line.headers.update({"Authorization": f"Bearer {secret}", "Connection": "close"})
 
     def call(self, method: str, path: str, key: str = "", **given: Any) -> dict[str, Any]:
         """The answer's JSON."""
