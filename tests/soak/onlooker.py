@@ -45,7 +45,6 @@ class Outage:
     told_s: float | None
     out_s: float
     back_s: float
-    by_itself: bool
     signed_in: bool
 
 
@@ -67,17 +66,17 @@ class Onlooker:
 
     def worker_killed(self) -> Outage:
         """The line on every page, from the next click after its lease has run out."""
-        return self._outage("worker", self._house.worker, lambda: self._text_of(NO_WORKER), by_itself=False)
+        return self._outage("worker", self._house.worker, lambda: self._text_of(NO_WORKER))
 
     def web_killed(self) -> Outage:
         """Streamlit's own word for it; then the page connects anew."""
-        return self._outage("web process", self._house.web, self._own_words, by_itself=True)
+        return self._outage("web process", self._house.web, self._own_words)
 
     def database_killed(self) -> Outage:
         """A sentence in place of the page, which comes back without a click."""
-        return self._outage("PostgreSQL", self._house.database, lambda: self._text_of(NO_DATABASE), by_itself=True)
+        return self._outage("PostgreSQL", self._house.database, lambda: self._text_of(NO_DATABASE))
 
-    def _outage(self, name: str, part: object, says: Callable[[], str], *, by_itself: bool) -> Outage:
+    def _outage(self, name: str, part: object, says: Callable[[], str]) -> Outage:
         self._tally.out = name
         at_s, killed = self._tally.now_s(), time.monotonic()
         part.kill()  # type: ignore[attr-defined]
@@ -93,14 +92,12 @@ class Onlooker:
         part.start()  # type: ignore[attr-defined]
         while not self._stands():
             assert time.monotonic() - started < PATIENCE_S, f"the page does not come back: {self.screen.text()[:2000]}"
-            if not by_itself:
-                self._click()
             self._page.wait_for_timeout(250)
         back_s = time.monotonic() - started
         signed_in = self._page.get_by_label("Username").count() == 0
         self._until_well()
         self._tally.out = ""
-        return Outage(name, at_s, said, told_s, out_s, back_s, by_itself, signed_in)
+        return Outage(name, at_s, said, told_s, out_s, back_s, signed_in)
 
     def _stands(self) -> bool:
         """Home is drawn, with nothing that says that something is missing."""

@@ -120,15 +120,14 @@ def _outages(soak: Soak) -> list[str]:
     rows = []
     for each in soak.outages:
         told = f"after {each.told_s:.0f} s: “{each.said}”" if each.told_s is not None else "nothing"
-        how = "by itself" if each.by_itself else "at the next click"
-        back = f"{each.back_s:.1f} s, {how}, {'still signed in' if each.signed_in else '**signed out**'}"
+        back = f"{each.back_s:.1f} s, {'still signed in' if each.signed_in else '**signed out**'}"
         rows.append(f"| {each.part} | {each.at_s / 60:.1f} min | {told} | {each.out_s:.0f} s | {back} |")
     return [
         "## The three kills",
         "",
         "What one real browser showed. The last column counts from the start of the killed process.",
         "",
-        "| killed | at | what the page said | out for | the page worked again after |",
+        "| killed | at | what the page said | out for | the page worked again by itself after |",
         "|---|---:|---|---:|---|",
         *rows,
     ]
