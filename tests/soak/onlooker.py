@@ -129,12 +129,13 @@ class Onlooker:
     def _text_of(self, beginning: str) -> str:
         """The whole of what begins like this, as one line."""
         found = self._page.locator('[data-testid="stAlert"], .to-told').filter(has_text=beginning)
-        return " ".join(str(found.first.evaluate(WORDS)).split()) if found.count() else ""
+        told: list[str] = found.evaluate_all(f"all => all.map({WORDS})")
+        return " ".join(told[0].split()) if told else ""
 
     def _own_words(self) -> str:
         for place in ('[data-testid="stStatusWidget"]', '[data-testid="stConnectionStatus"]', '[role="dialog"]'):
-            for found in self._page.locator(place).all():
-                text = " ".join(found.inner_text().split())
+            for found in self._page.locator(place).all_inner_texts():  # in one look: they come and go
+                text = " ".join(found.split())
                 if OWN_WORDS.search(text):
                     return text
         return ""
