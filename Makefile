@@ -3,6 +3,7 @@
 #   make dev        the same, with reload   make test-fast  under a minute, while you work
 #   make lint       style, types, floors    make test-deep  long fault runs
 #   make bench      the numbers             make pins       write requirements*.txt anew
+#   make soak       twenty minutes of work, each process killed once: docs/soak.md
 
 PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && exit; done; echo python3)
@@ -15,7 +16,7 @@ PYTEST := $(PY) -m pytest -n 3 --dist loadgroup
 TYPED := finops_core $(wildcard app.py) $(sort $(dir $(wildcard ui/*.py pages/*.py)))
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev test test-fast test-deep bench lint migration pins environment tools browser clean
+.PHONY: help run dev test test-fast test-deep bench soak lint migration pins environment tools browser clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -39,6 +40,10 @@ test-deep: browser
 
 bench: browser
 	$(PY) -m tests.bench
+
+# SOAK_MINUTES=2 SOAK_REPORT=soak.md make soak: a short one, whose report stands elsewhere.
+soak: browser
+	$(PY) -m tests.soak
 
 lint: tools
 	$(PY) -m ruff check .

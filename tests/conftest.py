@@ -9,7 +9,7 @@ from hypothesis import settings
 from playwright.sync_api import Browser, sync_playwright
 
 from finops_core.platform import logs
-from tests.postgres import PostgresServer, running_server
+from tests.postgres import MortalServer, PostgresServer, mortal_server, running_server
 from tests.tools.browser import browser_path
 
 # No test is judged by its time: how long an example takes is the machine's affair.
@@ -32,6 +32,7 @@ BROWSER_ARGUMENTS = (
 SERVED = frozenset(
     {
         "postgres",
+        "mortal_postgres",
         "world",
         "both",
         "timed",
@@ -66,6 +67,13 @@ def postgres() -> Iterator[PostgresServer]:
     """A running PostgreSQL server, one per test process; it ends with the session."""
     with running_server() as server:
         yield server
+
+
+@pytest.fixture
+def mortal_postgres() -> Iterator[MortalServer]:
+    """A server of this test alone, which it may kill and start anew."""
+    with mortal_server() as mortal:
+        yield mortal
 
 
 @pytest.fixture(scope="session")

@@ -16,9 +16,9 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
@@ -38,6 +38,7 @@ SETTINGS = {
     "timezone": "UTC",
     "track_commit_timestamp": "on",  # tests of what came first ask the database
 }
+DURABLE = SETTINGS | {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 START_S = 60
 ROOMY_BYTES = 4 * 1024**3
 _numbers = count(1)
@@ -89,13 +90,77 @@ class PostgresServer:
 @contextmanager
 def running_server() -> Iterator[PostgresServer]:
     """Start a server, end it with the block."""
+    with installed(SETTINGS) as installation, started(installation):
+        yield PostgresServer(installation.folder)
+
+
+@dataclass
+class MortalServer:
+    """A server that is killed and started anew; its data stays. ``lives`` counts its starts."""
+
+    installation: "Installation"
+    lives: int = 0
+    _stack: ExitStack = field(default_factory=ExitStack)
+    _process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def server(self) -> PostgresServer:
+        return PostgresServer(self.installation.folder)
+
+    def start(self) -> None:
+        until = time.monotonic() + START_S
+        while True:
+            try:
+                self._process = self._stack.enter_context(started(self.installation))
+            except RuntimeError:  # what the dead one had started still holds its memory
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.5)
+            else:
+                self.lives += 1
+                return
+
+    def kill(self) -> None:
+        """kill -9 of the postmaster; whatever it had started leaves by itself."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait(START_S)
+
+    def end(self) -> None:
+        self._stack.close()
+
+
+@contextmanager
+def mortal_server() -> Iterator[MortalServer]:
+    """A server of its own for one block, started, and durable: a kill costs nothing that was committed."""
+    with installed(DURABLE) as installation:
+        mortal = MortalServer(installation)
+        try:
+            mortal.start()
+            yield mortal
+        finally:
+            mortal.end()
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """A server's programs and data, ready to be started; ``identity``: as whom."""
+
+    folder: Path
+    binaries: Path
+    data: Path
+    identity: dict[str, Any]
+    settings: Mapping[str, str]
+
+
+@contextmanager
+def installed(settings: Mapping[str, str]) -> Iterator[Installation]:
+    """A server that has never run, in a folder of its own, which goes with the block."""
     folder = Path(tempfile.mkdtemp(prefix="tieout-pg-", dir=_roomy()))
     try:
         identity = _unprivileged(folder)
         binaries = _binaries(folder, copy=bool(identity))
-        data = _initialise(binaries, folder, identity)
-        with _process(binaries, data, folder, identity):
-            yield PostgresServer(folder)
+        yield Installation(folder, binaries, _initialise(binaries, folder, identity), identity, settings)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -147,17 +212,19 @@ def _initialise(binaries: Path, folder: Path, identity: dict[str, Any]) -> Path:
 
 
 @contextmanager
-def _process(binaries: Path, data: Path, folder: Path, identity: dict[str, Any]) -> Iterator[None]:
-    options = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
-    with (folder / "log").open("wb") as log:
+def started(installation: Installation) -> Iterator[subprocess.Popen[bytes]]:
+    """The server's process; it has answered once. A block may kill it, and start it anew by another one."""
+    folder = installation.folder
+    options = [part for name, value in installation.settings.items() for part in ("-c", f"{name}={value}")]
+    with (folder / "log").open("ab") as log:
         server = subprocess.Popen(
-            [binaries / "postgres", "-D", data, "-k", folder, *options],
+            [installation.binaries / "postgres", "-D", installation.data, "-k", folder, *options],
             stdout=log,
             stderr=log,
             stdin=subprocess.DEVNULL,
             cwd=folder,
             start_new_session=True,  # Ctrl-C at the terminal is for the tests, which then end the server
-            **identity,
+            **installation.identity,
         )
     guard = subprocess.Popen(
         ["/bin/sh", "-c", GUARD, "guard", str(server.pid), str(folder)],
@@ -168,7 +235,7 @@ def _process(binaries: Path, data: Path, folder: Path, identity: dict[str, Any])
     )
     try:
         _wait_until_ready(server, folder)
-        yield
+        yield server
     finally:
         server.send_signal(signal.SIGINT)  # "fast": open connections are ended, not waited for
         server.wait(START_S)

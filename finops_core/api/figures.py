@@ -4,6 +4,7 @@ import hmac
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from functools import partial
 
 from prometheus_client import generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -15,6 +16,7 @@ from starlette.responses import Response
 
 from finops_core.api.requests import DeskGetter
 from finops_core.kernel.actor import system_actor
+from finops_core.platform.db import is_away
 from finops_core.platform.metrics import REGISTRY
 from finops_core.upkeep.queries import Gauge, gauges
 
@@ -58,11 +60,20 @@ class _Standing(Collector):
         """One family a name."""
         with self._one_at_a_time:
             if time.monotonic() >= self._fresh_until:
-                desk = self._desk()
-                with desk.read(system_actor()) as reading:
-                    self._found = gauges(reading)
+                self._found = self._look()
                 self._fresh_until = time.monotonic() + KEPT_S
         return _families(self._found)
+
+    def _look(self) -> tuple[Gauge, ...]:
+        """Without its database the process still tells what it counts itself."""
+        up = partial(Gauge, "tieout_database_up", "Whether the database answers.")
+        try:
+            with self._desk().read(system_actor()) as reading:
+                return (up(1), *gauges(reading))
+        except Exception as error:
+            if not is_away(error):
+                raise
+            return (up(0),)
 
 
 def _families(found: Iterable[Gauge]) -> Iterator[Metric]:

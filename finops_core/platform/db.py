@@ -15,7 +15,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolEmpty
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql.expression import FunctionElement
@@ -80,6 +81,21 @@ def open_database(settings: Settings) -> Database:
     return Database(writer, reader, dialect)
 
 
+def is_away(error: BaseException) -> bool:
+    """Whether an error says that the database was not there, or had no turn for us: the same may work in a moment.
+
+    Not one that a statement of ours is to blame for, though drivers call that "operational" too.
+    """
+    if isinstance(error, PoolEmpty):
+        return True
+    if not isinstance(error, DBAPIError):
+        return False
+    if isinstance(error.orig, sqlite3.Error):
+        return _busy(error)
+    # The connection broke, or none was to be had: then there is no statement.
+    return error.connection_invalidated or (isinstance(error, OperationalError) and error.statement is None)
+
+
 def open_owner_engine(settings: Settings) -> Engine:
     """An unguarded engine as the database's owner: migrations, guards and health checks only."""
     url = settings.owner_url
@@ -139,11 +155,14 @@ def _begun(connection: Connection, *, again: bool) -> bool:
     try:
         connection.exec_driver_sql(_BEGINS[1])
     except OperationalError as error:
-        busy = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
-        if not busy or not again:
+        if not _busy(error) or not again:
             raise
         return False
     return True
+
+
+def _busy(error: DBAPIError) -> bool:
+    return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def _postgres(url: str, *, read_only: bool) -> Engine:

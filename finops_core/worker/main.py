@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from apscheduler.schedulers.background import BackgroundScheduler
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import SQLAlchemyError
 
 from finops_core import audit
 from finops_core.catalog.jobs import JOBS
@@ -28,6 +28,7 @@ from finops_core.operations import engine
 from finops_core.operations.drafting import PLAN_JOB
 from finops_core.operations.service import RUN_JOB
 from finops_core.platform import logs, queue
+from finops_core.platform.db import is_away
 from finops_core.platform.queue import Claim
 from finops_core.worker.child import Opener
 from finops_core.worker.supervisor import Supervision, forkserver
@@ -88,8 +89,15 @@ class Worker:
             self.leaving.set()
         scheduler.shutdown(wait=False)
         upkeep.join(5)
-        with self.desk.work(worker_actor("")) as work:
-            queue.release_lease(work, ROLE, self.name)
+        self._release_role()
+
+    def _release_role(self) -> None:
+        """Another worker may have it at once. Without a database it ends by itself."""
+        try:
+            with self.desk.work(worker_actor("")) as work:
+                queue.release_lease(work, ROLE, self.name)
+        except SQLAlchemyError as error:
+            _note(error, "the role could not be given back")
 
     def _take(self, lane: Lane) -> bool:
         """Claim a job for a free slot of a lane; False when there is no slot or no job."""
@@ -109,8 +117,8 @@ class Worker:
                     return None
             with self.desk.work(worker_actor("")) as work:
                 return queue.claim(work, self.name, self.desk.settings.job_lease_s, kinds)
-        except OperationalError:
-            LOG.warning("the database does not answer; trying again", exc_info=True)
+        except SQLAlchemyError as error:
+            _note(error, "nothing could be claimed; trying again")
             self.leaving.wait(1)
             return None
 
@@ -124,8 +132,8 @@ class Worker:
             except FinOpsError as error:
                 LOG.warning("job %s %s: %s", claim.kind, claim.id, error.code)
                 self._try_later(claim, f"{error.code}: {error.message}")
-            except Exception as error:
-                LOG.exception("job %s %s broke", claim.kind, claim.id)
+            except Exception as error:  # noqa: BLE001 - whatever breaks a job must not end the worker
+                _note(error, f"job {claim.kind} {claim.id} broke")
                 self._try_later(claim, type(error).__name__)
             finally:
                 busy.release()
@@ -156,8 +164,8 @@ class Worker:
                     with self.desk.work(worker_actor(claim.org_id)) as work:
                         if not queue.renew(work, claim, lease_s):
                             return
-                except OperationalError:
-                    LOG.warning("the lease of job %s could not be renewed; trying again", claim.id)
+                except SQLAlchemyError as error:
+                    _note(error, f"the lease of job {claim.id} could not be renewed; trying again")
 
         thread = threading.Thread(target=renew, name=f"lease-{claim.id}", daemon=True)
         thread.start()
@@ -179,8 +187,8 @@ class Worker:
                     engine.abandon(work, claim, error)
                 else:
                     queue.give_up(work, claim, error)
-        except (OperationalError, FinOpsError):
-            LOG.warning("job %s waits for its lease to end", claim.id, exc_info=True)
+        except (SQLAlchemyError, FinOpsError) as failed:
+            _note(failed, f"job {claim.id} waits for its lease to end")
 
     def _scheduler(self) -> BackgroundScheduler:
         scheduler = BackgroundScheduler(
@@ -195,9 +203,12 @@ class Worker:
     def _write_due(self, kind: str, every_s: int) -> None:
         """APScheduler's only act: a job row per period, by whoever holds the role; none while the last one is open."""
         slot = int(time.time()) // every_s
-        with self.desk.work(worker_actor("")) as work:
-            if queue.acquire_lease(work, ROLE, self.name, self.desk.settings.scheduler_lease_s) is not None:
-                queue.enqueue(work, kind, {"slot": slot}, key=kind)
+        try:
+            with self.desk.work(worker_actor("")) as work:
+                if queue.acquire_lease(work, ROLE, self.name, self.desk.settings.scheduler_lease_s) is not None:
+                    queue.enqueue(work, kind, {"slot": slot}, key=kind)
+        except SQLAlchemyError as error:
+            _note(error, f"{kind} could not be written as due; it comes with its next period")
 
     def _keep_role(self) -> None:
         """Hold the role and seal the log every half second; another worker takes over when this one is gone."""
@@ -214,9 +225,17 @@ class Worker:
                     # A unit of its own: a log that cannot be sealed must not cost the role.
                     with self.desk.work(worker_actor("")) as work:
                         audit.seal(work, self.desk.settings.heads_dir)
-            except Exception:
-                LOG.exception("keeping the role or sealing the log failed; trying again")
+            except Exception as error:  # noqa: BLE001 - the role is kept as long as the worker lives
+                _note(error, "keeping the role or sealing the log failed; trying again")
                 self.leaving.wait(1)
+
+
+def _note(error: Exception, what: str) -> None:
+    """A database that is away is a line, again and again while it lasts; whatever else went wrong is told in full."""
+    if is_away(error):
+        LOG.warning("the database does not answer: %s", what)
+    else:
+        LOG.error("%s", what, exc_info=error)
 
 
 def run_worker(desk: Desk, parent_pid: int | None = None) -> None:

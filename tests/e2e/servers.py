@@ -17,12 +17,12 @@ from tests.webapp import START_S, WebApp, free_port
 
 
 @contextmanager
-def bare_app(folder: Path) -> Iterator[WebApp]:
-    """The app over a folder that ``running_world`` has filled; ended at the end of the block.
+def bare_app(folder: Path, database: str = "", *, scheduler_lease_s: float = 15) -> Iterator[WebApp]:
+    """The app over a folder that ``running_world`` has filled, and the PostgreSQL at ``database``.
 
     Only its health check has been asked before the block begins: no page has run.
     """
-    settings = settings_for(folder, demo=False, worker="off", scheduler_lease_s=15)
+    settings = settings_for(folder, database, demo=False, worker="off", scheduler_lease_s=scheduler_lease_s)
     port = free_port()
     log = folder / f"app-{port}.log"
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
