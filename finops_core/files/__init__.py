@@ -27,7 +27,7 @@ from finops_core.files.queries import (
     versions,
 )
 from finops_core.files.rules import ATTACHED, ATTACHMENT, INPUT, OUTPUT, STATUS, content_hash_of
-from finops_core.files.service import Download, download, expire, store, sweep
+from finops_core.files.service import Download, download, expire, note_download, store, sweep
 
 __all__ = [
     "ATTACHED",
@@ -55,6 +55,7 @@ __all__ = [
     "find",
     "keep",
     "mine",
+    "note_download",
     "of",
     "one",
     "page",
