@@ -431,6 +431,7 @@ DOORS: dict[str, Door] = {
     "files.attach": Door(lambda w, i: files.attach(w, "payout", i["payout"], "note.txt", b"a note")),
     "files.attachments": Door(lambda w, i: files.attachments(w, "execution", i["done"])),
     "files.comments": Door(lambda w, i: files.comments(w, "execution", i["done"])),
+    "files.earlier_comments": Door(lambda w, i: ("counted", files.earlier_comments(w, "execution", i["done"]))),
     "files.find": Door(lambda w, _: files.find(w, sought.read("currencies.csv"))),
     "files.one": Door(lambda w, i: files.one(w, i["file"])),
     "files.page": Door(lambda w, _: files.page(w, files.FileFilter())),

@@ -7,6 +7,7 @@ from finops_core.files.comments import (
     attach,
     attachments,
     comments,
+    earlier_comments,
     take_attachment,
     withdraw_comment,
 )
@@ -51,6 +52,7 @@ __all__ = [
     "content_hash_of",
     "download",
     "downloads",
+    "earlier_comments",
     "expire",
     "find",
     "keep",
