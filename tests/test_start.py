@@ -130,7 +130,7 @@ def test_set_up_is_refused_in_the_demo_which_has_its_administrator(tmp_path: Pat
 def test_without_a_key_nothing_starts_outside_the_demo_and_it_says_what_to_do(tmp_path: Path):
     told = here(settings_for(tmp_path, demo=False, master_key=""), "migrate")
 
-    assert told.code == 2
+    assert told.code == 3
     assert told.err.startswith("MASTER_KEY_MISSING")
     assert "python -m finops_core setup" in told.err
     assert "Traceback" not in told.err

@@ -296,7 +296,7 @@ def adds_up(plan: Record) -> bool:
             sums[row["currency"]] = sums.get(row["currency"], Decimal(0)) + Decimal(row["amount"])
         if int(row["amount"].replace(".", "")) != row["amount_minor"]:
             return False
-    return {currency: str(total) for currency, total in sums.items()} == plan["totals"]
+    return bool({currency: str(total) for currency, total in sums.items()} == plan["totals"])
 
 
 def plan_hash(run: Record, plan: Record) -> str:
