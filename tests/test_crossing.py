@@ -444,7 +444,7 @@ DOORS: dict[str, Door] = {
     "audit.inclusion": Door(lambda w, _: audit.inclusion(w, [])),
     "insight.gather_record": Door(lambda w, i: insight.gather_record(w, i["done"]).name),
     "insight.gather_record_page": Door(lambda w, i: insight.gather_record_page(w, i["done"]).name),
-    "insight.records_taken": Door(lambda w, i: insight.records_taken(w, i["done"])),
+    "insight.records_taken": Door(lambda w, i: ("read", insight.records_taken(w, i["done"]))),
     "insight.take_record": Door(lambda w, i: insight.take_record(w, i["done"]).name),
     "insight.take_record_page": Door(lambda w, i: insight.take_record_page(w, i["done"]).name),
     "insight.departure": Door(lambda w, i: insight.departure(w, i["ben"])),
