@@ -5,13 +5,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import streamlit as st
+from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 
 from finops_core import start
 from finops_core.api import Envelope, routes
 from finops_core.platform import logs
-from finops_core.platform.settings import Settings
+from finops_core.platform.settings import Settings, what_is_wrong
 from ui import errors
 from ui.session import the_desk
 
@@ -35,11 +36,20 @@ async def lifespan(_app: st.App) -> AsyncIterator[None]:
         yield
 
 
+def settings_or_end() -> Settings:
+    """The settings, or the program's end with a sentence: a traceback is nothing for whoever mistyped one."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        sys.stderr.write(f"The settings cannot be used. {what_is_wrong(error)}\n")
+        raise SystemExit(2) from None
+
+
 beside = routes(the_desk)
 app = st.App(
     "ui/shell.py",
     routes=beside,
-    middleware=[Middleware(Envelope, routes=beside, https=Settings().https)],
+    middleware=[Middleware(Envelope, routes=beside, https=settings_or_end().https)],
     lifespan=lifespan,
     on_script_error=errors.shown,
 )

@@ -7,8 +7,9 @@ from typing import Annotated, NoReturn
 import typer
 
 from finops_core.commands import verbs as people
-from finops_core.kernel.errors import FinOpsError, Invalid, Unavailable
-from finops_core.platform.settings import Settings
+from finops_core.commands.acting import Exit
+from finops_core.kernel.errors import FinOpsError, Unavailable
+from finops_core.platform.settings import Settings, what_is_wrong
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 Parent = Annotated[int | None, typer.Option(help="Leave when this process is gone.")]
@@ -46,7 +47,7 @@ def setup(
             reference.add_organisation(work, slug="main", name=organisation, **facts)
         token = security.first_administrator_link(work)
     typer.echo("Open this address within 24 hours to become the first administrator:")
-    typer.echo(f"  http://localhost:8501/?setup={token}")
+    typer.echo(f"  {settings.public_url or 'http://localhost:8501'}/?setup={token}")
 
 
 @app.command()
@@ -85,7 +86,7 @@ def verify_audit(
     from finops_core.kernel.actor import system_actor
 
     if (size is None) != (not root):
-        raise Invalid("HEAD_INCOMPLETE", "A noted head has a size and a root.", hint="Give both --size and --root.")
+        raise typer.BadParameter("a noted head has a size and a root; give both", param_hint="--size, --root")
     settings = Settings()
     noted = (size, root) if size is not None and root else None
     with open_desk(settings) as desk:
@@ -109,12 +110,18 @@ people.add_to(app)
 def main(words: Sequence[str] | None = None) -> None:
     """Entry of the ``tieout`` program, for the terminal's words unless some are given.
 
-    Errors are sentences, with exit code 2.
+    Errors are sentences, with the exit codes of docs/command-line.md.
     """
+    from pydantic import ValidationError
     from sqlalchemy.exc import DBAPIError
 
     try:
         app(words)
+    except ValidationError as error:
+        if error.title != Settings.__name__:
+            raise
+        typer.echo(f"The settings cannot be used. {what_is_wrong(error)}", err=True)
+        raise SystemExit(Exit.WRONG_USE) from None
     except FinOpsError as error:
         _tell(error)
     except DBAPIError as error:
@@ -129,7 +136,7 @@ def main(words: Sequence[str] | None = None) -> None:
 
 def _tell(error: FinOpsError) -> NoReturn:
     typer.echo(f"{error.code}: {error}", err=True)
-    raise SystemExit(2) from None
+    raise SystemExit(Exit.UNAVAILABLE if isinstance(error, Unavailable) else Exit.REFUSED) from None
 
 
 if __name__ == "__main__":

@@ -106,7 +106,7 @@ def test_set_up_prints_a_link_once_and_refuses_when_there_is_an_administrator(tm
             assert reference.organisation(reading).name == "Mill & Co"
             assert reading.may(Permission.PEOPLE_ADMINISTER)
     third = command(settings, "setup")
-    assert (third.code, third.out) == (2, "")
+    assert (third.code, third.out) == (1, "")
     assert third.err.startswith("ADMINISTRATOR_EXISTS: There is an administrator already.")
     assert "Traceback" not in third.err
 
@@ -123,17 +123,54 @@ def test_set_up_leaves_no_token_in_the_database(tmp_path: Path):
 def test_set_up_is_refused_in_the_demo_which_has_its_administrator(tmp_path: Path):
     told = here(settings_for(tmp_path, demo=True), "setup")
 
-    assert told.code == 2
+    assert told.code == 1
     assert told.err.startswith("ADMINISTRATOR_EXISTS")
 
 
 def test_without_a_key_nothing_starts_outside_the_demo_and_it_says_what_to_do(tmp_path: Path):
     told = here(settings_for(tmp_path, demo=False, master_key=""), "migrate")
 
-    assert told.code == 2
+    assert told.code == 3
     assert told.err.startswith("MASTER_KEY_MISSING")
     assert "python -m finops_core setup" in told.err
     assert "Traceback" not in told.err
+
+
+SECRETS = {
+    "TIEOUT_MASTER_KEY": "ab" * 32,
+    "TIEOUT_MAIL_PASSWORD": "hunter2-of-the-mail-host",
+    "DATABASE_URL": "postgresql+psycopg://desk:hunter3@db/tieout",
+}
+
+
+@pytest.mark.parametrize("words", [("-m", "finops_core", "migrate"), ("-c", "import app")], ids=["command", "app"])
+def test_a_wrong_setting_is_named_in_a_sentence_and_none_is_shown(tmp_path: Path, words: tuple[str, ...]):
+    # Given a mail server without a sender, a port that is none, and secrets beside them
+    wrong = {"TIEOUT_MAIL_HOST": "smtp.example.com", **SECRETS}
+    for more, names in (({}, "TIEOUT_MAIL_SENDER"), ({"TIEOUT_MAIL_PORT": "99999"}, "TIEOUT_MAIL_PORT")):
+        # When the program is started
+        given = {**environment(settings_for(tmp_path)), **wrong, **more}
+        done = subprocess.run(
+            [sys.executable, *words], cwd=ROOT, env=given, capture_output=True, text=True, timeout=120, check=False
+        )
+        # Then it ends with a sentence that names the setting, and shows nothing of what was set
+        assert done.returncode == 2
+        assert names in done.stderr
+        for unwanted in ("Traceback", "input_value", *SECRETS.values(), "hunter3", "99999"):
+            assert unwanted not in done.stdout + done.stderr
+
+
+def test_half_a_noted_head_is_wrong_use(tmp_path: Path):
+    told = here(settings_for(tmp_path, demo=True), "verify-audit", "--size", "7")
+
+    assert told.code == 2
+    assert "--root" in told.err
+
+
+def test_the_set_up_link_leads_to_the_address_people_use(tmp_path: Path):
+    told = here(settings_for(tmp_path, demo=False, public_url="https://tieout.example.com"), "setup")
+
+    assert "https://tieout.example.com/?setup=" in told.out, told.err
 
 
 def test_a_word_that_is_no_command_is_refused(tmp_path: Path):
@@ -173,7 +210,7 @@ def test_a_whole_log_verifies_with_exit_code_0_and_tells_what_to_note(tmp_path: 
 def test_a_log_that_is_not_there_yet_is_no_log_that_was_tampered_with(tmp_path: Path):
     told = here(settings_for(tmp_path, demo=True), "verify-audit")
 
-    assert told.code == 2
+    assert told.code == 3
     assert told.err.startswith("DATABASE_NOT_READY")
     assert "python -m finops_core migrate" in told.err
     assert "Traceback" not in told.err

@@ -26,7 +26,9 @@ def about(here: Here) -> None:
         told = "No mail server is set (TIEOUT_MAIL_HOST): everything stands among the notices, and nothing is mailed."
         html.draw(html.line(html.icon("mail_off", "amber"), told))
     elif to is None or not to.address:
-        told = "You have no mail address here, so nothing is mailed to you. Ask an administrator to enter one."
+        told = (
+            "You have no mail address here, so nothing is mailed to you. Enter one on Me, behind your name in the menu."
+        )
         html.draw(html.line(html.icon("mail_off", "amber"), told))
     else:
         html.draw(html.line(html.icon("mail", "green"), "Your mail goes to", html.strong(to.address)))

@@ -9,7 +9,7 @@ import streamlit as st
 from finops_core import approvals, files, insight, operations, payouts, security
 from finops_core.kernel.permissions import Permission
 from finops_core.operations import ExecutionView, PlanView, State
-from finops_core.platform.work import Work
+from finops_core.platform.work import Reading
 from ui import html, rehearsals, repair, requests, results, widgets
 from ui.format import Format, duration, size, words
 from ui.html import Cell, Markup
@@ -163,24 +163,40 @@ def trail(here: Here, run: ExecutionView) -> None:
 
 def _record(here: Here, run: ExecutionView) -> None:
     """Everything about it, to take away: made when a button is pressed, and recorded."""
+    with here.read() as reading:
+        taken = insight.records_taken(reading, run.id)
+        names = security.names(reading, {each.person_id for each in taken})
     st.markdown("**Record for an auditor**")
     st.caption(
-        "Everything about it in one piece. The ZIP holds the files too, and a program that checks all of it offline."
+        "Everything about it in one piece. The ZIP holds the files too, and a program that checks offline what the "
+        "audit log can prove."
     )
-    forms = (("ZIP with files", insight.take_record, ZIP), ("One page", insight.take_record_page, HTML))
+    forms = (("ZIP with files", insight.gather_record, ZIP), ("One page", insight.gather_record_page, HTML))
     with st.container(horizontal=True):
-        for label, take, (suffix, mime) in forms:
+        for label, gather, (suffix, mime) in forms:
             st.download_button(
                 label,
-                partial(_taken, here, take, run.id),
+                partial(_taken, here, gather, run.id),
                 file_name=f"{run.number}-record.{suffix}",
                 mime=mime,
                 icon=":material/inventory:",
                 key=f"tall_record_{suffix}",
                 on_click="ignore",
             )
+    if taken:
+        st.caption("Taken before. Whoever holds a record compares its SHA-256 with the one noted here.")
+        html.draw(html.definitions(_noted(here, each, names) for each in taken))
 
 
-def _taken(here: Here, take: Callable[[Work, str], insight.Pack], execution_id: str) -> bytes:
+def _noted(here: Here, taken: insight.Taken, names: Mapping[str, str]) -> tuple[Cell, Cell]:
+    who = names.get(taken.person_id, taken.person_id)
+    return f"{taken.file}, {here.shown.instant(taken.at)}, {who}", html.faint(taken.sha256)
+
+
+def _taken(here: Here, gather: Callable[[Reading, str], insight.Pack], execution_id: str) -> bytes:
+    # Two units: whoever writes does not wait while the ZIP is made.
+    with here.read() as reading:
+        pack = gather(reading, execution_id)
     with here.hand_out() as work:
-        return take(work, execution_id).content
+        insight.record_taken(work, pack)
+    return pack.content

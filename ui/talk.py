@@ -23,13 +23,16 @@ def section(here: Here, kind: str, id_: str) -> None:
     place = f"talk_{kind}_{id_}"
     with here.read() as reading:
         said = files.comments(reading, kind, id_)
+        earlier = files.earlier_comments(reading, kind, id_) if said else 0
         kept = files.attachments(reading, kind, id_)
         people = {each.author for each in said} | {each.uploaded_by for each in kept}
         names, now = security.names(reading, people), reading.now
-    counted = [plural(len(said), "comment")] * bool(said) + [plural(len(kept), "attachment")] * bool(kept)
+    counted = [plural(len(said) + earlier, "comment")] * bool(said) + [plural(len(kept), "attachment")] * bool(kept)
     with st.expander(
         "Comments" if not counted else " · ".join(counted), icon=":material/forum:", expanded=bool(counted), key=place
     ):
+        if earlier:
+            st.caption(f"The last {len(said)} are shown; {plural(earlier, 'earlier one')} not.")
         for each in said:
             _comment(here, each, names, ago(each.created_at, now))
         for file in kept:

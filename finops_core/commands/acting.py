@@ -41,6 +41,15 @@ def acting(*, as_json: bool) -> Iterator["Caller"]:
     except DBAPIError:
         told = Unavailable("DATABASE_BUSY", "The database does not answer now.", hint="Check DATABASE_URL; try again.")
         refuse(told, as_json=as_json)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        # What was taken out is logged by then: it has left the store, whatever became of it here.
+        where, why = error.filename or "The file", error.strerror or type(error).__name__
+        told = Unavailable(
+            "TARGET_FAILED", f"{where} cannot be written: {why}.", hint="Remove what is there; try again."
+        )
+        refuse(told, as_json=as_json)
 
 
 def refuse(error: FinOpsError, *, as_json: bool) -> NoReturn:

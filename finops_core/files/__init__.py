@@ -9,6 +9,7 @@ from finops_core.files.comments import (
     attach,
     attachments,
     comments,
+    earlier_comments,
     take_attachment,
     withdraw_comment,
 )
@@ -29,7 +30,7 @@ from finops_core.files.queries import (
     versions,
 )
 from finops_core.files.rules import ATTACHED, ATTACHMENT, INPUT, OUTPUT, STATUS, content_hash_of
-from finops_core.files.service import Download, download, expire, store, sweep
+from finops_core.files.service import Download, download, expire, note_download, store, sweep
 
 __all__ = [
     "ATTACHED",
@@ -55,10 +56,12 @@ __all__ = [
     "download",
     "download_all",
     "downloads",
+    "earlier_comments",
     "expire",
     "find",
     "keep",
     "mine",
+    "note_download",
     "of",
     "one",
     "page",

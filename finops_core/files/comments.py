@@ -4,11 +4,12 @@ Whoever may see the thing may read what was said about it, and say something. Wh
 them, is not known down here: ``catalog.SUBJECTS`` names for each kind the read that its own area answers for a person.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, func, select
 
 from finops_core import audit
 from finops_core.files import queries, rules
@@ -39,17 +40,22 @@ class CommentView:
 
 
 def comments(reading: Reading, kind: str, id_: str) -> tuple[CommentView, ...]:
-    """What was said about a thing this person may see, oldest first; the area's own refusal when they may not."""
-    thing = _seen(reading, kind, id_)
-    table = comment.c
-    mine = table.org_id == reading.org_id, table.object_kind == kind, table.object_id == thing
-    rows = reading.rows(select(comment).where(*mine).order_by(table.created_at, table.id).limit(SHOWN_MOST))
-    withdrawn: Mapping[str, datetime] = {row.withdraws: row.created_at for row in rows if row.withdraws}
+    """The last 500 things said about a thing this person may see, oldest first; ``earlier_comments`` counts the rest.
+
+    The area's own refusal when they may not see it.
+    """
+    rows = reading.rows(_said(reading, kind, id_).limit(SHOWN_MOST))[::-1]
+    withdrawn = _withdrawn(reading, [row.id for row in rows])
     return tuple(
         CommentView(row.id, row.author, "" if row.id in withdrawn else row.text, row.created_at, withdrawn.get(row.id))
         for row in rows
-        if not row.withdraws
     )
+
+
+def earlier_comments(reading: Reading, kind: str, id_: str) -> int:
+    """How many comments are older than those that ``comments`` gives."""
+    every = reading.scalar(select(func.count()).select_from(_said(reading, kind, id_).order_by(None).subquery()))
+    return max(0, int(every or 0) - SHOWN_MOST)
 
 
 def add_comment(work: Work, kind: str, id_: str, text: str) -> CommentView:
@@ -138,6 +144,21 @@ def _seen(reading: Reading, kind: str, id_: str) -> str:
     if ask is None:
         raise NotFound("SUBJECT_UNKNOWN", "Nothing of this kind can be talked about.", hint="Open it from its list.")
     return ask(reading, id_)
+
+
+def _said(reading: Reading, kind: str, id_: str) -> Select[Any]:
+    """Comments on a thing, newest first; what takes one back is none."""
+    thing, table = _seen(reading, kind, id_), comment.c
+    about = table.org_id == reading.org_id, table.object_kind == kind, table.object_id == thing
+    newest = table.created_at.desc(), table.id.desc()
+    return select(comment).where(*about, table.withdraws.is_(None)).order_by(*newest)
+
+
+def _withdrawn(reading: Reading, ids: Sequence[str]) -> Mapping[str, datetime]:
+    """Those of these comments that were taken back, with when."""
+    table = comment.c
+    rows = reading.rows(select(comment).where(table.org_id == reading.org_id, table.withdraws.in_(sorted(ids))))
+    return {str(row.withdraws): row.created_at for row in rows}
 
 
 def _write(work: Work, id_: str, kind: str, thing: str, text: str, withdraws: str | None) -> bool:

@@ -81,6 +81,12 @@ def download(work: Work, reference_id: str) -> Download:
     return Download(row.name, row.mime, content)
 
 
+def note_download(work: Work, seen: FileView, within: str) -> None:
+    """Write that a file's content goes out as a part of something larger, ``within`` its name: it counts like any."""
+    row = queries.reference(work, seen.id)
+    audit.record(work, "file.downloaded", f"file:{seen.id}", after=row.sha256, detail={"within": within})
+
+
 def expire(work: Work, older_than_days: int) -> int:
     """Destroy the data keys of content nobody has stored again since then: how many. Needs ``WORKER_ACT``.
 

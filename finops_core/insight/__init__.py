@@ -4,7 +4,16 @@ from finops_core.insight.departure import Departure, departure
 from finops_core.insight.mine import MyWork, my_work
 from finops_core.insight.procedures import Procedure, Version, procedure
 from finops_core.insight.queries import Figure, Figures, Tone, home, money
-from finops_core.insight.record import Pack, take_record, take_record_page
+from finops_core.insight.record import (
+    Pack,
+    Taken,
+    gather_record,
+    gather_record_page,
+    record_taken,
+    records_taken,
+    take_record,
+    take_record_page,
+)
 from finops_core.insight.search import Found, search
 
 __all__ = [
@@ -15,13 +24,18 @@ __all__ = [
     "MyWork",
     "Pack",
     "Procedure",
+    "Taken",
     "Tone",
     "Version",
     "departure",
+    "gather_record",
+    "gather_record_page",
     "home",
     "money",
     "my_work",
     "procedure",
+    "record_taken",
+    "records_taken",
     "search",
     "take_record",
     "take_record_page",

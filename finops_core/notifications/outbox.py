@@ -62,7 +62,7 @@ def put(work: Work, mails: Sequence[Mapping[str, Any]]) -> None:
 def take(work: Work, claim: Claim, most: int) -> list[Held]:
     """The mails that have waited longest, held by this claim of the job; none when none is due here.
 
-    Whoever is not there to get one any more gets none.
+    Whoever is not there to get one any more gets none; what was settled while another claim held it stays here.
     """
     held: list[Held] = []
     own = reference.organisation(work)
@@ -75,7 +75,9 @@ def take(work: Work, claim: Claim, most: int) -> list[Held]:
         found = {person_id: security.mail_address(work, person_id) for person_id in {row.person_id for row in rows}}
         for row in rows:
             to = found[row.person_id]
-            if to is None or not to.address:
+            if row.last_answer == SETTLED:
+                _set(work, [row.id], state=MailState.DROPPED, ended_at=work.now)
+            elif to is None or not to.address:
                 gone = {"state": MailState.DROPPED, "last_answer": NOWHERE if to else LEFT, "ended_at": work.now}
                 _set(work, [row.id], **gone)
             else:
@@ -92,11 +94,18 @@ def give_back(work: Work, claim: Claim, held: Sequence[Held]) -> None:
 
 
 def keep(work: Work, claim: Claim, held: Held, answer: MailAnswer) -> MailState:
-    """What became of a mail: sent, failed for good, or queued for its next try."""
+    """What became of a mail: sent, failed for good, or queued for its next try.
+
+    One that was settled while it was tried has no next try; that it left, or never will, is told all the same.
+    """
     mine = mail.c.held_by == claim.id, mail.c.held_fence == claim.fence, mail.c.state == MailState.QUEUED
     state, next_at = _after(work.now, held, answer)
     changes = {"state": state, "attempts": held.attempts, "last_answer": one_line(answer.words, ANSWER_CHARS)}
     over = {"ended_at": work.now} if state is not MailState.QUEUED else {"next_at": next_at}
+    if state is MailState.QUEUED:
+        free = {"attempts": held.attempts, "held_by": "", "held_fence": 0, "ended_at": work.now}
+        if _set(work, [held.id], *mine, mail.c.last_answer == SETTLED, state=MailState.DROPPED, **free):
+            return MailState.DROPPED
     _set(work, [held.id], *mine, **changes, **over, held_by="", held_fence=0)
     return state
 
@@ -105,8 +114,10 @@ def settle(work: Work, onces: Sequence[str]) -> None:
     """Mails that wait with news nobody needs any more stay here."""
     table = mail.c.org_id == work.org_id, mail.c.once.in_(onces), mail.c.state == MailState.QUEUED
     gone = {"state": MailState.DROPPED, "last_answer": SETTLED, "ended_at": work.now}
-    # Not the one that is on its way at this moment: its end is told by whoever sends it.
+    # Not the one that is on its way at this moment: its end is told by whoever sends it, who finds it marked. Marked is
+    # whatever is queued still, not only what is held: it may have come free since the line above looked.
     work.execute(update(mail).where(*table, free(mail)).values(**gone))
+    work.execute(update(mail).where(*table).values(last_answer=SETTLED))
 
 
 def organisations_with_mail(reading: Reading) -> tuple[str, ...]:
@@ -145,9 +156,12 @@ def free(table: Table) -> ColumnElement[bool]:
     return or_(table.c.held_by == "", not_(select(job.c.id).where(lives).exists()))
 
 
-def _set(work: Work, ids: Sequence[str], *conditions: ColumnElement[bool], **values: Any) -> None:
-    if ids:
-        work.execute(update(mail).where(mail.c.org_id == work.org_id, mail.c.id.in_(ids), *conditions).values(**values))
+def _set(work: Work, ids: Sequence[str], *conditions: ColumnElement[bool], **values: Any) -> int:
+    """How many of these mails met the conditions and were changed."""
+    if not ids:
+        return 0
+    mine = mail.c.org_id == work.org_id, mail.c.id.in_(ids), *conditions
+    return work.execute(update(mail).where(*mine).values(**values)).rowcount
 
 
 def _after(now: datetime, held: Held, answer: MailAnswer) -> tuple[MailState, datetime]:

@@ -5,7 +5,7 @@ against inserting over a row, and ``missing`` compares what stands with what sho
 stands beside them and rights are revoked from everyone but the owner.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, MetaData, Table
@@ -48,7 +48,8 @@ def ensure(connection: Connection, metadata: MetaData) -> None:
         connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS {trigger.name}{where}")
         connection.exec_driver_sql(trigger.sql)
     if postgres:
-        _revoke(connection, metadata.tables.values())
+        for table, role in _may_change(connection, metadata):
+            connection.exec_driver_sql(f'REVOKE UPDATE, DELETE, TRUNCATE ON "{table}" FROM {role}')
 
 
 def missing(connection: Connection, metadata: MetaData) -> list[str]:
@@ -57,6 +58,8 @@ def missing(connection: Connection, metadata: MetaData) -> list[str]:
     wrong = [t.name for t in expected(metadata, connection.dialect.name) if standing.get(t.name) != t.sql]
     if connection.dialect.name == "postgresql" and not _refuses(connection):
         wrong.append(_PG_FUNCTION)
+    if connection.dialect.name == "postgresql":
+        wrong += [f"{table}: rights of {role}" for table, role in _may_change(connection, metadata)]
     return wrong
 
 
@@ -102,7 +105,15 @@ def _refuses(connection: Connection) -> bool:
     return [str(row[0]) for row in found] == [_PG_BODY]
 
 
-def _revoke(connection: Connection, tables: Iterable[Table]) -> None:
-    for table in tables:
-        if facts_of(table).append_only:
-            connection.exec_driver_sql(f'REVOKE UPDATE, DELETE, TRUNCATE ON "{table.name}" FROM PUBLIC')
+def _may_change(connection: Connection, metadata: MetaData) -> list[tuple[str, str]]:
+    """Append-only tables with the roles that may change them all the same, besides their owner; as SQL writes them."""
+    names = sorted(table.name for table in metadata.tables.values() if facts_of(table).append_only)
+    if not names:
+        return []
+    found = connection.exec_driver_sql(
+        "SELECT DISTINCT c.relname, coalesce(quote_ident(r.rolname), 'PUBLIC') FROM pg_class c "
+        "CROSS JOIN aclexplode(c.relacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee "
+        "WHERE pg_table_is_visible(c.oid) AND a.privilege_type IN ('UPDATE', 'DELETE', 'TRUNCATE') "
+        f"AND a.grantee <> c.relowner AND c.relname IN ({', '.join(repr(name) for name in names)}) ORDER BY 1, 2"
+    )
+    return [(str(row[0]), str(row[1])) for row in found]

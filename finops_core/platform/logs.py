@@ -19,18 +19,31 @@ LogFormat = Literal["text", "json"]
 _about: ContextVar[Mapping[str, str]] = ContextVar("about", default={})  # noqa: B039 - never changed, only replaced
 BLOT = "••••"
 # Whole families of secrets by how they begin, then whatever a header, an address or a field calls one.
+_NAMES = r"(?:tieout_session|secret|token|ticket|api[_\-]?key|access[_\-]?key|master[_\-]?key)"
+_PHRASES = r"(?:password|passwort|passphrase|passwd)"
 _SECRETS = (
     (re.compile(r"\b((?:sk|rk|pk|whsec)_(?:(?:test|live)_)?)[A-Za-z0-9_\-]{6,}"), rf"\1{BLOT}"),
     (re.compile(r"\b(tieout_(?:[a-z]{2,5}_)?)(?=[A-Za-z_\-]*[A-Z0-9])[A-Za-z0-9_\-]{16,}"), rf"\1{BLOT}"),
     (re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=\-]{8,}"), rf"\1 {BLOT}"),
+    # A database's password may hold an @ or a slash that somebody forgot to encode.
+    (re.compile(r"(\b(?:postgres|mysql|redis|smtp|amqp)[\w+]*://[^/\s:@]*:)\S+(@)"), rf"\1{BLOT}\2"),
     (re.compile(r"(://[^/\s:@]+:)[^/\s@]+(@)"), rf"\1{BLOT}\2"),
+    (re.compile(rf"(?i)({_NAMES}[\"']?\s*[=:]\s*[\"']?)[^\s\"'&;,]{{4,}}"), rf"\1{BLOT}"),
+    # What is called a password may be several words: to the closing quote, else to the end of its part of the line.
+    (re.compile(rf"(?i)({_PHRASES}[\"']?\s*[=:]\s*\")[^\"\n]+"), rf"\1{BLOT}"),
+    (re.compile(rf"(?i)({_PHRASES}[\"']?\s*[=:]\s*')[^'\n]+"), rf"\1{BLOT}"),
+    (re.compile(rf"(?i)({_PHRASES}[\"']?\s*[=:]\s*)[^\s\"'&;,][^\"'&;,\n]*"), rf"\1{BLOT}"),
+    # The links that make somebody a person here, or give them a new password.
+    (re.compile(r"(?i)([?&](?:invite|setup|reset|code|key)=)[^\s&#\"']+"), rf"\1{BLOT}"),
+    # Recovery codes, and whatever else comes in groups of four.
     (
         re.compile(
-            r"(?i)((?:tieout_session|password|passwort|secret|token|ticket)[\"']?\s*[=:]\s*[\"']?)[^\s\"'&;,]{4,}"
+            r"(?<![\w\-])(?:(?:[A-Z0-9]{4}-){3,}[A-Z0-9]{4}|(?=[a-z\-]*\d)(?:[a-z0-9]{4}-){3,}[a-z0-9]{4})(?![\w\-])"
         ),
-        rf"\1{BLOT}",
+        BLOT,
     ),
-    (re.compile(r"\b([A-Z]{2}\d{2})[A-Z0-9]{7,26}(\d{4})\b"), rf"\1{BLOT}\2"),
+    (re.compile(r"\b([A-Z]{2}\d{2})(?: [A-Z0-9]{4}){2,7}(?: [A-Z0-9]{1,4})?\b"), rf"\1{BLOT}"),
+    (re.compile(r"\b([A-Z]{2}\d{2})[A-Z0-9]{7,26}(\d[A-Z0-9]{3})\b"), rf"\1{BLOT}\2"),
 )
 _QUIET = {
     "apscheduler": logging.WARNING,

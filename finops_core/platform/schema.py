@@ -17,10 +17,15 @@ _PG_LOCK = 7_204_811
 
 
 def migrate(engine: Engine, metadata: MetaData) -> None:
-    """Upgrade to the newest revision and set the guards. Safe when two processes start at once: one waits."""
+    """Upgrade to the newest revision and set the guards. Safe when two processes start at once: one waits.
+
+    Where both are as they should be nothing is touched: a role that owns no table may start the application.
+    """
     with engine.begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_PG_LOCK})")
+        if current(connection) == newest() and not guards.missing(connection, metadata):
+            return
         upgrade(connection, metadata)
         guards.ensure(connection, metadata)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -15,7 +15,13 @@ class Settings(BaseSettings):
     """Every setting of the desk. Times end in ``_s`` (seconds), sizes in ``_bytes``."""
 
     model_config = SettingsConfigDict(
-        env_prefix="TIEOUT_", env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True
+        env_prefix="TIEOUT_",
+        env_file=".env",
+        env_file_encoding="utf-8",
+        extra="ignore",
+        frozen=True,
+        # What was given may be a secret: an error tells which setting is wrong, never what stands in it.
+        hide_input_in_errors=True,
     )
 
     data_dir: Path = Path("data/var")
@@ -131,3 +137,15 @@ class Settings(BaseSettings):
     def heads_dir(self) -> Path:
         """Where the audit log's (size, root) is kept outside the database."""
         return self.audit_heads_dir or self.data_dir / "audit-heads"
+
+
+def what_is_wrong(error: ValidationError) -> str:
+    """Which settings are wrong and how, as sentences; nothing of what was given."""
+    return " ".join(_told(each["loc"], each["msg"]) for each in error.errors(include_input=False, include_url=False))
+
+
+def _told(place: tuple[int | str, ...], message: str) -> str:
+    words = message.removeprefix("Value error, ").rstrip(".")
+    # A rule between several settings stands nowhere, and names them itself.
+    name = str(place[0]) if place else ""
+    return f"{name if name.isupper() else f'TIEOUT_{name.upper()}'}: {words}." if name else f"{words}."

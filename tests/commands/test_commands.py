@@ -234,6 +234,15 @@ def test_an_upload_is_a_file_that_a_run_can_take(office: Office, tmp_path: Path)
     assert drafted["file_sha256"] == told["sha256"]
 
 
+def test_a_place_that_takes_no_file_is_told_in_a_sentence_with_exit_code_3(office: Office, tmp_path: Path):
+    kept = say(office, "ana", "upload", csv(tmp_path), "--json").answer["id"]
+
+    told = say(office, "ana", "download", kept, "--to", "/proc/nothing-can-be-written-here.csv", "--json")
+
+    assert (told.code, told.problem["code"]) == (3, "TARGET_FAILED")
+    assert "/proc/nothing-can-be-written-here.csv" in told.problem["detail"]
+
+
 def test_run_submit_and_wait_end_with_the_run_and_say_how_it_went(office: Office, tmp_path: Path):
     settings = office.world.desk.settings
     path = tmp_path / "amounts.csv"

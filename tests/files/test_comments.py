@@ -216,3 +216,25 @@ def test_papers_and_pictures_may_be_attached(world: World, name: str, content: b
     seen = world.planned("currency\nUSD\n")
 
     assert take(world, "ana", attach(world, "ana", seen.id, name, content)) == content
+
+
+def test_of_many_comments_the_last_ones_are_shown_and_the_rest_counted(world: World):
+    # Given more than are shown at once, the first of those shown taken back after all of them
+    seen = world.submitted("currency\nUSD\n")
+    with world.desk.work(world.actor("ana")) as work:
+        made = [files.add_comment(work, "execution", seen.id, f"Comment {number}.").id for number in range(501)]
+    say(world, "ben", "execution", seen.id, "STOP, wrong account.")
+    with world.desk.work(world.actor("ana")) as work:
+        files.withdraw_comment(work, made[2])
+
+    # When they are read
+    with world.desk.read(world.actor("ana")) as reading:
+        said = files.comments(reading, "execution", seen.id)
+        earlier = files.earlier_comments(reading, "execution", seen.id)
+
+    # Then the last one is there, the withdrawn one has no words, and two are said to be missing
+    assert len(said) == 500
+    assert said[-1].text == "STOP, wrong account."
+    assert (said[0].id, said[0].text) == (made[2], "")
+    assert said[0].withdrawn_at is not None
+    assert earlier == 2

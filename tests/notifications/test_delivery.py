@@ -308,6 +308,33 @@ def test_news_that_was_settled_before_it_left_stays_here(post: Post):
     assert post.notices("ana") == []
 
 
+@pytest.mark.parametrize("then", ["not now", "crashed", "given back"])
+def test_news_that_is_settled_while_it_is_tried_is_not_tried_again(post: Post, then: str):
+    # Given a mail in the worker's hand, whose news is settled meanwhile
+    post.tell("ana", once="asked")
+    claim = post.claimed()
+    assert claim is not None
+    with post.area.work(worker_actor(post.org)) as work:
+        (held,) = outbox.take(work, claim, 5)
+    with post.area.work(worker_actor(post.org)) as work:
+        notifications.settle(work, "asked")
+
+    # When the server does not take it now, the worker dies, or it never came to try
+    with post.area.work(worker_actor(post.org)) as work:
+        if then == "not now":
+            outbox.keep(work, claim, held, MailAnswer(Delivery.LATER, "451 greylisted"))
+        elif then == "given back":
+            outbox.give_back(work, claim, [held])
+    with post.area.work(worker_actor("")) as work:
+        queue.complete(work, claim)
+    post.later(24 * 3600)
+    post.round()
+
+    # Then it never leaves
+    assert post.host.taken == []
+    assert (post.mail().state, post.mail().last_answer) == (MailState.DROPPED, outbox.SETTLED)
+
+
 def test_a_failed_letter_is_sent_again_by_whom_it_is_for_and_by_who_watches(post: Post):
     # Given mail that failed
     post.host.will(Conduct.REFUSE, ANA, times=1)

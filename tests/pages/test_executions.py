@@ -2,7 +2,7 @@
 
 import pytest
 
-from finops_core import approvals, operations
+from finops_core import approvals, insight, operations
 from finops_core.approvals import Decision
 from finops_core.kernel.actor import worker_actor
 from finops_core.kernel.operation import LogLevel
@@ -47,6 +47,21 @@ def test_a_finished_payout_shows_a_row_each_with_its_state_and_the_log(world, at
     assert "Created" in told
     assert "po_" in told
     assert 'role="log"' in told
+
+
+def test_an_auditor_finds_the_hash_of_each_record_that_was_taken(world, at):
+    seen = world.planned("currency\nUSD\n")
+    assert "Taken before" not in shown(at("eva", "executions", execution=seen.number, view="Approvals"))
+    with world.desk.read(world.actor("eva")) as reading:
+        pack = insight.gather_record(reading, seen.id)
+    with world.desk.work(world.actor("eva")) as work:
+        insight.record_taken(work, pack)
+
+    screen = at("eva", "executions", execution=seen.number, view="Approvals")
+
+    assert "Taken before" in shown(screen)
+    assert pack.sha256 in shown(screen)
+    assert {"ZIP with files", "One page"} <= {button.label for button in screen.download_button}
 
 
 def test_of_a_long_log_the_end_is_shown_and_all_of_it_on_request(world, at):

@@ -51,6 +51,19 @@ def _name(words):
     return sought.read(words)
 
 
+def test_of_more_comments_than_are_shown_the_rest_is_counted(world, at):
+    seen = world.planned("currency\nUSD\n")
+    with world.desk.work(world.actor("ana")) as work:
+        for number in range(502):
+            files.add_comment(work, "execution", seen.id, f"Comment {number}.")
+
+    told = shown(at("ana", "executions", execution=seen.number, view="Comments"))
+
+    assert "The last 500 are shown; 2 earlier ones not." in told
+    assert "Comment 501." in told
+    assert "Comment 1." not in told
+
+
 def test_a_comment_written_on_the_execution_stands_in_the_approvers_drawer(world, at):
     # Given Ana's request and her words about it
     seen = world.submitted("currency,maximum\nEUR,5.00\n")

@@ -188,7 +188,9 @@ def test_on_postgres_nobody_but_the_owner_may_even_try(engine: Engine, request: 
         engine,
         "GRANT SELECT, INSERT ON chronicle TO PUBLIC",
         "GRANT UPDATE, DELETE, TRUNCATE ON chronicle TO PUBLIC",
+        "GRANT UPDATE, DELETE, TRUNCATE ON chronicle TO tieout_plain_reader",
     )
+    assert missing(engine) == ["chronicle: rights of PUBLIC", "chronicle: rights of tieout_plain_reader"]
     with engine.begin() as connection:
         guards.ensure(connection, METADATA)
 

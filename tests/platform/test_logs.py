@@ -60,6 +60,15 @@ SECRETS = {
     "a database's address": ("postgresql+psycopg://desk:hunter22@db/tieout is gone", "hunter22"),
     "a cookie": ("cookie tieout_session=Zm9vYmFyYmF6cXV4Zm9v", "Zm9vYmFyYmF6cXV4Zm9v"),
     "a form": ("{'username': 'ana', 'password': 'correct horse'}", "correct"),
+    "a passphrase": ("password: correct horse battery staple", "battery"),
+    "a passphrase in quotes": ("{'password': 'correct, horse; battery', 'next': 1}", "battery"),
+    "a database's address with an @ in it": ("postgresql+psycopg://desk:hun@ter/22@db/tieout is gone", "ter/22"),
+    "an invitation": ("GET /?invite=Abcdefgh1234567890abcdefgh123456 HTTP/1.1", "Abcdefgh1234567890"),
+    "a link for a new password": ("/?org=x&reset=Abcdefgh1234567890abcdefgh", "Abcdefgh1234567890"),
+    "a key in a form": ("api_key=abcdef123456", "abcdef123456"),
+    "a recovery code": ("recovery 7K3D-9XQZ-1ABC-2DEF", "9XQZ"),
+    "a bank account with blanks": ("DE02 1203 0000 0000 2020 51 is closed", "0000 2020"),
+    "a bank account that ends in letters": ("MT84MALT011000012345MTLCAST001S is closed", "0110000"),
     "a bank account": ("DE02120300000000202051 is closed", "0300000000"),
 }
 
@@ -94,6 +103,8 @@ def test_a_secret_in_the_text_of_an_error_is_blotted_out_too(lines, name: str):
         "EX-2026-0004: 101.00 USD to •••• 6789",
         "sha256 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
         "GET /webhooks/stripe/{connection} 200 in 3 ms",
+        "the password was refused; 2026-11-26 2026-11-27",
+        "job 01a2188e-4f9c-7bb1-a5d3-c2b1a0f9e8d7 EX-2026-0004-0001",
     ],
 )
 def test_what_is_no_secret_stays_readable(lines, plain: str):
