@@ -185,10 +185,10 @@ def _record(here: Here, run: ExecutionView) -> None:
             )
     if taken:
         st.caption("Taken before. Whoever holds a record compares its SHA-256 with the one noted here.")
-        html.draw(html.definitions(_noted(here, each, names) for each in taken))
+        html.draw(html.facts(_noted(here, each, names) for each in taken))
 
 
-def _noted(here: Here, taken: insight.Taken, names: Mapping[str, str]) -> tuple[Cell, Cell]:
+def _noted(here: Here, taken: insight.Taken, names: Mapping[str, str]) -> tuple[str, Cell]:
     who = names.get(taken.person_id, taken.person_id)
     return f"{taken.file}, {here.shown.instant(taken.at)}, {who}", html.faint(taken.sha256)
 

@@ -17,7 +17,6 @@ from finops_core.approvals.queries import (
     request_view,
     standing_approval,
     waiting,
-    waiting_for_me,
     waiting_page,
 )
 from finops_core.approvals.rules import ANY_CURRENCY, Authority, Decision, Level, Refusal, State
@@ -68,7 +67,6 @@ __all__ = [
     "stuck_without",
     "supersede",
     "waiting",
-    "waiting_for_me",
     "waiting_page",
     "warn_of_expiry",
     "withdraw",

@@ -122,14 +122,6 @@ def waiting_page(reading: Reading, limit: int = 50, offset: int = 0) -> RequestP
     return RequestPage(rows, reading.scalar(count) or 0)
 
 
-def waiting_for_me(reading: Reading) -> int:
-    """How many open requests the person who looks may decide now; 0 for those who may decide none."""
-    if not reading.may(Permission.APPROVALS_DECIDE):
-        return 0
-    pending = found(reading, [approval_request.c.state == State.PENDING], newest_first=False, limit=None)
-    return sum(view.refusal is None for view in pending)
-
-
 def decided(reading: Reading, limit: int = 50, offset: int = 0) -> RequestPage:
     """Requests that wait no more, whatever their end, newest first. Needs APPROVALS_VIEW."""
     reading.require(Permission.APPROVALS_VIEW)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Row, Select, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Row, Select, and_, func, or_, select
 
 from finops_core.audit.models import audit_leaf, audit_record
 from finops_core.audit.rules import instant_of, instant_text
@@ -89,15 +89,6 @@ class AuditFacets:
 
     verbs: tuple[tuple[str, int], ...]
     actors: tuple[tuple[str, int], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ProofRow:
-    """One place of the whole log: another organisation's record is there by its leaf hash only (decision 11)."""
-
-    position: int
-    leaf_hash: str
-    body: str
 
 
 def own_records(reading: Reading) -> ColumnElement[bool]:
@@ -196,19 +187,6 @@ def steps(reading: Reading, area: str, since: datetime) -> Mapping[str, tuple[Ma
     for record in every_match(reading, AuditFilter(verb=area, since=since)):
         found.setdefault(record.object, []).append(record.detail)
     return {object_: tuple(details) for object_, details in found.items()}
-
-
-def proof_rows(reading: Reading) -> Iterator[ProofRow]:
-    """The whole log by position: own records in full, of the others the leaf hash. Needs ``AUDIT_EXPORT``."""
-    reading.require(Permission.AUDIT_EXPORT)
-    own_body = case((own_records(reading), audit_record.c.body), else_="").label("body")
-    joined = audit_leaf.outerjoin(audit_record, audit_record.c.id == audit_leaf.c.record_id)
-    found = select(audit_leaf.c.position, audit_leaf.c.leaf_hash, own_body).select_from(joined)
-    found = found.order_by(audit_leaf.c.position).limit(CHUNK)
-    chunk = reading.rows(found)
-    while chunk:
-        yield from (ProofRow(row.position, row.leaf_hash, row.body) for row in chunk)
-        chunk = reading.rows(found.where(audit_leaf.c.position > chunk[-1].position))
 
 
 def matches(reading: Reading, wanted: AuditFilter) -> ColumnElement[bool]:

@@ -133,7 +133,8 @@ def approvals(told: ApprovalsAnswer) -> str:
         )
         for each in told.items
     ]
-    return f"{table(('Number', 'About', 'State', 'Amount', 'You may decide'), rows)}\n{told.total} in all"
+    more = f"\nMore: --offset {told.next}" if told.next is not None else ""
+    return f"{table(('Number', 'About', 'State', 'Amount', 'You may decide'), rows)}\n{told.total} in all{more}"
 
 
 def tokens(told: TokensAnswer) -> str:

@@ -96,15 +96,6 @@ def uses(reading: Reading, seen: FileView) -> tuple[FileView, ...]:
     return tuple(view(row) for row in reading.rows(rows.limit(LISTED_MOST)))
 
 
-def mine(reading: Reading, limit: int = 50, offset: int = 0) -> tuple[FileView, ...]:
-    """The files this person uploaded or may see as their own, newest first."""
-    table = file_reference
-    newest = table.c.created_at.desc(), table.c.id.desc()
-    own = or_(table.c.visible_to == reading.actor.id, table.c.uploaded_by == reading.actor.id)
-    wanted = _both(reading).where(own)
-    return tuple(view(row) for row in reading.rows(wanted.order_by(*newest).limit(limit).offset(offset)))
-
-
 def views_of(reading: Reading, reference_ids: Sequence[str]) -> tuple[FileView, ...]:
     """Those of these files that this person may see, in the order given."""
     wanted = _both(reading).where(file_reference.c.id.in_(sorted(reference_ids)))

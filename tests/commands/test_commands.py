@@ -234,6 +234,17 @@ def test_an_upload_is_a_file_that_a_run_can_take(office: Office, tmp_path: Path)
     assert drafted["file_sha256"] == told["sha256"]
 
 
+def test_a_page_of_requests_says_where_the_next_one_begins(office: Office):
+    for maximum in ("1.00", "2.00"):
+        office.world.submitted(f"currency,maximum\nUSD,{maximum}\n")
+
+    first = say(office, "ben", "approvals", "--limit", "1")
+    last = say(office, "ben", "approvals", "--limit", "1", "--offset", "1")
+
+    assert "More: --offset 1" in first.out
+    assert "More" not in last.out
+
+
 def test_a_place_that_takes_no_file_is_told_in_a_sentence_with_exit_code_3(office: Office, tmp_path: Path):
     kept = say(office, "ana", "upload", csv(tmp_path), "--json").answer["id"]
 

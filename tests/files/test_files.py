@@ -172,10 +172,10 @@ def test_a_person_sees_only_what_they_uploaded_or_asked_for(desk: AreaDesk, org:
     by_ada_for_ben = _store(desk, org, b"given", visible_to="person_ben")
 
     with desk.read(person_actor("person_ben", org)) as reading:
-        seen_by_ben = {view.id for view in files.mine(reading)}
+        seen_by_ben = {view.id for view in files.page(reading, files.FileFilter()).rows}
         of_execution = files.of(reading, "execution", "ex_1")
     with desk.read(person_actor("person_ada", org)) as reading:
-        seen_by_ada = [view.id for view in files.mine(reading)]
+        seen_by_ada = [view.id for view in files.page(reading, files.FileFilter()).rows]
 
     assert seen_by_ben == {view.id for view in of_execution} == {by_ada_for_ben.id}
     assert seen_by_ada == [by_ada_for_ben.id, for_ada.id, ada.id]
@@ -195,7 +195,7 @@ def test_without_any_permission_on_files_nothing_is_seen(desk: AreaDesk, org: st
     desk.permissions["person_ada"] = frozenset()
 
     with desk.read(person_actor("person_ada", org)) as reading:
-        assert files.mine(reading) == ()
+        assert files.page(reading, files.FileFilter()).rows == ()
         assert files.of(reading, "execution", "ex_1") == ()
     assert _refused(lambda: _download(desk, org, stored.id)) == "FILE_UNKNOWN"
 
@@ -206,7 +206,7 @@ def test_no_door_leads_into_another_organisations_files(desk: AreaDesk, org: str
     desk.permissions["person_ada"] = frozenset(Permission)
 
     with desk.read(person_actor("person_ada", other)) as reading:
-        assert files.mine(reading) == ()
+        assert files.page(reading, files.FileFilter()).rows == ()
         assert files.of(reading, "execution", "ex_1") == ()
         assert _refused(lambda: files.content(reading, stored.id)) == "FILE_UNKNOWN"
     assert _refused(lambda: _download(desk, other, stored.id)) == "FILE_UNKNOWN"
@@ -337,7 +337,7 @@ def test_content_past_its_time_is_shredded_and_its_row_hash_and_trail_stay(desk:
     shredded = _expire(desk, org, 30)
 
     with desk.read(person_actor("person_ada", org)) as reading:
-        views = {view.id: view for view in files.mine(reading)}
+        views = {view.id: view for view in files.page(reading, files.FileFilter()).rows}
     assert shredded == 1
     assert (views[stored.id].available, views[stored.id].sha256) == (False, stored.sha256)
     assert views[young.id].available

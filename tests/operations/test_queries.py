@@ -72,7 +72,7 @@ def test_another_preparer_neither_lists_nor_downloads_its_files(two_preparers: W
     with world.desk.work(world.actor("cem")) as work:
         assert operations.executions(work, ExecutionFilter()).rows == ()
         assert files.of(work, "execution", seen.id) == ()
-        assert files.mine(work) == ()
+        assert files.page(work, files.FileFilter()).rows == ()
         codes = {code_of(files.download, work, each) for each in references}
         codes |= {code_of(files.content, work, each) for each in references}
     assert codes == {"FILE_UNKNOWN"}

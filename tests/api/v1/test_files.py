@@ -52,7 +52,7 @@ def test_a_file_comes_back_byte_for_byte_and_lies_sealed(both_offices: Office):
     assert "gr%C3%BCn.csv" in taken.headers["content-disposition"]
     with both_offices.world.desk.read(both_offices.world.actor("ana")) as reading:
         assert files.content(reading, view["id"]) == content
-        assert files.mine(reading)[0].id == view["id"]
+        assert files.page(reading, files.FileFilter()).rows[0].id == view["id"]
     folder = both_offices.world.desk.settings.data_dir
     assert [path for path in folder.rglob("*") if path.is_file() and b"EUR,0123456789" in path.read_bytes()] == []
     assert any(view["id"] in line for line in both_offices.log("file.stored"))
