@@ -223,7 +223,10 @@ def password_hash(reading: Reading, password: str, username: str) -> str:
 
 
 def administered(reading: Reading, orgs: Iterable[str]) -> set[str]:
-    """Those of the organisations that have an active administrator; inside ``across_orgs`` if need be."""
+    """Those of the organisations that have an administrator who can sign in; inside ``across_orgs`` if need be.
+
+    Whoever was invited and has set no password yet may never come: their link ends after a week.
+    """
     found = (
         select(membership.c.org_id)
         .join(person, person.c.id == membership.c.person_id)
@@ -232,6 +235,7 @@ def administered(reading: Reading, orgs: Iterable[str]) -> set[str]:
             membership.c.org_id.in_(sorted(orgs)),
             *in_force(reading),
             person.c.active.is_(True),
+            person.c.password_hash != "",
             role_permission.c.permission == Permission.PEOPLE_ADMINISTER.value,
         )
         .distinct()
