@@ -15,9 +15,9 @@ from finops_core.platform.work import Reading, Work
 from finops_core.security import attempts, rules, second_factor
 from finops_core.security.attempts import Proof, SignInRefused
 from finops_core.security.grants import oneself
-from finops_core.security.models import one_time_link, person
+from finops_core.security.models import person
 from finops_core.security.second_factor import Spent
-from finops_core.security.service import end_sessions, password_hash
+from finops_core.security.service import end_sessions, password_hash, void_links
 from finops_core.security.sign_in import CODE_WRONG
 from finops_core.security.tokens import revoke_all_of
 
@@ -94,8 +94,7 @@ def change_password(work: Work, change: PasswordChange) -> SignInRefused | None:
     if refusal := _unproven(work, change.proof):
         return refusal
     work.execute(update(person).where(person.c.id == person_id).values(password_hash=change.hashed))
-    links = one_time_link.c.person_id == person_id, one_time_link.c.used_at.is_(None)
-    work.execute(update(one_time_link).where(*links).values(used_at=work.now))
+    void_links(work, person_id)
     end_sessions(work, person_id, "new password", but=work.actor.session_id)
     revoke_all_of(work, person_id, "new password")
     audit.record(work, "password.changed", f"person:{person_id}")

@@ -101,7 +101,11 @@ def grant_role(work: Work, person_id: str, role_id: str, org_id: str) -> str:
 
 
 def give_role(work: Work, person_id: str, role_id: str, org_id: str) -> str:
-    """``grant_role`` for callers of this area that have checked another right; inside ``across_orgs`` if need be."""
+    """``grant_role`` for callers of this area that have checked another right; inside ``across_orgs`` if need be.
+
+    Links to the person that another organisation made end: who made them may not act in this one.
+    """
+    lock_person(work, person_id)
     held = work.scalar(select(membership.c.id).where(*_one(person_id, role_id, org_id)))
     if held is not None:
         return str(held)
@@ -118,6 +122,7 @@ def give_role(work: Work, person_id: str, role_id: str, org_id: str) -> str:
             ended_by="",
         )
     )
+    void_links(work, person_id, one_time_link.c.org_id.is_distinct_from(org_id))
     audit.record(work, "role.granted", f"person:{person_id}", detail={"role": role_id}, org_id=org_id)
     return membership_id
 
@@ -165,10 +170,20 @@ def set_active(work: Work, person_id: str, *, active: bool) -> None:
 def _shut_out(work: Work, person_id: str) -> None:
     """Sessions end, links count no more, and from when on is kept: roles stay as they are."""
     end_sessions(work, person_id, "deactivated")
-    links = one_time_link.c.person_id == person_id, one_time_link.c.used_at.is_(None)
-    work.execute(update(one_time_link).where(*links).values(used_at=work.now))
+    void_links(work, person_id)
     values = {"id": new_id("off"), "person_id": person_id, "since_at": work.now, "made_by": work.actor.id}
     work.execute(insert(deactivation).values(**values, until_at=None, ended_by=""))
+
+
+def void_links(work: Work, person_id: str, *only: ColumnElement[bool]) -> None:
+    """End every unused link of a person (that meets ``only``), for callers of this area that have checked the right."""
+    unused = one_time_link.c.person_id == person_id, one_time_link.c.used_at.is_(None)
+    work.execute(update(one_time_link).where(*unused, *only).values(used_at=work.now))
+
+
+def lock_person(work: Work, person_id: str) -> None:
+    """Have a link and a role for one person wait for each other: at once, each would be checked without the other."""
+    work.scalar(select(person.c.id).where(person.c.id == person_id).with_for_update(key_share=True))
 
 
 def require_administered_person(work: Work, person_id: str) -> frozenset[str]:
