@@ -23,6 +23,7 @@ INVITE, END, RESET, AGAIN, FACTOR, OFF = "invite", "end", "reset", "again", "fac
 LINK, GIVE = "people_link", "people_give"
 NAME, EMAIL, USERNAME, ROLES = "invite_name", "invite_email", "invite_username", "invite_roles"
 ONCE = "It is shown this once and works once. Hand it over in a way you trust: whoever opens it sets the password."
+OUT = "Signing out everywhere ends every session and API token of theirs, in all their organisations."
 NOTHING_WAITS = "Nothing here waits for this person: no request needs them, and no run of theirs has still to start."
 PARTS = {Part.PREPARED: "prepared it", Part.APPROVED: "approved it"}
 
@@ -71,7 +72,7 @@ def ways_in(here: Here, found: MemberDetail, sessions: Sequence[SessionEntry]) -
     st.subheader("Sign-in", anchor=False)
     entry = found.entry
     told = f"{plural(len(sessions), 'open session')} in this organisation." if sessions else "Not signed in here now."
-    st.caption(told)
+    st.caption(f"{told} {OUT}")
     acts.refusal_at("people_out")
     with st.container(key="tall_ways_in"):
         if entry.active and not entry.joined:

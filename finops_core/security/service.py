@@ -203,13 +203,13 @@ def require_administered_person(work: Work, person_id: str) -> frozenset[str]:
 
 
 def sign_out_everywhere(work: Work, person_id: str) -> int:
-    """End every session of a person, one's own or, with PEOPLE_ADMINISTER, a colleague's: how many ended.
+    """End every session of a person, in whatever organisation, one's own or a colleague's: how many ended.
 
-    Their API tokens end too: whoever asks for this no longer knows who else is in.
+    Their API tokens end too: whoever asks for this no longer knows who else is in. For a colleague it needs
+    PEOPLE_ADMINISTER wherever they have a role (``PERSON_UNKNOWN``, ``PERSON_SHARED`` otherwise).
     """
     if person_id != work.actor.id:
-        work.require(Permission.PEOPLE_ADMINISTER)
-        _require_known(work, person_id)
+        require_administered_person(work, person_id)
     else:
         require_in_person(work)
     ended = end_sessions(work, person_id, "signed out everywhere")
