@@ -172,7 +172,8 @@ def _invited(here: Here) -> str:
 
 def _end_role(here: Here, found: MemberDetail, held: RoleHeld, every: Sequence[RoleView]) -> None:
     _begin(here, found.entry.display_name)
-    st.markdown("It ends at once, at their next click, and stays in the history. It can be given again.")
+    last = " It is the last one here: their API tokens here end with it, for good." if len(found.held) == 1 else ""
+    st.markdown(f"It ends at once, at their next click, and stays in the history. It can be given again.{last}")
     if _decides_no_more(found, held, every):
         with here.read() as reading:
             departure = insight.departure(reading, found.entry.id)

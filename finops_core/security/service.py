@@ -27,6 +27,8 @@ from finops_core.security.queries import in_force, unknown_person
 from finops_core.security.roles import SHIPPED_ROLES, ShippedRole
 from finops_core.security.tokens import require_in_person, revoke_all_of
 
+NO_ROLE_LEFT = "no role left"
+
 
 def ensure_roles(work: Work) -> None:
     """Write the shipped roles as this version bundles them; roles made by people stay as they are.
@@ -106,6 +108,9 @@ def give_role(work: Work, person_id: str, role_id: str, org_id: str) -> str:
     Links to the person that another organisation made end: who made them may not act in this one.
     """
     lock_person(work, person_id)
+    if not _holds_any(work, person_id, org_id):
+        # One that outlived its person's last role, in a version that let it, must not come back to life.
+        revoke_all_of(work, person_id, NO_ROLE_LEFT, org_id)
     held = work.scalar(select(membership.c.id).where(*_one(person_id, role_id, org_id)))
     if held is not None:
         return str(held)
@@ -128,7 +133,7 @@ def give_role(work: Work, person_id: str, role_id: str, org_id: str) -> str:
 
 
 def end_role(work: Work, person_id: str, role_id: str, org_id: str) -> None:
-    """Take a role away from now on; it stays as history.
+    """Take a role away from now on; it stays as history. With the last one here, the person's API tokens here end.
 
     Refuses with ``ROLE_NOT_HELD``, or ``LAST_ADMINISTRATOR`` when nobody else could give roles afterwards.
     """
@@ -141,6 +146,8 @@ def end_role(work: Work, person_id: str, role_id: str, org_id: str) -> None:
         if ended.rowcount != 1:
             raise Conflict("ROLE_NOT_HELD", "This person does not hold this role.", hint="Reload the list of people.")
         audit.record(work, "role.ended", f"person:{person_id}", detail={"role": role_id}, org_id=org_id)
+        if not _holds_any(work, person_id, org_id):
+            revoke_all_of(work, person_id, NO_ROLE_LEFT, org_id)
 
 
 def set_active(work: Work, person_id: str, *, active: bool) -> None:
@@ -337,6 +344,11 @@ def _one(person_id: str, role_id: str, org_id: str) -> tuple[ColumnElement[bool]
         membership.c.role_id == role_id,
         membership.c.until_at.is_(None),
     )
+
+
+def _holds_any(work: Work, person_id: str, org_id: str) -> bool:
+    held = membership.c.org_id == org_id, membership.c.person_id == person_id, *in_force(work)
+    return work.first(select(membership.c.id).where(*held)) is not None
 
 
 def _set_bundle(work: Work, shipped: ShippedRole, standing: set[str]) -> None:

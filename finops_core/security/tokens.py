@@ -135,9 +135,14 @@ def revoke_token(work: Work, token_id: str) -> None:
     audit.record(work, "token.revoked", f"token:{token_id}", detail={"why": "revoked"})
 
 
-def revoke_all_of(work: Work, person_id: str, why: str) -> int:
-    """End every token of a person, wherever, for callers of this area that have checked the right to: how many."""
-    living = api_token.c.person_id == person_id, api_token.c.revoked_at.is_(None), api_token.c.expires_at > work.now
+def revoke_all_of(work: Work, person_id: str, why: str, org_id: str = "") -> int:
+    """End every token of a person, wherever or in one organisation: how many.
+
+    For callers of this area that have checked the right to.
+    """
+    living = [api_token.c.person_id == person_id, api_token.c.revoked_at.is_(None), api_token.c.expires_at > work.now]
+    if org_id:
+        living.append(api_token.c.org_id == org_id)
     with work.across_orgs("a person's tokens end in all their organisations at once"):
         ended = work.rows(
             update(api_token)
