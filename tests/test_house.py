@@ -123,6 +123,7 @@ ENGINE_FILES: dict[str, set[str]] = {
         "directory",
         "grants",
         "links",
+        "news",
         "own",
         "passwords",
         "roles",

@@ -1,6 +1,11 @@
 """Notices to people: written in the unit that makes the news, read on their next page, mailed to who wants that."""
 
-from finops_core.notifications.about_people import on_second_factor_reset
+from finops_core.notifications.about_people import (
+    OLD_ADDRESS_JOB,
+    on_account_changed,
+    on_second_factor_reset,
+    tell_old_address,
+)
 from finops_core.notifications.delivery import deliver
 from finops_core.notifications.outbox import DELIVER_JOB, tidy
 from finops_core.notifications.queries import (
@@ -36,6 +41,7 @@ from finops_core.notifications.service import choose, notify, put_digest, read_a
 __all__ = [
     "DELIVER_JOB",
     "KINDS",
+    "OLD_ADDRESS_JOB",
     "Choices",
     "DigestDue",
     "Kind",
@@ -59,12 +65,14 @@ __all__ = [
     "newest_id",
     "notices",
     "notify",
+    "on_account_changed",
     "on_second_factor_reset",
     "put_digest",
     "read_all",
     "read_one",
     "send_again",
     "settle",
+    "tell_old_address",
     "tidy",
     "unread",
     "unread_count",

@@ -4,7 +4,7 @@
 so in a short unit of their own: ``sign_in`` at the door, ``own`` for people who are inside.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Row, func, insert, select
@@ -54,6 +54,12 @@ class SignInRefused:
     message: str
     hint: str
     retry_at: datetime | None = None
+
+
+PASSWORD_WRONG = SignInRefused("PASSWORD_WRONG", "This is not your present password.", "Type it again.")
+PASSWORD_NEEDED = SignInRefused(
+    "PASSWORD_NEEDED", "This needs your present password.", "Type it: a page left open must not be enough."
+)
 
 
 def prove(reading: Reading, username: str, password: str, address: str = "") -> Proof:
@@ -131,6 +137,19 @@ def proven(work: Work, proof: Proof, lasts: timedelta = PROOF_LASTS) -> Row[tupl
             person.c.id == proof.person_id, person.c.active.is_(True), person.c.password_hash == proof.against
         )
     )
+
+
+def unproven(work: Work, proof: Proof | None) -> SignInRefused | None:
+    """Why a proof is not one of the actor's, kept as failures at the door are; None when it is."""
+    if proof is None:
+        return PASSWORD_NEEDED
+    one_at_a_time(work, proof.name_mark)
+    if locked := refused_when_locked(work, proof):
+        return locked
+    row = proven(work, proof)
+    if row is not None and row.id == work.actor.id:
+        return None
+    return refused(work, replace(proof, person_id=work.actor.id), PASSWORD_WRONG)
 
 
 def keep(work: Work, proof: Proof, outcome: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import ColumnElement, Row, insert, select, update
 
@@ -20,6 +21,7 @@ from finops_core.kernel.permissions import Permission
 from finops_core.platform.work import Reading, Work
 from finops_core.security import rules
 from finops_core.security.models import one_time_link, person
+from finops_core.security.news import AccountChanged, Change
 from finops_core.security.passwords import digest, new_secret
 from finops_core.security.roles import ADMINISTRATOR
 from finops_core.security.service import (
@@ -35,6 +37,7 @@ from finops_core.security.service import (
     require_administered_person,
     void_links,
 )
+from finops_core.security.sessions import organisations_of
 
 LINK_LASTS, INVITATION_LASTS = timedelta(hours=24), timedelta(days=7)
 
@@ -161,14 +164,15 @@ def accept_reset(work: Work, token: str, password: str) -> str:
     end_sessions(work, link.person_id, "new password")
     void_links(work, link.person_id)
     audit.record(work, "password.set", f"person:{link.person_id}", detail={"link": link.id}, org_id=link.org_id or "")
+    _tell(work, link)
     return str(link.person_id)
 
 
 def accept_invitation(work: Work, token: str, display_name: str, password: str) -> str:
     """Set one's name and first password by an invitation; the person's other links end: the person's id.
 
-    Refuses with ``LINK_NOT_VALID`` (also for who has a password already), ``NAME_BAD``, ``PASSWORD_WEAK`` or ``PASSWORD_TOO_LONG``; after the latter three
-    it stays good.
+    Refuses with ``LINK_NOT_VALID`` (also for who has a password already), ``NAME_BAD``, ``PASSWORD_WEAK`` or
+    ``PASSWORD_TOO_LONG``; after the latter three it stays good.
     """
     with work.savepoint():
         link = _use(work, token, LinkKind.INVITE)
@@ -183,7 +187,16 @@ def accept_invitation(work: Work, token: str, display_name: str, password: str) 
     end_sessions(work, link.person_id, "new password")
     void_links(work, link.person_id)
     audit.record(work, "person.joined", f"person:{link.person_id}", detail={"link": link.id}, org_id=link.org_id or "")
+    _tell(work, link)
     return str(link.person_id)
+
+
+def _tell(work: Work, link: Row[Any]) -> None:
+    """Whoever used the link may not be the person: they are told where it was made, or else where they have a role."""
+    orgs = [choice.id for choice in organisations_of(work, link.person_id)]
+    if orgs:
+        where = link.org_id if link.org_id in orgs else orgs[0]
+        work.tell(AccountChanged(where, link.person_id, Change.PASSWORD_BY_LINK, work.now))
 
 
 def _require_active(work: Work, person_id: str) -> None:

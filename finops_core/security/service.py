@@ -23,6 +23,7 @@ from finops_core.security.models import (
     role_permission,
     session,
 )
+from finops_core.security.news import AccountChanged, Change
 from finops_core.security.queries import in_force, unknown_person
 from finops_core.security.roles import SHIPPED_ROLES, ShippedRole
 from finops_core.security.tokens import require_in_person, revoke_all_of
@@ -97,9 +98,20 @@ def grant_role(work: Work, person_id: str, role_id: str, org_id: str) -> str:
             raise NotAllowed(
                 "GRANT_TO_SELF", "You cannot give a role to yourself.", hint="Ask another administrator to do it."
             )
-        if work.scalar(select(role.c.id).where(role.c.id == role_id)) is None:
+        title = work.scalar(select(role.c.title).where(role.c.id == role_id))
+        if title is None:
             raise Invalid("ROLE_UNKNOWN", "There is no such role.", hint="Choose one from the list.", role=role_id)
-        return give_role(work, person_id, role_id, org_id)
+        new = work.scalar(select(membership.c.id).where(*_one(person_id, role_id, org_id))) is None
+        membership_id = give_role(work, person_id, role_id, org_id)
+        if new and _is_told(work, person_id):
+            work.tell(AccountChanged(org_id, person_id, Change.ROLE_GRANTED, work.now, about=title))
+        return membership_id
+
+
+def _is_told(work: Work, person_id: str) -> bool:
+    """Whether somebody learns of a role by a notice: not at set-up, nor before they have joined."""
+    joined = person.c.id == person_id, person.c.password_hash != ""
+    return work.actor.id != SYSTEM_ID and work.scalar(select(person.c.id).where(*joined)) is not None
 
 
 def give_role(work: Work, person_id: str, role_id: str, org_id: str) -> str:

@@ -9,6 +9,7 @@ from finops_core.kernel.errors import FinOpsError
 from finops_core.kernel.permissions import Permission
 from finops_core.platform.scope_guard import ScopeBreach
 from finops_core.security.models import membership
+from tests.desks import issued_token
 from tests.security.town import PASSWORD, Town
 
 
@@ -91,7 +92,7 @@ def test_nobody_ends_the_sessions_and_tokens_of_another_organisation(split: Town
         security.end_role(work, both, "preparer", split.orgs["harbour"])
     session_id = split.signed_in("both").session_id
     with split.work(split.actor("both", "norrland")) as work:
-        token = security.issue_token(work, "Nightly", ["read"], work.now + timedelta(days=1))
+        token = issued_token(work, "both", PASSWORD, ["read"], work.now + timedelta(days=1))
 
     # When the harbour's administrator would sign them out
     with split.work(split.actor("olga")) as work:

@@ -13,12 +13,14 @@ from finops_core.security import Scope, TokenRefused, TokenSession
 from finops_core.security.models import membership
 from finops_core.security.rules import SCOPES
 from finops_core.security.tokens import TOKENS_MOST
-from tests.security.town import Town, bytes_at_rest
+from tests.desks import issued_token
+from tests.security.town import PASSWORD, Town, bytes_at_rest
 
 
 def issued(here: Town, who: str = "ana", scopes: str = "read run", days: int = 30) -> security.IssuedToken:
     with here.work(here.actor(who)) as work:
-        return security.issue_token(work, "Nightly run", scopes.split(), work.now + timedelta(days=days))
+        end = work.now + timedelta(days=days)
+        return issued_token(work, who, PASSWORD, scopes.split(), end, "Nightly run")
 
 
 def at_the_door(here: Town, secret: str) -> TokenSession | TokenRefused:
@@ -85,6 +87,34 @@ def test_an_administrators_token_administers_nothing(ana: Town):
     kept_back = frozenset(Permission) - frozenset().union(*SCOPES.values())
     assert {Permission.PEOPLE_ADMINISTER, Permission.CONNECTIONS_ADMINISTER, Permission.AUDIT_EXPORT} <= kept_back
     assert {Permission.WORKER_ACT, Permission.NEWS_TAKE, Permission.PAYOUTS_RESOLVE} <= kept_back
+
+
+@pytest.mark.parametrize("scopes", [["run"], ["approve"], ["read", "approve"]])
+def test_a_token_that_can_move_something_needs_the_password(embedded: Town, scopes: list[str]):
+    embedded.person("ana", harbour="preparer")
+    embedded.person("eve", harbour="preparer")
+
+    def make(*proven: str) -> object:
+        with embedded.work(embedded.actor("ana")) as work:
+            proof = security.prove(work, *proven) if proven else None
+            return security.issue_token(work, "x", scopes, work.now + timedelta(days=1), proof)
+
+    refused = [make(), make("ana", "not it"), make("eve", PASSWORD)]
+
+    assert [each.code for each in refused] == ["PASSWORD_NEEDED", "PASSWORD_WRONG", "PASSWORD_WRONG"]
+    with embedded.read(embedded.actor("ana")) as reading:
+        assert security.tokens_of(reading) == ()
+    assert isinstance(make("ana", PASSWORD), security.IssuedToken)
+
+
+@pytest.mark.parametrize("scopes", [["read"], ["files"], ["read", "files"]])
+def test_a_token_that_only_reads_and_brings_files_needs_none(embedded: Town, scopes: list[str]):
+    embedded.person("ana", harbour="preparer")
+
+    with embedded.work(embedded.actor("ana")) as work:
+        issued = security.issue_token(work, "x", scopes, work.now + timedelta(days=1))
+
+    assert isinstance(issued, security.IssuedToken)
 
 
 @pytest.mark.parametrize("scopes", [[], ["everything"], ["read", "admin"]])
@@ -202,7 +232,7 @@ def test_a_token_ends_with_its_persons_last_role_there_and_no_new_role_wakes_it(
     person_id, harbour = ana.people["ana"], ana.orgs["harbour"]
     here = issued(ana)
     with ana.work(ana.actor("ana", "norrland")) as work:
-        elsewhere = security.issue_token(work, "There", ["read"], work.now + timedelta(days=300))
+        elsewhere = issued_token(work, "ana", PASSWORD, ["read"], work.now + timedelta(days=300))
     with ana.work(system_actor(harbour)) as work:
         security.grant_role(work, person_id, "auditor", harbour)
 
@@ -253,7 +283,7 @@ def test_a_scope_that_gives_nothing_now_is_no_token_that_is_not_valid(ana: Town)
 def test_a_new_password_and_signing_out_everywhere_end_the_tokens_of_all_organisations(ana: Town):
     first = issued(ana)
     with ana.work(ana.actor("ana", "norrland")) as work:
-        second = security.issue_token(work, "There", ["read"], work.now + timedelta(days=2))
+        second = issued_token(work, "ana", PASSWORD, ["read"], work.now + timedelta(days=2))
     with ana.work(ana.actor("ana")) as work:
         security.sign_out_everywhere(work, ana.people["ana"])
     third = issued(ana)

@@ -8,7 +8,8 @@ import requests
 
 from finops_core import reference, security
 from finops_core.kernel.actor import Actor, Via, system_actor
-from tests.api.v1.programs import STRIPE, Program, code_of
+from tests.api.v1.programs import PASSWORD, STRIPE, Program, code_of
+from tests.desks import issued_token
 from tests.processes import until
 from tests.webapp import running_app
 
@@ -22,7 +23,7 @@ def test_a_program_has_a_draft_planned_on_the_real_app(tmp_path: Path):
         with app.desk.read(system_actor(org_id)) as reading:
             ana = next(person.id for person in security.people(reading) if person.username == "ana")
         with app.desk.work(Actor(ana, org_id, Via.PAGE)) as work:
-            issued = security.issue_token(work, "x", ["read", "run"], work.now + timedelta(days=1))
+            issued = issued_token(work, "ana", PASSWORD, ["read", "run"], work.now + timedelta(days=1))
         program = Program(f"{app.url}/api/v1", issued.secret)
 
         drafted = program.draft().json()
