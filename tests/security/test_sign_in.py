@@ -1,12 +1,13 @@
 """Signing in: one answer to all wrong attempts, the same work for all, and a lock-out that ends by itself."""
 
+import json
 import threading
 from datetime import datetime, timedelta
 from itertools import pairwise
 
 import bcrypt
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from finops_core import security
 from finops_core.kernel.actor import system_actor
@@ -208,6 +209,33 @@ def test_a_lock_spends_no_bcrypt_and_a_proof_of_a_locked_name_opens_nothing_late
     assert proof.rounds == 0
     assert isinstance(outcome, security.SignInRefused)
     assert outcome.code == "SIGN_IN_LOCKED"
+
+
+@pytest.mark.parametrize("locked", ["name", "address"])
+def test_attempts_while_locked_are_counted_and_fill_neither_the_log_nor_the_table(here: Town, locked: str):
+    # Given a lock
+    here.person("ana", harbour="preparer")
+    for number in range(5 if locked == "name" else here.settings.lockout_address_attempts):
+        here.refused("ana" if locked == "name" else f"name{number}", WRONG)
+    with here.read(security.visitor()) as reading:
+        before = reading.scalar(select(func.count()).select_from(sign_in_attempt))
+    logged = len(here.log("sign_in.refused"))
+
+    # When somebody goes on, under any name where the address is locked
+    for number in range(105):
+        assert here.refused("ana" if locked == "name" else f"other{number}", WRONG).code == "SIGN_IN_LOCKED"
+
+    # Then one row counts them, and the log tells of the first, the tenth and the hundredth
+    with here.read(security.visitor()) as reading:
+        assert reading.scalar(select(func.count()).select_from(sign_in_attempt)) == before + 1
+    told = [json.loads(body)["detail"] for body in here.log("sign_in.refused")[logged:]]
+    assert [(each["count"], each["lock"]) for each in told] == [(1, locked), (10, locked), (100, locked)]
+
+    # and the next lock is counted anew
+    here.wait(minutes=16)
+    for _ in range(6):
+        here.refused("ana", WRONG)
+    assert json.loads(here.log("sign_in.refused")[-1])["detail"]["count"] == 1
 
 
 def test_guesses_sent_all_at_once_get_no_more_tries(here: Town):
