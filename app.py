@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import streamlit as st
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from finops_core import start
 from finops_core.api import Envelope, routes
@@ -35,11 +36,15 @@ async def lifespan(_app: st.App) -> AsyncIterator[None]:
         yield
 
 
-beside = routes(the_desk)
+beside, settings = routes(the_desk), Settings()
 app = st.App(
     "ui/shell.py",
     routes=beside,
-    middleware=[Middleware(Envelope, routes=beside, https=Settings().https)],
+    # Outermost, so that rate limits and the lock-out of sign-in see whom a proxy speaks for.
+    middleware=[
+        Middleware(ProxyHeadersMiddleware, trusted_hosts=settings.trusted_proxies),
+        Middleware(Envelope, routes=beside, https=settings.https),
+    ],
     lifespan=lifespan,
     on_script_error=errors.shown,
 )

@@ -7,7 +7,7 @@ so in a short unit of their own: ``sign_in`` at the door, ``own`` for people who
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Row, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, and_, func, insert, select, update
 
 from finops_core import audit
 from finops_core.kernel.ids import new_id
@@ -117,17 +117,27 @@ def _locks(reading: Reading, name_mark: str, address: str) -> tuple[datetime | N
             sign_in_attempt.c.at > since,
         )
     )
-    by_name = _failures(
-        reading, sign_in_attempt.c.name_mark == name_mark, succeeded or since, settings.lockout_attempts
-    )
+    whose = sign_in_attempt.c.name_mark == name_mark
+    may_be_many = not address or rules.may_be_many(address, settings.proxy_networks)
+    if not may_be_many and _is_familiar(reading, name_mark, address):
+        # Else whoever knows a name could keep its person out for as long as they like.
+        whose = and_(whose, sign_in_attempt.c.address == address)
+    by_name = _failures(reading, whose, succeeded or since, settings.lockout_attempts)
     of_name = rules.locked_until(by_name, settings.lockout_attempts, window)
     of_address = None
-    if address:
+    if not may_be_many:
         # A success does not clear an address: somebody with one account could else go on guessing others'.
         allowed = settings.lockout_address_attempts
         by_address = _failures(reading, sign_in_attempt.c.address == address, since, allowed)
         of_address = rules.locked_until(by_address, allowed, window)
     return of_name, of_address
+
+
+def _is_familiar(reading: Reading, name_mark: str, address: str) -> bool:
+    """Whether the name has signed in from the address, as far as attempts are kept."""
+    before = sign_in_attempt.c.name_mark == name_mark, sign_in_attempt.c.address == address
+    good = select(sign_in_attempt.c.id).where(*before, sign_in_attempt.c.outcome == SUCCEEDED)
+    return reading.first(good.limit(1)) is not None
 
 
 def _count_locked(work: Work, proof: Proof, *, by_name: bool) -> None:
