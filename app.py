@@ -8,6 +8,7 @@ import streamlit as st
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from finops_core import start
 from finops_core.api import Envelope, routes
@@ -45,11 +46,15 @@ def settings_or_end() -> Settings:
         raise SystemExit(2) from None
 
 
-beside = routes(the_desk)
+beside, settings = routes(the_desk), settings_or_end()
 app = st.App(
     "ui/shell.py",
     routes=beside,
-    middleware=[Middleware(Envelope, routes=beside, https=settings_or_end().https)],
+    # Outermost, so that rate limits and the lock-out of sign-in see whom a proxy speaks for.
+    middleware=[
+        Middleware(ProxyHeadersMiddleware, trusted_hosts=settings.trusted_proxies),
+        Middleware(Envelope, routes=beside, https=settings.https),
+    ],
     lifespan=lifespan,
     on_script_error=errors.shown,
 )

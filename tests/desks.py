@@ -1,10 +1,11 @@
 """A real desk for tests: a fresh database on SQLite or PostgreSQL, a clock that stands still, small builders."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from finops_core import security
 from finops_core.adapters.file_store import FolderFileStore
 from finops_core.catalog.tables import TABLES
 from finops_core.desk import mail_server, poster
@@ -18,7 +19,7 @@ from finops_core.platform.crypto import Vault
 from finops_core.platform.db import open_database, open_owner_engine
 from finops_core.platform.ports import Ports
 from finops_core.platform.settings import Settings
-from finops_core.platform.work import UnitFactory
+from finops_core.platform.work import UnitFactory, Work
 from tests import templates
 
 START = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
@@ -129,3 +130,12 @@ def person_actor(person_id: str, org_id: str) -> Actor:
 
 
 __all__ = ["START", "AreaDesk", "area_desk", "lay_out", "make_schema", "person_actor", "settings_for"]
+
+
+def issued_token(
+    work: Work, username: str, password: str, scopes: Iterable[str], end: datetime, name: str = "A program"
+) -> security.IssuedToken:
+    """A token for the actor, whose password this is, made the way the page makes it."""
+    issued = security.issue_token(work, name, scopes, end, security.prove(work, username, password))
+    assert isinstance(issued, security.IssuedToken), issued
+    return issued

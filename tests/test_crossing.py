@@ -192,6 +192,7 @@ def rehearsed_and_told(towns: Towns, planned: str) -> None:
         payouts.rehearse(work, planned, ())
     with desk.work(towns.actor("hana", towns.harbour)) as work:
         issued = security.issue_token(work, MARK, ["read"], work.now + timedelta(days=1))
+        assert isinstance(issued, security.IssuedToken)
         repeats.once(work, "a-key", repeats.asked_hash([MARK]), lambda: repeats.Kept(200, MARK))
     towns.ids["token"] = issued.token.id
     with desk.work(system_actor(towns.harbour)) as work:
@@ -592,6 +593,8 @@ NO_DOORS = {
     "operations.counts": "for those who watch the machine; counts by state across organisations, refused without",
     "payouts.counts": "likewise",
     "files.sweep": "the worker's; compares names across organisations and gives a number",
+    "notifications.on_account_changed": "a listener: tells the one person whom it is about, wherever their verb acted",
+    "notifications.tell_old_address": "opens units of its own, in the organisation of its job, and gives nothing back",
     "notifications.on_second_factor_reset": "a listener: tells the person of its own organisation whom it is about",
     "notifications.deliver": "opens units of its own, each of one organisation, and gives nothing back",
     "notifications.forward": "opens units of its own, each of one organisation, and gives nothing back",

@@ -129,6 +129,7 @@ ENGINE_FILES: dict[str, set[str]] = {
         "directory",
         "grants",
         "links",
+        "news",
         "own",
         "passwords",
         "roles",

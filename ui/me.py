@@ -12,7 +12,7 @@ from ui import acts, html, secret
 from ui.format import ago
 from ui.session import Here
 
-NAME, EMAIL, ZONE, LOCALE = "me_name", "me_email", "me_zone", "me_locale"
+NAME, EMAIL, ZONE, LOCALE, CONFIRM = "me_name", "me_email", "me_zone", "me_locale", "me_confirm"
 PRESENT, NEW, AGAIN = "me_present", "me_new", "me_again"
 LOCALES = (
     *("cs_CZ", "da_DK", "de_AT", "de_CH", "de_DE", "en_AU", "en_CA", "en_GB", "en_IE", "en_IN", "en_US", "es_ES"),
@@ -47,15 +47,17 @@ def profile(here: Here) -> None:
             key=LOCALE,
             format_func=lambda name: _told_locale(name) if name else f"My organisation's ({here.around.locale})",
         )
+        secret.field("Password, for another e-mail address", CONFIRM, help_="The former address is told as well.")
         st.caption(f"It is {here.shown.as_of(now)}; an amount reads {here.shown.amount(123456789, 'USD')}.")
         acts.send("Save", "me_profile", lambda: _save(here))
 
 
-def _save(here: Here) -> str:
+def _save(here: Here) -> str | SignInRefused:
     told = {key: str(st.session_state.get(key) or "") for key in (NAME, EMAIL, ZONE, LOCALE)}
+    proof = secret.proof(here, CONFIRM)
     with here.work() as work:
-        security.change_profile(work, told[NAME], told[EMAIL], told[ZONE], told[LOCALE])
-    return "Your profile was saved."
+        refused = security.change_profile(work, told[NAME], told[EMAIL], told[ZONE], told[LOCALE], proof=proof)
+    return refused or "Your profile was saved."
 
 
 def password(here: Here) -> None:

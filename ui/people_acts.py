@@ -23,6 +23,7 @@ INVITE, END, RESET, AGAIN, FACTOR, OFF = "invite", "end", "reset", "again", "fac
 LINK, GIVE = "people_link", "people_give"
 NAME, EMAIL, USERNAME, ROLES = "invite_name", "invite_email", "invite_username", "invite_roles"
 ONCE = "It is shown this once and works once. Hand it over in a way you trust: whoever opens it sets the password."
+OUT = "Signing out everywhere ends every session and API token of theirs, in all their organisations."
 NOTHING_WAITS = "Nothing here waits for this person: no request needs them, and no run of theirs has still to start."
 PARTS = {Part.PREPARED: "prepared it", Part.APPROVED: "approved it"}
 
@@ -71,7 +72,7 @@ def ways_in(here: Here, found: MemberDetail, sessions: Sequence[SessionEntry]) -
     st.header("Sign-in", anchor=False)
     entry = found.entry
     told = f"{plural(len(sessions), 'open session')} in this organisation." if sessions else "Not signed in here now."
-    st.caption(told)
+    st.caption(f"{told} {OUT}")
     acts.refusal_at("people_out")
     with st.container(key="tall_ways_in"):
         if entry.active and not entry.joined:
@@ -171,7 +172,8 @@ def _invited(here: Here) -> str:
 
 def _end_role(here: Here, found: MemberDetail, held: RoleHeld, every: Sequence[RoleView]) -> None:
     _begin(here, found.entry.display_name)
-    st.markdown("It ends at once, at their next click, and stays in the history. It can be given again.")
+    last = " It is the last one here: their API tokens here end with it, for good." if len(found.held) == 1 else ""
+    st.markdown(f"It ends at once, at their next click, and stays in the history. It can be given again.{last}")
     if _decides_no_more(found, held, every):
         with here.read() as reading:
             departure = insight.departure(reading, found.entry.id)

@@ -11,6 +11,7 @@ from ui import acts, html, secret, widgets
 from ui.format import plural
 from ui.session import Here
 
+BEGIN_PASSWORD = "factor_begin_password"  # noqa: S105 - the name of a field
 SETTING_UP, CODES, LED_HERE = "factor_setting_up", "factor_codes", "factor_led_here"
 CODE, OFF_PASSWORD, OFF_CODE, RENEW_CODE = "factor_code", "factor_off_password", "factor_off_code", "factor_renew_code"
 FEW_LEFT, QR_PX = 3, 220
@@ -37,9 +38,9 @@ def section(here: Here) -> None:
         _scan(here, given)
     else:
         st.caption(WHY)
-        acts.refusal_at("factor_begin")
-        with st.container(key="tall_factor_begin"):
-            acts.button("Set it up", "factor_begin", lambda: _begin(here), "phonelink_lock", primary=True)
+        with st.form("factor_begin", border=False):
+            secret.field("Your password", BEGIN_PASSWORD)
+            acts.send("Set it up", "factor_begin", lambda: _begin(here))
 
 
 def is_demanded(here: Here) -> bool:
@@ -60,9 +61,12 @@ def demand(here: Here) -> None:
         section(here)
 
 
-def _begin(here: Here) -> str:
+def _begin(here: Here) -> str | SignInRefused:
+    proof = secret.proof(here, BEGIN_PASSWORD)
     with here.work() as work:
-        security.begin_second_factor(work)
+        refused = security.begin_second_factor(work, proof)
+    if refused is not None:
+        return refused
     st.session_state[SETTING_UP] = True
     return ""
 

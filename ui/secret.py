@@ -2,6 +2,10 @@
 
 import streamlit as st
 
+from finops_core import security
+from finops_core.security import Proof
+from ui.session import Here
+
 LONGEST = 300
 
 
@@ -28,3 +32,13 @@ def take(key: str) -> str:
     typed = str(st.session_state.get(key, ""))
     st.session_state[key] = ""
     return typed
+
+
+def proof(here: Here, key: str) -> Proof | None:
+    """What the person typed as their present password, compared; None when they typed nothing."""
+    typed = take(key)
+    if not typed:
+        return None
+    address = st.context.ip_address or ""
+    with here.read() as reading:
+        return security.prove_oneself(reading, typed, address)

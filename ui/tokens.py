@@ -5,14 +5,14 @@ from datetime import datetime, timedelta
 import streamlit as st
 
 from finops_core import security
-from finops_core.security import Scope, TokenView
-from ui import acts, html, widgets
+from finops_core.security import Scope, SignInRefused, TokenView
+from ui import acts, html, secret, widgets
 from ui.format import NOTHING, Format, ago
 from ui.html import Markup
 from ui.session import Here
 
 MADE = "token_made"
-NAME, SCOPES, DAYS = "token_name", "token_scopes", "token_days"
+NAME, SCOPES, DAYS, PASSWORD = "token_name", "token_scopes", "token_days", "token_password"
 LASTS = {7: "7 days", 30: "30 days", 90: "90 days", 365: "1 year"}
 USUAL = 30
 WHAT = "For programs of yours that use the API in this organisation. A token may do what it says, never more than you."
@@ -50,21 +50,25 @@ def _form(here: Here) -> None:
         st.text_input("Name", key=NAME, max_chars=80, placeholder="Nightly upload", help="What it is for.")
         st.pills("It may", list(Scope), selection_mode="multi", key=SCOPES, format_func=MEANS.__getitem__)
         st.selectbox("Good for", list(LASTS), list(LASTS).index(USUAL), key=DAYS, format_func=LASTS.__getitem__)
+        secret.field("Your password", PASSWORD, help_="Needed for a token that may run operations or decide approvals.")
         acts.send("Make the token", "token_issue", lambda: _issue(here))
 
 
-def _issue(here: Here) -> str:
+def _issue(here: Here) -> str | SignInRefused:
     name, scopes = str(st.session_state.get(NAME, "")), [str(scope) for scope in st.session_state.get(SCOPES) or ()]
     lasts = timedelta(days=int(st.session_state.get(DAYS) or USUAL))
+    proof = secret.proof(here, PASSWORD)
     with here.work() as work:
-        issued = security.issue_token(work, name, scopes, work.now + lasts)
+        issued = security.issue_token(work, name, scopes, work.now + lasts, proof)
+    if isinstance(issued, SignInRefused):
+        return issued
     st.session_state[MADE] = issued.secret
     return "The token was made."
 
 
-def _show_secret(secret: str) -> None:
+def _show_secret(made: str) -> None:
     st.warning(ONCE, icon=":material/key:")
-    st.code(secret, language=None, wrap_lines=True)
+    st.code(made, language=None, wrap_lines=True)
     with st.container(key="tall_token_copied"):
         st.button("I have copied it", type="primary", on_click=lambda: st.session_state.pop(MADE, None))
 

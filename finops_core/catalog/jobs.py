@@ -6,7 +6,7 @@ from functools import partial
 
 from finops_core.catalog.checks import CHECKS
 from finops_core.kernel.job import Job, Waits
-from finops_core.notifications import DELIVER_JOB, DISPATCH_JOB, deliver, forward
+from finops_core.notifications import DELIVER_JOB, DISPATCH_JOB, OLD_ADDRESS_JOB, deliver, forward, tell_old_address
 from finops_core.operations import outcome
 from finops_core.payouts import following, repairing, returns, settlement
 from finops_core.payouts.look_up import look_up_unsettled
@@ -50,6 +50,7 @@ _ALL = (
     Job("approvals.expire", expire_requests, every_s=MINUTE_S, title="Let old requests expire"),
     Job(DELIVER_JOB, deliver, every_s=MINUTE_S, title="Deliver mail", waits=Waits.MAIL),
     Job(DISPATCH_JOB, forward, every_s=MINUTE_S, title="Forward notices", waits=Waits.POST),
+    Job(OLD_ADDRESS_JOB, tell_old_address, retries=7, title="Tell a former mail address", waits=Waits.MAIL),
     Job(DIGEST_JOB, write_digests, every_s=5 * MINUTE_S, title="Write the daily mail"),
     Job(CHECK_JOB, partial(run_checks, CHECKS), every_s=15 * MINUTE_S, title="Run the standing checks"),
     Job("upkeep.clean_up", clean_up, every_s=HOUR_S, title="Tidy up"),

@@ -9,5 +9,6 @@ LISTENERS: Mapping[type[Event], Sequence[Listener]] = {
     approvals.Approved: (operations.on_approved,),
     approvals.Rejected: (operations.on_rejected,),
     approvals.Expired: (operations.on_expired,),
+    security.AccountChanged: (notifications.on_account_changed,),
     security.SecondFactorReset: (notifications.on_second_factor_reset,),
 }

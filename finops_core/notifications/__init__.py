@@ -1,6 +1,11 @@
 """Notices to people: written in the unit that makes the news, read on their next page, mailed, forwarded."""
 
-from finops_core.notifications.about_people import on_second_factor_reset
+from finops_core.notifications.about_people import (
+    OLD_ADDRESS_JOB,
+    on_account_changed,
+    on_second_factor_reset,
+    tell_old_address,
+)
 from finops_core.notifications.addresses import Channel, DispatchState, EndpointState
 from finops_core.notifications.addresses import titles as forwarded_titles
 from finops_core.notifications.delivery import deliver
@@ -62,6 +67,7 @@ __all__ = [
     "DELIVER_JOB",
     "DISPATCH_JOB",
     "KINDS",
+    "OLD_ADDRESS_JOB",
     "Channel",
     "Choices",
     "DigestDue",
@@ -103,6 +109,7 @@ __all__ = [
     "newest_id",
     "notices",
     "notify",
+    "on_account_changed",
     "on_second_factor_reset",
     "pause_endpoint",
     "put_digest",
@@ -113,6 +120,7 @@ __all__ = [
     "roll_secret",
     "send_again",
     "settle",
+    "tell_old_address",
     "tidy",
     "try_endpoint",
     "unread",

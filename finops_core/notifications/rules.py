@@ -29,6 +29,7 @@ class Kind(StrEnum):
     CANCEL_REFUSED = "payout.cancel_refused"
     KEY_REFUSED = "connection.refused"
     SECOND_FACTOR_RESET = "second_factor.reset"
+    ACCOUNT_CHANGED = "account.changed"
     CHECK_VIOLATED = "check.violated"
     WORKER_DEAD = "worker.dead"
     MAIL_FAILING = "mail.failing"
@@ -88,6 +89,7 @@ KINDS: Mapping[Kind, KindFacts] = {
     _K.CANCEL_REFUSED: KindFacts("A payout could not be taken back", Way.MAIL),
     _K.KEY_REFUSED: KindFacts("A provider refuses our key", Way.MAIL),
     _K.SECOND_FACTOR_RESET: KindFacts("My second factor was reset", Way.MAIL, (Way.MAIL,)),
+    _K.ACCOUNT_CHANGED: KindFacts("My password, address, roles or tokens were changed", Way.MAIL, (Way.MAIL,)),
     _K.CHECK_VIOLATED: KindFacts("A standing check has failed", Way.MAIL),
     _K.WORKER_DEAD: KindFacts("The worker is not there", Way.MAIL),
     # Of mail that does not arrive no mail tells.

@@ -1,6 +1,7 @@
 """Settings from the environment (``TIEOUT_…``) and ``.env``; documented in ``.env.example``."""
 
 from functools import cached_property
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -8,6 +9,11 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+# RFC 1918, 3927, 4193, 4291, 6598; not those kept for documentation, which Python calls private as well.
+PRIVATE = (
+    *("10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"),
+    *("::1/128", "fc00::/7", "fe80::/10"),
+)
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -31,6 +37,7 @@ class Settings(BaseSettings):
     demo_file: Path = Path("data/demo/company.json")
     https: bool = False
     public_url: str = ""
+    trusted_proxies: str = ""
     master_key: SecretStr = SecretStr("")
     worker: Literal["child", "off"] = "child"
     worker_processes: int = 2
@@ -85,6 +92,19 @@ class Settings(BaseSettings):
             raise ValueError("give the address people use for the desk, such as https://tieout.example.com")
         return url
 
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _proxies(cls, typed: str) -> str:
+        """Addresses and networks, apart by commas; never everybody: each could then say they are anybody."""
+        named = [each.strip() for each in typed.split(",") if each.strip()]
+        try:
+            networks = [ip_network(each) for each in named]
+        except ValueError:
+            networks = [ip_network("0.0.0.0/0")]
+        if any(network.prefixlen == 0 for network in networks):
+            raise ValueError("name your proxies by address or network, such as 10.0.0.5 or 172.18.0.0/16")
+        return ",".join(named)
+
     @model_validator(mode="after")
     def _what_is_held_back_can_still_start(self) -> Self:
         if self.held_back_s >= self.approval_expires_s:
@@ -115,6 +135,12 @@ class Settings(BaseSettings):
     def owner_url(self) -> str:
         """The database as its owner, for migrations only."""
         return self.owner_database_url or self.url
+
+    @cached_property
+    def proxy_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """Where proxies stand: what is named, or else any address that is of no public network."""
+        named = self.trusted_proxies.split(",") if self.trusted_proxies else PRIVATE
+        return tuple(ip_network(each) for each in named)
 
     @property
     def held_back_s(self) -> int:

@@ -27,6 +27,7 @@ from finops_core.security.links import (
     link_of,
     reset_link,
 )
+from finops_core.security.news import AccountChanged, Change
 from finops_core.security.own import (
     PasswordChange,
     ProfileView,
@@ -109,6 +110,8 @@ from finops_core.security.tokens import (
 __all__ = [
     "Absence",
     "Access",
+    "AccountChanged",
+    "Change",
     "CodeWanted",
     "Enrolment",
     "Invitation",

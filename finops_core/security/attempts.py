@@ -4,10 +4,10 @@
 so in a short unit of their own: ``sign_in`` at the door, ``own`` for people who are inside.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Row, func, insert, select
+from sqlalchemy import ColumnElement, Row, and_, func, insert, select, update
 
 from finops_core import audit
 from finops_core.kernel.ids import new_id
@@ -17,6 +17,7 @@ from finops_core.security.models import person, sign_in_attempt
 
 LOCKED = "SIGN_IN_LOCKED"
 SUCCEEDED, FAILED = "succeeded", "failed"
+REFUSED = "locked "  # and how often, in one row
 PROOF_LASTS = timedelta(minutes=1)
 
 
@@ -56,6 +57,12 @@ class SignInRefused:
     retry_at: datetime | None = None
 
 
+PASSWORD_WRONG = SignInRefused("PASSWORD_WRONG", "This is not your present password.", "Type it again.")
+PASSWORD_NEEDED = SignInRefused(
+    "PASSWORD_NEEDED", "This needs your present password.", "Type it: a page left open must not be enough."
+)
+
+
 def prove(reading: Reading, username: str, password: str, address: str = "") -> Proof:
     """Compare a password; costs the same for names that do not exist and for passwords that cannot be."""
     name, where = rules.plain_username(username), rules.plain_address(address)
@@ -79,19 +86,27 @@ def one_at_a_time(work: Work, name_mark: str) -> None:
 
 
 def refused_when_locked(work: Work, proof: Proof) -> SignInRefused | None:
-    """The refusal while attempts are locked out, kept and audited; also of a proof that spent no work because of it."""
-    until = locked_until(work, proof.name_mark, proof.address)
-    if until is None and proof.rounds:
+    """The refusal while attempts are locked out, also of a proof that spent no work because of it.
+
+    Such attempts cost whoever makes them nothing. They are counted in one row for each lock, and audited when they are
+    the first, the tenth, the hundredth: nobody fills the log from outside.
+    """
+    by_name, by_address = _locks(work, proof.name_mark, proof.address)
+    if by_name is None and by_address is None and proof.rounds:
         return None
-    until = until or work.now
-    attempt = keep(work, proof, "locked")
-    audit.record(work, "sign_in.refused", object_of(proof, attempt), detail={"code": LOCKED, "attempt": attempt})
+    until = max((end for end in (by_name, by_address) if end is not None), default=work.now)
+    _count_locked(work, proof, by_name=by_name is not None or by_address is None)
     wait = rules.wait_in_words(until, work.now)
     return SignInRefused(LOCKED, "Too many attempts have failed.", f"Try again in {wait}.", until)
 
 
 def locked_until(reading: Reading, name_mark: str, address: str) -> datetime | None:
     """Until when attempts on a name, or from an address, are refused; None when they are not."""
+    return max((end for end in _locks(reading, name_mark, address) if end is not None), default=None)
+
+
+def _locks(reading: Reading, name_mark: str, address: str) -> tuple[datetime | None, datetime | None]:
+    """Until when the name is locked, and until when the address."""
     settings = reading.ports.settings
     window = timedelta(seconds=settings.lockout_window_s)
     since = reading.now - window
@@ -102,16 +117,44 @@ def locked_until(reading: Reading, name_mark: str, address: str) -> datetime | N
             sign_in_attempt.c.at > since,
         )
     )
-    by_name = _failures(
-        reading, sign_in_attempt.c.name_mark == name_mark, succeeded or since, settings.lockout_attempts
-    )
-    ends = [rules.locked_until(by_name, settings.lockout_attempts, window)]
-    if address:
+    whose = sign_in_attempt.c.name_mark == name_mark
+    may_be_many = not address or rules.may_be_many(address, settings.proxy_networks)
+    if not may_be_many and _is_familiar(reading, name_mark, address):
+        # Else whoever knows a name could keep its person out for as long as they like.
+        whose = and_(whose, sign_in_attempt.c.address == address)
+    by_name = _failures(reading, whose, succeeded or since, settings.lockout_attempts)
+    of_name = rules.locked_until(by_name, settings.lockout_attempts, window)
+    of_address = None
+    if not may_be_many:
         # A success does not clear an address: somebody with one account could else go on guessing others'.
         allowed = settings.lockout_address_attempts
         by_address = _failures(reading, sign_in_attempt.c.address == address, since, allowed)
-        ends.append(rules.locked_until(by_address, allowed, window))
-    return max((end for end in ends if end is not None), default=None)
+        of_address = rules.locked_until(by_address, allowed, window)
+    return of_name, of_address
+
+
+def _is_familiar(reading: Reading, name_mark: str, address: str) -> bool:
+    """Whether the name has signed in from the address, as far as attempts are kept."""
+    before = sign_in_attempt.c.name_mark == name_mark, sign_in_attempt.c.address == address
+    good = select(sign_in_attempt.c.id).where(*before, sign_in_attempt.c.outcome == SUCCEEDED)
+    return reading.first(good.limit(1)) is not None
+
+
+def _count_locked(work: Work, proof: Proof, *, by_name: bool) -> None:
+    since = work.now - timedelta(seconds=work.ports.settings.lockout_window_s)
+    whose = sign_in_attempt.c.name_mark == proof.name_mark if by_name else sign_in_attempt.c.address == proof.address
+    counted = whose, sign_in_attempt.c.outcome.like(f"{REFUSED}%"), sign_in_attempt.c.at > since
+    newest = select(sign_in_attempt.c.id, sign_in_attempt.c.outcome).where(*counted)
+    row = work.first(newest.order_by(sign_in_attempt.c.at.desc(), sign_in_attempt.c.id.desc()).limit(1))
+    count = int(row.outcome.removeprefix(REFUSED) or 1) + 1 if row is not None else 1
+    if row is None:
+        attempt = keep(work, proof, f"{REFUSED}1")
+    else:
+        attempt = row.id
+        work.execute(update(sign_in_attempt).where(sign_in_attempt.c.id == attempt).values(outcome=f"{REFUSED}{count}"))
+    if str(count).rstrip("0") == "1":
+        detail = {"code": LOCKED, "attempt": attempt, "count": count, "lock": "name" if by_name else "address"}
+        audit.record(work, "sign_in.refused", object_of(proof, attempt), detail=detail)
 
 
 def refused(work: Work, proof: Proof, refusal: SignInRefused, why: str = "") -> SignInRefused:
@@ -131,6 +174,19 @@ def proven(work: Work, proof: Proof, lasts: timedelta = PROOF_LASTS) -> Row[tupl
             person.c.id == proof.person_id, person.c.active.is_(True), person.c.password_hash == proof.against
         )
     )
+
+
+def unproven(work: Work, proof: Proof | None) -> SignInRefused | None:
+    """Why a proof is not one of the actor's, kept as failures at the door are; None when it is."""
+    if proof is None:
+        return PASSWORD_NEEDED
+    one_at_a_time(work, proof.name_mark)
+    if locked := refused_when_locked(work, proof):
+        return locked
+    row = proven(work, proof)
+    if row is not None and row.id == work.actor.id:
+        return None
+    return refused(work, replace(proof, person_id=work.actor.id), PASSWORD_WRONG)
 
 
 def keep(work: Work, proof: Proof, outcome: str) -> str:

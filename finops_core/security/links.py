@@ -1,13 +1,15 @@
 """One-time links: the first administrator's, invitations, and those by which somebody sets a new password.
 
 The token is shown once and only its SHA-256 is stored. A link ends with its first use, after a day (an invitation
-after a week), or when a newer one for the same purpose is made.
+after a week), when a newer one for the same purpose is made, when the person gets a password in any other way, or when
+they get a role in an organisation other than the link's.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import ColumnElement, Row, insert, select, update
 
@@ -15,9 +17,11 @@ from finops_core import audit, reference
 from finops_core.kernel.actor import SYSTEM_ID
 from finops_core.kernel.errors import Conflict, Invalid, NotAllowed
 from finops_core.kernel.ids import new_id
+from finops_core.kernel.permissions import Permission
 from finops_core.platform.work import Reading, Work
 from finops_core.security import rules
 from finops_core.security.models import one_time_link, person
+from finops_core.security.news import AccountChanged, Change
 from finops_core.security.passwords import digest, new_secret
 from finops_core.security.roles import ADMINISTRATOR
 from finops_core.security.service import (
@@ -27,10 +31,13 @@ from finops_core.security.service import (
     ensure_roles,
     give_role,
     grant_role,
+    lock_person,
     password_hash,
     register,
     require_administered_person,
+    void_links,
 )
+from finops_core.security.sessions import organisations_of
 
 LINK_LASTS, INVITATION_LASTS = timedelta(hours=24), timedelta(days=7)
 
@@ -145,7 +152,7 @@ def accept_link(work: Work, token: str, username: str, display_name: str, passwo
 
 
 def accept_reset(work: Work, token: str, password: str) -> str:
-    """Set a new password by a reset link and end the person's sessions: the person's id.
+    """Set a new password by a reset link; the person's sessions, tokens and other links end: the person's id.
 
     Refuses with ``LINK_NOT_VALID``, ``PASSWORD_WEAK`` or ``PASSWORD_TOO_LONG``; after the latter two it stays good.
     """
@@ -155,28 +162,46 @@ def accept_reset(work: Work, token: str, password: str) -> str:
         hashed = password_hash(work, password, username)
     work.execute(update(person).where(person.c.id == link.person_id).values(password_hash=hashed))
     end_sessions(work, link.person_id, "new password")
+    void_links(work, link.person_id)
     audit.record(work, "password.set", f"person:{link.person_id}", detail={"link": link.id}, org_id=link.org_id or "")
+    _tell(work, link)
     return str(link.person_id)
 
 
 def accept_invitation(work: Work, token: str, display_name: str, password: str) -> str:
-    """Set one's name and first password by an invitation: the person's id.
+    """Set one's name and first password by an invitation; the person's other links end: the person's id.
 
-    Refuses with ``LINK_NOT_VALID``, ``NAME_BAD``, ``PASSWORD_WEAK`` or ``PASSWORD_TOO_LONG``; after the latter three
-    it stays good.
+    Refuses with ``LINK_NOT_VALID`` (also for who has a password already), ``NAME_BAD``, ``PASSWORD_WEAK`` or
+    ``PASSWORD_TOO_LONG``; after the latter three it stays good.
     """
     with work.savepoint():
         link = _use(work, token, LinkKind.INVITE)
-        username = work.scalar(select(person.c.username).where(person.c.id == link.person_id))
+        one = person.c.id == link.person_id, person.c.password_hash == ""
+        username = work.scalar(select(person.c.username).where(*one))
+        if username is None:
+            raise _not_valid()
         name = rules.checked_display_name(display_name)
-        hashed = password_hash(work, password, username)
-    values = {"display_name": name, "password_hash": hashed}
-    work.execute(update(person).where(person.c.id == link.person_id).values(**values))
+        values = {"display_name": name, "password_hash": password_hash(work, password, username)}
+        if work.execute(update(person).where(*one).values(**values)).rowcount != 1:
+            raise _not_valid()
+    end_sessions(work, link.person_id, "new password")
+    void_links(work, link.person_id)
     audit.record(work, "person.joined", f"person:{link.person_id}", detail={"link": link.id}, org_id=link.org_id or "")
+    _tell(work, link)
     return str(link.person_id)
 
 
+def _tell(work: Work, link: Row[Any]) -> None:
+    """Whoever used the link may not be the person: they are told where it was made, or else where they have a role."""
+    orgs = [choice.id for choice in organisations_of(work, link.person_id)]
+    if orgs:
+        where = link.org_id if link.org_id in orgs else orgs[0]
+        work.tell(AccountChanged(where, link.person_id, Change.PASSWORD_BY_LINK, work.now))
+
+
 def _require_active(work: Work, person_id: str) -> None:
+    work.require(Permission.PEOPLE_ADMINISTER)
+    lock_person(work, person_id)
     require_administered_person(work, person_id)
     if not work.scalar(select(person.c.active).where(person.c.id == person_id)):
         raise Conflict("PERSON_OFF", "This person is deactivated.", hint="Reactivate them first.")
@@ -209,6 +234,9 @@ def _make(work: Work, kind: LinkKind, person_id: str | None) -> str:
 
 
 def _use(work: Work, token: str, kind: LinkKind) -> Row[tuple[object, ...]]:
+    whose = work.scalar(select(one_time_link.c.person_id).where(one_time_link.c.token_hash == digest(token)))
+    if whose is not None:
+        lock_person(work, whose)  # before the link, in the order of ``give_role``
     used = work.first(
         update(one_time_link)
         .where(one_time_link.c.token_hash == digest(token), one_time_link.c.kind == kind, *_usable(work))
@@ -216,12 +244,16 @@ def _use(work: Work, token: str, kind: LinkKind) -> Row[tuple[object, ...]]:
         .returning(one_time_link)
     )
     if used is None:
-        raise NotAllowed(
-            "LINK_NOT_VALID",
-            "This link is not valid or no longer valid.",
-            hint="Links work once and for a limited time: ask for a new one.",
-        )
+        raise _not_valid()
     return used
+
+
+def _not_valid() -> NotAllowed:
+    return NotAllowed(
+        "LINK_NOT_VALID",
+        "This link is not valid or no longer valid.",
+        hint="Links work once and for a limited time: ask for a new one.",
+    )
 
 
 def _usable(reading: Reading) -> tuple[ColumnElement[bool], ...]:

@@ -4,7 +4,7 @@ A password typed here is compared and the new one hashed in a read (``prepare_pa
 """
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from zoneinfo import available_timezones
 
 from sqlalchemy import select, update
@@ -15,13 +15,13 @@ from finops_core.platform.work import Reading, Work
 from finops_core.security import attempts, rules, second_factor
 from finops_core.security.attempts import Proof, SignInRefused
 from finops_core.security.grants import oneself
-from finops_core.security.models import one_time_link, person
+from finops_core.security.models import person
+from finops_core.security.news import AccountChanged, Change
 from finops_core.security.second_factor import Spent
-from finops_core.security.service import end_sessions, password_hash
+from finops_core.security.service import end_sessions, password_hash, void_links
 from finops_core.security.sign_in import CODE_WRONG
 from finops_core.security.tokens import revoke_all_of
 
-PASSWORD_WRONG = SignInRefused("PASSWORD_WRONG", "This is not your present password.", "Type it again.")
 _LOCALE = re.compile(r"[a-z]{2,3}(_[A-Z][a-z]{3})?(_[A-Z]{2})?", re.ASCII)
 
 
@@ -51,10 +51,14 @@ def profile(reading: Reading) -> ProfileView:
     return ProfileView(row.username, row.display_name, row.email, row.zone or "", row.locale or "")
 
 
-def change_profile(work: Work, display_name: str, email: str, zone: str = "", locale: str = "") -> None:
-    """Set the actor's name, mail address, zone and locale ("" for the organisation's).
+def change_profile(
+    work: Work, display_name: str, email: str, zone: str = "", locale: str = "", *, proof: Proof | None = None
+) -> SignInRefused | None:
+    """Set the actor's name, mail address, zone and locale ("" for the organisation's); None when done.
 
-    Refuses with ``NAME_BAD``, ``EMAIL_BAD``, ``ZONE_UNKNOWN`` or ``LOCALE_BAD``.
+    Another mail address needs a ``proof`` of ``prove_oneself`` (``PASSWORD_NEEDED``, ``PASSWORD_WRONG``, or locked
+    otherwise, and nothing is changed), and is told to the person, at the former address too. Raises ``NAME_BAD``,
+    ``EMAIL_BAD``, ``ZONE_UNKNOWN`` or ``LOCALE_BAD``.
     """
     person_id = oneself(work)
     if zone and zone not in available_timezones():
@@ -67,10 +71,15 @@ def change_profile(work: Work, display_name: str, email: str, zone: str = "", lo
     )
     changed = [name for name in ("display_name", "email", "zone", "locale") if _differs(before, after, name)]
     if not changed:
-        return
+        return None
+    if "email" in changed and (refusal := attempts.unproven(work, proof)):
+        return refusal
     values = {"display_name": after.display_name, "email": after.email, "zone": zone or None, "locale": locale or None}
     work.execute(update(person).where(person.c.id == person_id).values(**values))
     audit.record(work, "person.changed", f"person:{person_id}", detail={"changed": changed})
+    if "email" in changed:
+        work.tell(AccountChanged(work.org_id, person_id, Change.ADDRESS, work.now, former=before.email))
+    return None
 
 
 def prove_oneself(reading: Reading, password: str, address: str = "") -> Proof:
@@ -91,11 +100,10 @@ def change_password(work: Work, change: PasswordChange) -> SignInRefused | None:
     ``PASSWORD_WRONG``, or locked: failures count as those at the door do.
     """
     person_id = oneself(work)
-    if refusal := _unproven(work, change.proof):
+    if refusal := attempts.unproven(work, change.proof):
         return refusal
     work.execute(update(person).where(person.c.id == person_id).values(password_hash=change.hashed))
-    links = one_time_link.c.person_id == person_id, one_time_link.c.used_at.is_(None)
-    work.execute(update(one_time_link).where(*links).values(used_at=work.now))
+    void_links(work, person_id)
     end_sessions(work, person_id, "new password", but=work.actor.session_id)
     revoke_all_of(work, person_id, "new password")
     audit.record(work, "password.changed", f"person:{person_id}")
@@ -105,9 +113,10 @@ def change_password(work: Work, change: PasswordChange) -> SignInRefused | None:
 def turn_off_second_factor(work: Work, proof: Proof, code: str) -> SignInRefused | None:
     """Take the actor's second factor and recovery codes away, by password and code; None when done."""
     person_id = oneself(work)
-    refusal = _unproven(work, proof) or _not_spent(work, proof, code)
+    refusal = attempts.unproven(work, proof) or _not_spent(work, proof, code)
     if refusal is None and second_factor.remove(work, person_id):
         audit.record(work, "second_factor.turned_off", f"person:{person_id}")
+        work.tell(AccountChanged(work.org_id, person_id, Change.SECOND_FACTOR_OFF, work.now))
     return refusal
 
 
@@ -130,16 +139,6 @@ def sign_out_others(work: Work) -> int:
     ended = end_sessions(work, person_id, "signed out elsewhere", but=work.actor.session_id)
     audit.record(work, "session.ended_others", f"person:{person_id}", detail={"sessions": ended})
     return ended
-
-
-def _unproven(work: Work, proof: Proof) -> SignInRefused | None:
-    attempts.one_at_a_time(work, proof.name_mark)
-    if locked := attempts.refused_when_locked(work, proof):
-        return locked
-    row = attempts.proven(work, proof)
-    if row is not None and row.id == work.actor.id:
-        return None
-    return attempts.refused(work, replace(proof, person_id=work.actor.id), PASSWORD_WRONG)
 
 
 def _not_spent(work: Work, proof: Proof, code: str) -> SignInRefused | None:

@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from finops_core.kernel.errors import Invalid
 from finops_core.kernel.permissions import Permission
@@ -148,11 +149,22 @@ def plain_address(address: str) -> str:
     return "".join(char for char in address[:256] if " " < char <= "~")[:ADDRESS_CHARS_MAX]
 
 
+def may_be_many(address: str, proxies: Iterable[IPv4Network | IPv6Network]) -> bool:
+    """Whether an address stands for a proxy, and so for everybody behind it: what comes from it is nobody's doing."""
+    try:
+        one = ip_address(address.partition("%")[0])
+    except ValueError:
+        return True
+    mapped = one.ipv4_mapped if isinstance(one, IPv6Address) else None
+    return any((mapped or one) in network for network in proxies)
+
+
 def locked_until(failures: Sequence[datetime], allowed: int, window: timedelta) -> datetime | None:
     """Until when attempts are refused, given the failures inside the window, newest first; None when they are not.
 
     A sliding window: the lock ends when the oldest of the failures that made it leaves the window. Attempts made while
-    locked are no failures, so nobody can be kept out for ever by somebody who keeps trying.
+    locked are no failures. Somebody who keeps trying can lock a name again and again; its person still gets in from
+    an address they have signed in from before, where only the failures from that address count (``attempts``).
     """
     return failures[allowed - 1] + window if len(failures) >= allowed else None
 

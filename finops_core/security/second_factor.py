@@ -17,7 +17,8 @@ from finops_core.kernel.ids import new_id
 from finops_core.kernel.job import Event
 from finops_core.platform.inserts import insert_unless_there
 from finops_core.platform.work import Reading, Work
-from finops_core.security import totp
+from finops_core.security import attempts, totp
+from finops_core.security.attempts import Proof, SignInRefused
 from finops_core.security.grants import oneself
 from finops_core.security.models import person, recovery_code, second_factor
 from finops_core.security.passwords import digest
@@ -87,17 +88,24 @@ def is_on(reading: Reading, person_id: str) -> bool:
     return reading.scalar(select(second_factor.c.person_id).where(*_on(person_id))) is not None
 
 
-def begin_second_factor(work: Work) -> None:
-    """A fresh secret for the actor, to be confirmed by a code within 15 minutes; ``SECOND_FACTOR_ON`` with one."""
+def begin_second_factor(work: Work, proof: Proof | None = None) -> SignInRefused | None:
+    """A fresh secret for the actor, to be confirmed by a code within 15 minutes; None when there is one.
+
+    It needs a ``proof`` of ``prove_oneself``, or whoever finds a page open could lock its person out:
+    ``PASSWORD_NEEDED``, ``PASSWORD_WRONG``, or locked. Raises ``SECOND_FACTOR_ON`` when it is on.
+    """
     person_id = oneself(work)
     if is_on(work, person_id):
         raise Conflict("SECOND_FACTOR_ON", "You have a second factor.", hint="Turn it off before you set up another.")
+    if refusal := attempts.unproven(work, proof):
+        return refusal
     fresh = {"secret": work.ports.vault.seal(totp.new_secret(), _place(person_id)), "created_at": work.now}
     row = {"person_id": person_id, "confirmed_at": None, "last_step": 0, **fresh}
     if not insert_unless_there(work, second_factor, row):
         pending = (second_factor.c.person_id == person_id, second_factor.c.confirmed_at.is_(None))
         work.execute(update(second_factor).where(*pending).values(**fresh))
     audit.record(work, "second_factor.begun", f"person:{person_id}")
+    return None
 
 
 def enrolment(reading: Reading) -> Enrolment | None:

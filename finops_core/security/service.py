@@ -23,9 +23,12 @@ from finops_core.security.models import (
     role_permission,
     session,
 )
+from finops_core.security.news import AccountChanged, Change
 from finops_core.security.queries import in_force, unknown_person
 from finops_core.security.roles import SHIPPED_ROLES, ShippedRole
 from finops_core.security.tokens import require_in_person, revoke_all_of
+
+NO_ROLE_LEFT = "no role left"
 
 
 def ensure_roles(work: Work) -> None:
@@ -95,13 +98,31 @@ def grant_role(work: Work, person_id: str, role_id: str, org_id: str) -> str:
             raise NotAllowed(
                 "GRANT_TO_SELF", "You cannot give a role to yourself.", hint="Ask another administrator to do it."
             )
-        if work.scalar(select(role.c.id).where(role.c.id == role_id)) is None:
+        title = work.scalar(select(role.c.title).where(role.c.id == role_id))
+        if title is None:
             raise Invalid("ROLE_UNKNOWN", "There is no such role.", hint="Choose one from the list.", role=role_id)
-        return give_role(work, person_id, role_id, org_id)
+        new = work.scalar(select(membership.c.id).where(*_one(person_id, role_id, org_id))) is None
+        membership_id = give_role(work, person_id, role_id, org_id)
+        if new and _is_told(work, person_id):
+            work.tell(AccountChanged(org_id, person_id, Change.ROLE_GRANTED, work.now, about=title))
+        return membership_id
+
+
+def _is_told(work: Work, person_id: str) -> bool:
+    """Whether somebody learns of a role by a notice: not at set-up, nor before they have joined."""
+    joined = person.c.id == person_id, person.c.password_hash != ""
+    return work.actor.id != SYSTEM_ID and work.scalar(select(person.c.id).where(*joined)) is not None
 
 
 def give_role(work: Work, person_id: str, role_id: str, org_id: str) -> str:
-    """``grant_role`` for callers of this area that have checked another right; inside ``across_orgs`` if need be."""
+    """``grant_role`` for callers of this area that have checked another right; inside ``across_orgs`` if need be.
+
+    Links to the person that another organisation made end: who made them may not act in this one.
+    """
+    lock_person(work, person_id)
+    if not _holds_any(work, person_id, org_id):
+        # One that outlived its person's last role, in a version that let it, must not come back to life.
+        revoke_all_of(work, person_id, NO_ROLE_LEFT, org_id)
     held = work.scalar(select(membership.c.id).where(*_one(person_id, role_id, org_id)))
     if held is not None:
         return str(held)
@@ -118,12 +139,13 @@ def give_role(work: Work, person_id: str, role_id: str, org_id: str) -> str:
             ended_by="",
         )
     )
+    void_links(work, person_id, one_time_link.c.org_id.is_distinct_from(org_id))
     audit.record(work, "role.granted", f"person:{person_id}", detail={"role": role_id}, org_id=org_id)
     return membership_id
 
 
 def end_role(work: Work, person_id: str, role_id: str, org_id: str) -> None:
-    """Take a role away from now on; it stays as history.
+    """Take a role away from now on; it stays as history. With the last one here, the person's API tokens here end.
 
     Refuses with ``ROLE_NOT_HELD``, or ``LAST_ADMINISTRATOR`` when nobody else could give roles afterwards.
     """
@@ -136,6 +158,8 @@ def end_role(work: Work, person_id: str, role_id: str, org_id: str) -> None:
         if ended.rowcount != 1:
             raise Conflict("ROLE_NOT_HELD", "This person does not hold this role.", hint="Reload the list of people.")
         audit.record(work, "role.ended", f"person:{person_id}", detail={"role": role_id}, org_id=org_id)
+        if not _holds_any(work, person_id, org_id):
+            revoke_all_of(work, person_id, NO_ROLE_LEFT, org_id)
 
 
 def set_active(work: Work, person_id: str, *, active: bool) -> None:
@@ -165,10 +189,20 @@ def set_active(work: Work, person_id: str, *, active: bool) -> None:
 def _shut_out(work: Work, person_id: str) -> None:
     """Sessions end, links count no more, and from when on is kept: roles stay as they are."""
     end_sessions(work, person_id, "deactivated")
-    links = one_time_link.c.person_id == person_id, one_time_link.c.used_at.is_(None)
-    work.execute(update(one_time_link).where(*links).values(used_at=work.now))
+    void_links(work, person_id)
     values = {"id": new_id("off"), "person_id": person_id, "since_at": work.now, "made_by": work.actor.id}
     work.execute(insert(deactivation).values(**values, until_at=None, ended_by=""))
+
+
+def void_links(work: Work, person_id: str, *only: ColumnElement[bool]) -> None:
+    """End every unused link of a person (that meets ``only``), for callers of this area that have checked the right."""
+    unused = one_time_link.c.person_id == person_id, one_time_link.c.used_at.is_(None)
+    work.execute(update(one_time_link).where(*unused, *only).values(used_at=work.now))
+
+
+def lock_person(work: Work, person_id: str) -> None:
+    """Have a link and a role for one person wait for each other: at once, each would be checked without the other."""
+    work.scalar(select(person.c.id).where(person.c.id == person_id).with_for_update(key_share=True))
 
 
 def require_administered_person(work: Work, person_id: str) -> frozenset[str]:
@@ -188,13 +222,13 @@ def require_administered_person(work: Work, person_id: str) -> frozenset[str]:
 
 
 def sign_out_everywhere(work: Work, person_id: str) -> int:
-    """End every session of a person, one's own or, with PEOPLE_ADMINISTER, a colleague's: how many ended.
+    """End every session of a person, in whatever organisation, one's own or a colleague's: how many ended.
 
-    Their API tokens end too: whoever asks for this no longer knows who else is in.
+    Their API tokens end too: whoever asks for this no longer knows who else is in. For a colleague it needs
+    PEOPLE_ADMINISTER wherever they have a role (``PERSON_UNKNOWN``, ``PERSON_SHARED`` otherwise).
     """
     if person_id != work.actor.id:
-        work.require(Permission.PEOPLE_ADMINISTER)
-        _require_known(work, person_id)
+        require_administered_person(work, person_id)
     else:
         require_in_person(work)
     ended = end_sessions(work, person_id, "signed out everywhere")
@@ -223,7 +257,10 @@ def password_hash(reading: Reading, password: str, username: str) -> str:
 
 
 def administered(reading: Reading, orgs: Iterable[str]) -> set[str]:
-    """Those of the organisations that have an active administrator; inside ``across_orgs`` if need be."""
+    """Those of the organisations that have an administrator who can sign in; inside ``across_orgs`` if need be.
+
+    Whoever was invited and has set no password yet may never come: their link ends after a week.
+    """
     found = (
         select(membership.c.org_id)
         .join(person, person.c.id == membership.c.person_id)
@@ -232,6 +269,7 @@ def administered(reading: Reading, orgs: Iterable[str]) -> set[str]:
             membership.c.org_id.in_(sorted(orgs)),
             *in_force(reading),
             person.c.active.is_(True),
+            person.c.password_hash != "",
             role_permission.c.permission == Permission.PEOPLE_ADMINISTER.value,
         )
         .distinct()
@@ -318,6 +356,11 @@ def _one(person_id: str, role_id: str, org_id: str) -> tuple[ColumnElement[bool]
         membership.c.role_id == role_id,
         membership.c.until_at.is_(None),
     )
+
+
+def _holds_any(work: Work, person_id: str, org_id: str) -> bool:
+    held = membership.c.org_id == org_id, membership.c.person_id == person_id, *in_force(work)
+    return work.first(select(membership.c.id).where(*held)) is not None
 
 
 def _set_bundle(work: Work, shipped: ShippedRole, standing: set[str]) -> None:

@@ -19,9 +19,11 @@ from finops_core.kernel.errors import Conflict, NotAllowed, NotFound
 from finops_core.kernel.ids import new_id
 from finops_core.kernel.permissions import Permission
 from finops_core.platform.work import Reading, Units, Work
-from finops_core.security import rules
+from finops_core.security import attempts, rules
+from finops_core.security.attempts import Proof, SignInRefused
 from finops_core.security.grants import PERSON_PREFIX, permissions_by_token
 from finops_core.security.models import api_token, person
+from finops_core.security.news import AccountChanged, Change
 from finops_core.security.passwords import digest, new_secret
 from finops_core.security.rules import Scope
 from finops_core.security.sessions import TOUCH_EVERY, visitor
@@ -30,6 +32,7 @@ MARK = "tieout_"
 SHOWN_CHARS = len(MARK) + 4
 SECRET_CHARS_MAX = 128
 TOKENS_MOST = 20
+MOVING = frozenset({Scope.RUN, Scope.APPROVE})
 KEPT_IN_LIST = timedelta(days=30)
 
 
@@ -84,11 +87,15 @@ class TokenRefused:
         )
 
 
-def issue_token(work: Work, name: str, scopes: Iterable[str], expires_at: datetime) -> IssuedToken:
-    """Make a token for the person who asks, in their present organisation.
+def issue_token(
+    work: Work, name: str, scopes: Iterable[str], expires_at: datetime, proof: Proof | None = None
+) -> IssuedToken | SignInRefused:
+    """Make a token for the person who asks, in their present organisation; they are told.
 
-    Refuses with ``NAME_BAD``, ``TOKEN_SCOPES_BAD``, ``TOKEN_EXPIRY_BAD``, ``TOKENS_MANY`` (20 living ones at most), or
-    ``IN_PERSON_ONLY``: a token cannot make another one, or its end would mean nothing.
+    One that can move something (``MOVING``) needs a proof of their password: ``PASSWORD_NEEDED``, ``PASSWORD_WRONG``,
+    or locked, as a value, when it is none. Raises ``NAME_BAD``, ``TOKEN_SCOPES_BAD``, ``TOKEN_EXPIRY_BAD``,
+    ``TOKENS_MANY`` (20 living ones at most), or ``IN_PERSON_ONLY``: a token cannot make another one, or its end would
+    mean nothing.
     """
     require_in_person(work)
     work.require(Permission.HOME_VIEW)  # of every role there is
@@ -100,12 +107,15 @@ def issue_token(work: Work, name: str, scopes: Iterable[str], expires_at: dateti
     }
     allowed = rules.checked_scopes(scopes)
     _require_room(work)
+    if MOVING.intersection(allowed) and (refusal := attempts.unproven(work, proof)):
+        return refusal
     secret = MARK + new_secret()
     shown = secret[:SHOWN_CHARS]
     stored = {"person_id": work.actor.id, "secret_hash": digest(secret), "scopes": json.dumps(allowed)}
     work.execute(insert(api_token).values(org_id=work.org_id, shown=shown, **values, **stored))
     detail = {"scopes": list(allowed), "expires_at": expires_at.isoformat()}
     audit.record(work, "token.issued", f"token:{values['id']}", detail=detail)
+    work.tell(AccountChanged(work.org_id, work.actor.id, Change.TOKEN_ISSUED, work.now, about=values["name"]))
     view = TokenView(**values, shown=shown, scopes=allowed, last_used_at=None, revoked_at=None, revoked_why="")
     return IssuedToken(view, secret)
 
@@ -143,9 +153,14 @@ def revoke_token(work: Work, token_id: str) -> None:
     audit.record(work, "token.revoked", f"token:{token_id}", detail={"why": "revoked"})
 
 
-def revoke_all_of(work: Work, person_id: str, why: str) -> int:
-    """End every token of a person, wherever, for callers of this area that have checked the right to: how many."""
-    living = api_token.c.person_id == person_id, api_token.c.revoked_at.is_(None), api_token.c.expires_at > work.now
+def revoke_all_of(work: Work, person_id: str, why: str, org_id: str = "") -> int:
+    """End every token of a person, wherever or in one organisation: how many.
+
+    For callers of this area that have checked the right to.
+    """
+    living = [api_token.c.person_id == person_id, api_token.c.revoked_at.is_(None), api_token.c.expires_at > work.now]
+    if org_id:
+        living.append(api_token.c.org_id == org_id)
     with work.across_orgs("a person's tokens end in all their organisations at once"):
         ended = work.rows(
             update(api_token)

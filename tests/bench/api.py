@@ -21,9 +21,9 @@ from finops_core.kernel.actor import Actor, Via, system_actor
 from finops_core.platform.settings import Settings
 from finops_core.start import prepare
 from tests.bench.report import Figure, p99
-from tests.desks import settings_for
+from tests.desks import issued_token, settings_for
 from tests.processes import ROOT, environment, until
-from tests.world import COMPANY
+from tests.world import COMPANY, company
 
 CLIENTS, SECONDS = 8, 10.0
 UPLOAD_BYTES, PIECE = 50 * 1024 * 1024, 64 * 1024
@@ -62,7 +62,8 @@ def office(settings: Settings) -> tuple[str, str]:
         with desk.read(system_actor(org_id)) as reading:
             ana = next(person.id for person in security.people(reading) if person.username == "ana")
         with desk.work(Actor(ana, org_id, Via.PAGE)) as work:
-            issued = security.issue_token(work, "bench", ["read", "run", "files"], work.now + timedelta(days=1))
+            end = work.now + timedelta(days=1)
+            issued = issued_token(work, "ana", company()["password"], ["read", "run", "files"], end, "bench")
             upload = operations.Upload("currencies.csv", b"currency\nEUR\n")
             drafted = operations.draft(work, "payouts.stripe_balance", {}, upload)
         assert isinstance(drafted, operations.Drafted)

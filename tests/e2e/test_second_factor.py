@@ -12,7 +12,7 @@ from finops_core.security import totp
 from tests.e2e.backstage import Backstage
 from tests.e2e.screens import WAIT_MS, Screen
 from tests.e2e.test_sign_in import fill, refused
-from tests.webapp import until_cookie
+from tests.webapp import PASSWORD, until_cookie
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -44,6 +44,7 @@ def test_a_second_factor_is_set_up_by_its_key_and_then_opens_the_desk_with_the_p
     name = f"quinn-{size}"
     backstage.add_person(name, "preparer")
     screen: Screen = enter(name, "me", size=size)
+    screen.main.get_by_label("Your password").first.fill(PASSWORD)
     screen.press("Set it up", screen.main)
     expect(screen.main.get_by_alt_text("QR code for your authenticator app")).to_be_visible(timeout=WAIT_MS)
     assert screen.main.get_by_alt_text("QR code").evaluate("image => image.naturalWidth > 0")

@@ -42,7 +42,7 @@ def app_code(key: str, world: World, steps: int = 0) -> str:
 
 def set_up(screen: AppTest, world: World) -> tuple[str, list[str]]:
     """Through the page: the app's key and the recovery codes."""
-    press(screen, "Set it up")
+    press(fill(screen, factor_begin_password=PASSWORD), "Set it up")
     key = next(block.value for block in screen.code if KEY.fullmatch(block.value))
     press(fill(screen, factor_code=app_code(key, world, -1)), "Turn it on")
     return key, screen.code[0].value.split("\n")
@@ -62,8 +62,13 @@ def test_a_name_is_changed_and_nonsense_is_refused_at_the_form(world, at):
     assert "Nia" in shown(screen)
 
     press(fill(screen, me_email="nia@example.org"), "Save")
+    assert "This needs your present password." in shown(screen)
+    press(fill(screen, me_email="nia@example.org", me_confirm=PASSWORD), "Save")
 
-    assert screen.toast[0].value == "Your profile was saved."
+    assert screen.session_state["me_confirm"] == ""
+    told = [each.value for each in screen.toast]
+    assert "Your profile was saved." in told
+    assert any("Your mail address was changed" in each for each in told), "its person is told, whoever did it"
     assert any("Nia Brook" in element.value for element in screen.sidebar.html)
 
 
@@ -123,6 +128,8 @@ def test_a_second_factor_is_set_up_and_asked_for_at_the_next_sign_in(world, at, 
     # Given somebody who sets one up, with a wrong code first
     newcomer(world, "kit")
     screen = press(at("kit", "me"), "Set it up")
+    assert "This needs your present password." in shown(screen)
+    press(fill(screen, factor_begin_password=PASSWORD), "Set it up")
     press(fill(screen, factor_code="000000"), "Turn it on")
     assert "This is not the code of your app now." in shown(screen)
     key, codes = set_up(at("kit", "me"), world)
@@ -203,6 +210,21 @@ def test_a_token_is_shown_once_and_can_be_revoked(world, at):
     assert "Revoked" in shown(screen)
     with world.desk.read(security.visitor()) as reading:
         assert isinstance(security.token_session(reading, secret), security.TokenRefused)
+
+
+def test_a_token_that_may_decide_is_made_with_the_password_alone(world, at):
+    newcomer(world, "uli")
+    screen = fill(at("uli", "me"), token_name="Nightly")
+    screen.pills(key="token_scopes").set_value([security.Scope.APPROVE])
+    press(screen, "Make the token")
+    assert "This needs your present password." in shown(screen)
+    press(fill(screen, token_password="not it"), "Make the token")
+    assert "This is not your present password." in shown(screen)
+
+    press(fill(screen, token_password=PASSWORD), "Make the token")
+
+    assert any(block.value.startswith("tieout_") for block in screen.code)
+    assert screen.session_state["token_password"] == ""
 
 
 @pytest.fixture

@@ -99,6 +99,18 @@ def test_what_is_no_address_of_a_desk_is_refused(typed: str):
         settings(public_url=typed)
 
 
+@pytest.mark.parametrize("typed", ["*", "0.0.0.0/0", "::/0", "10.0.0.5,0.0.0.0/0", "proxy.example.com", "10.0.0.5/8"])
+def test_proxies_are_named_by_address_and_never_everybody(typed: str):
+    with pytest.raises(ValidationError, match="name your proxies by address or network"):
+        settings(trusted_proxies=typed)
+
+
+def test_proxies_are_kept_apart_by_commas_alone_and_unnamed_are_those_of_private_networks():
+    assert settings(trusted_proxies=" 10.0.0.5, 172.18.0.0/16,").trusted_proxies == "10.0.0.5,172.18.0.0/16"
+    assert len(settings(trusted_proxies="10.0.0.5").proxy_networks) == 1
+    assert any(str(network) == "192.168.0.0/16" for network in settings().proxy_networks)
+
+
 def test_an_approved_run_waits_five_minutes_but_not_in_the_demo_and_as_long_as_is_set():
     assert (settings(demo=False).held_back_s, settings(demo=True).held_back_s) == (300, 0)
     assert [settings(demo=demo, hold_back_s=60).held_back_s for demo in (False, True)] == [60, 60]

@@ -37,10 +37,17 @@ def inside(town: Town, username: str) -> Actor:
     return found.actor()
 
 
+def begin(town: Town, actor: Actor, password: str = PASSWORD) -> security.SignInRefused | None:
+    """The first step, which asks for the password."""
+    with town.read(actor) as reading:
+        proof = security.prove_oneself(reading, password)
+    with town.work(actor) as work:
+        return security.begin_second_factor(work, proof)
+
+
 def set_up(town: Town, actor: Actor) -> tuple[App, tuple[str, ...]]:
     """The way the page goes: begin, scan, confirm."""
-    with town.work(actor) as work:
-        security.begin_second_factor(work)
+    begin(town, actor)
     with town.read(actor) as reading:
         given = security.enrolment(reading)
     assert given is not None

@@ -1,5 +1,7 @@
 """Nobody of one organisation sees or touches people, memberships or sessions of another one."""
 
+from datetime import timedelta
+
 import pytest
 
 from finops_core import security
@@ -7,6 +9,7 @@ from finops_core.kernel.errors import FinOpsError
 from finops_core.kernel.permissions import Permission
 from finops_core.platform.scope_guard import ScopeBreach
 from finops_core.security.models import membership
+from tests.desks import issued_token
 from tests.security.town import PASSWORD, Town
 
 
@@ -79,6 +82,29 @@ def test_an_actor_of_no_organisation_lists_nobody(split: Town):
         assert security.names(reading, split.people.values()) == {}
         assert code_of(security.person, reading, split.people["ana"]) == "PERSON_UNKNOWN"
         assert code_of(security.members, reading) == "NOT_ALLOWED"
+
+
+def test_nobody_ends_the_sessions_and_tokens_of_another_organisation(split: Town):
+    # Given Both, whose role in the harbour has ended, with a session and a token at Norrland
+    both = split.people["both"]
+    with split.work(split.actor("olga")) as work:
+        refused_before = code_of(security.sign_out_everywhere, work, both)
+        security.end_role(work, both, "preparer", split.orgs["harbour"])
+    session_id = split.signed_in("both").session_id
+    with split.work(split.actor("both", "norrland")) as work:
+        token = issued_token(work, "both", PASSWORD, ["read"], work.now + timedelta(days=1))
+
+    # When the harbour's administrator would sign them out
+    with split.work(split.actor("olga")) as work:
+        refused = code_of(security.sign_out_everywhere, work, both)
+
+    # Then nothing ends; the administrator of Norrland, where alone they work now, may
+    assert (refused_before, refused) == ("PERSON_SHARED", "PERSON_SHARED")
+    assert split.session(session_id) is not None
+    with split.read(security.visitor()) as reading:
+        assert isinstance(security.token_session(reading, token.secret), security.TokenSession)
+    with split.work(split.actor("eva", "norrland")) as work:
+        assert security.sign_out_everywhere(work, both) == 1
 
 
 def test_a_name_stays_known_after_the_role_has_ended(split: Town):

@@ -4,12 +4,14 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
+from sqlalchemy import update
 
 from finops_core import security
 from finops_core.kernel.actor import Actor, Via
 from finops_core.kernel.errors import FinOpsError
 from finops_core.kernel.permissions import Permission
 from finops_core.platform.work import Work
+from finops_core.security.models import one_time_link
 from finops_core.security.roles import SHIPPED_ROLES
 from tests.security.town import PASSWORD, Town
 
@@ -93,6 +95,34 @@ def test_a_new_invitation_voids_the_first_and_none_is_made_for_who_has_joined(ol
 
     with olga.work(olga.actor("olga")) as work:
         assert code_of(security.invitation_link, work, first.person_id) == "PERSON_JOINED"
+
+
+def test_whoever_has_joined_by_a_reset_link_is_not_joined_again_by_the_invitation(olga: Town):
+    # Given somebody with an invitation and a reset link, who joins by the latter
+    made = invite(olga)
+    with olga.work(olga.actor("olga")) as work:
+        reset = security.reset_link(work, made.person_id)
+    with olga.work(security.visitor(Via.LINK)) as work:
+        security.accept_reset(work, reset, NEW)
+
+    # Then the invitation sets no password any more, and not either when its row had been left as it was
+    assert view(olga, made.token) is None
+    assert code_of(accept, olga, made.token, "Eve", PASSWORD) == "LINK_NOT_VALID"
+    with olga.work(olga.system()) as work:
+        work.execute(update(one_time_link).values(used_at=None))
+    assert code_of(accept, olga, made.token, "Eve", PASSWORD) == "LINK_NOT_VALID"
+    assert isinstance(olga.sign_in("nia", NEW), security.SignedIn)
+
+
+def test_joining_ends_every_other_link(olga: Town):
+    made = invite(olga)
+    with olga.work(olga.actor("olga")) as work:
+        reset = security.reset_link(work, made.person_id)
+
+    accept(olga, made.token)
+
+    with olga.work(security.visitor(Via.LINK)) as work:
+        assert code_of(security.accept_reset, work, reset, PASSWORD) == "LINK_NOT_VALID"
 
 
 def test_nobody_is_half_invited(olga: Town):

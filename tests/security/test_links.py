@@ -186,6 +186,53 @@ def test_an_administrator_of_one_organisation_may_not_take_over_somebody_of_anot
         assert code_of(security.reset_link, work, other) == "PERSON_UNKNOWN"
 
 
+def test_a_role_elsewhere_ends_the_links_made_before_it(here: Town):
+    # Given Ana, of Harbour alone, and a link that Harbour's administrator made for her
+    here.person("olga", harbour="administrator")
+    ana = here.person("ana", harbour="preparer")
+    with here.work(here.actor("olga")) as work:
+        token = security.reset_link(work, ana)
+
+    # When Norrland gives her a role
+    with here.work(here.system("norrland")) as work:
+        security.grant_role(work, ana, "approver", here.orgs["norrland"])
+
+    # Then Harbour's administrator can be her in Norrland by neither an old link nor a new one
+    assert view(here, token) is None
+    with here.work(security.visitor(Via.LINK)) as work:
+        assert code_of(security.accept_reset, work, token, NEW) == "LINK_NOT_VALID"
+    with here.work(here.actor("olga")) as work:
+        assert code_of(security.reset_link, work, ana) == "PERSON_SHARED"
+
+
+def test_a_role_in_the_links_own_organisation_leaves_it_good(here: Town):
+    here.person("olga", harbour="administrator")
+    ana = here.person("ana", harbour="preparer")
+    with here.work(here.actor("olga")) as work:
+        token = security.reset_link(work, ana)
+        security.grant_role(work, ana, "auditor", here.orgs["harbour"])
+
+    with here.work(security.visitor(Via.LINK)) as work:
+        assert security.accept_reset(work, token, NEW) == ana
+
+
+def test_a_new_password_by_one_link_ends_every_other_link(here: Town):
+    # Given a link each from two organisations
+    here.person("olga", harbour="administrator", norrland="administrator")
+    ana = here.person("ana", harbour="preparer", norrland="preparer")
+    tokens = []
+    for org in ("harbour", "norrland"):
+        with here.work(here.actor("olga", org)) as work:
+            tokens.append(security.reset_link(work, ana))
+
+    with here.work(security.visitor(Via.LINK)) as work:
+        security.accept_reset(work, tokens[0], NEW)
+
+    with here.work(security.visitor(Via.LINK)) as work:
+        assert code_of(security.accept_reset, work, tokens[1], PASSWORD) == "LINK_NOT_VALID"
+    assert isinstance(here.sign_in("ana", NEW), security.SignedIn)
+
+
 def test_links_are_stored_as_hashes(here: Town):
     token = first_link(here)
 

@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from finops_core import security
+from finops_core.kernel.actor import Via
 from finops_core.kernel.errors import Conflict, FinOpsError, Invalid, NotAllowed, NotFound
 from finops_core.kernel.permissions import Permission
 from tests.security.town import PASSWORD, Town
@@ -187,6 +188,37 @@ def test_a_deactivated_administrator_does_not_count_as_one(here: Town):
         security.end_role(work, olga, "administrator", here.orgs["harbour"])
 
     assert refused.value.code == "LAST_ADMINISTRATOR"
+
+
+def test_an_administrator_who_has_not_joined_yet_does_not_count_as_one(here: Town):
+    # Given one administrator, who invites another
+    olga = here.person("olga", harbour="administrator")
+    org = here.orgs["harbour"]
+    with here.work(here.actor("olga")) as work:
+        invited = security.invite(work, "ivy", "Ivy", "", ["administrator"])
+
+    # When she leaves before the other has come, she is refused, and no longer once the other has
+    with here.work(here.actor("olga")) as work:
+        early = refusal(security.end_role, work, olga, "administrator", org)
+    with here.work(security.visitor(Via.LINK)) as work:
+        security.accept_invitation(work, invited.token, "Ivy", PASSWORD)
+    with here.work(here.actor("olga")) as work:
+        security.end_role(work, olga, "administrator", org)
+
+    assert early.code == "LAST_ADMINISTRATOR"
+
+
+def test_an_organisation_whose_only_administrator_never_came_can_be_set_up_anew(here: Town):
+    with here.work(here.system("harbour")) as work:
+        security.invite(work, "ivy", "Ivy", "", ["administrator"])
+    here.wait(days=8)
+
+    with here.work(here.system("harbour")) as work:
+        token = security.first_administrator_link(work)
+    with here.work(security.visitor(Via.LINK)) as work:
+        here.people["olga"] = security.accept_link(work, token, "olga", "Olga", PASSWORD)
+
+    assert Permission.PEOPLE_ADMINISTER in here.permissions(here.actor("olga"))
 
 
 def test_two_administrators_who_remove_each_other_at_once_leave_one(here: Town):

@@ -12,7 +12,8 @@ from finops_core.kernel.actor import Actor, Via, system_actor, worker_actor
 from finops_core.kernel.errors import FinOpsError
 from finops_core.security import totp
 from finops_core.security.models import recovery_code, second_factor, session
-from tests.security.factors import App, Protected, at_the_door, enter, inside, protected, set_up
+from tests.desks import issued_token
+from tests.security.factors import App, Protected, at_the_door, begin, enter, inside, protected, set_up
 from tests.security.town import PASSWORD, Town, bytes_at_rest, town
 
 WRONG = "SIGN_IN_CODE_WRONG"
@@ -238,8 +239,7 @@ def test_a_secret_is_bound_to_its_person(here: Town, ben: Protected):
 def test_a_set_up_counts_only_once_a_code_has_confirmed_it_and_not_for_ever(here: Town):
     here.person("ben", harbour="approver")
     actor = inside(here, "ben")
-    with here.work(actor) as work:
-        security.begin_second_factor(work)
+    begin(here, actor)
     assert isinstance(here.sign_in("ben"), security.SignedIn)
     with here.work(actor) as work:
         assert code_of(security.confirm_second_factor, work, "000000") == "CODE_WRONG"
@@ -247,6 +247,22 @@ def test_a_set_up_counts_only_once_a_code_has_confirmed_it_and_not_for_ever(here
     with here.work(actor) as work:
         assert code_of(security.confirm_second_factor, work, "000000") == "SECOND_FACTOR_LATE"
         assert security.enrolment(work) is None
+
+
+def test_setting_one_up_needs_the_password_so_that_nobody_who_finds_a_page_open_does(here: Town):
+    here.person("ben", harbour="approver")
+    actor = inside(here, "ben")
+
+    with here.work(actor) as work:
+        without = security.begin_second_factor(work)
+    wrong = begin(here, actor, "not it at all")
+
+    assert without is not None
+    assert wrong is not None
+    assert (without.code, wrong.code) == ("PASSWORD_NEEDED", "PASSWORD_WRONG")
+    with here.read(actor) as reading:
+        assert security.enrolment(reading) is None
+    assert begin(here, actor) is None
 
 
 def test_setting_it_up_ends_the_sessions_that_never_gave_a_code_and_not_this_one(here: Town):
@@ -346,7 +362,7 @@ class TestADemandedSecondFactor:
         object.__setattr__(strict.units.ports, "settings", strict.settings)
         ben = strict.person("ben", harbour="approver")
         with strict.work(inside(strict, "ben")) as work:
-            issued = security.issue_token(work, "nightly", ["approve"], work.now + timedelta(days=1))
+            issued = issued_token(work, "ben", PASSWORD, ["approve"], work.now + timedelta(days=1))
         object.__setattr__(strict.units.ports, "settings", demanding)
 
         with strict.read(security.visitor(Via.API)) as reading:
@@ -377,9 +393,9 @@ class TestADemandedSecondFactor:
 def test_app_of_a_factor_never_shows_in_a_repr(here: Town):
     here.person("ben", harbour="approver")
     actor = inside(here, "ben")
-    with here.work(actor) as work:
-        security.begin_second_factor(work)
-        given = security.enrolment(work)
+    begin(here, actor)
+    with here.read(actor) as reading:
+        given = security.enrolment(reading)
 
     assert given is not None
     assert repr(given) == "Enrolment()"

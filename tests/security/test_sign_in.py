@@ -1,12 +1,13 @@
 """Signing in: one answer to all wrong attempts, the same work for all, and a lock-out that ends by itself."""
 
+import json
 import threading
 from datetime import datetime, timedelta
 from itertools import pairwise
 
 import bcrypt
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from finops_core import security
 from finops_core.kernel.actor import system_actor
@@ -187,6 +188,46 @@ def test_an_address_that_guesses_many_names_is_locked_for_all_of_them(here: Town
     assert isinstance(here.sign_in("ana", address="198.51.100.1"), security.SignedIn)
 
 
+@pytest.mark.parametrize("proxy", ["10.0.0.5", "172.18.0.1", "fd00::7", "::ffff:192.168.1.1"])
+def test_the_address_of_an_unnamed_proxy_is_never_locked(embedded: Town, proxy: str):
+    embedded.person("ana", harbour="preparer")
+    for number in range(embedded.settings.lockout_address_attempts + 1):
+        embedded.refused(f"name{number}", WRONG, proxy)
+
+    assert isinstance(embedded.sign_in("ana", address=proxy), security.SignedIn)
+
+
+def test_once_proxies_are_named_theirs_alone_are_never_locked(embedded: Town):
+    embedded.person("ana", harbour="preparer")
+    settings = embedded.settings.model_copy(update={"trusted_proxies": "203.0.113.0/24"})
+    object.__setattr__(embedded.units.ports, "settings", settings)
+    for address in ("203.0.113.9", "10.0.0.5"):
+        for number in range(settings.lockout_address_attempts):
+            embedded.refused(f"name{number}{address}", WRONG, address)
+
+    assert isinstance(embedded.sign_in("ana", address="203.0.113.9"), security.SignedIn)
+    assert embedded.refused("ana", address="10.0.0.5").code == "SIGN_IN_LOCKED"
+
+
+def test_somebody_who_keeps_guessing_does_not_keep_the_person_out_where_they_have_been_before(here: Town):
+    # Given Ana, who has signed in from her address, and somebody elsewhere who locks her name
+    here.person("ana", harbour="preparer")
+    here.signed_in("ana")
+    here.wait(hours=1)
+    elsewhere = "198.51.100.1"
+    for _ in range(5):
+        here.refused("ana", WRONG, elsewhere)
+
+    # Then the lock is for others, the right password or not, and not for her
+    assert here.refused("ana", PASSWORD, elsewhere).code == "SIGN_IN_LOCKED"
+    assert here.refused("ana", PASSWORD, "198.51.100.2").code == "SIGN_IN_LOCKED"
+    here.signed_in("ana")
+    # and at her address no more guesses are free than anywhere
+    here.wait(hours=1)
+    answers = [here.refused("ana", WRONG).code for _ in range(6)]
+    assert answers == ["SIGN_IN_WRONG"] * 5 + ["SIGN_IN_LOCKED"]
+
+
 def test_without_an_address_only_the_name_counts(embedded: Town):
     embedded.person("ana", harbour="preparer")
     for number in range(embedded.settings.lockout_address_attempts + 1):
@@ -208,6 +249,33 @@ def test_a_lock_spends_no_bcrypt_and_a_proof_of_a_locked_name_opens_nothing_late
     assert proof.rounds == 0
     assert isinstance(outcome, security.SignInRefused)
     assert outcome.code == "SIGN_IN_LOCKED"
+
+
+@pytest.mark.parametrize("locked", ["name", "address"])
+def test_attempts_while_locked_are_counted_and_fill_neither_the_log_nor_the_table(here: Town, locked: str):
+    # Given a lock
+    here.person("ana", harbour="preparer")
+    for number in range(5 if locked == "name" else here.settings.lockout_address_attempts):
+        here.refused("ana" if locked == "name" else f"name{number}", WRONG)
+    with here.read(security.visitor()) as reading:
+        before = reading.scalar(select(func.count()).select_from(sign_in_attempt))
+    logged = len(here.log("sign_in.refused"))
+
+    # When somebody goes on, under any name where the address is locked
+    for number in range(105):
+        assert here.refused("ana" if locked == "name" else f"other{number}", WRONG).code == "SIGN_IN_LOCKED"
+
+    # Then one row counts them, and the log tells of the first, the tenth and the hundredth
+    with here.read(security.visitor()) as reading:
+        assert reading.scalar(select(func.count()).select_from(sign_in_attempt)) == before + 1
+    told = [json.loads(body)["detail"] for body in here.log("sign_in.refused")[logged:]]
+    assert [(each["count"], each["lock"]) for each in told] == [(1, locked), (10, locked), (100, locked)]
+
+    # and the next lock is counted anew
+    here.wait(minutes=16)
+    for _ in range(6):
+        here.refused("ana", WRONG)
+    assert json.loads(here.log("sign_in.refused")[-1])["detail"]["count"] == 1
 
 
 def test_guesses_sent_all_at_once_get_no_more_tries(here: Town):

@@ -3,20 +3,24 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import update
 
 from finops_core import security
 from finops_core.kernel.actor import Via, system_actor, worker_actor
 from finops_core.kernel.errors import FinOpsError, NotAllowed
 from finops_core.kernel.permissions import Permission
 from finops_core.security import Scope, TokenRefused, TokenSession
+from finops_core.security.models import membership
 from finops_core.security.rules import SCOPES
 from finops_core.security.tokens import TOKENS_MOST
-from tests.security.town import Town, bytes_at_rest
+from tests.desks import issued_token
+from tests.security.town import PASSWORD, Town, bytes_at_rest
 
 
 def issued(here: Town, who: str = "ana", scopes: str = "read run", days: int = 30) -> security.IssuedToken:
     with here.work(here.actor(who)) as work:
-        return security.issue_token(work, "Nightly run", scopes.split(), work.now + timedelta(days=days))
+        end = work.now + timedelta(days=days)
+        return issued_token(work, who, PASSWORD, scopes.split(), end, "Nightly run")
 
 
 def at_the_door(here: Town, secret: str) -> TokenSession | TokenRefused:
@@ -89,6 +93,34 @@ def test_the_scopes_that_decide_give_nothing_of_those_that_settle_or_take_record
     usual = frozenset().union(*(SCOPES[each] for each in Scope if each not in {Scope.SETTLE, Scope.AUDIT}))
 
     assert usual.isdisjoint({Permission.PAYOUTS_RESOLVE, Permission.AUDIT_VIEW, Permission.AUDIT_EXPORT})
+
+
+@pytest.mark.parametrize("scopes", [["run"], ["approve"], ["read", "approve"]])
+def test_a_token_that_can_move_something_needs_the_password(embedded: Town, scopes: list[str]):
+    embedded.person("ana", harbour="preparer")
+    embedded.person("eve", harbour="preparer")
+
+    def make(*proven: str) -> object:
+        with embedded.work(embedded.actor("ana")) as work:
+            proof = security.prove(work, *proven) if proven else None
+            return security.issue_token(work, "x", scopes, work.now + timedelta(days=1), proof)
+
+    refused = [make(), make("ana", "not it"), make("eve", PASSWORD)]
+
+    assert [each.code for each in refused] == ["PASSWORD_NEEDED", "PASSWORD_WRONG", "PASSWORD_WRONG"]
+    with embedded.read(embedded.actor("ana")) as reading:
+        assert security.tokens_of(reading) == ()
+    assert isinstance(make("ana", PASSWORD), security.IssuedToken)
+
+
+@pytest.mark.parametrize("scopes", [["read"], ["files"], ["read", "files"]])
+def test_a_token_that_only_reads_and_brings_files_needs_none(embedded: Town, scopes: list[str]):
+    embedded.person("ana", harbour="preparer")
+
+    with embedded.work(embedded.actor("ana")) as work:
+        issued = security.issue_token(work, "x", scopes, work.now + timedelta(days=1))
+
+    assert isinstance(issued, security.IssuedToken)
 
 
 @pytest.mark.parametrize("scopes", [[], ["everything"], ["read", "admin"]])
@@ -198,7 +230,54 @@ def test_a_role_taken_away_takes_the_tokens_rights_with_it(ana: Town):
         security.end_role(work, ana.people["ana"], "executive", ana.orgs["harbour"])
     assert ana.permissions(actor) == frozenset()
     assert refused_code(ana, token.secret) == "TOKEN_NOT_VALID"
-    assert '"why":"no role"' in ana.log("token.refused")[0]
+    assert '"why":"revoked"' in ana.log("token.refused")[0]
+
+
+def test_a_token_ends_with_its_persons_last_role_there_and_no_new_role_wakes_it(ana: Town):
+    # Given a token here and one elsewhere, of somebody with two roles here
+    person_id, harbour = ana.people["ana"], ana.orgs["harbour"]
+    here = issued(ana)
+    with ana.work(ana.actor("ana", "norrland")) as work:
+        elsewhere = issued_token(work, "ana", PASSWORD, ["read"], work.now + timedelta(days=300))
+    with ana.work(system_actor(harbour)) as work:
+        security.grant_role(work, person_id, "auditor", harbour)
+
+    # When one of the roles ends, and then the last
+    with ana.work(system_actor(harbour)) as work:
+        security.end_role(work, person_id, "preparer", harbour)
+    assert entered(ana, here.secret).permissions
+    with ana.work(system_actor(harbour)) as work:
+        security.end_role(work, person_id, "auditor", harbour)
+    ana.wait(days=1)
+    with ana.work(system_actor(harbour)) as work:
+        security.grant_role(work, person_id, "approver", harbour)
+
+    # Then the one here has ended for good, which the log says with the reason, and the one elsewhere has not
+    gone = at_the_door(ana, here.secret)
+    assert isinstance(gone, TokenRefused)
+    assert gone.why == "revoked"
+    assert entered(ana, elsewhere.secret).permissions
+    (record,) = ana.log("token.revoked")
+    assert '"why":"no role left"' in record
+
+
+def test_a_token_that_outlived_its_role_in_an_earlier_version_is_not_woken_either(ana: Town):
+    person_id, harbour = ana.people["ana"], ana.orgs["harbour"]
+    here = issued(ana)
+    with ana.work(system_actor(harbour)) as work:
+        work.execute(
+            update(membership)
+            .where(membership.c.org_id == harbour, membership.c.person_id == person_id)
+            .values(until_at=work.now)
+        )
+    ana.wait(days=1)
+
+    with ana.work(system_actor(harbour)) as work:
+        security.grant_role(work, person_id, "approver", harbour)
+
+    gone = at_the_door(ana, here.secret)
+    assert isinstance(gone, TokenRefused)
+    assert gone.why == "revoked"
 
 
 def test_a_scope_that_gives_nothing_now_is_no_token_that_is_not_valid(ana: Town):
@@ -210,7 +289,7 @@ def test_a_scope_that_gives_nothing_now_is_no_token_that_is_not_valid(ana: Town)
 def test_a_new_password_and_signing_out_everywhere_end_the_tokens_of_all_organisations(ana: Town):
     first = issued(ana)
     with ana.work(ana.actor("ana", "norrland")) as work:
-        second = security.issue_token(work, "There", ["read"], work.now + timedelta(days=2))
+        second = issued_token(work, "ana", PASSWORD, ["read"], work.now + timedelta(days=2))
     with ana.work(ana.actor("ana")) as work:
         security.sign_out_everywhere(work, ana.people["ana"])
     third = issued(ana)

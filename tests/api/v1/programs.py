@@ -14,10 +14,12 @@ from finops_core import security
 from finops_core.audit.models import audit_record
 from finops_core.kernel.actor import system_actor
 from tests.api.conftest import listening
-from tests.world import World, running_world
+from tests.desks import issued_token
+from tests.world import World, company, running_world
 
 ALL = "read run approve settle files audit"
 FILE = "currency\nEUR\n"
+PASSWORD = company()["password"]
 STRIPE = "payouts.stripe_balance"
 
 
@@ -64,7 +66,7 @@ class Office:
     def token(self, who: str, scopes: str = ALL, org: str = "harbour", **lasts: int) -> security.IssuedToken:
         with self.world.desk.work(self.world.actor(who, org)) as work:
             end = work.now + timedelta(**(lasts or {"days": 30}))
-            return security.issue_token(work, f"{who}'s program", scopes.split(), end)
+            return issued_token(work, who, PASSWORD, scopes.split(), end, f"{who}'s program")
 
     def program(self, who: str, scopes: str = ALL, org: str = "harbour") -> Program:
         """Somebody's program; the same one when it is asked for again."""
