@@ -13,7 +13,7 @@ from finops_core import approvals, security
 from finops_core.api.v1.app import bare
 from finops_core.kernel.actor import system_actor
 from finops_core.security.roles import SHIPPED_ROLES
-from tests.api.v1.programs import Office, Program
+from tests.api.v1.programs import PASSWORD, Office, Program
 
 pytestmark = pytest.mark.slow
 
@@ -33,7 +33,7 @@ def everybody(office: Office) -> Program:
     """A program of somebody with every role, in an office where things have happened."""
     world = office.world
     with world.desk.work(system_actor(world.orgs["harbour"])) as work:
-        person_id = security.add_person(work, "hana", "Hana", "", "a-long-password-9")
+        person_id = security.add_person(work, "hana", "Hana", "", PASSWORD)
         for role in SHIPPED_ROLES:
             security.grant_role(work, person_id, role.id, work.org_id)
         approvals.grant_authority(work, person_id=person_id, item_type="payout", currency="*", limit_minor=None)
