@@ -40,7 +40,8 @@ class DispatchState(StrEnum):
 
 
 # What is said to one person about themselves is for nobody else.
-FORWARDED = tuple(kind for kind in Kind if kind is not Kind.SECOND_FACTOR_RESET)
+OWN_AFFAIRS = frozenset({Kind.SECOND_FACTOR_RESET, Kind.ACCOUNT_CHANGED})
+FORWARDED = tuple(kind for kind in Kind if kind not in OWN_AFFAIRS)
 SLACK_HOSTS = frozenset({"hooks.slack.com", "hooks.slack-gov.com"})
 GONE, PORTS = 410, frozenset({None, 443, 8443})
 OFF_AFTER = timedelta(days=5)

@@ -120,7 +120,7 @@ def test_what_is_kept_of_an_answer_repeats_neither_the_address_nor_a_secret_nor_
 
 
 def test_only_what_is_about_a_persons_own_account_is_not_forwarded():
-    assert set(Kind) - set(FORWARDED) == {Kind.SECOND_FACTOR_RESET}
+    assert set(Kind) - set(FORWARDED) == {Kind.SECOND_FACTOR_RESET, Kind.ACCOUNT_CHANGED}
     assert set(forwarded_titles()) == set(FORWARDED)
     assert [title for title in forwarded_titles().values() if "my" in title.lower().split()] == []
     for kinds in ([], ["second_factor.reset"], ["payout.returned", "no.such"]):
