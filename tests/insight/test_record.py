@@ -12,7 +12,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from finops_core import audit, files, insight, operations, payouts, security
+from finops_core import audit, files, insight, operations, payouts
 from finops_core.adapters.stripe_sandbox.faults import Fault, FaultKind
 from finops_core.audit import AuditFilter
 from finops_core.audit.proofs import paths
@@ -21,9 +21,12 @@ from finops_core.insight import verify
 from finops_core.insight.verify import CHANGED, UNPROVEN, WHOLE, is_in
 from finops_core.kernel.actor import Via, system_actor, worker_actor
 from finops_core.kernel.errors import NotAllowed, NotFound
+from tests.desks import issued_token
 from tests.payouts.test_bank_transfers import TRANSFERS, TWO
 from tests.payouts.walks import act, again
-from tests.world import World
+from tests.world import World, company
+
+PASSWORD = company()["password"]
 
 
 def paid(world: World) -> str:
@@ -80,7 +83,7 @@ def test_the_record_holds_what_was_asked_agreed_done_and_logged(world: World, fo
 def test_what_a_program_did_stands_in_it_with_the_name_of_its_token(world: World):
     # Given a draft by a program of Ana's
     with world.desk.work(world.actor("ana")) as work:
-        issued = security.issue_token(work, "ci", ["run"], work.now + timedelta(days=1))
+        issued = issued_token(work, "ana", PASSWORD, ["run"], work.now + timedelta(days=1), "ci")
     program = replace(world.actor("ana"), via=Via.API, token_id=issued.token.id)
     with world.desk.work(program) as work:
         drafted = operations.draft(work, "payouts.stripe_balance", {}, operations.Upload("x.csv", b"currency\nEUR\n"))

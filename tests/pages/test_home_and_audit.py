@@ -4,9 +4,10 @@ import re
 from dataclasses import replace
 from datetime import timedelta
 
-from finops_core import approvals, audit, operations, security
+from finops_core import approvals, audit, operations
 from finops_core.kernel.actor import Via, worker_actor
-from tests.pages.conftest import press, shown
+from tests.desks import issued_token
+from tests.pages.conftest import PASSWORD, press, shown
 from ui import log
 
 
@@ -52,7 +53,7 @@ def test_the_log_tells_who_did_what(world, at):
 def test_the_log_tells_what_a_program_did_by_its_token_as_a_table_and_as_days(world, at):
     # Given a draft of Ana's own, and one by a program of hers
     with world.desk.work(world.actor("ana")) as work:
-        issued = security.issue_token(work, "ci <b>nightly</b>", ["read", "run"], work.now + timedelta(days=1))
+        issued = issued_token(work, "ana", PASSWORD, ["read", "run"], work.now + timedelta(days=1), "ci <b>nightly</b>")
     by_hand, program = world.planned("currency\nSEK\n"), replace(world.actor("ana"), token_id=issued.token.id)
     with world.desk.work(replace(program, via=Via.API)) as work:
         upload = operations.Upload("currencies.csv", b"currency\nDKK\n")

@@ -16,6 +16,7 @@ from finops_core.kernel.actor import worker_actor
 from finops_core.kernel.clock import ManualClock, SystemClock
 from finops_core.kernel.errors import Unavailable
 from finops_core.kernel.ids import new_id
+from finops_core.notifications import OLD_ADDRESS_JOB
 from finops_core.operations import State, engine
 from finops_core.operations.outcome import RETELL_JOB
 from finops_core.payouts import PayoutFilter, Standing
@@ -316,4 +317,6 @@ def test_every_job_of_the_schedule_may_run_twice_and_on_an_empty_desk(world: Wor
 
 
 def test_what_is_only_asked_for_is_on_no_schedule():
-    assert set(JOBS) - set(SCHEDULED) == {FOLLOW_JOB, REHEARSE_JOB, RESOLVE_JOB, CANCEL_JOB, RETELL_JOB}
+    asked = {FOLLOW_JOB, REHEARSE_JOB, RESOLVE_JOB, CANCEL_JOB, RETELL_JOB, OLD_ADDRESS_JOB}
+
+    assert set(JOBS) - set(SCHEDULED) == asked

@@ -40,7 +40,7 @@ def without_role(office: Office, token: security.IssuedToken, who: str) -> None:
 
 @pytest.mark.parametrize(
     ("end", "why"),
-    [(revoked, "revoked"), (expired, "expired"), (deactivated, "revoked"), (without_role, "no role")],
+    [(revoked, "revoked"), (expired, "expired"), (deactivated, "revoked"), (without_role, "revoked")],
 )
 def test_a_token_that_has_ended_is_refused_at_the_next_call_and_each_refusal_stands_in_the_log(
     both_offices: Office, end: Callable[[Office, security.IssuedToken, str], None], why: str
