@@ -47,7 +47,7 @@ _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
 class Envelope:
-    """The outermost layer of the server.
+    """The outermost of our own layers: only what tells whom a proxy speaks for lies around it.
 
     ``routes``: those of ours, by which requests are counted; everything else is the screens' own. ``https``: the desk
     is reached by https alone, so browsers may be told never to try anything else.
