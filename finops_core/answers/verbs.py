@@ -10,6 +10,7 @@ from enum import StrEnum
 from finops_core import approvals, files, insight, operations, reference, security
 from finops_core.answers import finding, others
 from finops_core.answers import operations as told
+from finops_core.answers.caller import Caller
 from finops_core.answers.common import Problem, problem
 from finops_core.answers.finding import FoundAnswer
 from finops_core.answers.operations import (
@@ -137,10 +138,15 @@ def withdraw(work: Work, execution_id: str, reason: str) -> ExecutionAnswer:
     return told.execution(operations.withdraw(work, execution_id, reason))
 
 
-def record(work: Work, execution_id: str, form: Form) -> Pack:
-    """Everything about an execution, to be carried away."""
-    take = insight.take_record_page if form is Form.HTML else insight.take_record
-    return take(work, execution_id)
+def record(caller: Caller, execution_id: str, form: Form) -> Pack:
+    """Everything about an execution, to be carried away: gathered while others write, then noted. Needs ``audit``."""
+    gather = insight.gather_record_page if form is Form.HTML else insight.gather_record
+    with caller.read() as reading:
+        security.require_scope(reading, security.Scope.AUDIT)
+        pack = gather(reading, execution_id)
+    with caller.work(security.Scope.AUDIT) as work:
+        insight.record_taken(work, pack)
+    return pack
 
 
 def search(reading: Reading, text: str) -> FoundAnswer:

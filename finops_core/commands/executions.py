@@ -177,11 +177,9 @@ def record(
 ) -> None:
     """Take everything about it out, to be checked without the desk; that it was taken stands in the log."""
     from finops_core.answers import verbs
-    from finops_core.security import Scope
 
     one_of(verbs.Form, form, "--form")
     require_new(to)
     with acting(as_json=as_json) as caller:
-        with caller.work(Scope.AUDIT) as work:
-            pack = verbs.record(work, number, verbs.Form(form))
+        pack = verbs.record(caller, number, verbs.Form(form))
         write(to, pack.content)
