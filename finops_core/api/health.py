@@ -21,12 +21,17 @@ from finops_core.upkeep.outage import OutageWatch
 from finops_core.upkeep.queries import UNREACHABLE, Health, health, schema_standing
 
 KEPT_S = 1.0
+# What is ill, or still starting, may be well in a moment: whoever waits for it should not wait longer than that.
+ILL_KEPT_S = 0.2
 WAIT_S = 5.0
 _LOG = logging.getLogger(__name__)
 
 
 class HealthCheck:
-    """Looks at most once a second, however many ask: the route needs no sign-in and must not load the database."""
+    """While all is well it looks at most once a second, however many ask.
+
+    The route needs no sign-in and must not load the database.
+    """
 
     def __init__(self, desk: DeskGetter) -> None:
         self._desk = desk
@@ -48,7 +53,7 @@ class HealthCheck:
         try:
             if time.monotonic() >= self._fresh_until:
                 self._found = self._look()
-                self._fresh_until = time.monotonic() + KEPT_S
+                self._fresh_until = time.monotonic() + (KEPT_S if self._found.healthy else ILL_KEPT_S)
             return self._found
         finally:
             self._one_at_a_time.release()

@@ -67,11 +67,11 @@ class Worker:
 
     def run(self, parent_pid: int | None = None) -> None:
         """Work until told to leave."""
+        upkeep = threading.Thread(target=self._keep_role, name="role", daemon=True)
+        upkeep.start()
         self._forkserver = forkserver()
         self._forkserver.Process(target=_nothing).start()  # warms the server while nobody waits
         scheduler = self._scheduler()
-        upkeep = threading.Thread(target=self._keep_role, name="role", daemon=True)
-        upkeep.start()
         lanes = (Lane(RUNS, self.desk.settings.worker_processes), *(Lane(kinds, JOB_SLOTS) for kinds in _sorts()))
         with ExitStack() as pools:
             for lane in lanes:
@@ -215,7 +215,7 @@ class Worker:
         lease_s = self.desk.settings.scheduler_lease_s
         pause = min(SEAL_EVERY_S, lease_s / 3)
         held, renew_at = False, 0.0
-        while not self.leaving.wait(pause):
+        while not self.leaving.is_set():
             try:
                 if time.monotonic() >= renew_at:
                     with self.desk.work(worker_actor("")) as work:
@@ -225,6 +225,7 @@ class Worker:
                     # A unit of its own: a log that cannot be sealed must not cost the role.
                     with self.desk.work(worker_actor("")) as work:
                         audit.seal(work, self.desk.settings.heads_dir)
+                self.leaving.wait(pause)
             except Exception as error:  # noqa: BLE001 - the role is kept as long as the worker lives
                 _note(error, "keeping the role or sealing the log failed; trying again")
                 self.leaving.wait(1)

@@ -8,7 +8,7 @@ import pytest
 import requests
 from sqlalchemy import event
 
-from finops_core.api.health import HealthCheck
+from finops_core.api.health import ILL_KEPT_S, HealthCheck
 from finops_core.catalog.tables import TABLES
 from finops_core.desk import open_desk
 from finops_core.kernel.actor import worker_actor
@@ -129,6 +129,21 @@ def test_however_many_ask_it_looks_once_a_second(site: Site):
         thread.join(20)
 
     assert len([statement for statement in looks if "lease" in statement]) == 1
+    assert check.look() is check.look()
+
+
+def test_what_was_ill_is_looked_at_again_before_the_second_is_over(site: Site, monkeypatch: pytest.MonkeyPatch):
+    now = 100.0
+    monkeypatch.setattr("finops_core.api.health.time.monotonic", lambda: now)
+    check = HealthCheck(lambda: site.desk)
+    assert not check.look().healthy
+
+    site.start_worker()
+
+    assert not check.look().healthy
+    now += ILL_KEPT_S
+    assert check.look().healthy
+    now += ILL_KEPT_S
     assert check.look() is check.look()
 
 

@@ -87,7 +87,8 @@ def supervised(
 
 def log_of(world: World, execution_id: str) -> tuple[operations.LogView, ...]:
     with world.desk.read(world.actor("ana")) as reading:
-        return operations.log(reading, execution_id, limit=10_000)
+        # The first ones: of a child that never stops talking there is always more.
+        return operations.log(reading, execution_id, limit=10_000, oldest=True)
 
 
 def messages(world: World, execution_id: str) -> list[str]:
