@@ -13,6 +13,9 @@ from finops_core.platform.work import Units
 
 LOG = logging.getLogger("tieout.payouts")
 LASTS_S = 60.0
+# Between two payouts a round rests for as long as the last one took, at most this long: SQLite has one writer, and
+# whoever takes in news or clicks through pages meanwhile should not find it always taken.
+REST_MOST_S = 0.01
 # What needs no provider waits for none.
 NO_CONNECTION = ""
 KEY_REFUSED = "PROVIDER_KEY_REFUSED"
@@ -43,6 +46,13 @@ class Round:
         """What ``act`` gives; None when it was refused, or when it was left for a later round."""
         if connection_id in self._silent or self.over():
             return None
+        begun_s = self._clock.monotonic()
+        try:
+            return self._asked(connection_id, act)
+        finally:
+            self._clock.sleep(min(self._clock.monotonic() - begun_s, REST_MOST_S))
+
+    def _asked(self, connection_id: str, act: Callable[[], T]) -> T | None:
         try:
             return act()
         except FinOpsError as error:

@@ -189,10 +189,9 @@ def doubt(work: Work, row: Unsettled, why: str, **more: Any) -> PayoutState:
 
 
 def adopt(work: Work, row: Unsettled, found: ProviderPayout) -> PayoutState:
-    """A look-up found the payout at the provider: CREATED, under its id, and on; its batch and the statement hear."""
+    """A look-up found the payout at the provider: CREATED, under its id, and on. The caller settles its batch."""
     state = _exists(work, row, found, replayed=True)
-    if state is PayoutState.CREATED:
-        _settle(work, row)
+    settlement.ask_to_reconcile(work)
     return state
 
 
@@ -252,7 +251,11 @@ def follow(work: Work, row: Unsettled, found: ProviderPayout) -> PayoutState:
         if queries.asked_back_at(work, row.id) is None:
             notices.tell_of_cancel(work, row)
     _move(work, row, new, changes, why=found.failure_code)
-    _settle(work, row)
+    if row.state in rules.LIVE and new in rules.LIVE:
+        # Of what was made and stays made, no sentence of its batch speaks: it has come to what it had come to.
+        settlement.ask_to_reconcile(work)
+    else:
+        _settle(work, row)
     return new
 
 

@@ -15,6 +15,7 @@ from finops_core.kernel.errors import FinOpsError, NotAllowed, Unavailable
 from finops_core.operations import State
 from finops_core.payouts import Verdict, following, queries
 from finops_core.payouts.models import payout, provider_news
+from finops_core.payouts.rounds import REST_MOST_S, Round
 from tests.operations.walks import code_of
 from tests.payouts.test_following import TWO, event, hear, move, news, paid_batch
 from tests.payouts.walks import act, clock_of, rows_of, states, violations, with_provider
@@ -52,6 +53,10 @@ class PartlyDead:
 def dead(world: World, error: FinOpsError, *ids: str) -> tuple[World, list[str]]:
     asked: list[str] = []
     return with_provider(world, lambda real: PartlyDead(real, error, set(ids), asked)), asked
+
+
+def refuse() -> None:
+    raise BROKEN
 
 
 # Of approvals and ends of runs people are told, too; that is not what this is about.
@@ -254,3 +259,18 @@ def test_what_a_run_is_at_is_left_to_the_run(timed: World):
 
     assert states(timed, execution_id) == ["in_doubt", "in_doubt"]
     assert code_of(act, timed, payouts.retry, execution_id) == "STILL_IN_DOUBT"
+
+
+def test_between_two_payouts_a_round_rests_as_long_as_the_last_took_but_never_long(timed: World):
+    # Given a round, and acts that take a while by its clock
+    clock, rests = clock_of(timed), []
+    asked = Round(timed.desk)
+    clock.on_sleep = rests.append
+
+    # When one is quick, one slow and one fails
+    for took_s in (0.004, 5.0):
+        asked.ask("cn_1", lambda took_s=took_s: clock.advance(timedelta(seconds=took_s)))
+    assert asked.ask("cn_1", lambda: [clock.advance(timedelta(seconds=0.002)), refuse()]) is None
+
+    # Then others have their turn after each
+    assert rests == pytest.approx([0.004, REST_MOST_S, 0.002])
