@@ -185,8 +185,11 @@ def draw_style() -> None:
     Drawers hang outside Streamlit's own root, which alone knows the theme: the colour scheme is said to the whole page.
     """
     scheme = st.context.theme.type or "light"
-    st.html(f"<style>:root{{color-scheme:{scheme}}}{_style()}</style>")
-    run_script(_asset("links.js").replace("BASE", _base()))
+    style = f"<style>:root{{color-scheme:{scheme}}}{_style()}</style>"
+    script = f"<script>{_asset('links.js').replace('BASE', _base())}</script>"
+    # One piece: it is large enough to be sent once a visit, and what a rerun sends is what takes its time.
+    with st.container(key="unseen_style"):
+        st.html(style + script, unsafe_allow_javascript=True)
 
 
 def run_script(script: str) -> None:

@@ -3,7 +3,7 @@
 (() => {
   if (window.tieoutLinks) return;
   window.tieoutLinks = true;
-  const DRAWER = '[role="dialog"]', BACK_MS = 100, BACK_TRIES = 20, COPIED_MS = 3000;
+  const DRAWER = '[role="dialog"]', BACK_MS = 100, BACK_TRIES = 50, COPIED_MS = 3000;
   let opener = "";
   const go = (address) => {
     history.pushState({}, "", address);

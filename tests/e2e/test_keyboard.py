@@ -132,8 +132,9 @@ def test_a_drawer_that_a_link_opened_gives_the_focus_back_to_that_link(backstage
     ana.page.keyboard.press("Escape")
     ana.drawer.wait_for(state="detached")
 
-    # Then the next key goes on from there
-    expect(file).to_be_focused()
+    # Then the next key goes on from there, once the page is drawn anew
+    ana.settle()
+    expect(file).to_be_focused(timeout=10_000)
 
 
 def test_a_slash_in_a_field_is_only_a_slash(backstage, enter):

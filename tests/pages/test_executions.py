@@ -130,7 +130,7 @@ def test_a_rejection_shows_who_and_why_and_leads_to_another_try(world, at):
     screen = at("ana", "executions", execution=seen.number)
 
     # Then she reads it at once, as text, and can resubmit
-    told = next(element.value for element in screen.html if "to-told" in element.value)
+    told = next(element.value for element in screen.html if 'class="to-told' in element.value)
     assert "Rejected by Ben Osei." in told
     assert "the &lt;b&gt;amount&lt;/b&gt; is wrong" in told
     press(screen, "Resubmit")
