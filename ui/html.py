@@ -86,9 +86,13 @@ def lines(*parts: Cell) -> Markup:
 
 
 def addressed(query: Mapping[str, str] | None = None) -> dict[str, str]:
-    """A query with the organisation this tab is drawn for: numbers such as EX-2026-0001 repeat in each of them."""
+    """A query with the organisation this tab is drawn for: numbers such as EX-2026-0001 repeat in each of them.
+
+    It comes last, whether or not the query names it: what leads to the same place is the same address.
+    """
     org = st.session_state.get(PRESENT, "")
-    return {**(query or {}), **({ORG: str(org)} if org else {})}
+    asked = dict(query or {})
+    return {**{name: value for name, value in asked.items() if name != ORG}, ORG: str(org)} if org else asked
 
 
 def href(page: str, query: Mapping[str, str] | None = None) -> str:
