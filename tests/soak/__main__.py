@@ -16,8 +16,8 @@ from random import Random  # noqa: TID251 - seeded: the same walks in every run
 import psycopg
 from playwright.sync_api import sync_playwright
 
-from finops_core import security
 from tests.conftest import BROWSER_ARGUMENTS
+from tests.desks import issued_token
 from tests.e2e.backstage import Backstage
 from tests.processes import ROOT
 from tests.soak import books
@@ -30,7 +30,7 @@ from tests.soak.tally import Tally
 from tests.soak.verdict import Verdict, flat, no_slower
 from tests.soak.visitors import MENUS, Visitor, set_out
 from tests.tools.browser import browser_path
-from tests.webapp import WebApp
+from tests.webapp import PASSWORD, WebApp
 
 MINUTES = float(os.environ.get("SOAK_MINUTES", "20"))
 REPORT = Path(os.environ.get("SOAK_REPORT", ROOT / "docs" / "soak.md"))
@@ -147,7 +147,7 @@ def _of_outages(outages: list[Outage]) -> list[Verdict]:
 
 def _token(back: Backstage, who: str, *scopes: str) -> str:
     with back.app.desk.work(back.actor(who)) as work:
-        return security.issue_token(work, "soak", list(scopes), work.now + timedelta(days=1)).secret
+        return issued_token(work, who, PASSWORD, scopes, work.now + timedelta(days=1), "soak").secret
 
 
 def _postgres(house: House) -> str:
