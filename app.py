@@ -26,7 +26,6 @@ SWITCH_S = 0.001
 async def lifespan(_app: st.App) -> AsyncIterator[None]:
     """Before the first page: the schema and, in demo mode, the demo company; beside the pages: the worker."""
     sys.setswitchinterval(SWITCH_S)
-    settings = Settings()
     logs.configure(settings.log_format, settings.log_level)
     address = f"http://127.0.0.1:{st.get_option('server.port')}"
     desk = await run_in_threadpool(start.prepare, settings, address)

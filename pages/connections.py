@@ -41,7 +41,7 @@ def webhook(view: ConnectionView, inbox: cards.News) -> None:
     label = "Roll the secret" if inbox.secrets else "Set the secret"
     with st.container(key=f"tall_sign_{view.id}"):
         if st.button(label, icon=":material/signature:", key=f"sign_{view.id}"):
-            connection_acts.ask(connection_acts.SIGN, view)
+            connection_acts.DIALOGS.ask(connection_acts.SIGN, view.id)
 
 
 with here.read() as reading:
@@ -62,7 +62,7 @@ for each in used:
 if connection_acts.free_providers(every):
     with st.container(key="tall_add_connection"):
         if st.button("Add a connection", icon=":material/add_link:", type="secondary" if used else "primary"):
-            connection_acts.ask(connection_acts.ADD)
+            connection_acts.DIALOGS.ask(connection_acts.ADD)
 if retired:
     st.header("Retired", anchor=False)
     html.draw(cards.retired_table(retired, here.shown))

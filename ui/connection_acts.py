@@ -4,20 +4,21 @@ Which dialog is open stands in the address. What is typed as a key is taken by t
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import streamlit as st
 
 from finops_core import connections
 from finops_core.connections import ConnectionView
 from finops_core.kernel.errors import FinOpsError
-from ui import html, secret, session, widgets
+from ui import secret, widgets
 from ui.connections import BANK_FILE, STRIPE, TITLES
+from ui.dialogs import Dialogs, attempt, send
 from ui.session import Here
 
-DO, WHICH = "do", "connection"
 ADD, REPLACE, SIGN, RETIRE = "add", "replace", "sign", "retire"
-DONE, REFUSED, TESTED = "connection_done", "connection_refused", "connection_tested"
+TESTED = "connection_tested"
+DIALOGS = Dialogs("connection")
 KEY, SECRET, IBAN = "cn_key", "cn_secret", "cn_iban"
 STRIPE_API = "https://api.stripe.com"
 OVERLAPS = {24 * 3600: "24 hours", 3600: "1 hour", 0: "not at all"}
@@ -34,9 +35,9 @@ def buttons(here: Here, view: ConnectionView) -> None:
             _test(here, view)
         label = "Replace the key" if view.provider == STRIPE else "Replace the account"
         if st.button(label, icon=":material/key:", key=f"replace_{view.id}"):
-            ask(REPLACE, view)
+            DIALOGS.ask(REPLACE, view.id)
         if st.button("Retire", icon=":material/link_off:", key=f"retire_{view.id}"):
-            ask(RETIRE, view)
+            DIALOGS.ask(RETIRE, view.id)
 
 
 def retired_buttons(views: Sequence[ConnectionView]) -> None:
@@ -46,37 +47,24 @@ def retired_buttons(views: Sequence[ConnectionView]) -> None:
             with st.container(key=f"tall_retired_{view.id}"):
                 label = f"Replace the key of {view.name}, retired"
                 if st.button(label, icon=":material/key:", key=f"replace_{view.id}"):
-                    ask(REPLACE, view)
-
-
-def ask(what: str, view: ConnectionView | None = None) -> None:
-    """Open a dialog, by the address."""
-    st.session_state.pop(REFUSED, None)
-    st.query_params.update(html.addressed({DO: what, **({WHICH: view.id} if view else {})}))
-
-
-def close() -> None:
-    """The dialog was put away."""
-    for name in (DO, WHICH):
-        st.query_params.pop(name, None)
+                    DIALOGS.ask(REPLACE, view.id)
 
 
 def open_asked(here: Here, every: Sequence[ConnectionView]) -> None:
     """The dialog that the address asks for, if it still makes sense."""
-    _conclude_done()
-    what = st.query_params.get(DO, "")
+    what, which = DIALOGS.asked()
     free = free_providers(every)
-    named = next((each for each in every if each.id == st.query_params.get(WHICH, "")), None)
+    named = next((each for each in every if each.id == which), None)
     view = named if named is not None and (named.active or what == REPLACE) else None
     if what == ADD and free:
-        st.dialog("Add a connection", on_dismiss=close)(_add)(here, free)
+        st.dialog("Add a connection", on_dismiss=DIALOGS.close)(_add)(here, free)
     elif view is not None and what == REPLACE:
         title = "Replace the key" if view.provider == STRIPE else "Replace the account"
-        st.dialog(f"{title} of {view.name}", on_dismiss=close)(_replace)(here, view)
+        st.dialog(f"{title} of {view.name}", on_dismiss=DIALOGS.close)(_replace)(here, view)
     elif view is not None and what == SIGN and view.provider == STRIPE:
-        st.dialog(f"Signing secret of {view.name}", on_dismiss=close)(_sign)(here, view)
+        st.dialog(f"Signing secret of {view.name}", on_dismiss=DIALOGS.close)(_sign)(here, view)
     elif view is not None and what == RETIRE:
-        st.dialog(f"Retire {view.name}?", on_dismiss=close)(_retire)(here, view)
+        st.dialog(f"Retire {view.name}?", on_dismiss=DIALOGS.close)(_retire)(here, view)
 
 
 def free_providers(every: Sequence[ConnectionView]) -> list[str]:
@@ -100,7 +88,7 @@ def _test(here: Here, view: ConnectionView) -> None:
 
 
 def _add(here: Here, free: Sequence[str]) -> None:
-    _begin(here)
+    DIALOGS.head(here)
     provider = st.segmented_control(
         "Provider", free, default=free[0], required=True, format_func=TITLES.__getitem__, key="cn_provider"
     )
@@ -112,11 +100,11 @@ def _add(here: Here, free: Sequence[str]) -> None:
             st.selectbox("Sent to", _addresses(here), key="cn_address", accept_new_options=True, help=_ADDRESS_HELP)
         else:
             _holder_fields()
-        _send("Add it", lambda: _added(here, provider))
+        send("Add it", lambda: _added(here, provider))
 
 
 def _replace(here: Here, view: ConnectionView) -> None:
-    _begin(here, view)
+    DIALOGS.head(here, view.shown)
     st.markdown(_REPLACED if view.provider == STRIPE else _REPLACED_ACCOUNT)
     with st.form("cn_replace", border=False):
         if view.provider == STRIPE:
@@ -124,11 +112,11 @@ def _replace(here: Here, view: ConnectionView) -> None:
             st.caption("Only test keys are accepted: real money may move only once the controls for it are in place.")
         else:
             _holder_fields()
-        _send("Replace it", lambda: _replaced(here, view))
+        send("Replace it", lambda: _replaced(here, view))
 
 
 def _sign(here: Here, view: ConnectionView) -> None:
-    _begin(here, view)
+    DIALOGS.head(here, view.shown)
     with here.read() as reading:
         rolled = bool(connections.webhook_secrets(reading, view.id))
     st.markdown(_ROLLED if rolled else _SIGNED)
@@ -138,20 +126,20 @@ def _sign(here: Here, view: ConnectionView) -> None:
             st.selectbox(
                 "The old one still counts for", list(OVERLAPS), format_func=OVERLAPS.__getitem__, key="cn_overlap"
             )
-        _send("Set the secret", lambda: _signed(here, view))
+        send("Set the secret", lambda: _signed(here, view))
     if view.base_url == here.desk.settings.stripe_sandbox_url:
         st.caption("The sandbox on this machine signs with the new one from the next start on.")
 
 
 def _retire(here: Here, view: ConnectionView) -> None:
-    _begin(here, view)
+    DIALOGS.head(here, view.shown)
     st.markdown(
         "No new plan can use it, and plans that were approved with it are not sent. Payouts that left through it are "
         "still followed to the bank with its key; once you end that at the provider, replace it here. It cannot be "
         "taken back into use; a new one can be added."
     )
     with st.container(key="tall_cn_retire"):
-        st.button("Retire it", type="primary", on_click=_try, args=(lambda: _retired(here, view),))
+        st.button("Retire it", type="primary", on_click=attempt, args=(lambda: _retired(here, view),))
 
 
 def _added(here: Here, provider: str) -> str:
@@ -183,39 +171,6 @@ def _retired(here: Here, view: ConnectionView) -> str:
     with here.work() as work:
         connections.retire(work, view.id)
     return f"{view.name} was retired."
-
-
-def _try(act: Callable[[], str]) -> None:
-    """A form's callback: do it, and keep what it gave for the drawing that follows."""
-    st.session_state.pop(REFUSED, None)
-    try:
-        st.session_state[DONE] = act()
-    except FinOpsError as error:
-        st.session_state[REFUSED] = error
-
-
-def _conclude_done() -> None:
-    """What was done closes the dialog and is told, though the address may ask for something that is no more."""
-    done: str = st.session_state.pop(DONE, "")
-    if done:
-        session.look_anew()
-        st.toast(done, icon=":material/check:")
-        close()
-        st.rerun()
-
-
-def _begin(here: Here, view: ConnectionView | None = None) -> None:
-    """First thing in a dialog: whose it is; what the callback before it gave closes it, or stands above the form."""
-    _conclude_done()
-    html.draw(html.line(html.strong(here.around.name), view.shown if view else ""))
-    refused: FinOpsError | None = st.session_state.pop(REFUSED, None)
-    if refused is not None:
-        widgets.refusal(refused)
-
-
-def _send(label: str, act: Callable[[], str]) -> None:
-    with st.container(key="tall_cn_send"):
-        st.form_submit_button(label, type="primary", width="stretch", on_click=_try, args=(act,))
 
 
 def _key_field() -> None:

@@ -22,12 +22,13 @@ from finops_core.notifications import (
     Way,
     forwarded_titles,
 )
-from ui import forwarding, html, secret, session, widgets
+from ui import forwarding, secret, widgets
+from ui.dialogs import DONE, Dialogs, attempt, refused, send
 from ui.session import Here
 
-DO, WHICH = "do", "forward_to"
 ADD, CHANGE, ROLL, REMOVE = "add", "change", "roll", "remove"
-DONE, REFUSED, MADE = "endpoint_done", "endpoint_refused", "endpoint_made"
+MADE = "endpoint_made"
+DIALOGS = Dialogs("forward_to")
 NAME, URL, KINDS_CHOSEN = "endpoint_name", "endpoint_url", "endpoint_kinds"
 ONCE = "**Copy the signing secret of {name} now; it is not shown again.** It proves that a notice is ours."
 # What Markdown might do something with.
@@ -38,7 +39,7 @@ def add_button(*, first: bool) -> None:
     """The way to another endpoint."""
     with st.container(key="tall_add_endpoint"):
         if st.button("Add an endpoint", icon=":material/add:", type="primary" if first else "secondary"):
-            ask(ADD)
+            DIALOGS.ask(ADD)
 
 
 def secret_once(every: Sequence[EndpointView]) -> None:
@@ -70,42 +71,29 @@ def buttons(here: Here, view: EndpointView) -> None:
             label = "Resume" if view.state is EndpointState.PAUSED else "Switch on"
             _act(view, label, "play_arrow", lambda: _resumed(here, view))
         if st.button("Change", icon=":material/tune:", key=f"change_{view.id}"):
-            ask(CHANGE, view)
+            DIALOGS.ask(CHANGE, view.id)
         if view.channel is Channel.WEBHOOK and st.button(
             "Roll the secret", icon=":material/key:", key=f"roll_{view.id}"
         ):
-            ask(ROLL, view)
+            DIALOGS.ask(ROLL, view.id)
         if st.button("Remove", icon=":material/delete:", key=f"remove_{view.id}"):
-            ask(REMOVE, view)
-
-
-def ask(what: str, view: EndpointView | None = None) -> None:
-    """Open a dialog, by the address."""
-    st.session_state.pop(REFUSED, None)
-    st.query_params.update(html.addressed({DO: what, **({WHICH: view.id} if view else {})}))
-
-
-def close() -> None:
-    """The dialog was put away."""
-    for name in (DO, WHICH):
-        st.query_params.pop(name, None)
+            DIALOGS.ask(REMOVE, view.id)
 
 
 def open_asked(here: Here, every: Sequence[EndpointView]) -> None:
     """The dialog that the address asks for, if it still makes sense."""
-    _conclude_done()
-    what = st.query_params.get(DO, "")
-    view = next((each for each in every if each.id == st.query_params.get(WHICH, "")), None)
+    what, which = DIALOGS.asked()
+    view = next((each for each in every if each.id == which), None)
     if what == ADD:
-        st.dialog("Add an endpoint", width="medium", on_dismiss=close)(_add)(here)
+        st.dialog("Add an endpoint", width="medium", on_dismiss=DIALOGS.close)(_add)(here)
     elif view is not None and what == CHANGE:
-        st.dialog(f"Change {view.name}", width="medium", on_dismiss=close)(_change)(here, view)
+        st.dialog(f"Change {view.name}", width="medium", on_dismiss=DIALOGS.close)(_change)(here, view)
     elif view is not None and what == ROLL and view.channel is Channel.WEBHOOK:
-        st.dialog(f"Roll the secret of {view.name}?", on_dismiss=close)(_roll)(here, view)
+        st.dialog(f"Roll the secret of {view.name}?", on_dismiss=DIALOGS.close)(_roll)(here, view)
     elif view is not None and what == REMOVE:
-        st.dialog(f"Remove {view.name}?", on_dismiss=close)(_remove)(here, view)
+        st.dialog(f"Remove {view.name}?", on_dismiss=DIALOGS.close)(_remove)(here, view)
     else:
-        _refused()
+        refused()
 
 
 def open_drawer(here: Here, names: Mapping[str, str]) -> None:
@@ -131,14 +119,14 @@ def open_drawer(here: Here, names: Mapping[str, str]) -> None:
 def _drawer(here: Here, dispatch_id: str, names: Mapping[str, str]) -> None:
     if DONE in st.session_state:
         st.rerun()
-    _refused()
+    refused()
     with here.read() as reading:
         seen = notifications.dispatch_view(reading, dispatch_id)
     forwarding.dispatch(seen, names, here.shown)
     if seen.state not in {DispatchState.QUEUED, DispatchState.DROPPED}:
         with st.container(key="tall_forward_again"):
             again = (lambda: _again(here, seen.id),)
-            st.button("Send again", icon=":material/send:", width="stretch", on_click=_try, args=again)
+            st.button("Send again", icon=":material/send:", width="stretch", on_click=attempt, args=again)
         st.caption("Under the same webhook-id, so that a receiver that has it knows it.")
 
 
@@ -161,7 +149,7 @@ def _test(here: Here, view: EndpointView) -> None:
 
 
 def _add(here: Here) -> None:
-    _begin(here)
+    DIALOGS.head(here)
     channel = st.segmented_control(
         "Channel",
         list(Channel),
@@ -178,33 +166,33 @@ def _add(here: Here) -> None:
         else:
             st.text_input("Address", key=URL, max_chars=1000, placeholder="https://…", help=_URL_HELP)
         _kinds([kind for kind in forwarded_titles() if KINDS[Kind(kind)].way is Way.MAIL])
-        _send("Add it", lambda: _added(here, Channel(channel or Channel.WEBHOOK)))
+        send("Add it", lambda: _added(here, Channel(channel or Channel.WEBHOOK)))
 
 
 def _change(here: Here, view: EndpointView) -> None:
-    _begin(here, view)
+    DIALOGS.head(here, view.shown)
     with st.form("endpoint_change", border=False):
         st.text_input("Name", view.name, key=f"{NAME}_{view.id}", max_chars=80)
         _kinds(view.kinds, view.id)
-        _send("Save", lambda: _changed(here, view))
+        send("Save", lambda: _changed(here, view))
     st.caption("For another address add another endpoint, and remove this one.")
 
 
 def _roll(here: Here, view: EndpointView) -> None:
-    _begin(here, view)
+    DIALOGS.head(here, view.shown)
     st.markdown(
         "A new secret is made and shown once. For 24 hours each notice is signed with both, so the receiver can change "
         "over without missing one."
     )
     with st.container(key="tall_endpoint_roll"):
-        st.button("Roll it", type="primary", on_click=_try, args=(lambda: _rolled(here, view),))
+        st.button("Roll it", type="primary", on_click=attempt, args=(lambda: _rolled(here, view),))
 
 
 def _remove(here: Here, view: EndpointView) -> None:
-    _begin(here, view)
+    DIALOGS.head(here, view.shown)
     st.markdown("Nothing more is sent to it, also not what waits. Its address and secret are forgotten; its log stays.")
     with st.container(key="tall_endpoint_remove"):
-        st.button("Remove it", type="primary", on_click=_try, args=(lambda: _removed(here, view),))
+        st.button("Remove it", type="primary", on_click=attempt, args=(lambda: _removed(here, view),))
 
 
 def _added(here: Here, channel: Channel) -> str:
@@ -256,44 +244,7 @@ def _again(here: Here, dispatch_id: str) -> str:
 
 
 def _act(view: EndpointView, label: str, icon: str, act: Callable[[], str]) -> None:
-    st.button(label, icon=f":material/{icon}:", key=f"turn_{view.id}", on_click=_try, args=(act,))
-
-
-def _try(act: Callable[[], str]) -> None:
-    """A callback: do it, and keep what it gave for the drawing that follows."""
-    st.session_state.pop(REFUSED, None)
-    try:
-        st.session_state[DONE] = act()
-    except FinOpsError as error:
-        st.session_state[REFUSED] = error
-
-
-def _conclude_done() -> None:
-    """What was done closes the dialog and is told, though the address may ask for something that is no more."""
-    done: str = st.session_state.pop(DONE, "")
-    if done:
-        session.look_anew()
-        st.toast(done, icon=":material/check:" if "failed" not in done else ":material/error:")
-        close()
-        st.rerun()
-
-
-def _begin(here: Here, view: EndpointView | None = None) -> None:
-    """First thing in a dialog: whose it is; what the callback before it gave closes it, or stands above the form."""
-    _conclude_done()
-    html.draw(html.line(html.strong(here.around.name), view.shown if view else ""))
-    _refused()
-
-
-def _refused() -> None:
-    refused: FinOpsError | None = st.session_state.pop(REFUSED, None)
-    if refused is not None:
-        widgets.refusal(refused)
-
-
-def _send(label: str, act: Callable[[], str]) -> None:
-    with st.container(key="tall_endpoint_send"):
-        st.form_submit_button(label, type="primary", width="stretch", on_click=_try, args=(act,))
+    st.button(label, icon=f":material/{icon}:", key=f"turn_{view.id}", on_click=attempt, args=(act,))
 
 
 def _kinds(chosen: Sequence[str], endpoint_id: str = "") -> None:

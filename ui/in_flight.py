@@ -6,7 +6,7 @@ import streamlit as st
 
 from finops_core.payouts import Order, PayoutView, Sums
 from ui import html, payout_rows
-from ui.format import Format, words
+from ui.format import Format
 from ui.html import Cell, Column, Markup
 
 OPEN = "payout"
@@ -45,23 +45,9 @@ def beside(query: Mapping[str, str]) -> dict[str, str]:
     return {**st.query_params.to_dict(), **query}
 
 
-def state(row: PayoutView) -> Markup:
-    """Where it stands, and whether it should have arrived."""
-    badge = html.badge(words(row.state.value), payout_rows.TONES.get(row.state.value, "gray"))
-    return html.join(badge, html.badge("Late", "amber") if row.late else "")
-
-
 def expected(row: PayoutView) -> str:
     """The day its money should arrive; "" while nobody can expect it."""
     return row.arrival_on if row.state.value in payout_rows.ARRIVING else ""
-
-
-def why(row: PayoutView) -> list[str]:
-    """Why it stands as it does, in the provider's or the bank's words; nothing while all is well."""
-    canceled = row.state.value == "canceled"
-    ended = (payout_rows.TAKEN_BACK if row.provider_id else payout_rows.NEVER_SENT) if canceled else ""
-    asked = row.cancel_asked and row.state.value in {"created", "in_transit"}
-    return [told for told in (row.error_message or ended, payout_rows.TAKING_BACK if asked else "") if told]
 
 
 def _row(row: PayoutView, shown: Format, *, kept: bool) -> tuple[Cell, ...]:
@@ -72,7 +58,7 @@ def _row(row: PayoutView, shown: Format, *, kept: bool) -> tuple[Cell, ...]:
         html.lines(number, html.faint(f"row {row.row_no}")),
         html.link(amount, "payouts", beside(opened) if kept else opened),
         html.lines(html.fixed_tail(row.bank), html.faint(row.account)),
-        html.lines(state(row), *map(html.faint, why(row))),
+        html.lines(payout_rows.state(row), *map(html.faint, payout_rows.why(row))),
         expected(row),
         html.lines(row.provider_id, html.faint(f"bank: {row.trace}") if row.trace else ""),
     )

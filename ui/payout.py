@@ -140,14 +140,14 @@ def attempts(rows: Sequence[PayoutView], shown_id: str) -> Markup:
     for row in rows:
         name = f"Attempt {row.attempt}"
         link = html.strong(name) if row.id == shown_id else html.link(name, "payouts", in_flight.beside({OPEN: row.id}))
-        lines.append(html.line(link, in_flight.state(row), *map(html.faint, in_flight.why(row))))
+        lines.append(html.line(link, payout_rows.state(row), *map(html.faint, payout_rows.why(row))))
     return Markup("".join(lines))
 
 
 def _head(story: PayoutHistory, organisation: str) -> Markup:
     row = story.payout
     return html.line(
-        in_flight.state(row),
+        payout_rows.state(row),
         html.strong(organisation),
         html.link(row.number, "executions", {"execution": row.number}),
         f"row {row.row_no}",
@@ -156,7 +156,7 @@ def _head(story: PayoutHistory, organisation: str) -> Markup:
 
 
 def _told(row: PayoutView) -> Markup:
-    why = in_flight.why(row)
+    why = payout_rows.why(row)
     if not why:
         return Markup()
     tone = payout_rows.TONES.get(row.state.value, "gray")

@@ -68,25 +68,23 @@ def _execution(row: PayoutView) -> Markup:
 
 
 def _where(row: PayoutView, shown: Format) -> tuple[Cell, ...]:
-    state = html.badge(words(row.state.value), TONES.get(row.state.value, "gray"))
     return (
         row.account or html.faint(OWN_ACCOUNT, small=False),
         html.strong(shown.amount(row.amount_minor, row.currency)),
         html.fixed_tail(row.bank),
-        html.lines(html.join(state, _mark(row)), *map(html.faint, _said(row))),
+        html.lines(state(row), *map(html.faint, why(row))),
         html.lines(row.provider_id, html.faint(f"bank: {row.trace}") if row.trace else ""),
         row.arrival_on if row.state.value in ARRIVING else "",
     )
 
 
-def _mark(row: PayoutView) -> Markup | str:
-    """What stands beside its state, when its state does not say it all."""
-    if row.twice:
-        return html.badge("Paid twice", "red")
-    return html.badge("Late", "amber") if row.late else ""
+def state(row: PayoutView) -> Markup:
+    """Where it stands, and beside it what its state does not say: paid twice, or late."""
+    mark = html.badge("Paid twice", "red") if row.twice else html.badge("Late", "amber") if row.late else ""
+    return html.join(html.badge(words(row.state.value), TONES.get(row.state.value, "gray")), mark)
 
 
-def _said(row: PayoutView) -> list[str]:
+def why(row: PayoutView) -> list[str]:
     """Why it stands as it does, in the provider's or the bank's words; nothing while all is well."""
     never = NEVER_SENT if row.state.value == "canceled" and not row.provider_id else ""
     taken = TAKEN_BACK if row.state.value == "canceled" and row.provider_id else ""

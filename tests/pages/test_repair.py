@@ -272,10 +272,11 @@ def test_money_that_left_twice_is_loud_on_page_and_report_until_somebody_says_ho
     settled(changed, execution_id)
     number = world.execution(execution_id).number
 
-    # Then its page and its report say so, and who did not prepare it may settle it
+    # Then its page, the list of all payouts and its report say so, and who did not prepare it may settle it
     told = shown(at("ana", "executions", execution=number))
     assert "1 row was paid twice: 100.00 USD more than was planned." in told
     assert ">Paid twice<" in told
+    assert ">Paid twice<" in shown(at("ana", "payouts", standing="for_a_person"))
     report = shown(at("ana", "executions", execution=number, view="Report"))
     assert "Money left twice: USD." in report
     assert "Of it beside an earlier attempt" in report
@@ -293,6 +294,7 @@ def test_money_that_left_twice_is_loud_on_page_and_report_until_somebody_says_ho
     # Then nothing is loud any more
     assert world.execution(execution_id).state is State.COMPLETED
     assert "paid twice: 100.00 USD" not in shown(at("ana", "executions", execution=number))
+    assert ">Paid twice<" not in shown(at("ana", "payouts"))
 
 
 def test_a_row_that_something_else_may_pay_is_named_and_the_retry_leaves_it_out(world, at):
