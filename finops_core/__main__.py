@@ -53,6 +53,9 @@ def setup(
 @app.command()
 def worker(parent: Parent = None) -> None:
     """Run a worker: queue, schedules, sealing of the log."""
+    from finops_core.worker import forking
+
+    forking.start_early()  # before the imports below, beside which it does its own
     from finops_core.desk import open_desk
     from finops_core.platform import logs
     from finops_core.worker.main import run_worker

@@ -40,10 +40,9 @@ class Dialogs:
 
     def conclude(self) -> None:
         """What was done closes it and is told, though the address may ask for something that is no more."""
-        done: str = st.session_state.pop(DONE, "")
-        if done:
+        if DONE in st.session_state:
             session.look_anew()
-            st.toast(done, icon=":material/check:" if "failed" not in done else ":material/error:")
+            told()
             self.close()
             st.rerun()
 
@@ -54,11 +53,24 @@ class Dialogs:
         refused()
 
 
+def keep(words: str, *, good: bool = True) -> None:
+    """What was done, for the drawing that follows."""
+    st.session_state[DONE] = words, good
+
+
+def told() -> bool:
+    """Tell what was done, once; whether there was anything."""
+    words, good = st.session_state.pop(DONE, ("", True))
+    if words:
+        st.toast(words, icon=":material/check:" if good else ":material/error:")
+    return bool(words)
+
+
 def attempt(act: Act) -> None:
     """A callback: do it, and keep what it gave for the drawing that follows."""
     st.session_state.pop(REFUSED, None)
     try:
-        st.session_state[DONE] = act()
+        keep(act())
     except FinOpsError as error:
         st.session_state[REFUSED] = error
 

@@ -23,7 +23,7 @@ from finops_core.notifications import (
     forwarded_titles,
 )
 from ui import forwarding, secret, widgets
-from ui.dialogs import DONE, Dialogs, attempt, refused, send
+from ui.dialogs import DONE, Dialogs, attempt, keep, refused, send, told
 from ui.session import Here
 
 ADD, CHANGE, ROLL, REMOVE = "add", "change", "roll", "remove"
@@ -98,9 +98,7 @@ def open_asked(here: Here, every: Sequence[EndpointView]) -> None:
 
 def open_drawer(here: Here, names: Mapping[str, str]) -> None:
     """Show what the address names of the log, if it names one."""
-    done: str = st.session_state.pop(DONE, "")
-    if done:
-        st.toast(done, icon=":material/send:")
+    if told():
         _close_drawer()
     wanted = st.query_params.get(forwarding.OPEN, "")
     if not wanted:
@@ -142,9 +140,9 @@ def _test(here: Here, view: EndpointView) -> None:
     except FinOpsError as error:
         widgets.refusal(error)
         return
-    told = f"It answered {tried.status}" if tried.status else tried.words
+    answer = f"It answered {tried.status}" if tried.status else tried.words
     passed = 200 <= tried.status < 300  # noqa: PLR2004 - RFC 9110, 15.3: successful
-    st.session_state[DONE] = f"The test passed: {told}." if passed else f"The test failed: {told.rstrip('.')}."
+    keep(f"The test passed: {answer}." if passed else f"The test failed: {answer.rstrip('.')}.", good=passed)
     st.rerun()
 
 

@@ -19,8 +19,11 @@
   });
   // A drawer gives the focus back to what opened it. A link may be drawn anew while it is open and once more after it
   // closes: whoever came by keys would find themselves at the top of the page.
+  // Whoever acts meanwhile is where they want to be.
+  let acted = false;
+  for (const act of ["pointerdown", "keydown"]) document.addEventListener(act, () => { acted = true; }, true);
   const back = (tries) => {
-    if (!tries || document.querySelector(DRAWER)) return;
+    if (!tries || acted || document.querySelector(DRAWER)) return;
     const same = (link) => link.href === opener;
     if (document.activeElement === document.body) {
       [...document.querySelectorAll("a[data-inside]")].find(same)?.focus({ preventScroll: true });
@@ -31,7 +34,7 @@
   new MutationObserver(() => {
     const was = open;
     open = document.querySelector(DRAWER) !== null;
-    if (was && !open) back(BACK_TRIES);
+    if (was && !open) { acted = false; back(BACK_TRIES); }
   }).observe(document.body, { childList: true, subtree: true });
   // What is filtered stands in the address: a copy of it is a saved view, and can be sent.
   document.addEventListener("click", async (event) => {

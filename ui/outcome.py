@@ -184,7 +184,10 @@ def _record(here: Here, run: ExecutionView) -> None:
                 on_click="ignore",
             )
     if taken:
-        st.caption("Taken before. Whoever holds a record compares its SHA-256 with the one noted here.")
+        st.caption(
+            "Taken before. Whoever holds a record compares its SHA-256 with the one noted here. A new one joins them "
+            "when the page is opened anew."
+        )
         html.draw(html.facts(_noted(here, each, names) for each in taken))
 
 

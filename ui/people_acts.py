@@ -151,13 +151,13 @@ def _begin(here: Here, *facts: str) -> None:
 
 def _invite(here: Here, every: Sequence[RoleView]) -> None:
     _begin(here)
-    titles = {role.id: f"{role.title}: {role.description}" for role in every}
     with st.form("people_invite", border=False):
         st.text_input("Name", key=NAME, max_chars=80)
         st.text_input("E-mail", key=EMAIL, max_chars=254)
         st.text_input("Username", key=USERNAME, max_chars=64, help="What they sign in with. It cannot be changed.")
-        short = {role.id: role.title for role in every}
-        st.multiselect("Roles", list(titles), key=ROLES, format_func=short.__getitem__)
+        # Not a list that opens: it would lie over the button, and its first entry would be "Select all".
+        titles = {role.id: role.title for role in every}
+        st.pills("Roles", list(titles), selection_mode="multi", key=ROLES, format_func=titles.__getitem__)
         acts.send("Make the invitation", "people_invite", lambda: _invited(here))
 
 

@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import Engine
@@ -21,8 +22,8 @@ from finops_core.upkeep.outage import OutageWatch
 from finops_core.upkeep.queries import UNREACHABLE, Health, health, schema_standing
 
 KEPT_S = 1.0
-# What is ill, or still starting, may be well in a moment: whoever waits for it should not wait longer than that.
-ILL_KEPT_S = 0.2
+# A worker that is still starting may be there in a moment: whoever waits for it should not wait longer than that.
+STARTING_KEPT_S = 0.2
 WAIT_S = 5.0
 _LOG = logging.getLogger(__name__)
 
@@ -33,8 +34,8 @@ class HealthCheck:
     The route needs no sign-in and must not load the database.
     """
 
-    def __init__(self, desk: DeskGetter) -> None:
-        self._desk = desk
+    def __init__(self, desk: DeskGetter, seconds: Callable[[], float] = time.monotonic) -> None:
+        self._desk, self._seconds = desk, seconds
         self._outage = OutageWatch(desk)
         self._owner: Engine | None = None
         self._one_at_a_time = threading.Lock()
@@ -51,9 +52,9 @@ class HealthCheck:
         if not self._one_at_a_time.acquire(timeout=WAIT_S):
             return UNREACHABLE
         try:
-            if time.monotonic() >= self._fresh_until:
+            if self._seconds() >= self._fresh_until:
                 self._found = self._look()
-                self._fresh_until = time.monotonic() + (KEPT_S if self._found.healthy else ILL_KEPT_S)
+                self._fresh_until = self._seconds() + (STARTING_KEPT_S if _starts(self._found) else KEPT_S)
             return self._found
         finally:
             self._one_at_a_time.release()
@@ -78,6 +79,11 @@ class HealthCheck:
             return desk.database.reader
         self._owner = self._owner or open_owner_engine(desk.settings)
         return self._owner
+
+
+def _starts(found: Health) -> bool:
+    """Whether all that is missing is a worker."""
+    return found.sound and not found.healthy
 
 
 def _told(found: Health) -> dict[str, Any]:

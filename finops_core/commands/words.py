@@ -1,6 +1,6 @@
 """Answers in words, for people at a terminal: plain text, one thing a line."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from finops_core.answers.finding import FoundAnswer
 from finops_core.answers.operations import (
@@ -20,6 +20,8 @@ from finops_core.answers.payouts import (
     RehearsalsAnswer,
     TakenBackAnswer,
 )
+from finops_core.kernel.money import Money
+from finops_core.payouts import FIRST, MOVED
 
 CELL_CHARS = 60
 
@@ -85,11 +87,34 @@ def executions(told: ExecutionsAnswer) -> str:
 
 def plan(told: PlanAnswer) -> str:
     """A plan."""
-    rows = [(row.row_no, row.account, row.currency, row.amount_minor, row.body.get("bank", "")) for row in told.rows]
+    rows = [
+        (
+            row.row_no,
+            row.account,
+            f"{Money(row.amount_minor, row.currency).plain()} {row.currency}",
+            row.body.get("left", ""),
+            row.body.get("bank", ""),
+            _against_last_time(row.body.get("change") or {}),
+            row.body.get("arrival_on", "") if row.amount_minor else "",
+            row.body.get("why_left", ""),
+        )
+        for row in told.rows
+    ]
     sums = ", ".join(f"{each.amount} {each.currency}" for each in told.totals) or "nothing"
     notes = [*told.warnings, *(fault.message for fault in told.faults)]
-    shown = table(("Row", "Account", "Currency", "Minor units", "To"), rows)
+    shown = table(("Row", "Account", "Amount", "Left", "To", "Against last time", "Expected", "Why"), rows)
     return "\n".join([shown, f"Pays {sums}", *notes, f"Plan {told.hash}"])
+
+
+def _against_last_time(change: Mapping[str, str]) -> str:
+    """What nobody should submit or approve without having seen it."""
+    if "retry_of" in change:
+        return "Tried again"
+    if change.get("bank") == FIRST:
+        return "NEW DESTINATION"
+    if change.get("bank") in MOVED:
+        return f"CHANGED BANK ACCOUNT, was {change.get('last_bank', '')}"
+    return f"{change['difference']} against {change['last']}" if "difference" in change else ""
 
 
 def log(told: LogAnswer) -> str:

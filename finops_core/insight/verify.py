@@ -130,7 +130,8 @@ def proven_lines(record: Record) -> tuple[list[Record], list[str], list[str]]:
     for number, line in enumerate(audit["records"], 1):
         place = line["position"]
         if place is None:
-            unproven.append(f"audit record {number} of {len(audit['records'])} was not sealed, so it may be forged")
+            which = f"audit record {number} of {len(audit['records'])}"
+            unproven.append(f"{which} was not sealed, so it may be forged: take the record again a minute later")
         elif not is_in(line, audit["size"], audit["root"]):
             faults.append(f"the audit record at position {place} is not in the log")
         elif place in bodies:

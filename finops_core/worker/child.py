@@ -1,7 +1,7 @@
 """What runs inside a child: opens its own desk, carries one run out, tells the parent, leaves.
 
-Children come from a forkserver that has these imports already (``PRELOAD``), so a start costs milliseconds. A child
-whose parent is gone ends itself at once: the next claim of the job must not find two of them at work.
+Children come from a forkserver that has these imports already (``forking.PRELOAD``), so a start costs milliseconds. A
+child whose parent is gone ends itself at once: the next claim of the job must not find two of them at work.
 """
 
 import os
@@ -17,7 +17,6 @@ from finops_core.operations.runner import Message, Outcome, Run, carry_out
 from finops_core.platform import logs
 from finops_core.platform.settings import Settings
 
-PRELOAD = ["finops_core.worker.child", "finops_core.adapters.stripe_payouts", "finops_core.platform.schema"]
 STOP = b"stop"
 Opener = Callable[[Settings], Desk]
 

@@ -31,7 +31,8 @@ from finops_core.platform import logs, queue
 from finops_core.platform.db import is_away
 from finops_core.platform.queue import Claim
 from finops_core.worker.child import Opener
-from finops_core.worker.supervisor import Supervision, forkserver
+from finops_core.worker.forking import forkserver
+from finops_core.worker.supervisor import Supervision
 
 LOG = logging.getLogger("tieout.worker")
 ROLE = "worker"
@@ -67,11 +68,21 @@ class Worker:
 
     def run(self, parent_pid: int | None = None) -> None:
         """Work until told to leave."""
+        self._forkserver = forkserver()
+        # Where no child can be begun this fails, or hangs: such a worker must not take the role and look alive.
+        self._forkserver.Process(target=_nothing).start()
+        scheduler = self._scheduler()
         upkeep = threading.Thread(target=self._keep_role, name="role", daemon=True)
         upkeep.start()
-        self._forkserver = forkserver()
-        self._forkserver.Process(target=_nothing).start()  # warms the server while nobody waits
-        scheduler = self._scheduler()
+        try:
+            self._loop(parent_pid)
+        finally:
+            self.leaving.set()
+            scheduler.shutdown(wait=False)
+            upkeep.join(5)
+            self._release_role()
+
+    def _loop(self, parent_pid: int | None) -> None:
         lanes = (Lane(RUNS, self.desk.settings.worker_processes), *(Lane(kinds, JOB_SLOTS) for kinds in _sorts()))
         with ExitStack() as pools:
             for lane in lanes:
@@ -87,9 +98,6 @@ class Worker:
                 if not any(taken):
                     self.leaving.wait(self.desk.settings.worker_poll_s)
             self.leaving.set()
-        scheduler.shutdown(wait=False)
-        upkeep.join(5)
-        self._release_role()
 
     def _release_role(self) -> None:
         """Another worker may have it at once. Without a database it ends by itself."""

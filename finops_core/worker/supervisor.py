@@ -1,7 +1,6 @@
 """Watches over one child: streams its log, renews the lease, passes on a stop, ends it when its time is up."""
 
 import math
-import multiprocessing
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -33,13 +32,6 @@ class Cut(Enum):
 
     LATE = auto()
     LEAVING = auto()
-
-
-def forkserver() -> ForkServerContext:
-    """Where children come from; the first use starts the server with the heavy imports done."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(child.PRELOAD)
-    return context
 
 
 @dataclass

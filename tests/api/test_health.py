@@ -8,7 +8,7 @@ import pytest
 import requests
 from sqlalchemy import event
 
-from finops_core.api.health import ILL_KEPT_S, HealthCheck
+from finops_core.api.health import KEPT_S, STARTING_KEPT_S, HealthCheck
 from finops_core.catalog.tables import TABLES
 from finops_core.desk import open_desk
 from finops_core.kernel.actor import worker_actor
@@ -132,19 +132,21 @@ def test_however_many_ask_it_looks_once_a_second(site: Site):
     assert check.look() is check.look()
 
 
-def test_what_was_ill_is_looked_at_again_before_the_second_is_over(site: Site, monkeypatch: pytest.MonkeyPatch):
+def test_a_worker_that_is_missing_is_looked_for_again_before_the_second_is_over(site: Site):
     now = 100.0
-    monkeypatch.setattr("finops_core.api.health.time.monotonic", lambda: now)
-    check = HealthCheck(lambda: site.desk)
+    check = HealthCheck(lambda: site.desk, lambda: now)
     assert not check.look().healthy
 
     site.start_worker()
 
     assert not check.look().healthy
-    now += ILL_KEPT_S
-    assert check.look().healthy
-    now += ILL_KEPT_S
-    assert check.look() is check.look()
+    now += STARTING_KEPT_S
+    found = check.look()
+    assert found.healthy
+    now += STARTING_KEPT_S
+    assert check.look() is found
+    now += KEPT_S
+    assert check.look() is not found
 
 
 def test_it_waits_for_no_writer(tmp_path: Path):

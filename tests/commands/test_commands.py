@@ -53,6 +53,9 @@ def test_a_walk_from_file_to_result_in_words(office: Office, tmp_path: Path):
     done = (drafted, plan, submitted, waiting, shown, decided, status, log, result, files, taken)
     assert [each for each in done if each.code != 0 or each.err] == []
     assert "Pays 1.25 EUR" in plan.out
+    row = plan.out.splitlines()[1]
+    assert "1.25 EUR" in row
+    assert "NEW DESTINATION" in row or "against EX-" in row  # another test may have paid there before
     assert "awaiting approval" in submitted.out
     assert "you may decide it" in shown.out
     assert "completed" in status.out

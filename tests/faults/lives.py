@@ -15,7 +15,7 @@ from finops_core import operations, payouts
 from finops_core.kernel.actor import worker_actor
 from finops_core.payouts import PayoutView
 from finops_core.payouts.models import payout_call
-from finops_core.worker.child import PRELOAD
+from finops_core.worker.forking import PRELOAD
 from tests.faults import mortal
 from tests.faults.mortal import Fate
 from tests.world import World

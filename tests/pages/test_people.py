@@ -52,7 +52,7 @@ def test_somebody_is_invited_by_a_link_that_is_shown_once_and_joins_by_it(world,
     fill(screen, invite_name="Ida Vane", invite_email="ida@example.com", invite_username="ida.vane")
     press(screen, "Make the invitation")
     assert "Choose at least one role." in shown(screen)
-    screen.multiselect(key="invite_roles").set_value(["preparer"])
+    screen.pills(key="invite_roles").set_value(["preparer"])
     press(screen, "Make the invitation")
     kind, token = link(screen).groups()
     assert kind == "invite"
@@ -76,7 +76,7 @@ def test_somebody_is_invited_by_a_link_that_is_shown_once_and_joins_by_it(world,
 
 def test_a_username_that_is_taken_is_told_in_the_dialog(world, at):
     screen = at("adam", "people", do="invite")
-    screen.multiselect(key="invite_roles").set_value(["preparer"])
+    screen.pills(key="invite_roles").set_value(["preparer"])
     press(fill(screen, invite_name="Another Ana", invite_username="ana"), "Make the invitation")
 
     assert "The user name ana is taken." in shown(screen)

@@ -9,7 +9,7 @@ import pytest
 
 from finops_core import operations
 from finops_core.kernel.actor import system_actor
-from finops_core.worker.supervisor import forkserver
+from finops_core.worker.forking import forkserver
 from tests.worker.odd import open_odd
 from tests.world import World, running_world
 

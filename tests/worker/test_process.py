@@ -18,7 +18,7 @@ from finops_core.kernel.actor import system_actor, worker_actor
 from finops_core.operations import State
 from finops_core.payouts import PayoutState
 from finops_core.platform.queue import lease
-from finops_core.worker.main import ROLE
+from finops_core.worker.main import ROLE, Worker
 from tests import processes
 from tests.processes import ROOT, environment, kill, running_worker
 from tests.sandbox import Held
@@ -159,6 +159,37 @@ def test_another_worker_takes_over_the_scheduling_and_sealing_of_one_that_was_ki
         world.draft("currency\nUSD\n")
         until(lambda: unsealed(world) == 0, 60, "it seals")
     assert holder not in workers
+
+
+def test_a_worker_that_cannot_begin_a_child_never_takes_the_role(world: World, monkeypatch: pytest.MonkeyPatch):
+    # Given a machine on which no child can be begun
+    class Barren:
+        def Process(self, **_: object) -> object:  # noqa: N802 - multiprocessing's own name
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("finops_core.worker.main.forkserver", Barren)
+    taken: list[str] = []
+    monkeypatch.setattr(Worker, "_keep_role", lambda worker: taken.append(worker.name))
+
+    # When a worker starts there
+    with pytest.raises(OSError, match="No space"):
+        Worker(world.desk).run()
+
+    # Then nobody takes it for one that works
+    assert taken == []
+
+
+def test_a_worker_whose_loop_breaks_gives_its_role_back(world: World, monkeypatch: pytest.MonkeyPatch):
+    def breaks(_worker: Worker, _parent: int | None) -> None:
+        until(lambda: role_holder(world) == str(os.getpid()), what="it has the role")
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(Worker, "_loop", breaks)
+
+    with pytest.raises(RuntimeError, match="broken"):
+        Worker(world.desk).run()
+
+    assert role_holder(world) == ""
 
 
 @pytest.mark.deep

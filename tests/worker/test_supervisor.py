@@ -20,8 +20,9 @@ from finops_core.operations.runner import Line
 from finops_core.operations.service import PLAN_JOB
 from finops_core.platform import queue
 from finops_core.platform.queue import Claim
+from finops_core.worker.forking import forkserver
 from finops_core.worker.main import Worker
-from finops_core.worker.supervisor import MAX_ATTEMPTS, Supervision, forkserver
+from finops_core.worker.supervisor import MAX_ATTEMPTS, Supervision
 from tests.processes import until
 from tests.tampering import tamper
 from tests.worker.odd import ENDLESS_S, TALK_LINES, open_odd
