@@ -1,8 +1,15 @@
 """The command line: ``python -m finops_core COMMAND``. A thin layer over the same verbs the screens use."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, NoReturn
+
+if sys.argv[1:2] == ["worker"]:
+    # Before the imports below, which take a second: the server of its children does its own beside them.
+    from finops_core.worker import forking
+
+    forking.start_early()
 
 import typer
 
@@ -53,9 +60,6 @@ def setup(
 @app.command()
 def worker(parent: Parent = None) -> None:
     """Run a worker: queue, schedules, sealing of the log."""
-    from finops_core.worker import forking
-
-    forking.start_early()  # before the imports below, beside which it does its own
     from finops_core.desk import open_desk
     from finops_core.platform import logs
     from finops_core.worker.main import run_worker
