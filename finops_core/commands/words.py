@@ -94,7 +94,7 @@ def plan(told: PlanAnswer) -> str:
             f"{Money(row.amount_minor, row.currency).plain()} {row.currency}",
             row.body.get("left", ""),
             row.body.get("bank", ""),
-            _against_last_time(row.body.get("change") or {}),
+            _against_last_time(row.body.get("change") or {}) if row.amount_minor else "",
             row.body.get("arrival_on", "") if row.amount_minor else "",
             row.body.get("why_left", ""),
         )
