@@ -45,10 +45,18 @@ REPLANNABLE = frozenset({State.AWAITING_APPROVAL, State.SUPERSEDED, State.EXPIRE
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """Until when a request waits, and the names of whoever could decide it now."""
+
+    expires_at: datetime | None
+    deciders: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Seen:
     """One execution as it was when the page was drawn.
 
-    ``pace_s``: how often to look again, None for never. ``expires_at``: of the request that waits, None without one.
+    ``pace_s``: how often to look again, None for never. ``asked``: the request that waits, None without one.
     ``kin``: what it replaces, and what replaces it.
     """
 
@@ -58,7 +66,7 @@ class Seen:
     held_s: float
     pace_s: float | None
     now: datetime
-    expires_at: datetime | None
+    asked: Asked | None
     kin: tuple[ExecutionView | None, tuple[ExecutionView, ...]]
 
 
@@ -107,16 +115,19 @@ def _look(reading: Reading, number: str) -> Seen:
         held_s,
         _pace_s(run, found, now),
         now,
-        _expires_at(reading, run),
+        _asked(reading, run),
         operations.kin(reading, run),
     )
 
 
-def _expires_at(reading: Reading, run: ExecutionView) -> datetime | None:
+def _asked(reading: Reading, run: ExecutionView) -> Asked | None:
     if run.state is not State.AWAITING_APPROVAL:
         return None
-    asked = approvals.of_subject(reading, "execution", run.id)
-    return asked[0].expires_at if asked else None
+    requests = approvals.of_subject(reading, "execution", run.id)
+    if not requests:
+        return None
+    people = approvals.deciders(reading, requests[0])
+    return Asked(requests[0].expires_at, tuple(person.display_name for person in people))
 
 
 def _pace_s(run: ExecutionView, found: Remedies, now: datetime) -> float | None:
@@ -308,7 +319,7 @@ def _live(here: Here, before: Seen, just_seen: list[Seen]) -> None:
         seen = just_seen.pop() if just_seen else _seen_now(here, execution_id)
         if _is_another(before, seen):
             st.rerun()
-        moving(seen.run, seen.now, seen.expires_at)
+        moving(seen.run, seen.now, seen.asked)
         wanted = batch.wanted(seen.run, seen.found)
         with here.read() as reading:
             fresh = operations.log(reading, execution_id, _last_seen(execution_id), _most())
@@ -337,7 +348,7 @@ def _is_another(before: Seen, seen: Seen) -> bool:
     return moved or (seen.run.state in OVER and seen.found != before.found)
 
 
-def moving(run: ExecutionView, now: datetime, expires_at: datetime | None = None) -> None:
+def moving(run: ExecutionView, now: datetime, asked: Asked | None = None) -> None:
     """How far it is, or what it waits for."""
     if run.progress_total and run.state in {State.PLANNING, State.RUNNING}:
         told = run.message or f"{run.progress_done} of {run.progress_total}"
@@ -345,9 +356,10 @@ def moving(run: ExecutionView, now: datetime, expires_at: datetime | None = None
     elif run.state in {State.PLANNING, State.QUEUED} and not runs.held_s(run, now):
         html.draw(html.line(html.icon("hourglass_top", "blue"), runs.waiting_words(run, now)))
     elif run.state is State.AWAITING_APPROVAL:
-        told = "Waits for somebody else's approval; follows by itself."
-        ends = html.strong(f"Approval {until(expires_at, now)}") if expires_at else ""
-        html.draw(html.line(html.icon("hourglass_top", "amber"), told, ends))
+        who = " or ".join(asked.deciders) if asked and asked.deciders else ""
+        told = f"Waits for approval by {who}." if who else "Nobody here may approve it now; ask an administrator."
+        ends = until(asked.expires_at, now) if asked else ""
+        html.draw(html.line(html.icon("hourglass_top", "amber"), told, html.strong(ends.capitalize()) if ends else ""))
 
 
 def _most() -> int:

@@ -81,7 +81,9 @@ def _attach(here: Here, kind: str, id_: str, place: str) -> None:
     with st.form(f"attach_{place}", border=False, clear_on_submit=True):
         given = st.file_uploader("Attach a file", type=sorted(files.ATTACHED), max_upload_size=most, key=f"f_{place}")
         sent = st.form_submit_button("Attach", icon=":material/attach_file:")
-    if sent and given is not None:
+    if sent and given is None:
+        st.error("Choose a file first.", icon=":material/error:")
+    elif sent and given is not None:
         _do(here, partial(_store, here, kind, id_, given.name, given.getvalue()))
 
 

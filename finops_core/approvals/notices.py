@@ -50,8 +50,7 @@ def _said(work: Work, view: RequestView) -> str:
 
 
 def _deciders(work: Work, view: RequestView) -> list[str]:
-    amounts = {money.currency: money.minor for money in view.amounts}
-    return [person.id for person in queries.eligible(work, view.item_type, amounts, view.excluded)]
+    return [person.id for person in queries.deciders(work, view)]
 
 
 def _tell(work: Work, view: RequestView, people: Iterable[str], kind: Kind, title: str, body: str, once: str) -> None:

@@ -212,6 +212,12 @@ def eligible(
     return tuple(person for person, candidate in candidates if rule_eligible(matter, candidate, reading.now))
 
 
+def deciders(reading: Reading, view: RequestView) -> tuple[PersonView, ...]:
+    """Who could decide this very request now."""
+    amounts = {money.currency: money.minor for money in view.amounts}
+    return eligible(reading, view.item_type, amounts, view.excluded)
+
+
 def authorities(reading: Reading, person_id: str) -> tuple[AuthorityView, ...]:
     """What a person may approve in this organisation, past grants included, newest first.
 

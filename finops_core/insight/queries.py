@@ -52,7 +52,7 @@ class Figures:
 
 
 def home(reading: Reading) -> Figures:
-    """What waits, running, paid this week, failed this week, in doubt; each counts only what the person may see.
+    """What waits, running, sent this week, failed this week, in doubt; each counts only what the person may see.
 
     Every figure is that of the rows its link leads to. So a week begins with the organisation's day seven days ago,
     and an execution belongs to the day it was made, as in the list's filters.
@@ -72,7 +72,7 @@ def home(reading: Reading) -> Figures:
             Figure("running", "Running", running, "executions", {"state": "running"}, Tone.NEUTRAL),
             Figure(
                 "paid_week",
-                "Paid out in 7 days",
+                "Sent in 7 days",
                 paid.count,
                 "payouts",
                 {"standing": Standing.SENT.value, **day},

@@ -33,7 +33,7 @@ def test_a_rejection_needs_a_comment_and_ends_the_execution_unpaid(backstage, en
     # Given Ana on her execution's page, and Ben in the drawer of its request
     seen = backstage.submitted("currency,maximum\nSEK,2.01\n")
     ana = enter("ana", f"executions?execution={seen.number}")
-    ana.sees("Waits for somebody else's approval")
+    ana.sees("Waits for approval by Ben")
     ben = enter("ben")
     drawer_of(ben, backstage.request_number(seen.id))
 
@@ -141,7 +141,7 @@ def test_a_new_plan_after_the_submission_needs_a_new_approval_and_the_old_drawer
     ana.sees("takes that request back", ana.drawer)
     ana.press("Take it back and plan anew", ana.drawer)
     ana.page.get_by_role("button", name="Submit for approval").click()
-    ana.sees("Waits for somebody else's approval")
+    ana.sees("Waits for approval by Ben")
     until(lambda: backstage.request_number(seen.id) != old, what="there is a new request")
     new = backstage.request_number(seen.id)
 

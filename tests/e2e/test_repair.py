@@ -74,7 +74,7 @@ def test_a_row_that_failed_for_want_of_money_is_funded_retried_approved_and_paid
     ana.sees("Left out: 1 row that was made before.", ana.main)
     ana.look("93-retry-plan")
     ana.press("Submit for approval")
-    ana.sees("Waits for somebody else's approval")
+    ana.sees("Waits for approval by Ben")
     assert made(backstage, seen) == [("cad", 121)]
 
     # When Ben approves it
@@ -212,7 +212,7 @@ def test_a_rehearsal_with_a_chosen_trouble_stands_in_the_approvers_drawer(backst
 
     # When she submits it, and Ben opens the request
     ana.press("Submit for approval")
-    ana.sees("Waits for somebody else's approval")
+    ana.sees("Waits for approval by Ben")
     ben = enter("ben", f"approvals?request={backstage.request_number(seen.id)}")
 
     # Then the outcome stands beside the plan, row by row

@@ -73,7 +73,7 @@ def prepared(ana: Screen, name: str, content: bytes, station: str) -> Submitted:
     ana.look(station)
     number = ana.query()["execution"]
     ana.press("Submit for approval")
-    ana.sees("Waits for somebody else's approval")
+    ana.sees("Waits for approval by Ben")
     ana.sees(number, ana.main)
     return Submitted(number, plan)
 
@@ -349,7 +349,7 @@ def test_what_waits_for_the_approver_and_what_was_paid_lead_to_their_rows(enter,
 
     # and the paid ones lead to as many payouts, last of them the one just made
     carla = enter("carla")
-    paid = carla.main.locator("a.to-figure").filter(has_text="Paid out in 7 days")
+    paid = carla.main.locator("a.to-figure").filter(has_text="Sent in 7 days")
     many = int(paid.locator(".v").inner_text())
     paid.click()
     carla.heading("Money in flight")

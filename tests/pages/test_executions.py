@@ -109,6 +109,20 @@ def test_a_waiting_execution_can_be_withdrawn_with_a_reason(world, at):
     assert "Withdraw it" in [button.label for button in screen.button]
 
 
+def test_a_waiting_execution_says_whose_approval_it_waits_for(world, at, monkeypatch):
+    # Given one that somebody else may approve, and one that nobody may
+    seen = world.submitted("currency\nUSD\n")
+    with world.desk.read(world.actor("ana")) as reading:
+        asked = approvals.of_subject(reading, "execution", seen.id)[0]
+        names = [person.display_name for person in approvals.deciders(reading, asked)]
+    assert names
+
+    # Then each says so
+    assert f"Waits for approval by {' or '.join(names)}." in shown(at("ana", "executions", execution=seen.number))
+    monkeypatch.setattr(approvals, "deciders", lambda *_: ())
+    assert "Nobody here may approve it now" in shown(at("ana", "executions", execution=seen.number))
+
+
 def test_a_new_plan_asks_before_it_takes_back_the_request(world, at):
     seen = world.submitted("currency\nKWD\n")
 

@@ -80,6 +80,15 @@ def test_a_comment_written_on_the_execution_stands_in_the_approvers_drawer(world
     assert "Ana Brito" in told
 
 
+def test_attach_without_a_file_asks_for_one(world, at):
+    seen = world.planned("currency\nUSD\n")
+    page = at("ana", "executions", execution=seen.number, view="Comments")
+
+    next(each for each in page.form_submit_button if each.label == "Attach").click().run()
+
+    assert "Choose a file first." in shown(page)
+
+
 def test_several_files_of_a_page_are_chosen_and_taken_as_one_zip(world, at):
     # Given two files of Ana's
     for amount in ("31.00", "32.00"):
