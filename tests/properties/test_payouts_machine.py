@@ -82,6 +82,19 @@ def test_a_batch_that_is_stopped_in_the_midst_of_it_sends_no_more():
     assert {"stopped while running", "row created", "row canceled"} <= set(PayoutMachine.seen), PayoutMachine.seen
 
 
+def test_a_payout_that_comes_back_after_it_was_paid_is_heard_of_without_any_news():
+    PayoutMachine.seen.clear()
+    machine = PayoutMachine()
+
+    machine.batch_goes_out((True, False, False), (100, 100, 100), None, Event(1, NEVER))
+    machine.the_bank_acts([(0, 0), (0, 0)], told=True)
+    machine.nothing_is_wrong()
+    machine.the_bank_acts([(0, 0)], told=False)
+    machine.teardown()
+
+    assert {"row paid", "row failed"} <= set(PayoutMachine.seen), PayoutMachine.seen
+
+
 @pytest.mark.parametrize("closed", [None, "USD"])
 def test_a_batch_whose_approver_leaves_is_planned_anew_and_what_was_void_is_never_paid(closed: str | None):
     PayoutMachine.seen.clear()
