@@ -176,6 +176,19 @@ def test_what_an_answer_stopped_stays_stopped_after_a_crash(world: World, kind: 
     assert world.execution(seen.id).state is State.FAILED
 
 
+def test_a_refusal_that_did_not_look_at_the_key_clears_no_doubt(world: World):
+    # Given a row that was being sent when its run died, and a provider that shows nothing of it yet
+    seen = world.approved(ONE_HUNDRED)
+    begun = begin(world)
+    sent_and_died(world, begun, prepared(world, begun)[0], arrived=False)
+    # When it is sent again, and the key is refused by then
+    world.sandbox.control.fault(Fault(FaultKind.FORBIDDEN, times=9))
+    resume(world)
+    # Then what was sent before may still be executed
+    assert states(world, seen.id) == ["in_doubt"]
+    assert world.execution(seen.id).state is State.UNSETTLED
+
+
 def test_only_429_means_never_executed_and_the_row_can_be_retried(timed: World):
     seen = timed.approved(USD)
     timed.sandbox.control.fault(Fault(FaultKind.RATE_LIMIT, times=50))
