@@ -143,7 +143,8 @@ def approval(told: ApprovalAnswer) -> str:
     """One request."""
     sums = ", ".join(f"{each.amount} {each.currency}" for each in told.amounts)
     standing = "you may decide it" if told.may_decide else told.refusal
-    return f"{told.number}  {told.title}  {told.state}  {sums}\n{standing}\nContent {told.content_hash}"
+    since = "".join(f"\nSince its plan: {each}" for each in told.meanwhile)
+    return f"{told.number}  {told.title}  {told.state}  {sums}\n{standing}{since}\nContent {told.content_hash}"
 
 
 def approvals(told: ApprovalsAnswer) -> str:
