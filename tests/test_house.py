@@ -96,6 +96,7 @@ ENGINE_FILES: dict[str, set[str]] = {
         "spreadsheets",
     },
     "payouts": {
+        "bank_columns",
         "bank_export",
         "bank_status",
         "bank_transfers",

@@ -20,10 +20,20 @@ from finops_core.kernel.money import Money
 from finops_core.kernel.operation import Plan, PlanRow, Result, RunContext
 from finops_core.kernel.provider import Address, Creditor, PayoutOrder
 from finops_core.payouts import bank_export, comparison, results, running
+from finops_core.payouts.bank_columns import plain_iban
 from finops_core.payouts.comparison import Payee
 from finops_core.payouts.running import Rail
 
 PROVIDER = "bank_file"
+COLUMN_OF = {
+    "BANK_CURRENCY_UNSUPPORTED": "currency",
+    "BANK_AMOUNT_BAD": "amount",
+    "BANK_IBAN_BAD": "iban",
+    "BANK_BIC_BAD": "bic",
+    "BANK_NAME_BAD": "name",
+    "BANK_REMITTANCE_LONG": "reference",
+}
+"""Where a problem stands that only the plan could see."""
 
 
 class TransferParameters(BaseModel):
@@ -75,7 +85,7 @@ def dry_run(context: RunContext) -> Plan:
     orders = {transfer.row: transfer for transfer in transfers}
     for row in rows:
         problems = provider.problems_of(_order_of(orders, row, {}))
-        faults += [Fault(problem.code, problem.message, int(row.body["row"])) for problem in problems]
+        faults += [_fault(problem, int(row.body["row"])) for problem in problems]
     warnings = (*planner.warnings, *_twice(transfers))
     mode = connection.mode.value
     return Plan(tuple(rows), mode, connection.fingerprint, connection.id, warnings, tuple(faults))
@@ -141,7 +151,7 @@ def read_transfers(context: RunContext) -> list[Transfer]:
             reference=cell("reference", index),
             creditor=Creditor(
                 name=cell("name", index),
-                iban=cell("iban", index).replace(" ", "").upper(),
+                iban=plain_iban(cell("iban", index)),
                 bic=cell("bic", index).upper(),
                 address=Address(
                     town=cell("town", index),
@@ -201,6 +211,10 @@ def _twice(transfers: Sequence[Transfer]) -> list[str]:
             told.append(f"Row {each.row} pays what row {seen[same]} pays: {what}. Make sure that both are meant.")
         seen.setdefault(same, each.row)
     return told
+
+
+def _fault(problem: Invalid, row: int) -> Fault:
+    return Fault(problem.code, problem.message, row, COLUMN_OF.get(problem.code))
 
 
 def _date_faults(context: RunContext, execute_on: date) -> list[Fault]:

@@ -139,23 +139,48 @@ def test_nobody_sees_a_whole_bank_number_in_plan_or_rows(world: World):
     assert [row.bank for row in rows] == ["Nordlicht GmbH •••• 2051", "Atelier Lumen •••• 2606"]
 
 
-def test_every_row_that_a_bank_would_refuse_is_told_at_once(world: World):
+def test_every_fault_is_told_at_the_upload_by_row_and_column_and_nothing_is_stored(world: World):
     wrong = HEAD + (
-        "Nordlicht GmbH,DE02120300000000202052,BYLADEM1001,EUR,1250.00,,,,,Hamburg,DE\n"
-        "Atelier Lümen,FR1420041010050500013M02606,XX,EUR,480.50,,,,,Marseille,FR\n"
+        "Nordlicht GmbH,DE02120300000000202052,BYLADEM1001,EUR,-5,,,,,Hamburg,XX\n"
+        "Atelier Lümen,FR14 2004 1010 0505 0001 3M02 606,XX,EUR,480.505,,,,,Marseille,FR\n"
+        "Ana Brito,us64svbkus6s3300958879,,USD,0,Für Sie,,,,Boston,us\n"
+        "Ben Osei,GB82WEST12345698765432,,GBP,1.00,,,,,London,GB\n"
+        "Eva Roth,DE02120300000000202052,,EUR,1.005,,,,,Hamburg,DE\n"
     )
-    seen = world.planned(wrong, operation=TRANSFERS)
+
+    refused = world.draft(wrong, operation=TRANSFERS)
+
+    assert isinstance(refused, operations.Refused)
+    assert {(fault.row, fault.column, fault.value) for fault in refused.faults} == {
+        (2, "iban", "DE02120300000000202052"),
+        (2, "amount", "-5"),
+        (2, "country", "XX"),
+        (3, "name", "Atelier Lümen"),
+        (3, "bic", "XX"),
+        (3, "amount", "480.505"),
+        (4, "iban", "us64svbkus6s3300958879"),
+        (4, "amount", "0"),
+        (4, "reference", "Für Sie"),
+        (5, "bic", ""),
+        (6, "iban", "DE02120300000000202052"),
+        (6, "amount", "1.005"),
+    }
+    assert "ü (U+00FC)" in next(fault.message for fault in refused.faults if fault.column == "name")
+    with world.desk.read(worker_actor(world.orgs["harbour"])) as reading:
+        assert operations.executions(reading, operations.ExecutionFilter()).total == 0
+        assert files.page(reading, files.FileFilter()).total == 0
+
+
+def test_the_plan_looks_once_more_at_what_only_our_own_account_tells(world: World):
+    much = HEAD + NORDLICHT.replace("1250.00", "1000000000.00")
+
+    seen = world.planned(much, operation=TRANSFERS)
 
     with world.desk.read(world.actor("ana")) as reading:
         plan = operations.plan(reading, seen.id)
-
-    assert seen.state is State.FAILED
     assert plan is not None
-    assert {(fault.row, fault.code) for fault in plan.faults} == {
-        (2, "BANK_IBAN_BAD"),
-        (3, "BANK_CHARACTERS_BAD"),
-        (3, "BANK_BIC_BAD"),
-    }
+    assert seen.state is State.FAILED
+    assert [(fault.row, fault.code, fault.column) for fault in plan.faults] == [(2, "BANK_AMOUNT_BAD", "amount")]
 
 
 def test_a_known_payee_with_another_account_is_marked_and_warned_of(world: World):
