@@ -62,7 +62,7 @@ def cell(row: PlanRowView, shown: Format, paid: Mapping[str, tuple[str, ...]] = 
     """How one row differs from the last one of its kind, or why it is tried again."""
     told = _change(row)
     if _retried(row):
-        why = words(str(told.get("failed", "")).lower())
+        why = str(told.get("why", "")) or words(str(told.get("failed", "")).lower())
         return html.lines(html.badge("Tried again", "blue"), html.faint(f"attempt {told['retry_of']}: {why}"))
     if not told or not row.amount_minor:
         return ""

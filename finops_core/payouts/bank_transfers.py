@@ -19,9 +19,10 @@ from finops_core.kernel.masking import last4
 from finops_core.kernel.money import Money
 from finops_core.kernel.operation import Plan, PlanRow, Result, RunContext
 from finops_core.kernel.provider import Address, Creditor, PayoutOrder
-from finops_core.payouts import bank_export, comparison, results, running
+from finops_core.payouts import bank_export, comparison, results, retrying, running
 from finops_core.payouts.bank_columns import plain_iban
 from finops_core.payouts.comparison import Payee
+from finops_core.payouts.queries import Unsettled
 from finops_core.payouts.running import Rail
 
 PROVIDER = "bank_file"
@@ -77,9 +78,12 @@ def dry_run(context: RunContext) -> Plan:
     execute_on = context.params.execute_on or add_business_days(context.now().date(), 1, country)
     with context.unit() as work:
         known = comparison.known_payees(work, connection.id)
+    failed: Mapping[int, Unsettled] = {}
     if context.retry_rows:
-        transfers = _failed_ones(context, transfers)
-    planner = Planner(context, known, execute_on)
+        planned, failed = running.failed_rows(context)
+        by_row = {transfer.row: transfer for transfer in transfers}
+        transfers = [by_row[int(planned[number].body["row"])] for number in context.retry_rows]
+    planner = Planner(context, known, failed, execute_on)
     rows = [planner.row(number, transfer) for number, transfer in _numbered(context, transfers)]
     faults = [*_date_faults(context, execute_on)]
     orders = {transfer.row: transfer for transfer in transfers}
@@ -106,17 +110,25 @@ def run(context: RunContext) -> Result:
 
 @dataclass
 class Planner:
-    """One plan in the making; ``known``: payee name -> the account last paid under it."""
+    """One plan in the making; ``known``: payee name -> the account last paid under it.
+
+    ``failed``: by number, the last attempts of what is tried again; it is compared with nothing else.
+    """
 
     context: RunContext
     known: Mapping[str, Payee]
+    failed: Mapping[int, Unsettled]
     execute_on: date
     warnings: list[str] = field(default_factory=list)
 
     def row(self, number: int, transfer: Transfer) -> PlanRow:
         """One transfer as a row of the plan."""
         fingerprint = fingerprint_of(self.context, transfer.creditor.iban)
-        change = comparison.change_of_payee(self.known.get(transfer.creditor.name), transfer.amount, fingerprint)
+        last = self.known.get(transfer.creditor.name)
+        if number in self.failed:
+            change = retrying.change_of(self.failed[number])
+        else:
+            change = comparison.change_of_payee(last, transfer.amount, fingerprint)
         if change["bank"] == comparison.ANOTHER:
             told = f"{transfer.creditor.name} was paid to another bank account before ({change['last_bank']})."
             self.warnings.append(f"Row {transfer.row}: {told} Make sure the new one is really theirs.")
@@ -192,12 +204,6 @@ def _order_of(transfers: Mapping[int, Transfer], row: PlanRow, metadata: Mapping
 def _numbered(context: RunContext, transfers: Sequence[Transfer]) -> list[tuple[int, Transfer]]:
     numbers = context.retry_rows or range(1, len(transfers) + 1)
     return list(zip(numbers, transfers, strict=True))
-
-
-def _failed_ones(context: RunContext, transfers: Sequence[Transfer]) -> list[Transfer]:
-    planned, _ = running.failed_rows(context)
-    by_row = {transfer.row: transfer for transfer in transfers}
-    return [by_row[int(planned[number].body["row"])] for number in context.retry_rows]
 
 
 def _twice(transfers: Sequence[Transfer]) -> list[str]:

@@ -25,6 +25,8 @@ from tests.operations.walks import code_of
 from tests.payouts.walks import act, again, begin, resume, row_as_stored, rows_of, run_of, states, violations
 from tests.tampering import tamper
 from tests.world import World
+from ui import changes
+from ui.format import Format
 
 HEAD = "name,iban,bic,currency,amount,reference,street,building,post_code,town,country\n"
 NORDLICHT = (
@@ -32,6 +34,7 @@ NORDLICHT = (
 )
 LUMEN = "Atelier Lumen,FR14 2004 1010 0505 0001 3M02 606,PSSTFRPPXXX,EUR,480.50,Invoice 77,,,13002,Marseille,FR\n"
 TWO = HEAD + NORDLICHT + LUMEN
+SHOWN = Format()
 TRANSFERS = "payouts.bank_transfers"
 NS = {"p": "urn:iso:std:iso:20022:tech:xsd:pain.001.001.09"}
 
@@ -676,6 +679,34 @@ def test_why_the_bank_refused_stands_at_the_payment_in_its_code_and_in_words(wor
         ("RJCT", "The bank returned it."),
         ("AC04", "The account is closed. Since May."),
     ]
+
+
+def test_the_plan_of_a_retry_says_why_the_bank_refused_each_row_and_compares_it_with_nothing_else(world: World):
+    # Given a payment the bank refused, and another batch that paid its payee something else
+    seen = approved(world)
+    world.work_off()
+    content = bank_file(world, seen.id)
+    answer = report(content, (end_to_end_ids(content)["Atelier Lumen"], "RJCT", "AC04"))
+    take(world, seen.id, answer)
+    approved(world, HEAD + LUMEN.replace("480.50", "99.00"))
+    world.work_off()
+    # When it is retried
+    act(world, payouts.retry, seen.id)
+    world.work_off()
+    # Then the plan says why it failed, in the bank's words, and that its account is the one that was approved
+    with world.desk.read(world.actor("ana")) as reading:
+        plan = operations.plan(reading, seen.id)
+    assert plan is not None
+    (row,) = plan.rows
+    assert row.body["change"] == {
+        "bank": "same",
+        "retry_of": "1",
+        "failed": "AC04",
+        "why": "The account is closed.",
+    }
+    assert "Tried again" in changes.cell(row, SHOWN)
+    assert "attempt 1: The account is closed." in changes.cell(row, SHOWN)
+    assert changes.summary(plan.rows, SHOWN) == ""
 
 
 def test_an_execution_that_wrote_no_bank_file_takes_no_answer_of_a_bank(world: World):
