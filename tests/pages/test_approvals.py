@@ -201,3 +201,14 @@ def test_the_drawer_says_what_paid_the_same_file_since_the_plan_was_made_and_tha
     # And once he has seen it, his word counts
     decide(screen, "Approve")
     assert world.execution(second.id).state is State.QUEUED
+
+
+def test_the_checks_of_a_bank_file_speak_of_no_balance(world, at):
+    by_file = world.submitted(PAYEES.replace("10.00", "12.00"), operation="payouts.bank_transfers")
+    by_stripe = world.submitted("currency,maximum\nUSD,7.77\n")
+
+    told = [shown(at("ben", "approvals", request=each.approval_request_id)) for each in (by_file, by_stripe)]
+
+    assert "A bank file looks at no balance." in told[0]
+    assert "Balances are looked at again" not in told[0]
+    assert "Balances are looked at again" in told[1]
