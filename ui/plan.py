@@ -53,6 +53,7 @@ def plan_view(
     which the address keeps the page of a long plan. ``meanwhile``: what other executions did since it was made.
     """
     html.draw(totals(plan.totals, plan.rows, shown))
+    html.draw(paid_from(plan.rows))
     if retried is not None:
         html.draw(left_out(plan, retried))
     html.draw(since(plan, meanwhile))
@@ -112,6 +113,14 @@ def totals(sums: Mapping[str, int], rows: Sequence[PlanRowView], shown: Format) 
     figures = "".join(f'<span class="{size}">{html.text(told)}</span>' for told in shown.each_amount(sums))
     nothing = '<span class="to-big">Nothing to pay</span>'
     return Markup(f'<div class="to-totals">{figures or nothing}<span>{html.faint(" · ".join(facts))}</span></div>')
+
+
+def paid_from(rows: Sequence[PlanRowView]) -> Markup:
+    """Which account of ours is debited, where a plan says so."""
+    accounts = sorted({str(row.body["debited"]) for row in rows if row.body.get("debited")})
+    if not accounts:
+        return Markup()
+    return html.line(html.icon("account_balance", "gray"), "Paid from", *map(html.fixed_tail, accounts))
 
 
 def _payout_row(row: PlanRowView, shown: Format, meanwhile: Meanwhile) -> tuple[Cell, ...]:

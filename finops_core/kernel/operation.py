@@ -17,6 +17,7 @@ class Category(StrEnum):
     """Where the catalogue lists an operation (B03)."""
 
     STRIPE = "stripe"
+    BANK = "bank"
     PAYROLL = "payroll"
     RECONCILIATION = "reconciliation"
     REPORTING = "reporting"

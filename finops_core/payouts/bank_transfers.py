@@ -30,6 +30,7 @@ COLUMN_OF = {
     "BANK_CURRENCY_UNSUPPORTED": "currency",
     "BANK_AMOUNT_BAD": "amount",
     "BANK_IBAN_BAD": "iban",
+    "BANK_PAYEE_OURS": "iban",
     "BANK_BIC_BAD": "bic",
     "BANK_NAME_BAD": "name",
     "BANK_REMITTANCE_LONG": "reference",
@@ -83,7 +84,8 @@ def dry_run(context: RunContext) -> Plan:
         planned, failed = running.failed_rows(context)
         by_row = {transfer.row: transfer for transfer in transfers}
         transfers = [by_row[int(planned[number].body["row"])] for number in context.retry_rows]
-    planner = Planner(context, known, failed, execute_on)
+    debited = provider.debited if isinstance(provider, BankFilePayouts) else ""
+    planner = Planner(context, known, failed, debited, execute_on)
     rows = [planner.row(number, transfer) for number, transfer in _numbered(context, transfers)]
     faults = [*_date_faults(context, execute_on)]
     orders = {transfer.row: transfer for transfer in transfers}
@@ -113,11 +115,13 @@ class Planner:
     """One plan in the making; ``known``: payee name -> the account last paid under it.
 
     ``failed``: by number, the last attempts of what is tried again; it is compared with nothing else.
+    ``debited``: the account of ours that is paid from, as people see it.
     """
 
     context: RunContext
     known: Mapping[str, Payee]
     failed: Mapping[int, Unsettled]
+    debited: str
     execute_on: date
     warnings: list[str] = field(default_factory=list)
 
@@ -135,6 +139,7 @@ class Planner:
         body = {
             "no": number,
             "row": transfer.row,
+            "debited": self.debited,
             "payee": transfer.creditor.name,
             "bank": transfer.payee,
             "bank_fingerprint": fingerprint,

@@ -26,6 +26,7 @@ from tests.payouts.walks import act, again, begin, resume, row_as_stored, rows_o
 from tests.tampering import tamper
 from tests.world import World
 from ui import changes
+from ui import plan as drawn
 from ui.format import Format
 
 HEAD = "name,iban,bic,currency,amount,reference,street,building,post_code,town,country\n"
@@ -186,11 +187,27 @@ def test_the_plan_looks_once_more_at_what_only_our_own_account_tells(world: Worl
     assert [(fault.row, fault.code, fault.column) for fault in plan.faults] == [(2, "BANK_AMOUNT_BAD", "amount")]
 
 
+def test_the_plan_says_which_account_of_ours_is_debited_and_pays_nothing_to_it(world: World):
+    ours = NORDLICHT.replace("DE02120300000000202051", "DE89 3704 0044 0532 0130 00")
+
+    seen, itself = (world.planned(HEAD + row, operation=TRANSFERS) for row in (NORDLICHT, ours))
+
+    with world.desk.read(world.actor("ana")) as reading:
+        plan, wrong = operations.plan(reading, seen.id), operations.plan(reading, itself.id)
+    assert plan is not None
+    assert wrong is not None
+    assert [row.body["debited"] for row in plan.rows] == ["Harbour Labs Inc •••• 3000"]
+    assert "Paid from" in drawn.paid_from(plan.rows)
+    assert "3000" in drawn.paid_from(plan.rows)
+    assert itself.state is State.FAILED
+    assert [(fault.row, fault.code, fault.column) for fault in wrong.faults] == [(2, "BANK_PAYEE_OURS", "iban")]
+
+
 def test_a_known_payee_with_another_account_is_marked_and_warned_of(world: World):
     approved(world)
     world.work_off()
 
-    moved = NORDLICHT.replace("DE02120300000000202051", "DE89370400440532013000").replace("1250.00", "1300.00")
+    moved = NORDLICHT.replace("DE02120300000000202051", "DE75512108001245126199").replace("1250.00", "1300.00")
     seen = world.planned(HEAD + moved, operation=TRANSFERS)
 
     with world.desk.read(world.actor("ana")) as reading:
