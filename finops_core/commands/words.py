@@ -217,7 +217,8 @@ def rehearsal(told: RehearsalAnswer) -> str:
     """One rehearsal."""
     state = "running" if told.running else "broke off" if told.given_up else "passed" if told.passed else "did not pass"
     troubles = ", ".join(told.troubles) or "no troubles"
-    return f"{told.id}  {state}  {troubles}  {told.outcome.get('summary', '')}".rstrip()
+    unmet = f"  not met: {', '.join(told.unmet)}" if told.unmet else ""
+    return f"{told.id}  {state}  {troubles}{unmet}  {told.outcome.get('summary', '')}".rstrip()
 
 
 def rehearsals(told: RehearsalsAnswer) -> str:
