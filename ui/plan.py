@@ -143,7 +143,9 @@ def _transfer_row(row: PlanRowView, shown: Format, meanwhile: Meanwhile) -> tupl
     body = row.body
     payee = str(body.get("payee", ""))
     return (
-        html.lines(html.strong(payee), html.faint(f"row {body.get('row', row.row_no)}")),
+        html.lines(
+            html.strong(payee), html.faint(f"row {body.get('no', row.row_no)} · line {body['row']} of the file")
+        ),
         html.strong(shown.amount(row.amount_minor, row.currency)),
         html.fixed_tail(str(body.get("bank", "")).removeprefix(payee).strip()),
         changes.cell(row, shown, meanwhile.paid),

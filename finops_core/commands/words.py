@@ -89,7 +89,7 @@ def plan(told: PlanAnswer) -> str:
     """A plan."""
     rows = [
         (
-            row.row_no,
+            row.body.get("no", row.row_no),
             row.account,
             f"{Money(row.amount_minor, row.currency).plain()} {row.currency}",
             row.body.get("left", ""),
@@ -109,7 +109,7 @@ def plan(told: PlanAnswer) -> str:
 def _against_last_time(change: Mapping[str, str]) -> str:
     """What nobody should submit or approve without having seen it."""
     if "retry_of" in change:
-        return "Tried again"
+        return f"Tried again: {change.get('why') or change.get('failed', '')}"
     if change.get("bank") == FIRST:
         return "NEW DESTINATION"
     if change.get("bank") in MOVED:

@@ -86,13 +86,14 @@ def dry_run(context: RunContext) -> Plan:
         transfers = [by_row[int(planned[number].body["row"])] for number in context.retry_rows]
     debited = provider.debited if isinstance(provider, BankFilePayouts) else ""
     planner = Planner(context, known, failed, debited, execute_on)
-    rows = [planner.row(number, transfer) for number, transfer in _numbered(context, transfers)]
+    numbered = _numbered(context, transfers)
+    rows = [planner.row(number, transfer) for number, transfer in numbered]
     faults = [*_date_faults(context, execute_on)]
     orders = {transfer.row: transfer for transfer in transfers}
     for row in rows:
         problems = provider.problems_of(_order_of(orders, row, {}))
         faults += [_fault(problem, int(row.body["row"])) for problem in problems]
-    warnings = (*planner.warnings, *_twice(transfers))
+    warnings = (*planner.warnings, *_twice(numbered))
     mode = connection.mode.value
     return Plan(tuple(rows), mode, connection.fingerprint, connection.id, warnings, tuple(faults))
 
@@ -135,7 +136,7 @@ class Planner:
             change = comparison.change_of_payee(last, transfer.amount, fingerprint)
         if change["bank"] == comparison.ANOTHER:
             told = f"{transfer.creditor.name} was paid to another bank account before ({change['last_bank']})."
-            self.warnings.append(f"Row {transfer.row}: {told} Make sure the new one is really theirs.")
+            self.warnings.append(f"Row {number}: {told} Make sure the new one is really theirs.")
         body = {
             "no": number,
             "row": transfer.row,
@@ -192,7 +193,7 @@ def fingerprint_of(context: RunContext, iban: str) -> str:
 def _order_of(transfers: Mapping[int, Transfer], row: PlanRow, metadata: Mapping[str, str]) -> PayoutOrder:
     transfer = transfers[int(row.body["row"])]
     if transfer.amount != Money(row.amount_minor, row.currency) or transfer.payee != row.body["bank"]:
-        raise Conflict("FILE_CHANGED", f"Row {transfer.row} of the stored file is not what was planned.")
+        raise Conflict("FILE_CHANGED", f"Line {transfer.row} of the stored file is not what was planned.")
     return PayoutOrder(
         account=row.account,
         currency=row.currency,
@@ -211,16 +212,16 @@ def _numbered(context: RunContext, transfers: Sequence[Transfer]) -> list[tuple[
     return list(zip(numbers, transfers, strict=True))
 
 
-def _twice(transfers: Sequence[Transfer]) -> list[str]:
-    """A warning for each row that is the same payment as one above it."""
+def _twice(numbered: Sequence[tuple[int, Transfer]]) -> list[str]:
+    """A warning for each row that is the same payment as one above it, by the plan's own numbers."""
     seen: dict[object, int] = {}
     told = []
-    for each in transfers:
+    for number, each in numbered:
         same = each.creditor.name, each.creditor.iban, each.amount, each.reference
         if same in seen:
             what = f"{each.creditor.name}, {each.amount}, with the same reference"
-            told.append(f"Row {each.row} pays what row {seen[same]} pays: {what}. Make sure that both are meant.")
-        seen.setdefault(same, each.row)
+            told.append(f"Row {number} pays what row {seen[same]} pays: {what}. Make sure that both are meant.")
+        seen.setdefault(same, number)
     return told
 
 

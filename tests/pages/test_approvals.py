@@ -210,6 +210,7 @@ def test_the_checks_of_a_bank_file_speak_of_no_balance(world, at):
     told = [shown(at("ben", "approvals", request=each.approval_request_id)) for each in (by_file, by_stripe)]
 
     assert "A bank file looks at no balance." in told[0]
+    assert "row 1 · line 2 of the file" in told[0]
     assert "Paid from" in told[0]
     assert "Harbour Labs Inc" in told[0]
     assert "Paid from" not in told[1]

@@ -618,7 +618,7 @@ def test_the_same_payment_twice_in_a_file_is_warned_of(world: World):
         plan = operations.plan(reading, seen.id)
     assert plan is not None
     (warning,) = plan.warnings
-    assert warning.startswith("Row 4 pays what row 2 pays: Nordlicht GmbH, 1250.00 EUR, with the same reference.")
+    assert warning.startswith("Row 3 pays what row 1 pays: Nordlicht GmbH, 1250.00 EUR, with the same reference.")
 
 
 def test_a_payment_that_the_bank_refused_makes_no_payee_known(world: World):
