@@ -525,6 +525,9 @@ DOORS: dict[str, Door] = {
     "payouts.page": Door(lambda w, _: payouts.page(w, PayoutFilter(newest=False), limit=1000)),
     "payouts.rehearsals": Door(lambda w, i: payouts.rehearsals(w, i["planned"])),
     "payouts.rehearse": Door(lambda w, i: payouts.rehearse(w, i["asked"], ())),
+    "payouts.meanwhile": Door(
+        lambda w, i: payouts.meanwhile(w, operations.execution(w, i["done"]), operations.plan(w, i["done"]))
+    ),
     "payouts.remedies": Door(lambda w, i: payouts.remedies(w, operations.execution(w, i["done"]))),
     "payouts.resolutions": Door(lambda w, i: payouts.resolutions(w, [i["in_review"]])),
     "payouts.resolve": Door(
@@ -566,6 +569,7 @@ DOORS: dict[str, Door] = {
 }
 # Functions that hold nothing of an organisation's, or that people cannot reach; each with the reason.
 NO_DOORS = {
+    "operations.of_the_same_file": "of an execution that was opened, which has its door; asked by payouts.meanwhile",
     "approvals.expire_due": "the worker's round; needs WORKER_ACT (below)",
     "approvals.request": "writes a question of its own organisation about an id its caller has checked",
     "approvals.warn_of_expiry": "the worker's round; needs WORKER_ACT (below)",

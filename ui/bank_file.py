@@ -9,9 +9,9 @@ from finops_core.operations import OVER, ExecutionView
 from finops_core.payouts import PayoutState, StatusTaken
 from ui import html, outcome, widgets
 from ui.format import plural, size
+from ui.runs import BANK_TRANSFERS
 from ui.session import Here
 
-OPERATION = "payouts.bank_transfers"
 TAKEN, TURN = "bank_status_taken", "bank_status_turn"
 # Where a payout stands once its bank file was written; not everybody who settles sees the file itself.
 LEFT = frozenset({PayoutState.IN_TRANSIT, PayoutState.PAID, PayoutState.FAILED})
@@ -31,7 +31,7 @@ NOT_WRITTEN = "Its orders wait where nobody pays them. Take them back, then retr
 
 def section(here: Here, run: ExecutionView) -> None:
     """The files of the run and the way back from the bank; nothing for other operations, or before it has run."""
-    if run.operation_id != OPERATION:
+    if run.operation_id != BANK_TRANSFERS:
         return
     with here.read() as reading:
         stored = files.of(reading, "execution", run.id)

@@ -16,10 +16,15 @@ MOST_TOLD = 5
 BE_SURE = "Before you approve, make sure that it is right: ask a person you know, never the sender of the news."
 BEHIND = "the same name and last four digits, but other details behind them"
 FIRST_TIME = "Nothing was paid there through this connection in the last 400 days."
+NOT_NEW = "New when it was planned"
+NOBODY: Mapping[str, tuple[str, ...]] = {}
 
 
-def summary(rows: Sequence[PlanRowView], shown: Format) -> Markup:
-    """``1 changed bank account, 2 new destinations, 5 amounts changed``; nothing for a plan that was not compared."""
+def summary(rows: Sequence[PlanRowView], shown: Format, paid: Mapping[str, tuple[str, ...]] = NOBODY) -> Markup:
+    """``1 changed bank account, 2 new destinations, 5 amounts changed``; nothing for a plan that was not compared.
+
+    ``paid``: destination -> the other executions that paid it since the plan was made, or are about to.
+    """
     compared = [row for row in rows if row.amount_minor and _change(row) and not _retried(row)]
     if not compared:
         return Markup()
@@ -29,7 +34,7 @@ def summary(rows: Sequence[PlanRowView], shown: Format) -> Markup:
         return html.line(html.icon("check_circle", "green"), told)
     counted = [
         plural(found.moved, "changed bank account") if found.moved else "",
-        plural(found.first, "new destination") if found.first else "",
+        _new(found.first, when_planned=bool(paid)),
         f"{plural(found.amounts, 'amount')} changed" if found.amounts else "",
     ]
     sentence = ", ".join(filter(None, counted)) + "."
@@ -37,20 +42,35 @@ def summary(rows: Sequence[PlanRowView], shown: Format) -> Markup:
         lines = _moved(compared, shown)
         return html.told("account_balance", sentence, html.lines(*lines, BE_SURE if lines else ""), "red")
     if found.first:
-        return html.told("fiber_new", sentence, FIRST_TIME, "amber")
+        return html.told("fiber_new", sentence, "" if paid else FIRST_TIME, "amber")
     return html.line(html.icon("compare_arrows", "blue"), html.strong(sentence), "The same bank accounts as last time.")
 
 
-def cell(row: PlanRowView, shown: Format) -> Cell:
+def no_more_new(rows: Sequence[PlanRowView], paid: Mapping[str, tuple[str, ...]]) -> Markup:
+    """That other executions paid since, or are about to, where nothing had been paid when the plan was made."""
+    many = sum(bool(row.amount_minor) and row.body.get("destination") in paid for row in rows)
+    if not many:
+        return Markup()
+    numbers = sorted({number for each in paid.values() for number in each})
+    who = ", ".join(numbers[:MOST_TOLD]) + (f" and {len(numbers) - MOST_TOLD} more" if len(numbers) > MOST_TOLD else "")
+    goes = f"{plural(many, 'payment')} of this plan {'goes' if many == 1 else 'go'}"
+    sentence = f"Since it was planned, {who} paid, or is about to pay, where {goes}."
+    return html.told("content_copy", sentence, "Approve only if these payees are to be paid by both.", "red")
+
+
+def cell(row: PlanRowView, shown: Format, paid: Mapping[str, tuple[str, ...]] = NOBODY) -> Cell:
     """How one row differs from the last one of its kind, or why it is tried again."""
     told = _change(row)
     if _retried(row):
-        why = words(str(told.get("failed", "")).lower())
+        why = str(told.get("why", "")) or words(str(told.get("failed", "")).lower())
         return html.lines(html.badge("Tried again", "blue"), html.faint(f"attempt {told['retry_of']}: {why}"))
     if not told or not row.amount_minor:
         return ""
     if told.get("bank") == payouts.FIRST:
-        return html.badge(NEW, "amber")
+        since = paid.get(str(row.body.get("destination", "")))
+        return (
+            html.lines(html.badge(NOT_NEW, "red"), html.faint(", ".join(since))) if since else html.badge(NEW, "amber")
+        )
     moved = told.get("bank") in payouts.MOVED
     return html.lines(
         html.badge(MOVED, "red") if moved else html.faint("Same bank account"),
@@ -63,6 +83,13 @@ def cell(row: PlanRowView, shown: Format) -> Cell:
 def flagged(row: PlanRowView) -> bool:
     """Whether an approver has to look at it first: to somebody new, or to another bank account."""
     return bool(row.amount_minor) and _change(row).get("bank") in {payouts.FIRST, *payouts.MOVED}
+
+
+def _new(many: int, *, when_planned: bool) -> str:
+    if not many:
+        return ""
+    told = plural(many, "new destination")
+    return f"{told} when it was planned" if when_planned else told
 
 
 def _moved(rows: Sequence[PlanRowView], shown: Format) -> list[Markup]:

@@ -21,13 +21,14 @@ def follow(here: Here, number: str) -> None:
         asks = op is not None and op.approval_required
         people = approvals.eligible(reading, op.item_type, seen.totals, [seen.requested_by]) if op and asks else ()
         again = payouts.remedies(reading, seen) if seen.retry_rows else None
+        since = payouts.meanwhile(reading, seen, plan) if plan is not None else payouts.Meanwhile()
     html.draw(html.line(html.link("← All operations", "run")))
     widgets.head(seen.title)
     html.draw(runs.run_line(seen, here.around.name, here.shown, reading.now))
     if seen.state is State.PLANNING:
         _planning(here, seen.number)
     elif seen.state is State.READY and plan is not None:
-        plan_view(plan, here.shown, again)
+        plan_view(plan, here.shown, again, meanwhile=since)
         rehearsals.section(here, seen)
         if asks and not runs.pays_nothing(seen):
             catalogue.approvers([person.display_name for person in people])

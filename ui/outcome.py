@@ -17,6 +17,7 @@ from ui.plan import plan_view
 from ui.session import Here
 
 ZIP, HTML = ("zip", "application/zip"), ("html", "text/html")
+UNDECIDED = frozenset({State.READY, State.AWAITING_APPROVAL})
 PLANNED = frozenset({State.READY, State.AWAITING_APPROVAL, State.QUEUED})
 """Before a new attempt has begun: its rows still stand as the earlier one has left them."""
 
@@ -26,6 +27,7 @@ def plan(here: Here, run: ExecutionView) -> None:
     with here.read() as reading:
         made = operations.plan(reading, run.id)
         again = payouts.remedies(reading, run) if run.retry_rows and run.state in PLANNED else None
+        since = payouts.meanwhile(reading, run, made) if made and run.state in UNDECIDED else payouts.Meanwhile()
         operation = reading.ports.operations.get(run.operation_id)
     fields = operation.parameters.model_fields if operation else {}
     titles = {name: field.title or words(name) for name, field in fields.items()}
@@ -39,7 +41,7 @@ def plan(here: Here, run: ExecutionView) -> None:
         html.draw(repair.in_the_way(made.faults))
     elif made.faults:
         widgets.faults_table(made.faults, run.input_name or run.number, "nothing was paid")
-    plan_view(made, here.shown, again)
+    plan_view(made, here.shown, again, meanwhile=since)
     rehearsals.section(here, run)
 
 

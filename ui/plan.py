@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 
 from finops_core.operations import PlanRowView, PlanView
-from finops_core.payouts import Remedies
+from finops_core.payouts import Meanwhile, Remedies
 from ui import changes, html, widgets
 from ui.format import Format, plural, words
 from ui.html import Cell, Column, Markup
@@ -35,22 +35,39 @@ AS_BEFORE = "Amounts and bank accounts are those that were approved before."
 PAGE = "plan_page"
 OWN_ACCOUNT = "Own account"
 FEW_CURRENCIES = 4
+TWICE = "Whoever is in it may be paid twice. Approve this one too only if both are meant."
+NOTHING_SINCE = Meanwhile()
+Cells = Callable[[PlanRowView, Format, Meanwhile], tuple[Cell, ...]]
 
 
-def plan_view(plan: PlanView, shown: Format, retried: Remedies | None = None, page: str = PAGE) -> None:
+def plan_view(
+    plan: PlanView,
+    shown: Format,
+    retried: Remedies | None = None,
+    page: str = PAGE,
+    meanwhile: Meanwhile = NOTHING_SINCE,
+) -> None:
     """Totals, what is new, what the dry run warns of, and every row with what happens to it and why.
 
     ``retried``: how the execution's payouts stand, when this plan pays some of its rows again. ``page``: the key under
-    which the address keeps the page of a long plan.
+    which the address keeps the page of a long plan. ``meanwhile``: what other executions did since it was made.
     """
     html.draw(totals(plan.totals, plan.rows, shown))
+    html.draw(paid_from(plan.rows))
     if retried is not None:
         html.draw(left_out(plan, retried))
-    html.draw(changes.summary(plan.rows, shown))
+    html.draw(since(plan, meanwhile))
+    html.draw(changes.summary(plan.rows, shown, meanwhile.paid))
     for warning in plan.warnings:
         st.warning(warning, icon=":material/warning:")
     if plan.rows:
-        _rows(plan, shown, page)
+        _rows(plan, shown, page, meanwhile)
+
+
+def since(plan: PlanView, meanwhile: Meanwhile) -> Markup:
+    """What others did with the same file, and where this plan pays, since it was made."""
+    told = [html.told("content_copy", f"This file {each.told}.", TWICE, "red") for each in meanwhile.same_file]
+    return Markup("".join([*told, changes.no_more_new(plan.rows, meanwhile.paid)]))
 
 
 def left_out(plan: PlanView, found: Remedies) -> Markup:
@@ -64,7 +81,7 @@ def left_out(plan: PlanView, found: Remedies) -> Markup:
     return html.told("replay", sentence, f"{why} {AS_BEFORE}", "amber" if unpaid else "blue")
 
 
-def _rows(plan: PlanView, shown: Format, page: str) -> None:
+def _rows(plan: PlanView, shown: Format, page: str, meanwhile: Meanwhile) -> None:
     """The rows a page at a time; in a long plan those that go somewhere new stand first."""
     kind = _kind(plan.rows[0])
     rows = plan.rows
@@ -77,11 +94,11 @@ def _rows(plan: PlanView, shown: Format, page: str) -> None:
         html.draw(_plain_table(told, shown))
     else:
         columns, cells = kind
-        html.draw(html.table(columns, [cells(row, shown) for row in told], CAPTION))
+        html.draw(html.table(columns, [cells(row, shown, meanwhile) for row in told], CAPTION))
     widgets.pager(len(rows), page)
 
 
-def _kind(row: PlanRowView) -> tuple[Sequence[Column], Callable[[PlanRowView, Format], tuple[Cell, ...]]] | None:
+def _kind(row: PlanRowView) -> tuple[Sequence[Column], Cells] | None:
     if "available" in row.body:
         return PAYOUT_COLUMNS, _payout_row
     return (TRANSFER_COLUMNS, _transfer_row) if "payee" in row.body else None
@@ -98,7 +115,15 @@ def totals(sums: Mapping[str, int], rows: Sequence[PlanRowView], shown: Format) 
     return Markup(f'<div class="to-totals">{figures or nothing}<span>{html.faint(" · ".join(facts))}</span></div>')
 
 
-def _payout_row(row: PlanRowView, shown: Format) -> tuple[Cell, ...]:
+def paid_from(rows: Sequence[PlanRowView]) -> Markup:
+    """Which account of ours is debited, where a plan says so."""
+    accounts = sorted({str(row.body["debited"]) for row in rows if row.body.get("debited")})
+    if not accounts:
+        return Markup()
+    return html.line(html.icon("account_balance", "gray"), "Paid from", *map(html.fixed_tail, accounts))
+
+
+def _payout_row(row: PlanRowView, shown: Format, meanwhile: Meanwhile) -> tuple[Cell, ...]:
     body, currency = row.body, row.currency
     to_pay = shown.amount(row.amount_minor, currency)
     why, rule = _sentence(body.get("why_left")), _sentence(body.get("rule"))
@@ -108,20 +133,22 @@ def _payout_row(row: PlanRowView, shown: Format) -> tuple[Cell, ...]:
         html.strong(to_pay) if row.amount_minor else html.faint(to_pay, small=False),
         shown.plain(body.get("left"), currency),
         html.lines(html.fixed_tail(str(body.get("bank", ""))), html.faint(str(body.get("descriptor", "")))),
-        changes.cell(row, shown),
+        changes.cell(row, shown, meanwhile.paid),
         html.lines(why, html.faint(rule) if rule != why else ""),
         str(body.get("arrival_on", "")) if row.amount_minor else "",
     )
 
 
-def _transfer_row(row: PlanRowView, shown: Format) -> tuple[Cell, ...]:
+def _transfer_row(row: PlanRowView, shown: Format, meanwhile: Meanwhile) -> tuple[Cell, ...]:
     body = row.body
     payee = str(body.get("payee", ""))
     return (
-        html.lines(html.strong(payee), html.faint(f"row {body.get('row', row.row_no)}")),
+        html.lines(
+            html.strong(payee), html.faint(f"row {body.get('no', row.row_no)} · line {body['row']} of the file")
+        ),
         html.strong(shown.amount(row.amount_minor, row.currency)),
         html.fixed_tail(str(body.get("bank", "")).removeprefix(payee).strip()),
-        changes.cell(row, shown),
+        changes.cell(row, shown, meanwhile.paid),
         str(body.get("descriptor", "")),
         str(body.get("arrival_on", "")),
     )

@@ -118,7 +118,8 @@ def _twice(each: RehearsalView) -> str:
 
 def _troubles(each: RehearsalView) -> str:
     met = sum(bool(row.get("trouble")) for row in _rows(each))
-    return f"{plural(met, 'trouble')} met" if each.troubles else "without troubles"
+    unmet = f"; not met, so not rehearsed: {', '.join(each.unmet)}" if each.unmet else ""
+    return f"{plural(met, 'trouble')} met{unmet}" if each.troubles else "without troubles"
 
 
 def _table(each: RehearsalView, shown: Format) -> Markup:

@@ -14,6 +14,7 @@ from finops_core.platform.work import Work
 from ui import html, navigation, payout_rows, widgets
 from ui.format import plural, spelled
 from ui.html import Markup
+from ui.runs import BANK_TRANSFERS
 from ui.session import Here
 
 ALL, ONE = "All of them", "One of them"
@@ -25,8 +26,12 @@ LOOKED_UP = (
 )
 FOR_A_PERSON = "{which} {has} to be looked up at the provider by a person who did not prepare the payout; see below."
 RETRIED = (
-    "Only these are planned again, with the same amounts to the same bank accounts; what was made is left out. "
-    "The balance and the bank accounts are looked at now. Nothing is sent before somebody has approved the new plan."
+    "Only these are planned again, with the same amounts to the same bank accounts; what was made is left out. {now} "
+    "Nothing is sent before somebody has approved the new plan."
+)
+AT_PROVIDER = "The balance and the bank accounts are looked at now."
+BY_FILE = (
+    "A bank file looks at no balance: they are taken from the stored file as they are, into a bank file of its own."
 )
 SENT_ON = (
     "Each of them is looked up at the provider now. One that the provider does not know is sent again with the same "
@@ -36,6 +41,7 @@ TAKEN_BACK = (
     "The provider is asked to take them back, which it does as long as they have not left for the bank. What is taken "
     "back stands in the balance again; each row says what came of it."
 )
+ORDERS_BACK = "As long as no bank file holds them, they are taken back for ever; each row says what came of it."
 DEAL_WITH = (
     "Have one of the two taken back at the provider. Or somebody who did not prepare it says below how it was dealt "
     "with, such as that the money was sent back."
@@ -121,7 +127,7 @@ def _what(sums: Sums, here: Here) -> Markup:
 
 def _retry(here: Here, run: ExecutionView, found: Remedies) -> None:
     html.draw(_what(found.again.sums, here))
-    st.markdown(RETRIED)
+    st.markdown(RETRIED.format(now=BY_FILE if run.operation_id == BANK_TRANSFERS else AT_PROVIDER))
     # A row that another payout may pay is left out of a retry: whether it still may, the provider is asked first.
     first = partial(payouts.look_at_all, here.desk, here.actor, run.id)
     if _confirmed(here, "Plan the retry", lambda work: payouts.retry(work, run.id), first):
@@ -138,7 +144,7 @@ def _send_on(here: Here, run: ExecutionView, found: Remedies) -> None:
 def _take_back(here: Here, run: ExecutionView, found: Remedies) -> None:
     html.draw(_what(found.takeable, here))
     chosen = _which(here, run) if found.takeable.count > 1 else ""
-    st.markdown(TAKEN_BACK)
+    st.markdown(ORDERS_BACK if run.operation_id == BANK_TRANSFERS else TAKEN_BACK)
     reason = st.text_input("Reason", max_chars=200)
     if chosen is not None and _confirmed(
         here, "Take back", lambda work: payouts.ask_cancel(work, run.id, chosen, reason.strip())

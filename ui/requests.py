@@ -10,9 +10,15 @@ from finops_core.operations import ExecutionView
 from ui import html, widgets
 from ui.format import Format, ago, until, words
 from ui.html import Markup
+from ui.runs import BANK_TRANSFERS
 
 STATE_TONES = {State.PENDING: "amber", State.APPROVED: "green", State.REJECTED: "red"}
 SOMEBODY = "somebody"
+BALANCE_NOTE = "Balances are looked at again before the first payment; if less is there, nothing is paid."
+FILE_NOTE = (
+    "A bank file looks at no balance. Before it is written, the approval, each row of the stored file and the account "
+    "it is paid from are held against this plan once more; when something differs, no file is written."
+)
 
 
 def people(requests: Iterable[RequestView]) -> set[str]:
@@ -77,7 +83,7 @@ def checks(request: RequestView, *, same_plan: bool) -> Markup:
         ("It still waits and has not expired", request.refusal is None),
     ]
     items = "".join(f"<li>{_check(sentence, passed=passed)}</li>" for sentence, passed in found)
-    note = html.faint("Balances are looked at again before the first payment; if less is there, nothing is paid.")
+    note = html.faint(FILE_NOTE if request.summary.get("operation") == BANK_TRANSFERS else BALANCE_NOTE)
     return Markup(f'<p class="to-h">Checks</p><ul class="to-checks">{items}</ul><p class="to-note">{note}</p>')
 
 

@@ -11,13 +11,16 @@ from finops_core.approvals import Decision, RequestView
 from finops_core.kernel.errors import FinOpsError, NotFound
 from finops_core.kernel.permissions import Permission
 from finops_core.operations import ExecutionView, PlanView
-from finops_core.payouts import RehearsalView, Remedies
+from finops_core.payouts import Meanwhile, RehearsalView, Remedies
 from finops_core.platform.work import Reading
 from ui import html, rehearsals, requests, talk, widgets
 from ui.plan import plan_view
 from ui.session import Here
 
 OPEN, PAGE = "request", "drawer_page"
+SHOWN = "shown_since_"
+SINCE_OPENED = "of the same file or payees, since you opened this"
+LOOK_AGAIN = "Nothing was decided. Look above, then decide again."
 TAKEN_AWAY = frozenset({approvals.State.SUPERSEDED, approvals.State.WITHDRAWN})
 KEYS: dict[str, str | None] = {"Approve": "Alt+A", "Reject": "Alt+J", "Next": "Alt+N"}
 
@@ -27,6 +30,7 @@ class Asked:
     """A request with what belongs to it; ``plan`` is the one that was asked about, ``newest`` the one that counts.
 
     ``retried``: how the payouts stand, when that plan pays some of them again. ``rehearsed``: of that very plan.
+    ``meanwhile``: what other executions did since that plan was made, looked up now; nothing once it is decided.
     """
 
     request: RequestView
@@ -35,6 +39,7 @@ class Asked:
     plan: PlanView | None
     retried: Remedies | None
     rehearsed: tuple[RehearsalView, ...]
+    meanwhile: Meanwhile
     now: datetime
 
     @property
@@ -83,7 +88,7 @@ def _drawer(here: Here, request_id: str) -> None:
     html.draw(requests.facts(request, names, asked.run, here.around.name, asked.now))
     _on_to(following)
     if asked.plan is not None:
-        plan_view(asked.plan, here.shown, asked.retried, PAGE)
+        plan_view(asked.plan, here.shown, asked.retried, PAGE, asked.meanwhile)
         html.draw(rehearsals.outcomes(asked.rehearsed, names, here))
     else:
         html.draw(requests.sums(request, here.shown))
@@ -92,7 +97,7 @@ def _drawer(here: Here, request_id: str) -> None:
     talk.section(here, *(("execution", asked.run.id) if asked.run else ("approval", request.id)))
     if request.refusal is None:
         html.draw(requests.checks(request, same_plan=asked.same_plan))
-        _decide(here, request)
+        _decide(here, request, asked.meanwhile)
     elif request.state is approvals.State.PENDING:
         st.info(f"**{request.refusal.message}**  \n{request.refusal.hint}", icon=":material/lock:")
     elif asked.newest.id != request.id or request.state in TAKEN_AWAY:
@@ -109,9 +114,10 @@ def _asked(reading: Reading, request_id: str) -> Asked:
         run = operations.execution(reading, request.subject_id)
         plan = operations.plan(reading, run.id, request.content_hash)
     except NotFound:
-        return Asked(request, newest, None, None, None, (), reading.now)
+        return Asked(request, newest, None, None, None, (), Meanwhile(), reading.now)
     again = run.retry_rows and plan is not None and plan.attempt == run.attempt
     retried = payouts.remedies(reading, run) if again else None
+    waits = request.state is approvals.State.PENDING
     return Asked(
         request,
         newest,
@@ -119,6 +125,7 @@ def _asked(reading: Reading, request_id: str) -> Asked:
         plan,
         retried,
         payouts.rehearsals(reading, run.id, request.content_hash),
+        payouts.meanwhile(reading, run, plan) if waits and plan is not None else Meanwhile(),
         reading.now,
     )
 
@@ -154,8 +161,17 @@ def _replaced(asked: Asked) -> None:
     html.draw(html.line(html.link(f"Open {newest.number}", "approvals", {OPEN: newest.number})))
 
 
-def _decide(here: Here, request: RequestView) -> None:
+def _unseen(request: RequestView, meanwhile: Meanwhile) -> list[str]:
+    """Executions that paid or will pay the same, and were not yet on the screen on which the button was pressed."""
+    place = f"{SHOWN}{request.id}"
+    shown: frozenset[str] = st.session_state.get(place, meanwhile.numbers)
+    st.session_state[place] = meanwhile.numbers
+    return sorted(meanwhile.numbers - shown)
+
+
+def _decide(here: Here, request: RequestView, meanwhile: Meanwhile) -> None:
     """Comment and the two buttons, each with its key; a phone has none, and no room to name them."""
+    unseen = _unseen(request, meanwhile)
     keys = dict.fromkeys(KEYS) if widgets.on_phone() else KEYS
     with st.form("decide", border=False):
         comment = st.text_area("Comment", placeholder="Needed to reject", height=80, max_chars=2000)
@@ -166,6 +182,10 @@ def _decide(here: Here, request: RequestView) -> None:
             )
             no = st.form_submit_button("Reject", icon=":material/close:", width="stretch", shortcut=keys["Reject"])
     if not (yes or no):
+        return
+    if yes and unseen:
+        with wrong:
+            st.warning(f"**{', '.join(unseen)}: {SINCE_OPENED}**  \n{LOOK_AGAIN}", icon=":material/update:")
         return
     decision = Decision.APPROVED if yes else Decision.REJECTED
     try:

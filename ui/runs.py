@@ -10,6 +10,7 @@ from ui import html, widgets
 from ui.format import Format, ago, duration, words
 from ui.html import Cell, Column, Markup
 
+BANK_TRANSFERS = "payouts.bank_transfers"
 COLUMNS = (
     Column("Number", fixed=True),
     Column("Operation"),

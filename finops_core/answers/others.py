@@ -62,6 +62,10 @@ class ApprovalAnswer(Answer):
     expires_at: datetime
     decided_at: datetime | None
     decisions: list[DecisionAnswer]
+    meanwhile: list[str] = Field(
+        default_factory=list,
+        description="Of one request that waits: what other executions did with the same file or payees since its plan.",
+    )
     may_decide: bool = Field(description="Whether this token may decide it now.")
     refusal: str = Field(description="The code of why not; empty when it may.", examples=["APPROVAL_EXCLUDED"])
 
@@ -113,8 +117,8 @@ def files(views: Iterable[FileView]) -> FilesAnswer:
     return FilesAnswer(items=[file(view) for view in views])
 
 
-def approval(view: RequestView) -> ApprovalAnswer:
-    """One request."""
+def approval(view: RequestView, meanwhile: Iterable[str] = ()) -> ApprovalAnswer:
+    """One request; ``meanwhile``: what happened since its plan was made."""
     same = ("id", "number", "subject_kind", "subject_id", "content_hash", "item_type", "title", "requested_by")
     more = ("closed_why", "created_at", "expires_at", "decided_at")
     return ApprovalAnswer(
@@ -123,6 +127,7 @@ def approval(view: RequestView) -> ApprovalAnswer:
         amounts=[amount(money) for money in view.amounts],
         state=view.state.value,
         decisions=[DecisionAnswer.of(said) for said in view.decisions],
+        meanwhile=list(meanwhile),
         may_decide=view.refusal is None,
         refusal="" if view.refusal is None else view.refusal.code,
     )

@@ -61,6 +61,7 @@ class RehearsalAnswer(Answer):
     id: str = Field(examples=["rh_0199b1c2d3e4"])
     plan_hash: str
     troubles: list[str] = Field(description="What was made to go wrong.", examples=[["answer_lost"]])
+    unmet: list[str] = Field(description="Of these, what struck nothing, so that it was not rehearsed.")
     running: bool
     given_up: bool = Field(description="It broke off as often as it was tried; nothing came of it.")
     passed: bool = Field(description="No row was paid twice, none was lost, none is in doubt.")
@@ -103,6 +104,7 @@ def rehearsal(view: RehearsalView) -> RehearsalAnswer:
     return RehearsalAnswer(
         **{name: getattr(view, name) for name in same},
         troubles=[word(each) for each in view.troubles],
+        unmet=[word(each) for each in view.unmet],
         outcome=dict(view.outcome),
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from finops_core import approvals, files, insight, operations, reference, security
+from finops_core import approvals, files, insight, operations, payouts, reference, security
 from finops_core.answers import finding, others
 from finops_core.answers import operations as told
 from finops_core.answers.caller import Caller
@@ -30,7 +30,7 @@ from finops_core.answers.others import (
     MeAnswer,
     TokensAnswer,
 )
-from finops_core.approvals import Decision
+from finops_core.approvals import Decision, RequestView
 from finops_core.files import Sealed
 from finops_core.insight import Pack
 from finops_core.kernel.errors import Invalid, NotFound
@@ -183,8 +183,9 @@ def approvals_decided(reading: Reading, page: Paging) -> ApprovalsAnswer:
 
 
 def approval(reading: Reading, request_id: str) -> ApprovalAnswer:
-    """One request."""
-    return others.approval(approvals.request_view(reading, request_id))
+    """One request, and what has happened since its plan was made."""
+    view = approvals.request_view(reading, request_id)
+    return others.approval(view, _meanwhile(reading, view))
 
 
 def decide(work: Work, request_id: str, decision: Decision, comment: str, content_hash: str) -> ApprovalAnswer:
@@ -209,6 +210,18 @@ def me(reading: Reading) -> MeAnswer:
     used = next(token for token in security.tokens_of(reading) if token.id == reading.actor.token_id)
     who = security.person(reading, reading.actor.id)
     return others.me(who, used, reference.organisation(reading).name, reading.permissions)
+
+
+def _meanwhile(reading: Reading, view: RequestView) -> tuple[str, ...]:
+    """What other executions did with the same file or payees, of a request about an execution that waits."""
+    if view.state is not approvals.State.PENDING or view.subject_kind != SUBJECT:
+        return ()
+    try:
+        run = operations.execution(reading, view.subject_id)
+    except NotFound:
+        return ()  # a request can be open to somebody whom its execution is not
+    made = operations.plan(reading, run.id, view.content_hash)
+    return payouts.meanwhile(reading, run, made).told if made is not None else ()
 
 
 def _many(count: int, noun: str) -> str:

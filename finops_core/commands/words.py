@@ -89,7 +89,7 @@ def plan(told: PlanAnswer) -> str:
     """A plan."""
     rows = [
         (
-            row.row_no,
+            row.body.get("no", row.row_no),
             row.account,
             f"{Money(row.amount_minor, row.currency).plain()} {row.currency}",
             row.body.get("left", ""),
@@ -109,7 +109,7 @@ def plan(told: PlanAnswer) -> str:
 def _against_last_time(change: Mapping[str, str]) -> str:
     """What nobody should submit or approve without having seen it."""
     if "retry_of" in change:
-        return "Tried again"
+        return f"Tried again: {change.get('why') or change.get('failed', '')}"
     if change.get("bank") == FIRST:
         return "NEW DESTINATION"
     if change.get("bank") in MOVED:
@@ -143,7 +143,8 @@ def approval(told: ApprovalAnswer) -> str:
     """One request."""
     sums = ", ".join(f"{each.amount} {each.currency}" for each in told.amounts)
     standing = "you may decide it" if told.may_decide else told.refusal
-    return f"{told.number}  {told.title}  {told.state}  {sums}\n{standing}\nContent {told.content_hash}"
+    since = "".join(f"\nSince its plan: {each}" for each in told.meanwhile)
+    return f"{told.number}  {told.title}  {told.state}  {sums}\n{standing}{since}\nContent {told.content_hash}"
 
 
 def approvals(told: ApprovalsAnswer) -> str:
@@ -216,7 +217,8 @@ def rehearsal(told: RehearsalAnswer) -> str:
     """One rehearsal."""
     state = "running" if told.running else "broke off" if told.given_up else "passed" if told.passed else "did not pass"
     troubles = ", ".join(told.troubles) or "no troubles"
-    return f"{told.id}  {state}  {troubles}  {told.outcome.get('summary', '')}".rstrip()
+    unmet = f"  not met: {', '.join(told.unmet)}" if told.unmet else ""
+    return f"{told.id}  {state}  {troubles}{unmet}  {told.outcome.get('summary', '')}".rstrip()
 
 
 def rehearsals(told: RehearsalsAnswer) -> str:

@@ -17,6 +17,7 @@ class Category(StrEnum):
     """Where the catalogue lists an operation (B03)."""
 
     STRIPE = "stripe"
+    BANK = "bank"
     PAYROLL = "payroll"
     RECONCILIATION = "reconciliation"
     REPORTING = "reporting"
@@ -80,6 +81,7 @@ class FileSpec:
         max_rows: more rows than this is one fault.
         check_row: a second look at a whole row, after its cells were read: gives ``(column, message)`` pairs. An
             optional cell that was refused is None here, like an empty one; with a refused required one nobody looks.
+        check_partly: look nevertheless; a refused required cell is None then.
         unique: columns whose values together may stand only once.
     """
 
@@ -91,6 +93,7 @@ class FileSpec:
     max_rows: int = 200_000
     check_row: Callable[[Mapping[str, Any]], Sequence[tuple[str, str]]] | None = None
     unique: tuple[str, ...] = ()
+    check_partly: bool = False
 
 
 @dataclass(frozen=True, slots=True)

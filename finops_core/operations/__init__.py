@@ -27,6 +27,7 @@ from finops_core.operations.queries import (
 )
 from finops_core.operations.registry import register, set_active
 from finops_core.operations.rules import FINAL, OVER, RETRYABLE, PublicState, State
+from finops_core.operations.same_file import GOING, SameFile, of_the_same_file
 from finops_core.operations.service import (
     cancel,
     go_on,
@@ -42,6 +43,7 @@ from finops_core.operations.service import (
 
 __all__ = [
     "FINAL",
+    "GOING",
     "OVER",
     "RETRYABLE",
     "Drafted",
@@ -57,6 +59,7 @@ __all__ = [
     "PublicState",
     "Refused",
     "ResultView",
+    "SameFile",
     "State",
     "Upload",
     "cancel",
@@ -71,6 +74,7 @@ __all__ = [
     "kin",
     "log",
     "may_stop",
+    "of_the_same_file",
     "offered",
     "on_approved",
     "on_expired",

@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
-from sqlalchemy import func, insert, or_, select
+from sqlalchemy import func, insert, select
 
 from finops_core import audit, files, reference
 from finops_core.kernel.errors import Conflict
@@ -14,7 +13,7 @@ from finops_core.kernel.faults import Fault
 from finops_core.kernel.ids import new_id
 from finops_core.kernel.operation import NoParameters, Operation
 from finops_core.kernel.permissions import Permission
-from finops_core.operations import models, queries, rules
+from finops_core.operations import models, queries, rules, same_file
 from finops_core.operations.admission import SUBJECT
 from finops_core.operations.intake import read_sheet
 from finops_core.operations.queries import ExecutionView
@@ -62,7 +61,8 @@ def draft(
     """Take parameters and a file. Good ones are stored and planned; bad ones leave only a line in the audit.
 
     Raises ``OPERATION_UNKNOWN``, ``OPERATION_INACTIVE`` and ``NOT_ALLOWED``; everything about the content of form and
-    file comes back as faults. ``reason`` lets the same file and parameters run again within the window.
+    file comes back as faults. ``reason`` lets the same file and parameters run again within the window,
+    and where an approval is needed the same file with others.
     ``replaces``: the id or number of an execution of one's own that never ran; without ``upload`` its file is taken
     again. ``REPLACES_BAD`` when it cannot be replaced.
     """
@@ -128,24 +128,23 @@ def _read_file(work: Work, op: Operation, upload: Upload | None) -> list[Fault]:
 
 def _already_ran(work: Work, op: Operation, values: BaseModel, upload: Upload | None) -> list[Fault]:
     number = ran_as(work, _content_key(op, values, upload))
-    if number is None:
-        return []
-    return [Fault("ALREADY_RAN", f"The same file and settings already ran as {number}. Give a reason to run it again.")]
+    if number is not None:
+        told = f"The same file and settings already ran as {number}"
+    elif upload and op.approval_required:
+        other = same_file.with_the_file(work, op.id, files.content_hash_of(upload.content))
+        told = f"The same file, with other settings, {other.told}" if other else ""
+    else:
+        told = ""
+    return [Fault("ALREADY_RAN", f"{told}. Give a reason to run it again.")] if told else []
 
 
 def ran_as(reading: Reading, content_key: str, *, but: str = "") -> str | None:
-    """The newest execution of the same content in the window that ran, runs or is about to; None when there is none.
-
-    One that ended before anything was done does not count; one that was stopped on the way does. The window begins
-    with the run, or with the submission of one that has not run yet.
-    """
+    """The newest execution of the same content that is going or ran in the window; None when there is none."""
     table = models.execution
-    since = reading.now - timedelta(seconds=reading.ports.settings.rerun_window_s)
-    never = (State.CANCELLED, State.REJECTED, State.EXPIRED, State.SUPERSEDED, State.FAILED)
     mine = table.c.org_id == reading.org_id, table.c.content_key == content_key, table.c.id != but
-    at = func.coalesce(table.c.started_at, table.c.submitted_at)
-    counts = at >= since, or_(table.c.started_at.is_not(None), table.c.state.not_in(never))
-    found: str | None = reading.scalar(select(table.c.number).where(*mine, *counts).order_by(at.desc()).limit(1))
+    newest = func.coalesce(table.c.started_at, table.c.submitted_at).desc()
+    wanted = select(table.c.number).where(*mine, same_file.counts(reading)).order_by(newest).limit(1)
+    found: str | None = reading.scalar(wanted)
     return found
 
 

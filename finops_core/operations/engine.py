@@ -12,7 +12,7 @@ from finops_core.kernel.canonical import canonical_bytes
 from finops_core.kernel.errors import Conflict, FinOpsError
 from finops_core.kernel.ids import new_id
 from finops_core.kernel.operation import LogLevel, Operation, Plan, Recovery, Result
-from finops_core.operations import admission, models, outcome, queries, rules
+from finops_core.operations import admission, models, outcome, queries, rules, same_file
 from finops_core.operations.outcome import change, note
 from finops_core.operations.queries import ExecutionView
 from finops_core.operations.rules import PUBLIC, State
@@ -102,7 +102,7 @@ def keep_plan(work: Work, begun: Begun, plan: Plan) -> None:
     if seen.state is not State.PLANNING or seen.attempt != begun.execution.attempt:
         queue.complete(work, begun.claim)
         return
-    plan = replace(plan, warnings=(*plan.warnings, *_ran_before(work, seen)))
+    plan = replace(plan, warnings=(*plan.warnings, *same_file.warnings(work, seen)))
     plan_hash = admission.hash_of(seen, plan)
     _store_plan(work, seen, plan, plan_hash)
     new = State.FAILED if plan.faults else State.READY
@@ -273,19 +273,6 @@ def _running(work: Work, op: Operation) -> int:
     table = models.execution
     running = table.c.org_id == work.org_id, table.c.operation_id == op.id, table.c.state == State.RUNNING
     return int(work.scalar(select(func.count()).select_from(table).where(*running)) or 0)
-
-
-def _ran_before(work: Work, seen: ExecutionView) -> tuple[str, ...]:
-    """A warning that this very file has run before, as another execution, however long ago."""
-    if not seen.input_sha256:
-        return ()
-    table = models.execution
-    same = table.c.org_id == work.org_id, table.c.input_sha256 == seen.input_sha256, table.c.id != seen.id
-    ran = table.c.operation_id == seen.operation_id, table.c.started_at.is_not(None)
-    row = work.first(
-        select(table.c.number, table.c.started_at).where(*same, *ran).order_by(table.c.started_at.desc()).limit(1)
-    )
-    return (f"This file ran before, as {row.number} on {row.started_at:%Y-%m-%d}.",) if row else ()
 
 
 def _store_plan(work: Work, seen: ExecutionView, plan: Plan, plan_hash: str) -> None:

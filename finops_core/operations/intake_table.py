@@ -122,7 +122,7 @@ class _Table:
         """What only the whole row tells; one bad cell must not hide what is wrong with the others."""
         by_name = dict.fromkeys(self._absent)
         by_name.update(zip(self._columns, values, strict=True))
-        if self._spec.check_row and not refused & self._required:
+        if self._spec.check_row and (self._spec.check_partly or not refused & self._required):
             for column, message in self._spec.check_row(by_name):
                 if column not in refused:
                     stood = next((cells[reader.place] for reader in self._readers if reader.name == column), "")

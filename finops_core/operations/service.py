@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from finops_core import approvals, audit, security
 from finops_core.kernel.errors import Conflict, FinOpsError, Invalid, NotAllowed
 from finops_core.kernel.permissions import Permission
-from finops_core.operations import drafting, models, queries, rules
+from finops_core.operations import drafting, models, queries, rules, same_file
 from finops_core.operations.admission import AGAIN, SUBJECT, hash_of
 from finops_core.operations.drafting import PLAN_JOB
 from finops_core.operations.queries import ExecutionView, PlanView
@@ -26,7 +26,7 @@ def submit(work: Work, execution_id: str, plan_hash: str = "") -> ExecutionView:
 
     ``EXECUTION_MOVED_ON`` unless it is ready, ``PLAN_CHANGED`` when ``plan_hash`` is not the present plan's,
     ``PLAN_EXPIRED`` when it is too old to go by, ``NOTHING_TO_DO`` when it pays nothing, ``ALREADY_RAN`` when the
-    same was submitted since the draft.
+    same, or the same file where an approval is needed, was submitted since the draft.
     """
     seen = _own(work, execution_id)
     op = runnable(work, seen.operation_id)
@@ -268,12 +268,12 @@ def _require_first(work: Work, seen: ExecutionView) -> None:
     mine = models.execution.c.org_id == work.org_id, models.execution.c.id == seen.id
     key = work.scalar(select(models.execution.c.content_key).where(*mine))
     number = drafting.ran_as(work, key, but=seen.id)
-    if number is not None:
-        raise Conflict(
-            "ALREADY_RAN",
-            f"The same file and settings already ran as {number}.",
-            hint="To run them again, upload the file once more and give a reason.",
-        )
+    told = f"The same file and settings already ran as {number}." if number is not None else ""
+    if not told and seen.approval_required:
+        other = same_file.with_the_file(work, seen.operation_id, seen.input_sha256, but=seen.id)
+        told = f"The same file, with other settings, {other.told}." if other else ""
+    if told:
+        raise Conflict("ALREADY_RAN", told, hint="To run it once more, upload the file again and give a reason.")
 
 
 def _payload(seen: ExecutionView) -> dict[str, object]:

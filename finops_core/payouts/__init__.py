@@ -4,6 +4,7 @@ from finops_core.payouts.bank_status import StatusTaken, may_take_status, take_b
 from finops_core.payouts.comparison import FIRST, MOVED, Differences, differences
 from finops_core.payouts.finding import find
 from finops_core.payouts.history import PayoutHistory, Statement, Step, StepKind, history
+from finops_core.payouts.meanwhile import Meanwhile, meanwhile
 from finops_core.payouts.news import Inbox, inbox, take_news
 from finops_core.payouts.queries import (
     Order,
@@ -38,6 +39,7 @@ __all__ = [
     "XLSX",
     "Differences",
     "Inbox",
+    "Meanwhile",
     "Order",
     "PayoutFilter",
     "PayoutHistory",
@@ -66,6 +68,7 @@ __all__ = [
     "inbox",
     "look_at_all",
     "may_take_status",
+    "meanwhile",
     "one",
     "page",
     "rehearsals",

@@ -19,11 +19,23 @@ from finops_core.kernel.masking import last4
 from finops_core.kernel.money import Money
 from finops_core.kernel.operation import Plan, PlanRow, Result, RunContext
 from finops_core.kernel.provider import Address, Creditor, PayoutOrder
-from finops_core.payouts import bank_export, comparison, results, running
+from finops_core.payouts import bank_export, comparison, results, retrying, running
+from finops_core.payouts.bank_columns import plain_iban
 from finops_core.payouts.comparison import Payee
+from finops_core.payouts.queries import Unsettled
 from finops_core.payouts.running import Rail
 
 PROVIDER = "bank_file"
+COLUMN_OF = {
+    "BANK_CURRENCY_UNSUPPORTED": "currency",
+    "BANK_AMOUNT_BAD": "amount",
+    "BANK_IBAN_BAD": "iban",
+    "BANK_PAYEE_OURS": "iban",
+    "BANK_BIC_BAD": "bic",
+    "BANK_NAME_BAD": "name",
+    "BANK_REMITTANCE_LONG": "reference",
+}
+"""Where a problem stands that only the plan could see."""
 
 
 class TransferParameters(BaseModel):
@@ -67,16 +79,21 @@ def dry_run(context: RunContext) -> Plan:
     execute_on = context.params.execute_on or add_business_days(context.now().date(), 1, country)
     with context.unit() as work:
         known = comparison.known_payees(work, connection.id)
+    failed: Mapping[int, Unsettled] = {}
     if context.retry_rows:
-        transfers = _failed_ones(context, transfers)
-    planner = Planner(context, known, execute_on)
-    rows = [planner.row(number, transfer) for number, transfer in _numbered(context, transfers)]
+        planned, failed = running.failed_rows(context)
+        by_row = {transfer.row: transfer for transfer in transfers}
+        transfers = [by_row[int(planned[number].body["row"])] for number in context.retry_rows]
+    debited = provider.debited if isinstance(provider, BankFilePayouts) else ""
+    planner = Planner(context, known, failed, debited, execute_on)
+    numbered = _numbered(context, transfers)
+    rows = [planner.row(number, transfer) for number, transfer in numbered]
     faults = [*_date_faults(context, execute_on)]
     orders = {transfer.row: transfer for transfer in transfers}
     for row in rows:
         problems = provider.problems_of(_order_of(orders, row, {}))
-        faults += [Fault(problem.code, problem.message, int(row.body["row"])) for problem in problems]
-    warnings = (*planner.warnings, *_twice(transfers))
+        faults += [_fault(problem, int(row.body["row"])) for problem in problems]
+    warnings = (*planner.warnings, *_twice(numbered))
     mode = connection.mode.value
     return Plan(tuple(rows), mode, connection.fingerprint, connection.id, warnings, tuple(faults))
 
@@ -96,23 +113,34 @@ def run(context: RunContext) -> Result:
 
 @dataclass
 class Planner:
-    """One plan in the making; ``known``: payee name -> the account last paid under it."""
+    """One plan in the making; ``known``: payee name -> the account last paid under it.
+
+    ``failed``: by number, the last attempts of what is tried again; it is compared with nothing else.
+    ``debited``: the account of ours that is paid from, as people see it.
+    """
 
     context: RunContext
     known: Mapping[str, Payee]
+    failed: Mapping[int, Unsettled]
+    debited: str
     execute_on: date
     warnings: list[str] = field(default_factory=list)
 
     def row(self, number: int, transfer: Transfer) -> PlanRow:
         """One transfer as a row of the plan."""
         fingerprint = fingerprint_of(self.context, transfer.creditor.iban)
-        change = comparison.change_of_payee(self.known.get(transfer.creditor.name), transfer.amount, fingerprint)
+        last = self.known.get(transfer.creditor.name)
+        if number in self.failed:
+            change = retrying.change_of(self.failed[number])
+        else:
+            change = comparison.change_of_payee(last, transfer.amount, fingerprint)
         if change["bank"] == comparison.ANOTHER:
             told = f"{transfer.creditor.name} was paid to another bank account before ({change['last_bank']})."
-            self.warnings.append(f"Row {transfer.row}: {told} Make sure the new one is really theirs.")
+            self.warnings.append(f"Row {number}: {told} Make sure the new one is really theirs.")
         body = {
             "no": number,
             "row": transfer.row,
+            "debited": self.debited,
             "payee": transfer.creditor.name,
             "bank": transfer.payee,
             "bank_fingerprint": fingerprint,
@@ -141,7 +169,7 @@ def read_transfers(context: RunContext) -> list[Transfer]:
             reference=cell("reference", index),
             creditor=Creditor(
                 name=cell("name", index),
-                iban=cell("iban", index).replace(" ", "").upper(),
+                iban=plain_iban(cell("iban", index)),
                 bic=cell("bic", index).upper(),
                 address=Address(
                     town=cell("town", index),
@@ -165,7 +193,7 @@ def fingerprint_of(context: RunContext, iban: str) -> str:
 def _order_of(transfers: Mapping[int, Transfer], row: PlanRow, metadata: Mapping[str, str]) -> PayoutOrder:
     transfer = transfers[int(row.body["row"])]
     if transfer.amount != Money(row.amount_minor, row.currency) or transfer.payee != row.body["bank"]:
-        raise Conflict("FILE_CHANGED", f"Row {transfer.row} of the stored file is not what was planned.")
+        raise Conflict("FILE_CHANGED", f"Line {transfer.row} of the stored file is not what was planned.")
     return PayoutOrder(
         account=row.account,
         currency=row.currency,
@@ -184,23 +212,21 @@ def _numbered(context: RunContext, transfers: Sequence[Transfer]) -> list[tuple[
     return list(zip(numbers, transfers, strict=True))
 
 
-def _failed_ones(context: RunContext, transfers: Sequence[Transfer]) -> list[Transfer]:
-    planned, _ = running.failed_rows(context)
-    by_row = {transfer.row: transfer for transfer in transfers}
-    return [by_row[int(planned[number].body["row"])] for number in context.retry_rows]
-
-
-def _twice(transfers: Sequence[Transfer]) -> list[str]:
-    """A warning for each row that is the same payment as one above it."""
+def _twice(numbered: Sequence[tuple[int, Transfer]]) -> list[str]:
+    """A warning for each row that is the same payment as one above it, by the plan's own numbers."""
     seen: dict[object, int] = {}
     told = []
-    for each in transfers:
+    for number, each in numbered:
         same = each.creditor.name, each.creditor.iban, each.amount, each.reference
         if same in seen:
             what = f"{each.creditor.name}, {each.amount}, with the same reference"
-            told.append(f"Row {each.row} pays what row {seen[same]} pays: {what}. Make sure that both are meant.")
-        seen.setdefault(same, each.row)
+            told.append(f"Row {number} pays what row {seen[same]} pays: {what}. Make sure that both are meant.")
+        seen.setdefault(same, number)
     return told
+
+
+def _fault(problem: Invalid, row: int) -> Fault:
+    return Fault(problem.code, problem.message, row, COLUMN_OF.get(problem.code))
 
 
 def _date_faults(context: RunContext, execute_on: date) -> list[Fault]:

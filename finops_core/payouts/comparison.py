@@ -174,7 +174,10 @@ class PlannedRow(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Differences:
-    """How many payments of a plan are new: to nobody paid before, to another bank account, of another amount."""
+    """How much of a plan is new: destinations nobody was paid at before, and payments of another kind than last time.
+
+    ``moved`` go to another bank account, ``amounts`` are of another amount.
+    """
 
     first: int
     moved: int
@@ -189,11 +192,14 @@ class Differences:
 def differences(rows: Iterable[PlannedRow]) -> Differences:
     """What is new in a plan, counted. A balance that is paid in parts was compared as a whole, and counts once."""
     seen: dict[object, Mapping[str, str]] = {}
+    fresh: set[object] = set()
     for index, row in enumerate(rows):
         if row.amount_minor:
             kind: object = index if "payee" in row.body else (row.account, row.currency)
             seen[kind] = row.body.get("change", {})
+            if seen[kind].get("bank") == FIRST:
+                fresh.add(row.body.get("destination") or kind)
     banks = [told.get("bank", "") for told in seen.values()]
     amounts = [Decimal(told["difference"]) for told in seen.values() if told.get("difference")]
     moved = sum(bank in MOVED for bank in banks)
-    return Differences(banks.count(FIRST), moved, sum(not amount.is_zero() for amount in amounts))
+    return Differences(len(fresh), moved, sum(not amount.is_zero() for amount in amounts))

@@ -20,7 +20,7 @@ from finops_core.kernel.operation import (
 )
 from finops_core.kernel.permissions import Permission
 from finops_core.operations import cells
-from finops_core.payouts import bank_transfers, comparison, results, running
+from finops_core.payouts import bank_columns, bank_transfers, comparison, results, running
 from finops_core.payouts.bank_transfers import TransferParameters
 from finops_core.payouts.planning import (
     DESCRIPTOR_MAX,
@@ -128,18 +128,6 @@ STRIPE_BALANCE = Operation(
 )
 
 
-def _check_transfer(row: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
-    """The amount must suit its row's currency and be more than zero."""
-    text, currency = row.get("amount"), row.get("currency")
-    if not text or not currency:
-        return []
-    try:
-        amount = Money.parse(str(text), str(currency))
-    except Invalid as error:
-        return [("amount", error.message)]
-    return [] if amount.minor > 0 else [("amount", "Must be more than zero.")]
-
-
 _TRANSFER_SAMPLE = (
     "name,iban,bic,currency,amount,reference,street,building,post_code,town,country\n"
     "Nordlicht GmbH,DE02120300000000202051,BYLADEM1001,EUR,1250.00,Invoice 2026-114,Hafenstr.,12,20457,Hamburg,DE\n"
@@ -151,28 +139,17 @@ BANK_TRANSFERS = Operation(
     version="1.0.0",
     title="Bank transfers",
     description="Writes one file (pain.001) for your bank that pays the people and companies you list.",
-    category=Category.CUSTOM,
+    category=Category.BANK,
     risk=Risk.HIGH,
     parameters=TransferParameters,
     file=FileSpec(
         label="Payees and amounts (CSV)",
-        columns=(
-            Column("name", cells.text(70), required=True, description="Who is paid, up to 70 characters."),
-            Column("iban", cells.text(42), required=True, description="Their account; spaces do not matter."),
-            Column("bic", cells.text(11), description="Their bank; may be left empty for euro payments."),
-            Column("currency", cells.currency, required=True, description="ISO 4217 code, such as EUR."),
-            Column("amount", cells.decimal_amount, required=True, description="More than zero, with a dot."),
-            Column("reference", cells.text(140), description="What they see on their statement."),
-            Column("street", cells.text(70), description="Of their address."),
-            Column("building", cells.text(16), description="House number."),
-            Column("post_code", cells.text(16)),
-            Column("town", cells.text(35), required=True, description="Banks ask for town and country."),
-            Column("country", cells.text(2), required=True, description="ISO 3166 code, such as DE."),
-        ),
+        columns=bank_columns.COLUMNS,
         sample_name="bank-transfers.csv",
         sample=_TRANSFER_SAMPLE,
         max_rows=1_000,
-        check_row=_check_transfer,
+        check_row=bank_columns.check,
+        check_partly=True,
     ),
     dry_run=bank_transfers.dry_run,
     run=bank_transfers.run,

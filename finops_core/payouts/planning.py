@@ -179,10 +179,10 @@ def make_plan(
     faults: list[Fault] = []
     warnings: list[str] = []
     for done, want in enumerate(wanted):
-        context.progress(done, len(wanted), f"Asking for the balance of row {want.row}")
+        context.progress(done, len(wanted), f"Asking for the balance of line {want.row}")
         fault = planner.add(want)
         if fault is not None and context.params.unpayable is Unpayable.LEAVE_OUT:
-            warnings.append(f"Row {want.row} is left out: {fault.message}")
+            warnings.append(f"Line {want.row} of the file is left out: {fault.message}")
         elif fault is not None:
             faults.append(fault)
     told = planner.facts.values()

@@ -148,6 +148,7 @@ class Unsettled:
     stops: str
     provider_id: str
     error_code: str
+    error_message: str
     asked_at: datetime
     first_sent_at: datetime | None
     followed_at: datetime | None
@@ -441,9 +442,9 @@ def unsettled(row: Row[Any]) -> Unsettled:
     """A row of the table as the batch needs it."""
     same = ("id", "execution_id", "row_no", "attempt", "connection_id", "account", "currency", "amount_minor")
     more = ("provider_account", "destination", "row_hash", "key", "body_hash", "stops", "provider_id", "error_code")
-    times = ("asked_at", "first_sent_at", "followed_at", "tried_at", "unheard_since")
+    rest = ("error_message", "asked_at", "first_sent_at", "followed_at", "tried_at", "unheard_since")
     return Unsettled(
-        **{name: getattr(row, name) for name in (*same, *more, *times)},
+        **{name: getattr(row, name) for name in (*same, *more, *rest)},
         sealed_body=row.request_body,
         state=PayoutState(row.state),
     )

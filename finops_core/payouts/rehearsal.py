@@ -62,6 +62,14 @@ class RehearsalView:
         """Whether something may still come of it."""
         return self.ended_at is None and not self.given_up
 
+    @property
+    def unmet(self) -> tuple[Trouble, ...]:
+        """Troubles that were chosen and struck nothing: there were too few rows, or it had stopped before."""
+        if not self.outcome:
+            return ()
+        met = {row.get("trouble") for row in self.outcome.get("rows", ())}
+        return tuple(trouble for trouble in self.troubles if trouble.value not in met)
+
 
 def rehearse(work: Work, execution_id: str, troubles: Sequence[Trouble]) -> str:
     """Have the present plan carried out against a sandbox of its own; gives the rehearsal's id.

@@ -178,7 +178,8 @@ def _judge(stage: Stage, store: Store, struck: Mapping[int, Trouble]) -> tuple[b
 
 
 def _shown(row: queries.Unsettled, struck: Mapping[int, Trouble]) -> Mapping[str, Any]:
-    trouble = struck.get(row.row_no)
+    # What was never begun met nothing, whatever was on order for it.
+    trouble = struck.get(row.row_no) if row.first_sent_at is not None else None
     return {
         "no": row.row_no,
         "currency": row.currency,

@@ -6,10 +6,12 @@ from finops_core.kernel.faults import Fault
 from finops_core.kernel.money import Money
 from finops_core.kernel.operation import Plan, PlanRow, RunContext
 from finops_core.kernel.provider import AccountFacts, BankAccount
+from finops_core.payouts.comparison import SAME
 from finops_core.payouts.planning import clock_faults, expected_arrival
 from finops_core.payouts.queries import Unsettled
 from finops_core.platform.ports import PayoutProvider
 
+WHY_CHARS = 200
 Pool = tuple[str, str, str]
 
 
@@ -59,7 +61,6 @@ def _pools(account: str, facts: AccountFacts) -> dict[Pool, int]:
 
 
 def _row(context: RunContext, row: PlanRow, available: int, failed: Unsettled, facts: AccountFacts) -> PlanRow:
-    change = {"bank": "same", "retry_of": str(failed.attempt), "failed": failed.error_code or failed.state.value}
     body = {
         **row.body,
         "provider_account": facts.account,
@@ -68,9 +69,15 @@ def _row(context: RunContext, row: PlanRow, available: int, failed: Unsettled, f
         "why_left": "only this row is paid again" if available != row.amount_minor else "",
         "keep": Money(0, row.currency).plain(),
         "arrival_on": expected_arrival(context.now().date(), facts.country).isoformat(),
-        "change": change,
+        "change": change_of(failed),
     }
     return PlanRow(row.account, row.currency, row.amount_minor, body)
+
+
+def change_of(failed: Unsettled) -> Mapping[str, str]:
+    """What a plan says of a row that is tried again: nothing is new about it but that, and why it failed before."""
+    told = {"bank": SAME, "retry_of": str(failed.attempt), "failed": failed.error_code or failed.state.value}
+    return {**told, "why": failed.error_message[:WHY_CHARS]} if failed.error_message else told
 
 
 def _bank_fault(row: PlanRow, facts: AccountFacts) -> Fault | None:

@@ -32,6 +32,7 @@ def test_an_order_without_faults_has_none():
     [
         ({"creditor": None}, "BANK_CREDITOR_MISSING"),
         ({"creditor": payee(iban="FR1420041010050500013M02607")}, "BANK_IBAN_BAD"),
+        ({"creditor": payee(iban=OURS)}, "BANK_PAYEE_OURS"),
         ({"creditor": payee(bic="PSST")}, "BANK_BIC_BAD"),
         ({"creditor": payee(name=" ")}, "BANK_NAME_BAD"),
         ({"creditor": payee(name="x" * 71)}, "BANK_NAME_BAD"),

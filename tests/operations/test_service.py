@@ -182,11 +182,12 @@ def test_numbers_have_no_gap_after_refused_drafts(both: World):
 def test_the_same_content_is_known_for_the_window_and_no_longer(tmp_path: Path):
     clock = ManualClock(SystemClock().now() + timedelta(seconds=5))
     with running_world(tmp_path, clock=clock, rerun_window_s=3600) as world:
-        seen = world.submitted(USD)
+        seen = world.approved(USD)
+        world.work_off()
 
         clock.advance(timedelta(minutes=59))
         within = world.draft(USD)
-        other = world.draft(USD, params={"descriptor": "OTHER"})
+        other = world.draft("currency\nEUR\n")
         with_reason = world.draft(USD, reason="second sweep")
         clock.advance(timedelta(minutes=2))
         after = world.draft(USD)

@@ -164,3 +164,55 @@ def test_a_page_past_the_last_shows_the_last(world, at):
 def request_of(world, seen):
     with world.desk.read(world.actor("carla")) as reading:
         return approvals.of_subject(reading, "execution", seen.id)[0]
+
+
+PAYEES = (
+    "name,iban,bic,currency,amount,reference,street,building,post_code,town,country\n"
+    "Nordlicht GmbH,DE02120300000000202051,,EUR,10.00,,,,,Hamburg,DE\n"
+)
+
+
+def test_the_drawer_says_what_paid_the_same_file_since_the_plan_was_made_and_that_its_payee_is_new_no_more(world, at):
+    # Given two plans of one file, each with a new payee, of which one waits for Ben
+    transfers = {"operation": "payouts.bank_transfers", "reason": "both are meant"}
+    first = world.planned(PAYEES, **transfers)
+    second = world.submitted(PAYEES, **transfers, params={"execute_on": "2099-01-05"})
+    screen = at("ben", "approvals", request=second.approval_request_id)
+    assert "1 new destination." in shown(screen)
+    assert "Nothing was paid there" in shown(screen)
+    assert first.number not in shown(screen)
+
+    # When the other one is paid while the drawer stands open, and Ben approves
+    with world.desk.work(world.actor("ana")) as work:
+        operations.submit(work, first.id, first.plan_hash)
+    world.decide(first)
+    world.work_off()
+    decide(screen, "Approve")
+
+    # Then nothing is decided: the drawer now says what he had not seen
+    assert world.execution(second.id).state is State.AWAITING_APPROVAL
+    told = shown(screen)
+    assert "since you opened this" in told
+    assert f"This file ran before, as {first.number}" in told
+    assert f"{first.number} paid, or is about to pay, where 1 payment of this plan goes" in told
+    assert "Nothing was paid there" not in told
+    assert "1 new destination when it was planned." in told
+
+    # And once he has seen it, his word counts
+    decide(screen, "Approve")
+    assert world.execution(second.id).state is State.QUEUED
+
+
+def test_the_checks_of_a_bank_file_speak_of_no_balance(world, at):
+    by_file = world.submitted(PAYEES.replace("10.00", "12.00"), operation="payouts.bank_transfers")
+    by_stripe = world.submitted("currency,maximum\nUSD,7.77\n")
+
+    told = [shown(at("ben", "approvals", request=each.approval_request_id)) for each in (by_file, by_stripe)]
+
+    assert "A bank file looks at no balance." in told[0]
+    assert "row 1 · line 2 of the file" in told[0]
+    assert "Paid from" in told[0]
+    assert "Harbour Labs Inc" in told[0]
+    assert "Paid from" not in told[1]
+    assert "Balances are looked at again" not in told[0]
+    assert "Balances are looked at again" in told[1]

@@ -399,6 +399,9 @@ def test_the_bank_file_is_handed_out_and_the_banks_answer_moves_its_payments(wor
     assert "2 payments named, 2 payments moved on." in screen.success[-1].value
     answer(screen, told)
     assert "2 payments named, nothing new." in screen.success[-1].value
+    told = shown(press(at("ana", "executions", execution=seen.number), "Retry failed"))
+    assert "A bank file looks at no balance" in told
+    assert "The balance and the bank accounts are looked at now" not in told
     assert "1 download" in shown(at("ana", "executions", execution=seen.number))
 
     # and somebody who settles nothing can only look

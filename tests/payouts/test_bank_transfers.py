@@ -25,6 +25,9 @@ from tests.operations.walks import code_of
 from tests.payouts.walks import act, again, begin, resume, row_as_stored, rows_of, run_of, states, violations
 from tests.tampering import tamper
 from tests.world import World
+from ui import changes
+from ui import plan as drawn
+from ui.format import Format
 
 HEAD = "name,iban,bic,currency,amount,reference,street,building,post_code,town,country\n"
 NORDLICHT = (
@@ -32,6 +35,7 @@ NORDLICHT = (
 )
 LUMEN = "Atelier Lumen,FR14 2004 1010 0505 0001 3M02 606,PSSTFRPPXXX,EUR,480.50,Invoice 77,,,13002,Marseille,FR\n"
 TWO = HEAD + NORDLICHT + LUMEN
+SHOWN = Format()
 TRANSFERS = "payouts.bank_transfers"
 NS = {"p": "urn:iso:std:iso:20022:tech:xsd:pain.001.001.09"}
 
@@ -139,30 +143,71 @@ def test_nobody_sees_a_whole_bank_number_in_plan_or_rows(world: World):
     assert [row.bank for row in rows] == ["Nordlicht GmbH •••• 2051", "Atelier Lumen •••• 2606"]
 
 
-def test_every_row_that_a_bank_would_refuse_is_told_at_once(world: World):
+def test_every_fault_is_told_at_the_upload_by_row_and_column_and_nothing_is_stored(world: World):
     wrong = HEAD + (
-        "Nordlicht GmbH,DE02120300000000202052,BYLADEM1001,EUR,1250.00,,,,,Hamburg,DE\n"
-        "Atelier Lümen,FR1420041010050500013M02606,XX,EUR,480.50,,,,,Marseille,FR\n"
+        "Nordlicht GmbH,DE02120300000000202052,BYLADEM1001,EUR,-5,,,,,Hamburg,XX\n"
+        "Atelier Lümen,FR14 2004 1010 0505 0001 3M02 606,XX,EUR,480.505,,,,,Marseille,FR\n"
+        "Ana Brito,us64svbkus6s3300958879,,USD,0,Für Sie,,,,Boston,us\n"
+        "Ben Osei,GB82WEST12345698765432,,GBP,1.00,,,,,London,GB\n"
+        "Eva Roth,DE02120300000000202052,,EUR,1.005,,,,,Hamburg,DE\n"
     )
-    seen = world.planned(wrong, operation=TRANSFERS)
+
+    refused = world.draft(wrong, operation=TRANSFERS)
+
+    assert isinstance(refused, operations.Refused)
+    assert {(fault.row, fault.column, fault.value) for fault in refused.faults} == {
+        (2, "iban", "DE02120300000000202052"),
+        (2, "amount", "-5"),
+        (2, "country", "XX"),
+        (3, "name", "Atelier Lümen"),
+        (3, "bic", "XX"),
+        (3, "amount", "480.505"),
+        (4, "iban", "us64svbkus6s3300958879"),
+        (4, "amount", "0"),
+        (4, "reference", "Für Sie"),
+        (5, "bic", ""),
+        (6, "iban", "DE02120300000000202052"),
+        (6, "amount", "1.005"),
+    }
+    assert "ü (U+00FC)" in next(fault.message for fault in refused.faults if fault.column == "name")
+    with world.desk.read(worker_actor(world.orgs["harbour"])) as reading:
+        assert operations.executions(reading, operations.ExecutionFilter()).total == 0
+        assert files.page(reading, files.FileFilter()).total == 0
+
+
+def test_the_plan_looks_once_more_at_what_only_our_own_account_tells(world: World):
+    much = HEAD + NORDLICHT.replace("1250.00", "1000000000.00")
+
+    seen = world.planned(much, operation=TRANSFERS)
 
     with world.desk.read(world.actor("ana")) as reading:
         plan = operations.plan(reading, seen.id)
-
-    assert seen.state is State.FAILED
     assert plan is not None
-    assert {(fault.row, fault.code) for fault in plan.faults} == {
-        (2, "BANK_IBAN_BAD"),
-        (3, "BANK_CHARACTERS_BAD"),
-        (3, "BANK_BIC_BAD"),
-    }
+    assert seen.state is State.FAILED
+    assert [(fault.row, fault.code, fault.column) for fault in plan.faults] == [(2, "BANK_AMOUNT_BAD", "amount")]
+
+
+def test_the_plan_says_which_account_of_ours_is_debited_and_pays_nothing_to_it(world: World):
+    ours = NORDLICHT.replace("DE02120300000000202051", "DE89 3704 0044 0532 0130 00")
+
+    seen, itself = (world.planned(HEAD + row, operation=TRANSFERS) for row in (NORDLICHT, ours))
+
+    with world.desk.read(world.actor("ana")) as reading:
+        plan, wrong = operations.plan(reading, seen.id), operations.plan(reading, itself.id)
+    assert plan is not None
+    assert wrong is not None
+    assert [row.body["debited"] for row in plan.rows] == ["Harbour Labs Inc •••• 3000"]
+    assert "Paid from" in drawn.paid_from(plan.rows)
+    assert "3000" in drawn.paid_from(plan.rows)
+    assert itself.state is State.FAILED
+    assert [(fault.row, fault.code, fault.column) for fault in wrong.faults] == [(2, "BANK_PAYEE_OURS", "iban")]
 
 
 def test_a_known_payee_with_another_account_is_marked_and_warned_of(world: World):
     approved(world)
     world.work_off()
 
-    moved = NORDLICHT.replace("DE02120300000000202051", "DE89370400440532013000").replace("1250.00", "1300.00")
+    moved = NORDLICHT.replace("DE02120300000000202051", "DE75512108001245126199").replace("1250.00", "1300.00")
     seen = world.planned(HEAD + moved, operation=TRANSFERS)
 
     with world.desk.read(world.actor("ana")) as reading:
@@ -573,7 +618,7 @@ def test_the_same_payment_twice_in_a_file_is_warned_of(world: World):
         plan = operations.plan(reading, seen.id)
     assert plan is not None
     (warning,) = plan.warnings
-    assert warning.startswith("Row 4 pays what row 2 pays: Nordlicht GmbH, 1250.00 EUR, with the same reference.")
+    assert warning.startswith("Row 3 pays what row 1 pays: Nordlicht GmbH, 1250.00 EUR, with the same reference.")
 
 
 def test_a_payment_that_the_bank_refused_makes_no_payee_known(world: World):
@@ -651,6 +696,34 @@ def test_why_the_bank_refused_stands_at_the_payment_in_its_code_and_in_words(wor
         ("RJCT", "The bank returned it."),
         ("AC04", "The account is closed. Since May."),
     ]
+
+
+def test_the_plan_of_a_retry_says_why_the_bank_refused_each_row_and_compares_it_with_nothing_else(world: World):
+    # Given a payment the bank refused, and another batch that paid its payee something else
+    seen = approved(world)
+    world.work_off()
+    content = bank_file(world, seen.id)
+    answer = report(content, (end_to_end_ids(content)["Atelier Lumen"], "RJCT", "AC04"))
+    take(world, seen.id, answer)
+    approved(world, HEAD + LUMEN.replace("480.50", "99.00"))
+    world.work_off()
+    # When it is retried
+    act(world, payouts.retry, seen.id)
+    world.work_off()
+    # Then the plan says why it failed, in the bank's words, and that its account is the one that was approved
+    with world.desk.read(world.actor("ana")) as reading:
+        plan = operations.plan(reading, seen.id)
+    assert plan is not None
+    (row,) = plan.rows
+    assert row.body["change"] == {
+        "bank": "same",
+        "retry_of": "1",
+        "failed": "AC04",
+        "why": "The account is closed.",
+    }
+    assert "Tried again" in changes.cell(row, SHOWN)
+    assert "attempt 1: The account is closed." in changes.cell(row, SHOWN)
+    assert changes.summary(plan.rows, SHOWN) == ""
 
 
 def test_an_execution_that_wrote_no_bank_file_takes_no_answer_of_a_bank(world: World):

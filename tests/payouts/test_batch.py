@@ -64,7 +64,7 @@ def test_a_plan_says_what_stays_and_why_and_where_the_money_goes(world):
     assert usd.body["bank"] == "Harbour Bank •••• 6789"
     assert (eur.amount_minor, eur.body["why_left"]) == (10_000, "the file sets a maximum")
     assert len(plan.warnings) == 1
-    assert "Row 4" in plan.warnings[0]
+    assert "Line 4 of the file is left out" in plan.warnings[0]
 
 
 def test_a_row_that_cannot_be_paid_is_a_fault_with_its_row_and_column(world):

@@ -75,6 +75,23 @@ def test_all_troubles_at_once_strike_a_row_each(world: World):
     assert sum(bool(row["trouble"]) for row in told.outcome["rows"]) == 4
 
 
+def test_troubles_that_struck_nothing_are_named(world: World):
+    # Given more troubles than rows, and one that stops the batch before another's row is begun
+    seen = world.planned("currency,maximum\nUSD,100.00\n")
+
+    told = rehearsed(world, seen.id, Trouble.TOO_FAST, Trouble.SERVER_ERROR, Trouble.CALL_LOST)
+
+    assert told.passed
+    assert told.unmet == (Trouble.SERVER_ERROR, Trouble.CALL_LOST)
+    five = world.planned(FIVE)
+    stopped = rehearsed(world, five.id, Trouble.KEY_REFUSED, Trouble.TOO_FAST)
+    met = {row["trouble"]: row["state"] for row in stopped.outcome["rows"] if row["trouble"]}
+    assert {trouble.value for trouble in stopped.troubles} == met.keys() | {each.value for each in stopped.unmet}
+    assert stopped.unmet == (Trouble.TOO_FAST,)
+    assert "canceled" not in met.values()
+    assert rehearsed(world, five.id, Trouble.TOO_FAST).unmet == ()
+
+
 def test_an_approver_sees_it_and_may_rehearse_too(world: World):
     seen = world.submitted(FIVE)
 

@@ -336,6 +336,13 @@ def test_what_is_new_in_a_plan_is_counted_once_for_a_balance_paid_in_parts():
     assert payouts.differences([planned(change=same)]).none
 
 
+def test_two_payments_to_one_account_are_one_new_destination():
+    first = {"bank": "first"}
+    rows = [planned(payee=name, destination=name[0], change=first) for name in ("Nordlicht", "Lumen", "Nordlicht")]
+
+    assert payouts.differences(rows).first == 2
+
+
 def test_each_payee_counts_for_themselves():
     rows = [planned(payee=name, change={"bank": "first"}) for name in ("Nordlicht", "Lumen")]
 

@@ -73,7 +73,12 @@ def test_what_failed_is_paid_by_an_approved_retry_and_nothing_else(both: World):
     # Then only that row is planned, with the same amount, and somebody must approve it
     assert plan is not None
     assert [(row.currency, row.amount_minor, row.body["no"]) for row in plan.rows] == [("EUR", 10_000, 2)]
-    assert plan.rows[0].body["change"] == {"bank": "same", "retry_of": "1", "failed": "balance_insufficient"}
+    assert plan.rows[0].body["change"] == {
+        "bank": "same",
+        "retry_of": "1",
+        "failed": "balance_insufficient",
+        "why": "You have insufficient funds in your Stripe account for this payout.",
+    }
     assert (planned.state, planned.attempt, planned.totals) == (State.READY, 2, {"EUR": 10_000})
     # and approved it is paid
     done = again(world, seen.id)

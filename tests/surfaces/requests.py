@@ -1,11 +1,23 @@
 """Approvals: the cases."""
 
 from collections.abc import Mapping
+from typing import Any
 
-from finops_core import approvals
+from finops_core import approvals, operations, payouts
 from finops_core.approvals import Decision
+from finops_core.platform.work import Reading
 from tests.surfaces.places import asked, nothing
 from tests.surfaces.ways import Case, listed, of_screen
+
+
+def drawer(reading: Reading, ids: Mapping[str, str]) -> dict[str, Any]:
+    """What the approver's drawer has in its hands: the request, and what happened since its plan was made."""
+    view = approvals.request_view(reading, ids["request"])
+    run = operations.execution(reading, view.subject_id)
+    plan = operations.plan(reading, run.id, view.content_hash)
+    assert plan is not None
+    return {**of_screen(view), "meanwhile": list(payouts.meanwhile(reading, run, plan).told)}
+
 
 APPROVE = {"decision": "approved", "content_hash": "{content}", "comment": "fine"}
 CASES: Mapping[str, Case] = {
@@ -30,7 +42,7 @@ CASES: Mapping[str, Case] = {
     "one request": Case(
         "ben",
         asked,
-        lambda r, i: of_screen(approvals.request_view(r, i["request"])),
+        drawer,
         ("GET", "/approvals/{request}", None),
         "approvals {request}",
         writes=False,

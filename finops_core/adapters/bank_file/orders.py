@@ -88,8 +88,8 @@ def order_of(body: bytes) -> PayoutOrder:
 def problems_of(order: PayoutOrder, debtor_iban: str) -> list[Invalid]:
     """Everything that keeps an order out of a bank file, as errors to raise or to show; empty when it can be sent.
 
-    BANK_CURRENCY_UNSUPPORTED, BANK_AMOUNT_BAD, BANK_CREDITOR_MISSING, BANK_IBAN_BAD, BANK_BIC_BAD, BANK_NAME_BAD,
-    BANK_ADDRESS_BAD, BANK_REMITTANCE_LONG and BANK_CHARACTERS_BAD.
+    BANK_CURRENCY_UNSUPPORTED, BANK_AMOUNT_BAD, BANK_CREDITOR_MISSING, BANK_PAYEE_OURS, BANK_IBAN_BAD, BANK_BIC_BAD,
+    BANK_NAME_BAD, BANK_ADDRESS_BAD, BANK_REMITTANCE_LONG and BANK_CHARACTERS_BAD.
     """
     creditor = order.creditor
     if creditor is None:
@@ -98,11 +98,19 @@ def problems_of(order: PayoutOrder, debtor_iban: str) -> list[Invalid]:
         return [*_amount_problems(order, sepa=False), missing, *_remittance_problems(order)]
     sepa = accounts.is_sepa(order.currency, debtor_iban, creditor.iban)
     return [
+        *_own_problems(creditor, debtor_iban),
         *_amount_problems(order, sepa=sepa),
         *_account_problems(creditor, sepa=sepa),
         *_party_problems(creditor),
         *_remittance_problems(order),
     ]
+
+
+def _own_problems(creditor: Creditor, debtor_iban: str) -> list[Invalid]:
+    if creditor.iban != debtor_iban:
+        return []
+    message = "The payee's account is the very one that this file is paid from."
+    return [Invalid("BANK_PAYEE_OURS", message, hint="Ask the payee for theirs, or leave the row out.")]
 
 
 def _amount_problems(order: PayoutOrder, *, sepa: bool) -> list[Invalid]:

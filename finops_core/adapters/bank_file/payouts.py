@@ -75,6 +75,11 @@ class BankFilePayouts:
     def __repr__(self) -> str:
         return f"BankFilePayouts(mode={self._mode.value!r}, account={self._account!r})"
 
+    @property
+    def debited(self) -> str:
+        """The account that is paid from as people see it: its holder and its last four digits."""
+        return f"{self._debtor.name} {mask(self._debtor.iban)}"
+
     def capabilities(self) -> Capabilities:
         """Every currency that bank accounts are held in; what became of an order only a status report tells."""
         return Capabilities(
