@@ -15,6 +15,7 @@ from tests.payouts.walks import (
     resume,
     sent_and_died,
     states,
+    steps,
     violations,
 )
 from tests.tampering import tamper
@@ -109,7 +110,8 @@ def test_a_payout_that_is_answered_in_live_mode_is_in_doubt_until_it_is_looked_u
     world.work_off()
     world.sandbox.forgive()
 
-    assert states(world, seen.id) == ["created", "created"]
+    assert steps(world, seen.id, 1) == ["submitting", "in_doubt", "created"]
+    assert steps(world, seen.id, 2) == ["submitting", "created"]
     assert made(world) == [("eur", 10_000), ("usd", 10_000)]
     assert violations(world) == {}
 

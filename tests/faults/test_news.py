@@ -18,7 +18,7 @@ from sqlalchemy import func, select
 from finops_core import audit, notifications, operations, payouts
 from finops_core.adapters.stripe_sandbox.faults import Fault, FaultKind
 from finops_core.adapters.stripe_sandbox.webhook_faults import WebhookFault, WebhookFaultKind
-from finops_core.kernel.actor import system_actor, worker_actor
+from finops_core.kernel.actor import worker_actor
 from finops_core.kernel.clock import ManualClock, SystemClock
 from finops_core.payouts import PayoutState, queries, service
 from finops_core.payouts.models import provider_news
@@ -41,6 +41,7 @@ from tests.payouts.walks import (
     run_of,
     sent_and_died,
     states,
+    steps,
     violations,
 )
 from tests.processes import until
@@ -116,13 +117,6 @@ def notices(world: World, who: str) -> list[str]:
     """What somebody was told of payouts, beside how the run itself went."""
     with world.desk.read(world.actor(who)) as reading:
         return [each.title for each in notifications.unread(reading) if each.kind.startswith("payout.")]
-
-
-def steps(world: World, execution_id: str, row_no: int) -> list[str]:
-    """What the log says became of a row."""
-    (row,) = [row for row in rows_of(world, execution_id) if row.row_no == row_no]
-    with world.desk.read(system_actor(world.orgs["harbour"])) as reading:
-        return [str(each["to"]) for each in audit.steps(reading, "payout.", row.sent_at)[f"payout:{row.id}"]]
 
 
 def test_news_that_cannot_be_followed_now_is_followed_later_and_does_not_spin(told: World):

@@ -102,6 +102,12 @@ def set_calls(row_no: int, **values: Any) -> Callable[[Connection, str], object]
     return damage
 
 
+def a_later_row_of_a_worker_that_had_lost_the_run(db: Connection, ex: str) -> None:
+    """The calls about the first row were made by a later holder of the run than those about the second."""
+    mine = select(payout.c.id).where(of(ex, 1)).scalar_subquery()
+    assert db.execute(update(payout_call).where(payout_call.c.payout_id == mine).values(fence=9)).rowcount > 0
+
+
 def set_plan(attempt: int = 1, **values: Any) -> Callable[[Connection, str], object]:
     mine = plan.c.attempt == attempt
     return lambda db, ex: db.execute(update(plan).where(plan.c.execution_id == ex, mine).values(**values))
@@ -124,6 +130,10 @@ def an_approval_of_something_else(db: Connection, _ex: str) -> None:
 
 def no_approval(db: Connection, _ex: str) -> None:
     assert db.execute(delete(approval_decision)).rowcount == 2
+
+
+def a_refusal_in_its_place(db: Connection, _ex: str) -> None:
+    assert db.execute(update(approval_decision).values(decision="rejected")).rowcount == 2
 
 
 def an_old_approval(db: Connection, _ex: str) -> None:
@@ -198,10 +208,12 @@ DAMAGE: Mapping[str, tuple[str, Callable[[Connection, str], object]]] = {
     "a retry of what was paid": ("I5", set_payout(2, state="paid")),
     "an approval of something else": ("I5", an_approval_of_something_else),
     "no approval at all": ("I5", no_approval),
+    "a refusal in place of an approval": ("I5", a_refusal_in_its_place),
     "a completed execution in doubt": ("I6", set_payout(2, 2, state="in_doubt")),
     "a completed execution with a row for a person": ("I6", set_payout(2, 2, state="needs_review")),
     "a completed execution whose first attempt is in doubt": ("I6", set_payout(2, state="needs_review")),
     "a call of a worker that had lost the run": ("I7", set_calls(1, fence=9)),
+    "a call for another row by a worker that had lost the run": ("I7", a_later_row_of_a_worker_that_had_lost_the_run),
     "a state the log does not know": ("I8", set_payout(1, state="paid")),
     "a change that is not in the log": ("I8", a_change_that_is_not_in_the_log),
     "a change that is in the log twice": ("I8", a_change_that_is_in_the_log_twice),

@@ -155,10 +155,12 @@ def test_two_payouts_for_one_row_stop_the_batch_and_rows_in_doubt_with_it(world:
 @pytest.mark.parametrize("kind", [FaultKind.FORBIDDEN, FaultKind.BALANCE_INSUFFICIENT])
 def test_what_an_answer_stopped_stays_stopped_after_a_crash(world: World, kind: FaultKind):
     # Given an answer that stopped the batch (or the currency), and a crash right after it was recorded
-    csv = "currency,account\nUSD,\n" if kind is FaultKind.BALANCE_INSUFFICIENT else THREE
-    seen = world.approved(csv)
+    # One that is paid from two sources
+    world.sandbox.control.fund(5_000_000, "usd", HARBOUR, source_type="bank_account")
+    seen = world.approved(USD if kind is FaultKind.BALANCE_INSUFFICIENT else THREE)
     begun = begin(world)
     rows = prepared(world, begun)
+    assert len(rows) > 1
     world.sandbox.control.fault(Fault(kind))
     sent_and_died(world, begun, rows[0], arrived=False)
     run = run_of(world, begun)
@@ -174,6 +176,19 @@ def test_what_an_answer_stopped_stays_stopped_after_a_crash(world: World, kind: 
     assert world.execution(seen.id).state is State.FAILED
 
 
+def test_a_refusal_that_did_not_look_at_the_key_clears_no_doubt(world: World):
+    # Given a row that was being sent when its run died, and a provider that shows nothing of it yet
+    seen = world.approved(ONE_HUNDRED)
+    begun = begin(world)
+    sent_and_died(world, begun, prepared(world, begun)[0], arrived=False)
+    # When it is sent again, and the key is refused by then
+    world.sandbox.control.fault(Fault(FaultKind.FORBIDDEN, times=9))
+    resume(world)
+    # Then what was sent before may still be executed
+    assert states(world, seen.id) == ["in_doubt"]
+    assert world.execution(seen.id).state is State.UNSETTLED
+
+
 def test_only_429_means_never_executed_and_the_row_can_be_retried(timed: World):
     seen = timed.approved(USD)
     timed.sandbox.control.fault(Fault(FaultKind.RATE_LIMIT, times=50))
@@ -184,20 +199,6 @@ def test_only_429_means_never_executed_and_the_row_can_be_retried(timed: World):
     assert (row.state, made(timed)) == (PayoutState.CANCELED, [])
     assert "never executed" in row.error_message
     assert timed.execution(seen.id).state is State.FAILED
-
-
-def test_429_slows_the_batch_down(timed: World):
-    """Twice as long between two payouts after each refusal, won back little by little."""
-    timed.approved("currency,maximum\n" + "".join(f"{c},100.00\n" for c in ("USD", "EUR", "GBP", "CAD", "CHF", "SEK")))
-    timed.sandbox.control.fault(*[Fault(FaultKind.RATE_LIMIT)] * 3)
-    slept: list[float] = []
-    clock_of(timed).on_sleep = slept.append
-
-    timed.work_off()
-
-    # Three pauses after refusals, and the pace of a bucket whose rate was halved three times.
-    assert len(made(timed)) == 6
-    assert sum(slept) > 5
 
 
 def test_a_run_whose_payouts_are_all_in_doubt_is_neither_completed_nor_failed(timed: World):

@@ -8,6 +8,7 @@ from finops_core import operations, payouts, security
 from finops_core.adapters.stripe_sandbox.faults import Fault, FaultKind
 from finops_core.kernel.actor import system_actor
 from finops_core.operations import State
+from finops_core.payouts import PayoutState
 from tests.operations.walks import code_of
 from tests.payouts.walks import HARBOUR, act, again, made, rows_of, states, violations
 from tests.tampering import tamper
@@ -61,6 +62,21 @@ def test_a_row_whose_earlier_attempts_all_failed_is_sent(world: World):
     assert view.state is State.COMPLETED
     assert states(world, execution_id) == ["created", "created"]
     assert violations(world) == {}
+
+
+def test_a_second_attempt_in_doubt_is_not_taken_for_the_first_one(world: World):
+    # Given a payout that came back, and a retry of it whose answer is lost
+    seen = world.approved("currency,maximum\nUSD,100.00\n")
+    world.work_off()
+    first = rows_of(world, seen.id)[0].provider_id
+    world.sandbox.control.transition(first, "in_transit", "failed", account=HARBOUR, code="no_account")
+    world.follow()
+    act(world, payouts.retry, seen.id)
+    world.sandbox.control.fault(Fault(FaultKind.RESET_AFTER))
+    # When it is looked up, then it is found, and not the one before it
+    assert again(world, seen.id).state is State.COMPLETED
+    (row,) = rows_of(world, seen.id)
+    assert (row.attempt, row.state, row.provider_id == first) == (2, PayoutState.CREATED, False)
 
 
 def test_another_preparer_learns_nothing_of_a_run_they_may_not_see(timed: World):

@@ -6,7 +6,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
-from finops_core import operations, payouts
+from finops_core import audit, operations, payouts
 from finops_core.adapters.stripe_payouts import StripePayouts
 from finops_core.catalog.checks import CHECKS
 from finops_core.desk import Desk
@@ -37,6 +37,13 @@ def rows_of(world: World, execution_id: str) -> tuple[PayoutView, ...]:
 
 def states(world: World, execution_id: str) -> list[str]:
     return [row.state.value for row in rows_of(world, execution_id)]
+
+
+def steps(world: World, execution_id: str, row_no: int) -> list[str]:
+    """What the log says became of a row."""
+    (row,) = [row for row in rows_of(world, execution_id) if row.row_no == row_no]
+    with world.desk.read(worker_actor(world.orgs["harbour"])) as reading:
+        return [str(each["to"]) for each in audit.steps(reading, "payout.", row.sent_at)[f"payout:{row.id}"]]
 
 
 def made(world: World, account: str = HARBOUR) -> list[tuple[str, int]]:

@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from finops_core.adapters.stripe_sandbox.faults import Fault, FaultKind
-from tests.properties.machine import KEPT, NEVER, Event, PayoutMachine
+from tests.properties.machine import KEPT, NEVER, STOP, Event, PayoutMachine
 
 pytestmark = pytest.mark.slow
 
@@ -57,6 +57,42 @@ def test_a_batch_that_is_left_for_a_day_is_looked_up_and_the_rest_expires(forget
     machine.teardown()
 
     assert {"row submitting", "row approved", "row expired"} <= set(PayoutMachine.seen), PayoutMachine.seen
+
+
+@pytest.mark.parametrize("kind", [FaultKind.RESET_AFTER, FaultKind.ERROR_AFTER])
+def test_a_batch_of_which_an_answer_is_lost_is_looked_up_and_paid_once(kind: FaultKind):
+    PayoutMachine.seen.clear()
+    machine = PayoutMachine()
+
+    machine.batch_goes_out((True, True, True), (100, 100, 100), Fault(kind), Event(1, NEVER))
+    machine.nothing_is_wrong()
+    machine.teardown()
+
+    assert {each for each in PayoutMachine.seen if each.startswith("row ")} == {"row created"}, PayoutMachine.seen
+
+
+def test_a_batch_that_is_stopped_in_the_midst_of_it_sends_no_more():
+    PayoutMachine.seen.clear()
+    machine = PayoutMachine()
+
+    machine.batch_goes_out((True, True, True), (100, 100, 100), None, Event(FIRST_INTENT, STOP))
+    machine.nothing_is_wrong()
+    machine.teardown()
+
+    assert {"stopped while running", "row created", "row canceled"} <= set(PayoutMachine.seen), PayoutMachine.seen
+
+
+def test_a_payout_that_comes_back_after_it_was_paid_is_heard_of_without_any_news():
+    PayoutMachine.seen.clear()
+    machine = PayoutMachine()
+
+    machine.batch_goes_out((True, False, False), (100, 100, 100), None, Event(1, NEVER))
+    machine.the_bank_acts([(0, 0), (0, 0)], told=True)
+    machine.nothing_is_wrong()
+    machine.the_bank_acts([(0, 0)], told=False)
+    machine.teardown()
+
+    assert {"row paid", "row failed"} <= set(PayoutMachine.seen), PayoutMachine.seen
 
 
 @pytest.mark.parametrize("closed", [None, "USD"])
