@@ -78,11 +78,14 @@ class _Account:
     balance: int
     version: int
 
+    def fits(self, line: rules.Line) -> None:
+        """Refuse an amount of another currency."""
+        if line.amount.currency != self.row.currency:
+            raise rules.currency_mismatch(line.amount, self.row.currency, self.name)
+
     def take(self, line: rules.Line) -> tuple[int | None, int | None]:
         """Version and balance that a posting brings it to; None for one that keeps no balance."""
         row, amount = self.row, line.amount
-        if amount.currency != row.currency:
-            raise rules.currency_mismatch(amount, row.currency, self.name)
         if row.state != AccountState.OPEN:
             raise rules.not_open(AccountState(row.state), self.name, row.state_reason)
         if not row.counted:
@@ -168,6 +171,8 @@ def _written(
     work: Work, entry: Entry, accounts: Mapping[str, _Account]
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The rows of an entry: its head, and its postings."""
+    for line in entry.lines:
+        accounts[line.account_id].fits(line)
     first = accounts[entry.lines[0].account_id].row
     day = (entry.effective_on or work.now.astimezone(ZoneInfo(first.zone)).date()).isoformat()
     journal_id = new_id("je")
