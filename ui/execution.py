@@ -257,7 +257,9 @@ def _confirm_cancel(here: Here, run: ExecutionView) -> None:
 def _told(here: Here, seen: Seen, *, whole: bool) -> None:
     """What came of it, in its own words; ``whole``: with what happens next, for the view where that can be followed."""
     run, found = seen.run, seen.found
-    message = spelled(run.message)
+    # What a retry came to is not what the whole did.
+    part = f"Attempt {run.attempt}: " if run.retry_rows and run.message else ""
+    message = f"{part}{spelled(run.message)}"
     if found.twice.count:
         repair.twice(found, here)
     if found.again.blocked and run.state in OVER:

@@ -71,8 +71,12 @@ def state_badge(run: ExecutionView) -> Markup:
 
 
 def amounts(run: ExecutionView, shown: Format, most: int = 3) -> Markup:
-    """What it pays; of one that ended badly only what was planned, for its payouts alone tell what was paid."""
-    told = html.lines(*shown.first_amounts(run.totals, most))
+    """What it pays; of one that ended badly only what was planned, for its payouts alone tell what was paid.
+
+    A retry pays a part of the whole, and says so.
+    """
+    sums = html.lines(*shown.first_amounts(run.totals, most))
+    told = html.lines(sums, html.faint(f"in attempt {run.attempt}")) if sums and run.retry_rows else sums
     return html.faint(html.lines(told, "planned"), small=False) if told and run.public in UNPAID else told
 
 

@@ -171,6 +171,7 @@ def test_a_person_settles_sends_on_and_takes_back_and_the_rest_is_retried(batch,
     assert "Attempt 2 pays only what failed before: 3 rows." in told
     assert "Left out: 1 row that was made before." in told
     assert world.execution(batch.id).state is State.READY
+    assert "in attempt 2" in shown(at("ana", "executions")), "a part of the batch is not shown as all of it"
     assert len(made(world)) == 2
 
 
