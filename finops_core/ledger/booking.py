@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Row, bindparam, insert, select
+from sqlalchemy import Row, bindparam, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
 from finops_core import audit
@@ -22,6 +22,11 @@ PARTS = 500
 """How many accounts or keys one statement asks for."""
 
 _POST, _SEAL = insert(ledger_posting), insert(ledger_journal)
+_FOLLOW = (
+    update(ledger_balance)
+    .where(ledger_balance.c.org_id == bindparam("org"), ledger_balance.c.id == bindparam("account"))
+    .values(posted_minor=bindparam("posted"), version=bindparam("newest"), moved_at=bindparam("at"))
+)
 
 # Balances are locked in the order of their ids, so that two entries over the same accounts never wait for each other.
 _HELD = (
@@ -107,7 +112,7 @@ def post(work: Work, entry: Entry) -> Posted:
 def post_many(work: Work, entries: Sequence[Entry]) -> tuple[Posted, ...]:
     """Write entries in their order, all or none; of those whose key is known the first result is given.
 
-    Who may ask is for the caller to decide. Raises what ``rules.check_entry`` does, ``ACCOUNT_UNKNOWN``,
+    Who may ask is for the caller to decide. Raises what ``rules.check_entry`` does, ``LEDGER_ACCOUNT_UNKNOWN``,
     ``ACCOUNT_FROZEN``, ``ACCOUNT_CLOSED``, ``CURRENCY_MISMATCH``, ``INSUFFICIENT_BALANCE``, ``PERIOD_LOCKED`` and,
     for a key that stands for something else, ``DUPLICATE_TRANSACTION``.
     """
@@ -144,7 +149,7 @@ def _accounts(work: Work, ids: Iterable[str]) -> Mapping[str, _Account]:
             found[row.id] = _Account(row, row.posted_minor or 0, row.version or 0)
     for account_id in wanted:
         if account_id not in found:
-            raise rules.account_unknown(account_id)
+            raise rules.account_unknown()
     return found
 
 
@@ -167,9 +172,7 @@ def _first_result(stands: tuple[str, Posted], entry: Entry) -> Posted:
     return posted if posted.repeated else Posted(posted.id, posted.booked_at, posted.effective_on, repeated=True)
 
 
-def _written(
-    work: Work, entry: Entry, accounts: Mapping[str, _Account]
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def _written(work: Work, entry: Entry, accounts: Mapping[str, _Account]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The rows of an entry: its head, and its postings."""
     for line in entry.lines:
         accounts[line.account_id].fits(line)
@@ -225,6 +228,8 @@ def _written(
 def _store(work: Work, postings: Sequence[Mapping[str, Any]], heads: Sequence[Mapping[str, Any]]) -> None:
     try:
         work.execute(_POST, postings)
+        if moved := _moved(work, postings):
+            work.execute(_FOLLOW, moved)
         work.execute(_SEAL, heads)
     except DBAPIError as error:
         refused = _refusal(error, heads)
@@ -252,6 +257,21 @@ def _store(work: Work, postings: Sequence[Mapping[str, Any]], heads: Sequence[Ma
             for head in heads
         ],
     )
+
+
+def _moved(work: Work, postings: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The balances that the postings lead to, each account once, by its last posting."""
+    last = {posting["account_id"]: posting for posting in postings if posting["account_version"] is not None}
+    return [
+        {
+            "org": work.org_id,
+            "account": account_id,
+            "posted": posting["balance_after_minor"],
+            "newest": posting["account_version"],
+            "at": work.now,
+        }
+        for account_id, posting in last.items()
+    ]
 
 
 def _refusal(error: DBAPIError, heads: Sequence[Mapping[str, Any]]) -> FinOpsError | None:

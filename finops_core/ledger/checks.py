@@ -83,9 +83,9 @@ def balances_are_their_postings(reading: Reading) -> list[str]:
 
 def running_balances_go_on(reading: Reading) -> list[str]:
     """Each posting of a counted account takes up where the one before it left off, with no version missing."""
-    by_account = {"partition_by": posting.c.account_id, "order_by": posting.c.account_version}
-    before = func.coalesce(func.lag(posting.c.balance_after_minor).over(**by_account), 0)
-    earlier = func.coalesce(func.lag(posting.c.account_version).over(**by_account), 0)
+    account, order = posting.c.account_id, posting.c.account_version
+    before = func.coalesce(func.lag(posting.c.balance_after_minor).over(partition_by=account, order_by=order), 0)
+    earlier = func.coalesce(func.lag(order).over(partition_by=account, order_by=order), 0)
     each = (
         select(
             posting.c.account_id,

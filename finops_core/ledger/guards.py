@@ -1,8 +1,10 @@
-"""What the database itself holds of the ledger, whatever program writes to it. Each guard is written for both databases.
+"""What the database itself holds of the ledger, whatever program writes to it; each guard for both databases.
 
-The order of writing is fixed: an entry's postings first, its journal row last. That row's guard adds the postings up,
-and seals them: no posting enters an entry that has its row. A posting without one cannot be committed, by its foreign
-key, which waits until COMMIT.
+The order of writing is fixed: an entry's postings first, then the balances they lead to, its journal row last. That
+row's guard adds the postings up, sees that the balances have followed, and seals them: no posting enters an entry that
+has its row. A posting without one cannot be committed, by its foreign key, which waits until COMMIT.
+
+Guards only refuse; they write nothing. With one gone, what the desk itself writes is as right as before.
 """
 
 from finops_core.platform.tables import Guard
@@ -19,23 +21,28 @@ AND NEW.effective_on BETWEEN from_on AND to_on)
 THEN RAISE(ABORT, 'PERIOD_LOCKED')
 WHEN NOT a.counted THEN CASE WHEN NEW.account_version IS NOT NULL OR NEW.balance_after_minor IS NOT NULL
 THEN RAISE(ABORT, 'BALANCE_NOT_COUNTED') END
-WHEN NEW.account_version IS NOT b.version + 1 OR NEW.balance_after_minor IS NOT b.posted_minor + NEW.amount_minor
+WHEN b.id IS NULL OR NEW.account_version IS NULL OR NEW.account_version < 1
+OR (NEW.account_version > 1 AND p.line IS NULL)
+OR NEW.balance_after_minor IS NOT COALESCE(p.balance_after_minor, 0) + NEW.amount_minor
 THEN RAISE(ABORT, 'BALANCE_MOVED')
 WHEN NEW.amount_minor < 0 AND NEW.balance_after_minor < a.min_minor THEN RAISE(ABORT, 'INSUFFICIENT_BALANCE')
 END
 FROM (SELECT 1) LEFT JOIN ledger_account a ON a.org_id = NEW.org_id AND a.id = NEW.account_id
-LEFT JOIN ledger_balance b ON b.org_id = NEW.org_id AND b.id = NEW.account_id;
+LEFT JOIN ledger_balance b ON b.org_id = NEW.org_id AND b.id = NEW.account_id
+LEFT JOIN ledger_posting p ON p.org_id = NEW.org_id AND p.account_id = NEW.account_id
+AND p.account_version = NEW.account_version - 1;
 """
 _POSTING_POSTGRES = """
 DECLARE
   account record;
+  before bigint := 0;
 BEGIN
   -- Whoever locks a period waits for entries on their way, and they for the lock.
   PERFORM pg_advisory_xact_lock_shared(7204812, hashtext(NEW.org_id));
   IF EXISTS (SELECT 1 FROM ledger_journal WHERE org_id = NEW.org_id AND id = NEW.journal_id) THEN
     RAISE EXCEPTION 'JOURNAL_SEALED';
   END IF;
-  SELECT a.*, b.version, b.posted_minor INTO account FROM ledger_account a
+  SELECT a.*, b.version INTO account FROM ledger_account a
     LEFT JOIN ledger_balance b ON b.org_id = a.org_id AND b.id = a.id
     WHERE a.org_id = NEW.org_id AND a.id = NEW.account_id;
   IF NOT FOUND THEN RAISE EXCEPTION 'ACCOUNT_UNKNOWN'; END IF;
@@ -51,33 +58,22 @@ BEGIN
     END IF;
     RETURN NEW;
   END IF;
-  IF NEW.account_version IS DISTINCT FROM account.version + 1
-      OR NEW.balance_after_minor IS DISTINCT FROM account.posted_minor + NEW.amount_minor THEN
+  IF account.version IS NULL OR NEW.account_version IS NULL OR NEW.account_version < 1 THEN
     RAISE EXCEPTION 'BALANCE_MOVED';
   END IF;
+  IF NEW.account_version > 1 THEN
+    SELECT p.balance_after_minor INTO before FROM ledger_posting p
+      WHERE p.org_id = NEW.org_id AND p.account_id = NEW.account_id AND p.account_version = NEW.account_version - 1;
+    IF NOT FOUND THEN RAISE EXCEPTION 'BALANCE_MOVED'; END IF;
+  END IF;
+  IF NEW.balance_after_minor IS DISTINCT FROM before + NEW.amount_minor THEN RAISE EXCEPTION 'BALANCE_MOVED'; END IF;
   IF NEW.amount_minor < 0 AND NEW.balance_after_minor < account.min_minor THEN
     RAISE EXCEPTION 'INSUFFICIENT_BALANCE';
   END IF;
   RETURN NEW;
 END
 """
-_APPLY_SQLITE = """
-UPDATE ledger_balance SET posted_minor = NEW.balance_after_minor, version = NEW.account_version, moved_at = NEW.booked_at
-WHERE org_id = NEW.org_id AND id = NEW.account_id AND NEW.account_version IS NOT NULL;
-"""
-_APPLY_POSTGRES = """
-BEGIN
-  IF NEW.account_version IS NOT NULL THEN
-    UPDATE ledger_balance SET posted_minor = NEW.balance_after_minor, version = NEW.account_version,
-      moved_at = NEW.booked_at
-      WHERE org_id = NEW.org_id AND id = NEW.account_id AND version = NEW.account_version - 1;
-    IF NOT FOUND THEN RAISE EXCEPTION 'BALANCE_MOVED'; END IF;
-  END IF;
-  RETURN NULL;
-END
-"""
 POSTING_ENTERS = Guard("lg_posting_enters", "BEFORE INSERT", _POSTING_SQLITE, _POSTING_POSTGRES)
-POSTING_COUNTS = Guard("lg_posting_counts", "AFTER INSERT", _APPLY_SQLITE, _APPLY_POSTGRES)
 
 _JOURNAL_SQLITE = """
 SELECT CASE WHEN COUNT(*) < 2 THEN RAISE(ABORT, 'ENTRY_ONE_LEGGED')
@@ -86,6 +82,9 @@ THEN RAISE(ABORT, 'ENTRY_DATED_TWICE') END
 FROM ledger_posting WHERE org_id = NEW.org_id AND journal_id = NEW.id;
 SELECT RAISE(ABORT, 'ENTRY_UNBALANCED') FROM ledger_posting WHERE org_id = NEW.org_id AND journal_id = NEW.id
 GROUP BY currency HAVING SUM(amount_minor) <> 0;
+SELECT RAISE(ABORT, 'BALANCE_BEHIND') FROM ledger_posting p
+JOIN ledger_balance b ON b.org_id = p.org_id AND b.id = p.account_id
+WHERE p.org_id = NEW.org_id AND p.journal_id = NEW.id AND p.account_version > b.version;
 """
 _JOURNAL_POSTGRES = """
 DECLARE
@@ -101,13 +100,16 @@ BEGIN
       GROUP BY currency HAVING SUM(amount_minor) <> 0) THEN
     RAISE EXCEPTION 'ENTRY_UNBALANCED';
   END IF;
+  IF EXISTS (SELECT 1 FROM ledger_posting p JOIN ledger_balance b ON b.org_id = p.org_id AND b.id = p.account_id
+      WHERE p.org_id = NEW.org_id AND p.journal_id = NEW.id AND p.account_version > b.version) THEN
+    RAISE EXCEPTION 'BALANCE_BEHIND';
+  END IF;
   RETURN NEW;
 END
 """
 JOURNAL_SEALS = Guard("lg_journal_seals", "BEFORE INSERT", _JOURNAL_SQLITE, _JOURNAL_POSTGRES)
 
-# A balance may be written only as the newest posting of its account says it is: by the posting's own trigger, or by
-# whoever mends it.
+# A balance may be written only as the newest posting of its account says it is.
 _NOT_AS_POSTED = """(NEW.version = 0 AND NEW.posted_minor = 0 AND NOT EXISTS (SELECT 1 FROM ledger_posting p
 WHERE p.org_id = NEW.org_id AND p.account_id = NEW.id))
 OR (EXISTS (SELECT 1 FROM ledger_posting p WHERE p.org_id = NEW.org_id AND p.account_id = NEW.id

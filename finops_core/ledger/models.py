@@ -76,7 +76,7 @@ class LedgerAccount(OrgRow, table=True):
 
 
 class LedgerBalance(OrgRow, table=True):
-    """What a counted account holds; ``id`` is the account's. Written by the postings' own trigger.
+    """What a counted account holds; ``id`` is the account's. Written with the postings that lead to it.
 
     ``version`` is that of the newest posting, counted from 1 for each account.
     """
@@ -177,7 +177,7 @@ class Posting(SQLModel, table=True):
         CheckConstraint(_within("amount_minor"), name="range"),
         append_only=True,
         retention=Retention.RECORD,
-        guards=(guards.POSTING_ENTERS, guards.POSTING_COUNTS),
+        guards=(guards.POSTING_ENTERS,),
         classes={"amount_minor": DataClass.CONFIDENTIAL, "balance_after_minor": DataClass.CONFIDENTIAL},
     )
 

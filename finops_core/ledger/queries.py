@@ -1,4 +1,4 @@
-"""Reads of the ledger: wallets, entries, balances as they are and as they were."""
+"""Reads of the ledger: wallets, entries, balances as they are and as they were. They need ``LEDGER_VIEW``."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from sqlalchemy import Row, Select, func, select
 
 from finops_core.kernel.errors import NotFound
 from finops_core.kernel.money import Money
+from finops_core.kernel.permissions import Permission
 from finops_core.ledger import rules
 from finops_core.ledger.models import (
     ledger_account,
@@ -86,7 +87,8 @@ def wallet_account(reading: Reading, wallet_id: str) -> AccountView:
 
 
 def balance(reading: Reading, account_id: str) -> Money:
-    """What an account holds now. Of one that keeps no balance the postings are added up; ``ACCOUNT_UNKNOWN``."""
+    """What an account holds now. Of one that keeps no balance the postings are added up; ``LEDGER_ACCOUNT_UNKNOWN``."""
+    reading.require(Permission.LEDGER_VIEW)
     table, kept = ledger_account, ledger_balance
     row = reading.first(
         select(table.c.currency, table.c.counted, kept.c.posted_minor)
@@ -95,26 +97,22 @@ def balance(reading: Reading, account_id: str) -> Money:
         .where(table.c.org_id == reading.org_id, table.c.id == account_id)
     )
     if row is None:
-        raise rules.account_unknown(account_id)
+        raise rules.account_unknown()
     minor = row.posted_minor if row.counted else reading.scalar(_sum(reading, account_id))
     return Money(int(minor), row.currency)
 
 
 def balance_on(reading: Reading, account_id: str, day: date) -> Money:
-    """What an account held at the end of a business day, by effective date; ``ACCOUNT_UNKNOWN``."""
-    currency = reading.scalar(
-        select(ledger_account.c.currency).where(
-            ledger_account.c.org_id == reading.org_id, ledger_account.c.id == account_id
-        )
-    )
-    if currency is None:
-        raise rules.account_unknown(account_id)
+    """What an account held at the end of a business day, by effective date; ``LEDGER_ACCOUNT_UNKNOWN``."""
+    reading.require(Permission.LEDGER_VIEW)
+    currency = _currency(reading, account_id)
     until = _sum(reading, account_id).where(ledger_posting.c.effective_on <= day.isoformat())
     return Money(int(reading.scalar(until)), currency)
 
 
 def entry(reading: Reading, journal_id: str) -> EntryView:
     """One entry; ``JOURNAL_UNKNOWN``."""
+    reading.require(Permission.LEDGER_VIEW)
     table = ledger_journal
     head = reading.first(select(table).where(table.c.org_id == reading.org_id, table.c.id == journal_id))
     if head is None:
@@ -133,17 +131,17 @@ def entry(reading: Reading, journal_id: str) -> EntryView:
         head.reason,
         (head.source_kind, head.source_id),
         head.reverses,
-        reading.scalar(
-            select(table.c.id).where(table.c.org_id == reading.org_id, table.c.reverses == journal_id)
-        )
+        reading.scalar(select(table.c.id).where(table.c.org_id == reading.org_id, table.c.reverses == journal_id))
         or "",
         tuple(_posting(row) for row in lines),
     )
 
 
 def activity(reading: Reading, account_id: str, limit: int = PAGE, before: int | None = None) -> Sequence[PostingView]:
-    """Postings of a counted account, newest first; ``before``: those older than this version."""
+    """Postings of a counted account, newest first; ``before``: older than this version. ``LEDGER_ACCOUNT_UNKNOWN``."""
+    reading.require(Permission.LEDGER_VIEW)
     table = ledger_posting
+    _currency(reading, account_id)
     wanted = select(table).where(
         table.c.org_id == reading.org_id, table.c.account_id == account_id, table.c.account_version.is_not(None)
     )
@@ -154,6 +152,7 @@ def activity(reading: Reading, account_id: str, limit: int = PAGE, before: int |
 
 def trial_balance(reading: Reading, day: date | None = None) -> tuple[TrialLine, ...]:
     """Every line of the chart that was ever posted to, per currency, at the end of a day (None: now); adds up to 0."""
+    reading.require(Permission.LEDGER_VIEW)
     sums = (
         select(ledger_posting.c.account_id, func.sum(ledger_posting.c.amount_minor).label("minor"))
         .where(ledger_posting.c.org_id == reading.org_id)
@@ -181,6 +180,14 @@ def trial_balance(reading: Reading, day: date | None = None) -> tuple[TrialLine,
         .order_by(ledger_chart.c.code, ledger_account.c.currency)
     )
     return tuple(TrialLine(row.code, row.name, row.kind, Money(int(row.minor), row.currency)) for row in rows)
+
+
+def _currency(reading: Reading, account_id: str) -> str:
+    table = ledger_account
+    found = reading.scalar(select(table.c.currency).where(table.c.org_id == reading.org_id, table.c.id == account_id))
+    if found is None:
+        raise rules.account_unknown()
+    return str(found)
 
 
 def _sum(reading: Reading, account_id: str) -> Select[Any]:

@@ -173,9 +173,9 @@ def reason_missing(what: str) -> Invalid:
     return Invalid("REASON_MISSING", f"{what} needs a reason.", hint="Say why, for whoever reads it later.")
 
 
-def account_unknown(account_id: str) -> NotFound:
-    """``ACCOUNT_UNKNOWN``."""
-    return NotFound("ACCOUNT_UNKNOWN", "There is no such account here.", account=account_id)
+def account_unknown() -> NotFound:
+    """``LEDGER_ACCOUNT_UNKNOWN``: none, or none that one may know of."""
+    return NotFound("LEDGER_ACCOUNT_UNKNOWN", "There is no such account here.", hint="Look it up in the chart.")
 
 
 def wallet_unknown() -> NotFound:
@@ -195,7 +195,9 @@ def currency_mismatch(amount: Money, currency: str, what: str) -> FinOpsError:
 def not_open(state: AccountState, what: str, reason: str) -> Conflict:
     """``ACCOUNT_FROZEN`` or ``ACCOUNT_CLOSED``."""
     told = f"{what} is {state.value}" + (f": {reason}." if reason else ".")
-    return Conflict(f"ACCOUNT_{state.name}", told, hint="Ask whoever looks after the ledger.")
+    if state is AccountState.CLOSED:
+        return Conflict("ACCOUNT_CLOSED", told, hint="Use another one; a closed account stays closed.")
+    return Conflict("ACCOUNT_FROZEN", told, hint="Ask whoever looks after the ledger.")
 
 
 def duplicate(key: str) -> Conflict:

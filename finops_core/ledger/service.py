@@ -43,7 +43,8 @@ def open_wallet(work: Work, party_id: str, currency: str) -> str:
 
 def deposit(work: Work, wallet_id: str, amount: Money, terms: Terms = NO_TERMS) -> Posted:
     """Money that came in for the holder of a wallet."""
-    return _move(work, EntryType.DEPOSIT, _system(work, chart.EXTERNAL, amount), _wallet(work, wallet_id), amount, terms)
+    outside = _system(work, chart.EXTERNAL, amount)
+    return _move(work, EntryType.DEPOSIT, outside, _wallet(work, wallet_id), amount, terms)
 
 
 def withdraw(work: Work, wallet_id: str, amount: Money, terms: Terms = NO_TERMS) -> Posted:
@@ -86,7 +87,7 @@ def transfer(work: Work, from_wallet_id: str, to_wallet_id: str, amount: Money, 
 
 
 def adjust(work: Work, wallet_id: str, amount: Money, terms: Terms) -> Posted:
-    """Put a wallet right, up or down, against suspense. Needs ``LEDGER_ADJUST``; ``REASON_MISSING`` without a reason."""
+    """Put a wallet right, up or down, against suspense. Needs ``LEDGER_ADJUST``; ``REASON_MISSING``."""
     work.require(Permission.LEDGER_ADJUST)
     lines = (Line(_system(work, chart.SUSPENSE, amount), -amount), Line(_wallet(work, wallet_id), amount))
     return booking.post(work, _entry(EntryType.ADJUSTMENT, lines, terms))

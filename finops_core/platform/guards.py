@@ -33,7 +33,7 @@ def expected(metadata: MetaData, dialect: str) -> tuple[Trigger, ...]:
     """Every trigger that must stand for these tables."""
     tables = sorted(metadata.tables.values(), key=lambda table: table.name)
     append_only, declared = (_kept_sqlite, _own_sqlite) if dialect == "sqlite" else (_kept_postgres, _own_postgres)
-    found = []
+    found: list[Trigger] = []
     for table in tables:
         found += append_only(table) if facts_of(table).append_only else ()
         found += [declared(table, guard) for guard in facts_of(table).guards]

@@ -7,7 +7,7 @@ It guards against mistakes of our own code, not against code that means harm.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import BindParameter, Delete, FromClause, Insert, Select, Table, Update

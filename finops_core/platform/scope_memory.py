@@ -37,7 +37,7 @@ def shape_of(statement: object) -> CacheKey | None:
 
 
 def passed_before(shape: CacheKey, params: Params, orgs: Collection[str]) -> bool:
-    """Whether this shape passed with parameters of these names, and every value that named an organisation is ours now."""
+    """Whether this shape passed with parameters of these names, and what named an organisation then is ours now."""
     named = _passed.get((shape.key, _names(params)))
     return (
         named is not None

@@ -172,9 +172,7 @@ def test_a_balance_is_known_as_of_any_business_day(books: Books):
 
     with books.read() as reading:
         found = [queries.balance_on(reading, ann, date(2026, *day)).minor for day in ((9, 30), (10, 1), (11, 1))]
-        ledger = {
-            line.code: line.total.minor for line in queries.trial_balance(reading, date(2026, 10, 31))
-        }
+        ledger = {line.code: line.total.minor for line in queries.trial_balance(reading, date(2026, 10, 31))}
     assert found == [0, 7, 107]
     assert ledger == {chart.EXTERNAL: -7, chart.WALLETS: 7}
 

@@ -12,7 +12,11 @@ from tests.properties.ledger_machine import LedgerMachine
 
 pytestmark = pytest.mark.slow
 BASE = settings(
-    derandomize=True, database=None, deadline=None, print_blob=True, suppress_health_check=list(HealthCheck),
+    derandomize=True,
+    database=None,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=list(HealthCheck),
     # A shorter example takes longer to find than this one to read.
     phases=(Phase.explicit, Phase.generate),
 )
