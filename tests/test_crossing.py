@@ -418,6 +418,7 @@ DOORS: dict[str, Door] = {
     "approvals.authorities": Door(lambda w, i: approvals.authorities(w, i["hana"])),
     "approvals.decide": Door(lambda w, i: approvals.decide(w, i["request"], "rejected", "no", i["hash"])),
     "approvals.decided": Door(lambda w, _: approvals.decided(w)),
+    "approvals.deciders": Door(lambda w, i: approvals.deciders(w, approvals.request_view(w, i["request"]))),
     "approvals.eligible": Door(lambda w, _: approvals.eligible(w, "payout", {"USD": 1}, ())),
     "approvals.end_authority": Door(lambda w, i: approvals.end_authority(w, i["authority"])),
     "approvals.grant_authority": Door(

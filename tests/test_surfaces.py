@@ -10,7 +10,7 @@ import pytest
 from tests.api.v1.programs import open_office
 from tests.surfaces import executions, payouts, requests
 from tests.surfaces.places import Place
-from tests.surfaces.ways import by_api, by_command, by_screen, comparable
+from tests.surfaces.ways import by_api, by_command, by_screen, comparable, refusal_of
 
 pytestmark = pytest.mark.slow
 CASES = {**executions.CASES, **payouts.CASES, **requests.CASES}
@@ -29,10 +29,13 @@ def test_a_verb_gives_the_same_answer_and_the_same_refusal_on_all_three_surfaces
     # What is changed is made anew for each; looks and refusals change nothing.
     shared = case.given(place) if case.code or not case.writes else None
 
-    screen, api, cli = (
-        comparable(ask(place, case, shared or case.given(place)), case) for ask in (by_screen, by_api, by_command)
-    )
+    answers = [ask(place, case, shared or case.given(place)) for ask in (by_screen, by_api, by_command)]
+    screen, api, cli = (comparable(answer, case) for answer in answers)
 
     assert screen.get("code", "") == case.code
     assert api == screen
     assert cli == screen
+    if case.code:
+        on_screen, by_program, at_terminal = (refusal_of(answer) for answer in answers)
+        assert by_program == at_terminal
+        assert on_screen[0] in {"", by_program[0]}, "a page that draws nothing says nothing"

@@ -138,6 +138,7 @@ def test_one_active_connection_a_provider(here: Town):
     with here.read(here.system("harbour")) as reading:
         assert connections.active(reading, "stripe").id == second
         assert [(view.id, view.active) for view in connections.listed(reading)] == [(second, True), (first, False)]
+    assert [len(here.log(f"connection.{what}")) for what in ("added", "retired")] == [2, 1]
 
 
 def test_a_retired_connection_opens_for_the_worker_alone(here: Town):

@@ -61,8 +61,10 @@ def test_everything_can_be_talked_about_by_whoever_sees_it_and_by_nobody_else(wo
 def test_what_nobody_asked_the_approver_about_stays_between_others(world: World):
     seen = world.planned("currency\nUSD\n")
     comment = say(world, "ana", "execution", seen.id, "Not ready.")
+    mail = attach(world, "ana", seen.id, "mail.txt", b"Dear Ana")
 
     for refused in (
+        lambda: take(world, "ben", mail),
         lambda: heard(world, "ben", "execution", seen.id),
         lambda: say(world, "ben", "execution", seen.id, "Oh?"),
         lambda: take_back(world, "ben", comment),

@@ -2,8 +2,9 @@
 
 import pytest
 
-from finops_core import approvals, files, insight, operations, payouts
+from finops_core import approvals, files, insight, operations, payouts, security
 from finops_core.insight import Found
+from finops_core.kernel.actor import system_actor
 from finops_core.kernel.errors import NotAllowed
 from tests.payouts.test_bank_transfers import TWO
 from tests.world import World
@@ -120,6 +121,19 @@ def test_a_person_who_sees_only_their_own_finds_only_their_own(world: World):
     for typed in (seen.number, seen.id, "77.77", "currencies.csv", seen.input_sha256, "ana"):
         assert seen.number in numbers(found(world, "ana", typed)), typed
         answer = found(world, "ben", typed)
+        assert {group: getattr(answer, group) for group in GROUPS} == dict.fromkeys(GROUPS, ()), typed
+
+
+def test_another_preparer_finds_nothing_of_a_batch_that_was_asked_for_and_paid(world: World):
+    seen, row = paid(world)
+    with world.desk.work(system_actor(world.orgs["harbour"])) as work:
+        world.people["cem"] = security.add_person(work, "cem", "Cem Aydin", "", "a-long-password-9")
+        security.grant_role(work, world.people["cem"], "preparer", work.org_id)
+        (request,) = approvals.of_subject(work, "execution", seen.id)
+
+    for typed in (seen.number, seen.id, "1234.56", row.id, row.provider_id, row.bank[-4:], request.number, request.id):
+        assert found(world, "ana", typed).total, typed
+        answer = found(world, "cem", typed)
         assert {group: getattr(answer, group) for group in GROUPS} == dict.fromkeys(GROUPS, ()), typed
 
 

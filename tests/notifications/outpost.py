@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from finops_core import notifications, security
+from finops_core import audit, notifications, security
 from finops_core.kernel.actor import Actor, system_actor, worker_actor
 from finops_core.kernel.clock import SystemClock
 from finops_core.notifications import DISPATCH_JOB, DispatchView, EndpointView, Made
@@ -85,6 +85,11 @@ class Outpost:
     def seen(self, made: Made) -> EndpointView:
         with self.area.read(self.adam) as reading:
             return notifications.endpoint_view(reading, made.endpoint_id)
+
+    def trail(self, object_: str) -> list[str]:
+        """What the audit log says was done to it, oldest first."""
+        with self.area.read(system_actor(self.org)) as reading:
+            return [each.verb.partition(".")[2] for each in audit.trail(reading, object_)]
 
     def notices(self) -> list[str]:
         with self.area.read(self.adam) as reading:

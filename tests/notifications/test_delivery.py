@@ -351,6 +351,10 @@ def test_a_failed_letter_is_sent_again_by_whom_it_is_for_and_by_who_watches(post
     post.round()
     assert post.mail().state is MailState.SENT
     assert post.host.ids() == [f"<{failed.id}@tieout.example>"]
+    with post.area.read(system_actor(post.org)) as reading:
+        trail = audit.trail(reading, f"mail:{failed.id}")
+    assert [each.verb for each in trail] == ["mail.failed", "mail.sent_again"]
+    assert trail[1].actor == post.people["adam"]
     # and not once more
     with (
         pytest.raises(Conflict, match="has not failed"),

@@ -288,6 +288,7 @@ def test_gone_switches_an_endpoint_off_and_its_administrators_are_told(outpost: 
     outpost.round()
     assert [each.state for each in outpost.log()] == [DispatchState.SENT, DispatchState.FAILED, DispatchState.SENT]
     assert outpost.listener.ids[1] == outpost.listener.ids[0], "sent again under its id"
+    assert outpost.trail(f"endpoint:{made.endpoint_id}") == ["added", "given_up", "resumed"]
 
 
 def test_five_days_of_failures_switch_an_endpoint_off_and_one_success_begins_anew(outpost: Outpost):
@@ -430,6 +431,7 @@ def test_while_a_secret_is_rolled_both_sign_and_after_a_day_the_new_one_alone(ou
     with outpost.area.work(system_actor(outpost.org)) as work:
         notifications.tidy(work)
     assert outpost.seen(made).old_until_at is None
+    assert outpost.trail(f"endpoint:{made.endpoint_id}") == ["added", "secret_rolled"]
 
 
 def test_while_an_endpoint_is_paused_its_notices_wait(outpost: Outpost):
@@ -447,6 +449,7 @@ def test_while_an_endpoint_is_paused_its_notices_wait(outpost: Outpost):
         outpost.carry(claim)
 
     assert outpost.one().state is DispatchState.SENT
+    assert outpost.trail(f"endpoint:{made.endpoint_id}") == ["added", "paused", "resumed"]
 
 
 def test_a_removed_endpoint_gets_nothing_more_and_its_secrets_are_gone(outpost: Outpost):
@@ -465,6 +468,7 @@ def test_a_removed_endpoint_gets_nothing_more_and_its_secrets_are_gone(outpost: 
         row = reading.first(table.select().where(table.c.org_id == reading.org_id))
     assert row is not None
     assert (row.url, row.secret, row.old_secret) == (b"", b"", b"")
+    assert outpost.trail(f"endpoint:{made.endpoint_id}") == ["added", "removed"]
 
 
 def test_what_has_arrived_can_be_sent_again_under_its_id_but_not_while_it_waits(outpost: Outpost):
@@ -480,6 +484,7 @@ def test_what_has_arrived_can_be_sent_again_under_its_id_but_not_while_it_waits(
     assert len(outpost.listener.got) == 2
     assert len(set(outpost.listener.ids)) == 1
     assert [each.status for each in outpost.one().tries] == [200, 200]
+    assert outpost.trail(f"dispatch:{outpost.one().id}") == ["sent_again"]
 
 
 def test_a_test_is_sent_at_once_and_stands_in_the_log(outpost: Outpost):
@@ -493,6 +498,7 @@ def test_a_test_is_sent_at_once_and_stands_in_the_log(outpost: Outpost):
     assert [each.state for each in outpost.log()] == [DispatchState.FAILED, DispatchState.SENT]
     assert verified(outpost.listener.got[1], made.secret)["type"] == "endpoint.test"
     assert outpost.notices() == []
+    assert outpost.trail(f"endpoint:{made.endpoint_id}") == ["added", "tested", "tested"]
 
 
 def test_what_ended_long_ago_is_forgotten_and_is_no_news_again(outpost: Outpost):

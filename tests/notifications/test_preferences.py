@@ -1,5 +1,7 @@
 """How people choose to be told, and that it is honoured."""
 
+from datetime import timedelta
+
 import pytest
 
 from finops_core import audit, notifications
@@ -41,6 +43,31 @@ def test_a_choice_counts_from_then_on_and_for_its_own_kind(post: Post):
 
     assert len(post.host.taken) == 2
     assert len(post.notices("ana")) == 3
+
+
+def test_what_is_wanted_once_a_day_is_not_mailed_at_once(post: Post):
+    choose(post, "ana", payout_returned=Way.DIGEST)
+    choose(post, "ben", payout_returned=Way.APP)
+    post.tell("ana", "ben", title="It came back")
+    post.round()
+
+    assert post.host.taken == []
+    waiting = []
+    for name in ("ana", "ben"):
+        with post.area.read(person_actor(post.people[name], post.org)) as reading:
+            waiting.append([each.title for each in notifications.for_digest(reading, timedelta(days=7))])
+    assert waiting == [["It came back"], []]
+
+
+def test_another_choice_leaves_those_of_other_kinds_as_they_were(post: Post):
+    choose(post, "ana", execution_completed=Way.OFF, payout_returned=Way.APP)
+    choose(post, "ben", payout_returned=Way.DIGEST)
+    choose(post, "ana", payout_returned=Way.DIGEST)
+
+    now = chosen(post, "ana").ways
+    assert (now[Kind.EXECUTION_COMPLETED], now[Kind.PAYOUT_RETURNED]) == (Way.OFF, Way.DIGEST)
+    choose(post, "ben", payout_returned=Way.MAIL)
+    assert chosen(post, "ana").ways == now
 
 
 def test_what_is_chosen_stands_until_it_is_changed_and_is_in_the_log(post: Post):

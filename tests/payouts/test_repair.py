@@ -1,5 +1,6 @@
 """After something went wrong: fund and retry, send on, settle by hand, take back, stop in time."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -8,14 +9,16 @@ from sqlalchemy import func, select
 from finops_core import approvals, audit, notifications, operations, payouts
 from finops_core.adapters.stripe_sandbox.accounts import Bank, NewAccount
 from finops_core.adapters.stripe_sandbox.faults import Fault, FaultKind
-from finops_core.kernel.actor import worker_actor
+from finops_core.kernel.actor import system_actor, worker_actor
 from finops_core.kernel.errors import FinOpsError
 from finops_core.operations import State
+from finops_core.operations.service import RUN_JOB
 from finops_core.payouts import PayoutState, PayoutView, Verdict, look_up, service
 from finops_core.payouts.models import payout_call
 from finops_core.payouts.operations import STRIPE
 from finops_core.payouts.queries import Unsettled
 from finops_core.payouts.running import ordering
+from finops_core.platform import queue
 from tests.operations.walks import code_of
 from tests.payouts.walks import (
     HARBOUR,
@@ -38,6 +41,7 @@ from tests.payouts.walks import (
     states,
     violations,
 )
+from tests.tampering import tamper
 from tests.world import World
 
 TWO = "currency,maximum\nUSD,100.00\nEUR,100.00\n"
@@ -113,6 +117,60 @@ def test_a_retry_to_a_bank_account_that_was_changed_is_no_retry(world: World):
         plan = operations.plan(reading, seen.id)
     assert plan is not None
     assert [fault.code for fault in plan.faults] == ["BANK_CHANGED"]
+
+
+def test_a_retry_is_not_run_under_the_approval_of_the_attempt_before_it(both: World):
+    # Given a retry that is planned, and that nobody has approved
+    world = both
+    seen = with_one_refused(world)
+    act(world, payouts.retry, seen.id)
+    world.work_off()
+    assert world.execution(seen.id).state is State.READY
+    # When its row is made to say that it may run, job and all
+    assert tamper(world.desk.settings, "UPDATE execution SET state = 'queued' WHERE id = :id", id=seen.id)
+    with world.desk.work(system_actor(world.orgs["harbour"])) as work:
+        queue.enqueue(work, RUN_JOB, {"execution_id": seen.id, "attempt": 2})
+    world.work_off()
+    # Then it is not run
+    done = world.execution(seen.id)
+    assert (done.state, done.error_code) == (State.SUPERSEDED, "APPROVAL_VOID")
+    assert made(world) == [("usd", 10_000)]
+
+
+def no_money(world: World) -> None:
+    world.sandbox.control.fund(-world.sandbox.control.available("eur", HARBOUR), "eur", HARBOUR, kind="refund")
+
+
+def another_account(world: World) -> None:
+    change_bank(world, "EUR")
+
+
+def another_amount(world: World) -> None:
+    smaller = "UPDATE execution_plan_row SET amount_minor = amount_minor - 1 WHERE currency = 'EUR'"
+    assert tamper(world.desk.settings, smaller)
+
+
+@pytest.mark.parametrize(
+    ("befell", "code"),
+    [(no_money, "FUNDS_FELL"), (another_account, "BANK_CHANGED"), (another_amount, "PLAN_CHANGED")],
+)
+def test_what_changes_between_the_approval_of_a_retry_and_its_start_voids_it(
+    world: World, befell: Callable[[World], None], code: str
+):
+    # Given a retry that was approved
+    seen = with_one_refused(world)
+    act(world, payouts.retry, seen.id)
+    world.work_off()
+    planned = world.execution(seen.id)
+    act(world, operations.submit, seen.id, planned.plan_hash)
+    world.decide(planned)
+    # When something is not as it was approved any more
+    befell(world)
+    world.work_off()
+    # Then nothing of it is paid
+    done = world.execution(seen.id)
+    assert (done.state, done.error_code) == (State.SUPERSEDED, code)
+    assert made(world) == [("usd", 10_000)]
 
 
 def test_a_payout_the_bank_returned_after_days_can_be_retried(timed: World):

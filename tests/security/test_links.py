@@ -48,6 +48,8 @@ def test_the_first_administrator_sets_their_own_name_and_password(here: Town):
         assert Permission.PEOPLE_ADMINISTER in here.permissions(here.actor("olga", org))
     assert isinstance(here.sign_in("olga"), security.SignedIn)
     assert view(here, token) is None
+    (used,) = here.log("link.used")
+    assert here.people["olga"] in used
 
 
 def test_the_link_of_one_organisation_gives_rights_in_that_one_only(here: Town):
@@ -163,6 +165,9 @@ def test_a_reset_link_sets_a_new_password_and_ends_every_session(here: Town):
     assert isinstance(here.sign_in("ana", NEW), security.SignedIn)
     with here.work(security.visitor(Via.LINK)) as work:
         assert code_of(security.accept_reset, work, token, NEW) == "LINK_NOT_VALID"
+    assert len(here.log("link.reset_made")) == 1
+    (told,) = here.log("password.set")
+    assert ana in told
 
 
 def test_a_reset_link_makes_no_administrator_and_a_setup_link_resets_nothing(here: Town):

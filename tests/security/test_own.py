@@ -149,6 +149,8 @@ def test_signing_out_elsewhere_leaves_this_session_and_other_people_alone(here: 
     assert [here.session(each) for each in others] == [None, None]
     assert here.session(bens) is not None
     assert here.session(actor.session_id or "") is not None
+    (told,) = here.log("session.ended_others")
+    assert '"sessions":2' in told
 
 
 @pytest.mark.parametrize("ended", ["signed out", "deactivated", "expired"])

@@ -275,6 +275,8 @@ def test_setting_it_up_ends_the_sessions_that_never_gave_a_code_and_not_this_one
     assert here.session(actor.session_id or "") is not None
     with here.work(actor) as work:
         assert code_of(security.begin_second_factor, work) == "SECOND_FACTOR_ON"
+    for step in ("begun", "turned_on", "codes_made"):
+        assert len(here.log(f"second_factor.{step}")) == 1
 
 
 def test_turning_it_off_needs_the_password_and_a_code(here: Town, ben: Protected):

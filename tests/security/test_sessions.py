@@ -3,12 +3,12 @@
 import threading
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from finops_core import security
 from finops_core.kernel.actor import system_actor, worker_actor
 from finops_core.kernel.errors import Conflict, NotAllowed, NotFound
-from finops_core.security.models import session, sign_in_attempt, sign_in_ticket
+from finops_core.security.models import person, session, sign_in_attempt, sign_in_ticket
 from tests.security.town import Town, bytes_at_rest
 
 
@@ -34,6 +34,7 @@ def test_a_ticket_gives_the_cookies_secret_once(here: Town):
     found = by_secret(here, secret)
     assert found is not None
     assert found.id == signed.session_id
+    assert len(here.log("session.cookie_given")) == 1
 
 
 def test_a_ticket_lasts_a_minute_and_only_while_its_session_lives(here: Town):
@@ -204,6 +205,30 @@ def test_signing_out_everywhere_ends_them_all(here: Town):
     assert ended == 3
     assert [here.session(session_id) for session_id in mine] == [None] * 3
     assert here.session(olga) is not None
+    (told,) = here.log("session.ended_all")
+    assert here.people["ana"] in told
+    assert '"sessions":3' in told
+
+
+def test_signing_out_everywhere_from_a_page_ends_the_session_of_that_page_too(here: Town):
+    here.person("ana", harbour="preparer")
+    mine = [here.signed_in("ana").session_id for _ in range(2)]
+
+    with here.work(here.actor("ana", session_id=mine[0])) as work:
+        assert security.sign_out_everywhere(work, here.people["ana"]) == 2
+
+    assert [here.session(session_id) for session_id in mine] == [None] * 2
+
+
+def test_a_person_switched_off_in_the_database_alone_is_signed_in_nowhere(here: Town):
+    here.person("ana", harbour="preparer")
+    session_id = here.signed_in("ana").session_id
+    assert here.session(session_id) is not None
+
+    with here.work(system_actor()) as work:
+        work.execute(update(person).where(person.c.id == here.people["ana"]).values(active=False))
+
+    assert here.session(session_id) is None
 
 
 def test_switching_the_organisation_needs_a_role_there(here: Town):

@@ -71,7 +71,7 @@ class Case:
 def there(found: Any, code: str) -> Any:
     """A page draws "nothing yet" where a program is told that there is nothing."""
     if found is None:
-        raise NotFound(code, "There is none yet.")
+        raise NotFound(code, "")
     return of_screen(found)
 
 
@@ -87,7 +87,7 @@ def by_screen(place: Place, case: Case, ids: Ids) -> Any:
             assert isinstance(unit, Work if case.writes else Reading)
             return case.screen(unit, ids)
     except FinOpsError as refusal:
-        return {"code": refusal.code}
+        return {"code": refusal.code, "detail": refusal.message}
 
 
 def by_api(place: Place, case: Case, ids: Ids) -> Any:
@@ -112,6 +112,11 @@ def by_command(place: Place, case: Case, ids: Ids) -> Any:
     if case.code:
         return said.problem
     return packed(to.read_bytes()) if to.exists() else said.answer
+
+
+def refusal_of(answer: Any) -> tuple[str, str]:
+    """What a program is told, and what it may do about it; "" for no refusal."""
+    return answer.get("detail", ""), answer.get("hint", "")
 
 
 def packed(content: bytes) -> Any:

@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from finops_core.api.v1.app import bare
 from finops_core.api.v1.gate import OPEN_PATHS
-from tests.api.v1.programs import Office, Program, code_of
+from tests.api.v1.programs import STRIPE, Office, Program, code_of
 
 pytestmark = pytest.mark.slow
 
@@ -92,6 +92,9 @@ def test_a_refusal_has_code_message_hint_and_an_id(office: Office):
     assert code_of(answer) == (404, "EXECUTION_UNKNOWN")
     assert told["detail"] == "There is no such execution among those you may see."
     assert told["hint"]
+    denied = office.program("eva").post("/executions", {"operation": STRIPE})
+    assert code_of(denied) == (403, "NOT_ALLOWED")
+    assert denied.json()["hint"] == "The role or the scopes of your API token do not include it.", "and nothing else"
     assert told["instance"] == f"urn:tieout:request:{answer.headers['x-request-id']}"
 
 
@@ -163,3 +166,23 @@ def test_the_scheme_may_be_spelled_in_any_case(office: Office, spelled: str):
     answer = requests.get(f"{office.base}/me", headers={"Authorization": f"{spelled} {secret}"}, timeout=20)
 
     assert answer.json()["username"] == "ana"
+
+
+def test_a_good_token_counts_nowhere_but_in_its_header(office: Office):
+    secret = office.token("ana").secret
+
+    answers = [
+        requests.get(f"{office.base}/me", headers={"Cookie": f"tieout_session={secret}"}, timeout=20),
+        requests.get(f"{office.base}/me", headers={"X-Api-Key": secret}, timeout=20),
+        requests.get(f"{office.base}/me", params={"token": secret, "access_token": secret}, timeout=20),
+    ]
+
+    assert [code_of(answer) for answer in answers] == [(401, "TOKEN_NOT_VALID")] * 3
+
+
+def test_no_answer_is_kept_on_its_way(office: Office):
+    answers = [office.program("ana").get(path) for path in ("/me", "/executions", "/nowhere")]
+    answers.append(requests.get(f"{office.base}/me", timeout=20))
+
+    assert [answer.status_code for answer in answers] == [200, 200, 404, 401]
+    assert {answer.headers["cache-control"] for answer in answers} == {"no-store"}

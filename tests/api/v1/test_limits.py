@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from finops_core import security
 from finops_core.api.v1.buckets import KEPT, Buckets
 from tests.api.v1.programs import Program, code_of, open_office
 
@@ -81,3 +82,18 @@ def test_a_stranger_who_keeps_guessing_is_held_off_and_the_log_is_not_flooded(tm
         assert codes[-1] == (429, "RATE_LIMITED")
         assert ana.get("/me").status_code == 200, "who is in already is not held off with them"
         assert len(office.log("token.refused")) < 60
+
+
+@pytest.mark.slow
+def test_a_token_that_has_ended_and_is_sent_on_is_held_off_and_the_log_is_not_flooded(tmp_path: Path):
+    with open_office(tmp_path) as office:
+        ana = office.program("ana")
+        assert ana.get("/me").status_code == 200
+        with office.world.desk.work(office.world.actor("ana")) as work:
+            security.sign_out_everywhere(work, work.actor.id)
+
+        codes = [code_of(ana.get("/me")) for _ in range(60)]
+
+        assert codes[0] == (401, "TOKEN_NOT_VALID")
+        assert codes[-1] == (429, "RATE_LIMITED")
+        assert 1 <= len(office.log("token.refused")) < 60

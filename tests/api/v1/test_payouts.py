@@ -29,18 +29,23 @@ def test_payouts_come_in_pages_in_the_order_of_the_plan_with_their_sums(office: 
 
 
 def test_money_in_flight_is_narrowed_by_what_is_looked_for(office: Office):
-    office.world.approved(TWO, reason="once more")
+    for _ in range(2):
+        office.world.approved(TWO, reason="once more")
     office.world.work_off()
     program = office.program("eva")
 
     found = program.get("/payouts?standing=in_flight&currency=USD&state=created&order=newest").json()
     nothing = program.get("/payouts?state=failed&state=rejected").json()
     wrong = program.get("/payouts?standing=lost")
+    first = program.get("/payouts?currency=USD&limit=1")
+    following = program.get(first.links["next"]["url"].removeprefix("/api/v1")).json()
 
     assert {each["amount"]["currency"] for each in found["items"]} == {"USD"}
     assert {each["state"] for each in found["items"]} == {"created"}
     assert nothing["total"] == 0
     assert code_of(wrong) == (422, "REQUEST_BAD")
+    assert [each["amount"]["currency"] for each in following["items"]] == ["USD"]
+    assert following["total"] == first.json()["total"], "the next page is of the same"
 
 
 def test_a_program_rehearses_a_plan_and_reads_what_came_of_it(office: Office):

@@ -7,11 +7,12 @@ import pytest
 import requests
 from sqlalchemy import func, select, update
 
-from finops_core.kernel.actor import worker_actor
+from finops_core import security
+from finops_core.kernel.actor import system_actor, worker_actor
 from finops_core.operations.models import execution
 from finops_core.platform import repeats
 from finops_core.platform.repeats import KEPT, repeat
-from tests.api.v1.programs import STRIPE, Office, code_of
+from tests.api.v1.programs import PASSWORD, STRIPE, Office, code_of
 
 pytestmark = pytest.mark.slow
 
@@ -91,10 +92,25 @@ def test_without_a_key_each_call_is_one_of_its_own(office: Office):
 
 
 def test_a_key_is_one_persons(office: Office):
-    first = office.program("ana").upload("a\n", key="shared")
-    with office.world.desk.work(worker_actor(office.world.orgs["norrland"])):
-        pass
-    second = office.program("ana", org="norrland").upload("a\n", key="shared")
+    world = office.world
+    with world.desk.work(system_actor(world.orgs["harbour"])) as work:
+        world.people["cem"] = security.add_person(work, "cem", "Cem Aydin", "", PASSWORD)
+        security.grant_role(work, world.people["cem"], "preparer", work.org_id)
+    ana, cem = office.program("ana"), office.program("cem")
+
+    first = ana.upload("a\n", key="shared")
+    second = cem.upload("b\n", key="shared")
+    again = ana.upload("a\n", key="shared")
+
+    assert first.status_code == second.status_code == 201
+    assert (replayed(first), replayed(second), replayed(again)) == (False, False, True)
+    assert first.json()["id"] != second.json()["id"]
+    assert again.content == first.content, "hers, and not his"
+
+
+def test_a_key_is_of_one_organisation(office: Office):
+    first = office.program("ana").upload("a\n", key="both")
+    second = office.program("ana", org="norrland").upload("a\n", key="both")
 
     assert first.status_code == second.status_code == 201
     assert not replayed(second)
