@@ -142,6 +142,6 @@ CHECKS = (
         "ledger.limits",
         "No account is below its limit",
         nothing_is_below_its_limit,
-        "Freeze the wallet and find out which entry took too much.",
+        "More was taken than was there. Freeze the wallet and find out which entry it was.",
     ),
 )
