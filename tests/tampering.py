@@ -1,6 +1,9 @@
 """The database as somebody with every right on it: counting rows, and changing what the guards protect."""
 
-from sqlalchemy import Connection, Engine, text
+import sqlite3
+from typing import Any
+
+from sqlalchemy import Connection, Engine, event, text
 
 from finops_core.catalog.tables import TABLES
 from finops_core.platform.db import open_owner_engine
@@ -23,14 +26,21 @@ def grown(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
     return {name: after[name] - before[name] for name in after if after[name] != before[name]}
 
 
-def tamper(settings: Settings, statement: str, **values: object) -> int:
-    """Run one statement with every guard taken down; gives how many rows it changed."""
+def tamper(settings: Settings, statement: str, *, foreign_keys: bool = True, **values: object) -> int:
+    """Run one statement with every guard taken down, foreign keys too if asked; gives how many rows it changed."""
     engine: Engine = open_owner_engine(settings)
+    if not foreign_keys:
+        event.listen(engine, "connect", _without_foreign_keys)
     with engine.begin() as connection:
         unguard(connection)
         changed = connection.execute(text(statement), values).rowcount
     engine.dispose()
     return changed
+
+
+def _without_foreign_keys(connection: Any, _record: object) -> None:
+    sqlite = isinstance(connection, sqlite3.Connection)
+    connection.cursor().execute("PRAGMA foreign_keys=OFF" if sqlite else "SET session_replication_role = replica")
 
 
 def unguard(connection: Connection) -> None:

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
-from sqlalchemy import Table, and_, delete, exists, func, insert, or_, select, text, update
+from sqlalchemy import Alias, Column, Table, and_, delete, exists, func, insert, or_, select, text, update
 
 from finops_core import (
     approvals,
@@ -22,6 +23,7 @@ from finops_core import (
     connections,
     files,
     insight,
+    ledger,
     notifications,
     operations,
     payouts,
@@ -36,8 +38,10 @@ from finops_core.kernel import sought
 from finops_core.kernel.actor import Actor, Via, system_actor, webhook_actor, worker_actor
 from finops_core.kernel.errors import FinOpsError, NotAllowed, NotFound
 from finops_core.kernel.ids import new_id
+from finops_core.kernel.money import Money
 from finops_core.kernel.permissions import Permission
 from finops_core.kernel.provider import Mode, ProviderEvent
+from finops_core.ledger.models import ledger_period
 from finops_core.notifications import outbox
 from finops_core.notifications.models import dispatch
 from finops_core.operations import ExecutionFilter
@@ -60,6 +64,7 @@ AREAS: tuple[ModuleType, ...] = (
     connections,
     files,
     insight,
+    ledger,
     notifications,
     operations,
     payouts,
@@ -92,6 +97,11 @@ HARBOURS_PEOPLE = {
 }
 
 
+def key_of(table: Table | Alias) -> Column[Any]:
+    """What tells a row from the others of its organisation; of a posting, which is a line of an entry, the entry."""
+    return next(column for column in table.primary_key if column.name != "org_id")
+
+
 @dataclass
 class Towns:
     """The world after both organisations have worked, and what Harbour holds."""
@@ -114,7 +124,7 @@ class Towns:
                 name: [
                     tuple(row)
                     for row in connection.execute(
-                        text(f'SELECT * FROM "{name}" WHERE org_id = :org ORDER BY id'), of_harbour
+                        text(f'SELECT * FROM "{name}" WHERE org_id = :org ORDER BY 2'), of_harbour
                     )
                 ]
                 for name in BUSINESS
@@ -127,7 +137,8 @@ class Towns:
     def first_id(self, table: Table) -> str:
         """The id of one of Harbour's rows."""
         with self.world.desk.read(system_actor(self.harbour)) as reading:
-            return str(reading.scalar(select(table.c.id).where(table.c.org_id == self.harbour).order_by(table.c.id)))
+            key = key_of(table)
+            return str(reading.scalar(select(key).where(table.c.org_id == self.harbour).order_by(key)))
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -157,6 +168,7 @@ def both_at_work(folder: Path, url: str) -> Iterator[Towns]:
         world.submitted("currency\nSEK\n", org="norrland")
         towns.ids |= {"transfers": transfers.id, "failed": failed.id}
         rehearsed_and_told(towns, planned.id)
+        booked(towns)
         gather(towns, done.id, asked.id, planned.id)
         with world.desk.work(worker_actor("")) as work:
             work.execute(update(session).values(last_seen_at=work.now - timedelta(minutes=5)))
@@ -242,6 +254,18 @@ def protect(towns: Towns, who: str) -> None:
         work.execute(insert(second_factor).values(**values, confirmed_at=work.now, last_step=0))
 
 
+def booked(towns: Towns) -> None:
+    """Wallets of Harbour's with money in them, one of them frozen, and a locked period."""
+    with towns.world.desk.work(towns.actor("hana", towns.harbour)) as work:
+        wallets = [ledger.open_wallet(work, f"party_{MARK}_{number}", "USD") for number in range(3)]
+        towns.ids |= dict(zip(("wallet", "wallet_two", "frozen"), wallets, strict=True))
+        ledger.deposit(work, wallets[0], Money(18422015, "USD"), ledger.Terms(key=MARK))
+        towns.ids["entry"] = ledger.hold(work, wallets[0], Money(100, "USD")).id
+        ledger.freeze(work, wallets[2], MARK)
+        span = {"from_on": "2020-01-01", "to_on": "2020-01-31", "locked_at": work.now, "locked_by": MARK}
+        work.execute(insert(ledger_period).values(org_id=work.org_id, id="2020-01", **span))
+
+
 def gather(towns: Towns, done: str, asked: str, planned: str) -> None:
     """What Harbour has, by name, and everything of it that must show nowhere else."""
     desk = towns.world.desk
@@ -301,18 +325,19 @@ def test_every_table_says_whether_it_belongs_to_one_organisation():
 def unguarded(table: Table, harbour: str) -> dict[str, object]:
     """Statements that reach for another organisation's rows, or for everybody's."""
     other = table.alias("other")
-    first = next(column for column in table.c if column.name not in {"org_id", "id"})
+    key, its = key_of(table), key_of(other)
+    first = next(column for column in table.c if column.name not in {"org_id", key.name})
     row = {column.name: "x" for column in table.c} | {"org_id": harbour}
     return {
         "read everybody's": select(table),
         "read another's": select(table).where(table.c.org_id == harbour),
-        "read some of another's": select(table.c.id).where(table.c.org_id.in_([harbour])),
+        "read some of another's": select(key).where(table.c.org_id.in_([harbour])),
         "count everybody's": select(func.count()).select_from(table),
         "read by not being another's": select(table).where(table.c.org_id != "nobody"),
-        "read either": select(table).where(or_(table.c.org_id == harbour, table.c.id == "x")),
-        "read by id": select(table).where(table.c.id == "x"),
+        "read either": select(table).where(or_(table.c.org_id == harbour, key == "x")),
+        "read by id": select(table).where(key == "x"),
         "ask whether there is": select(exists().where(table.c.org_id == harbour)),
-        "join another's": select(table.c.id).join(other, other.c.id == table.c.id).where(table.c.org_id == "mine"),
+        "join another's": select(key).join(other, its == key).where(table.c.org_id == "mine"),
         "change everybody's": update(table).values({first.name: None}),
         "change another's": update(table).where(table.c.org_id == harbour).values({first.name: None}),
         "move to another": update(table).where(table.c.org_id == "mine").values(org_id=harbour),
@@ -347,9 +372,10 @@ def test_an_id_of_another_organisation_finds_changes_and_deletes_nothing(towns: 
     table = TABLES.tables[name]
     row_id = towns.first_id(table)
     before = towns.harbour_rows()
-    here = and_(table.c.org_id == towns.norrland, table.c.id == row_id)
-    there = and_(table.c.org_id == towns.harbour, table.c.id == row_id)
-    column = next(each for each in table.c if each.name not in {"org_id", "id"})
+    key = key_of(table)
+    here = and_(table.c.org_id == towns.norrland, key == row_id)
+    there = and_(table.c.org_id == towns.harbour, key == row_id)
+    column = next(each for each in table.c if each.name not in {"org_id", key.name})
     # When Norrland names it in its own organisation
     with towns.world.desk.work(system_actor(towns.norrland)) as work:
         found = work.rows(select(table).where(here))
@@ -359,7 +385,7 @@ def test_an_id_of_another_organisation_finds_changes_and_deletes_nothing(towns: 
     assert (len(found), changed, deleted) == (int(name == "number_series"), 0, 0)
     assert towns.harbour_rows() == before
     with towns.world.desk.read(system_actor(towns.harbour)) as reading:
-        assert len(reading.rows(select(table).where(there))) == 1
+        assert len({tuple(row)[:2] for row in reading.rows(select(table).where(there))}) == 1
 
 
 # --- each door ----------------------------------------------------------------------------------------------------
@@ -384,6 +410,7 @@ def _upload(content: str) -> operations.Upload:
 
 
 STRIPE = "payouts.stripe_balance"
+ONE = Money(1, "USD")
 DOORS: dict[str, Door] = {
     "approvals.asked_about": Door(
         lambda w, _: ("asked", [row.subject_id for row in w.rows(approvals.asked_about(w, "execution"))])
@@ -460,6 +487,23 @@ DOORS: dict[str, Door] = {
     "insight.search": Door(lambda w, _: insight.search(w, "currencies.csv")),
     "insight.home": Door(lambda w, _: insight.home(w)),
     "insight.money": Door(lambda w, _: insight.money(w)),
+    "ledger.activity": Door(lambda w, i: ledger.activity(w, i["wallet"])),
+    "ledger.adjust": Door(lambda w, i: ledger.adjust(w, i["wallet"], ONE, ledger.Terms(reason=MARK))),
+    "ledger.balance": Door(lambda w, i: ledger.balance(w, i["wallet"])),
+    "ledger.balance_on": Door(lambda w, i: ledger.balance_on(w, i["wallet"], w.now.date())),
+    "ledger.charge_fee": Door(lambda w, i: ledger.charge_fee(w, i["wallet"], ONE)),
+    "ledger.deposit": Door(lambda w, i: ledger.deposit(w, i["wallet"], ONE)),
+    "ledger.entry": Door(lambda w, i: ledger.entry(w, i["entry"])),
+    "ledger.freeze": Door(lambda w, i: ledger.freeze(w, i["wallet"], MARK)),
+    "ledger.hold": Door(lambda w, i: ledger.hold(w, i["wallet"], ONE)),
+    "ledger.pay_out": Door(lambda w, i: ledger.pay_out(w, i["wallet"], ONE)),
+    "ledger.refund": Door(lambda w, i: ledger.refund(w, i["wallet"], ONE)),
+    "ledger.release": Door(lambda w, i: ledger.release(w, i["wallet"], ONE)),
+    "ledger.reverse": Door(lambda w, i: ledger.reverse(w, i["entry"], ledger.Terms(reason=MARK))),
+    "ledger.transfer": Door(lambda w, i: ledger.transfer(w, i["wallet"], i["wallet_two"], ONE)),
+    "ledger.trial_balance": Door(lambda w, _: ledger.trial_balance(w)),
+    "ledger.unfreeze": Door(lambda w, i: ledger.unfreeze(w, i["frozen"], MARK)),
+    "ledger.withdraw": Door(lambda w, i: ledger.withdraw(w, i["wallet"], ONE)),
     "notifications.add_endpoint": Door(
         lambda w, _: notifications.add_endpoint(
             w, channel="webhook", name="x", url="https://hooks.example.org/x", kinds=["payout.returned"]
@@ -570,11 +614,13 @@ DOORS: dict[str, Door] = {
 # Functions that hold nothing of an organisation's, or that people cannot reach; each with the reason.
 NO_DOORS = {
     "operations.of_the_same_file": "of an execution that was opened, which has its door; asked by payouts.meanwhile",
+    "ledger.open_wallet": "makes a wallet of its own organisation",
     "approvals.expire_due": "the worker's round; needs WORKER_ACT (below)",
     "approvals.request": "writes a question of its own organisation about an id its caller has checked",
     "approvals.warn_of_expiry": "the worker's round; needs WORKER_ACT (below)",
     "audit.note_verified": "writes a line of its own organisation into the log",
     "audit.record": "writes into the log; every verb's own line",
+    "audit.record_many": "likewise, many at once",
     "audit.steps": "the worker's; needs WORKER_ACT (below)",
     "audit.seal": "the worker's; needs WORKER_ACT (below)",
     "audit.verify": "one log for the installation; tells ids of records that were tampered with (below)",

@@ -64,6 +64,11 @@ ENGINE_FILES: dict[str, set[str]] = {
         "search",
         "verify",
     },
+    "ledger": {
+        "booking",
+        "chart",
+        "guards",
+    },
     "notifications": {
         "about_people",
         "addresses",

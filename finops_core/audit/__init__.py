@@ -19,7 +19,7 @@ from finops_core.audit.queries import (
     trail,
 )
 from finops_core.audit.sealing import seal
-from finops_core.audit.service import export_rows, note_verified, record
+from finops_core.audit.service import export_rows, note_verified, record, record_many
 from finops_core.audit.verification import Standing, Verification, standing, verify
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "of_installation",
     "of_object",
     "record",
+    "record_many",
     "records",
     "seal",
     "standing",

@@ -1,47 +1,56 @@
-"""Database triggers that make append-only tables append-only, and the check that they stand.
+"""Database triggers: those that keep append-only tables so, those that tables declare, and the check that they stand.
 
 On SQLite, Alembic's batch operations drop triggers and INSERT OR REPLACE passes plain ones by; so there is a trigger
 against inserting over a row, and ``missing`` compares what stands with what should. On PostgreSQL a TRUNCATE trigger
 stands beside them and rights are revoked from everyone but the owner.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, MetaData, Table
 
-from finops_core.platform.tables import facts_of
+from finops_core.platform.tables import Guard, facts_of
 
 _PG_FUNCTION = "tieout_refuse_change"
-_PG_BODY = " BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME; END "
+_PG_REFUSE = " BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME; END "
+# Temporary tables come last, or a role could lay one of its own over a table that a function looks at.
+_PG_PATH = "search_path=public, pg_temp"
 
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """One guard: its name, its table and the statement that makes it."""
+    """One guard: its name, its table, the statement that makes it; on PostgreSQL its function, and what that does."""
 
     name: str
     table: str
     sql: str
+    function: str = ""
+    body: str = ""
 
 
 def expected(metadata: MetaData, dialect: str) -> tuple[Trigger, ...]:
     """Every trigger that must stand for these tables."""
-    tables = sorted((t for t in metadata.tables.values() if facts_of(t).append_only), key=lambda t: t.name)
-    make = _for_sqlite if dialect == "sqlite" else _for_postgres
-    return tuple(trigger for table in tables for trigger in make(table))
+    tables = sorted(metadata.tables.values(), key=lambda table: table.name)
+    append_only, declared = (_kept_sqlite, _own_sqlite) if dialect == "sqlite" else (_kept_postgres, _own_postgres)
+    found: list[Trigger] = []
+    for table in tables:
+        found += append_only(table) if facts_of(table).append_only else ()
+        found += [declared(table, guard) for guard in facts_of(table).guards]
+    return tuple(found)
 
 
 def ensure(connection: Connection, metadata: MetaData) -> None:
     """Make every guard that is absent, switched off or different; part of each migration run."""
     postgres = connection.dialect.name == "postgresql"
-    if postgres:
-        body = _PG_BODY.replace("%", "%%")  # the driver reads a single one as a place for a parameter
+    wanted = expected(metadata, connection.dialect.name)
+    for name, body in _functions(wanted).items():
+        text = body.replace("%", "%%")  # the driver reads a single one as a place for a parameter
         connection.exec_driver_sql(
-            f"CREATE OR REPLACE FUNCTION {_PG_FUNCTION}() RETURNS trigger LANGUAGE plpgsql AS $${body}$$"
+            f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SET {_PG_PATH} AS $${text}$$"
         )
     standing = _standing(connection)
-    for trigger in expected(metadata, connection.dialect.name):
+    for trigger in wanted:
         if standing.get(trigger.name) == trigger.sql:
             continue
         where = f' ON "{trigger.table}"' if postgres else ""
@@ -55,15 +64,15 @@ def ensure(connection: Connection, metadata: MetaData) -> None:
 def missing(connection: Connection, metadata: MetaData) -> list[str]:
     """Names of guards that do not stand, are switched off or say something else; for the health check."""
     standing = _standing(connection)
-    wrong = [t.name for t in expected(metadata, connection.dialect.name) if standing.get(t.name) != t.sql]
-    if connection.dialect.name == "postgresql" and not _refuses(connection):
-        wrong.append(_PG_FUNCTION)
+    wanted = expected(metadata, connection.dialect.name)
+    wrong = [trigger.name for trigger in wanted if standing.get(trigger.name) != trigger.sql]
     if connection.dialect.name == "postgresql":
+        wrong += _wrong_functions(connection, _functions(wanted))
         wrong += [f"{table}: rights of {role}" for table, role in _may_change(connection, metadata)]
     return wrong
 
 
-def _for_sqlite(table: Table) -> Iterator[Trigger]:
+def _kept_sqlite(table: Table) -> Iterator[Trigger]:
     key = " AND ".join(f'"{column.name}" IS NEW."{column.name}"' for column in table.primary_key.columns)
     refuse = f"BEGIN SELECT RAISE(ABORT, '{table.name} is append-only'); END"
     for name, what in (
@@ -78,14 +87,29 @@ def _for_sqlite(table: Table) -> Iterator[Trigger]:
         yield Trigger(trigger, table.name, f"CREATE TRIGGER {trigger} {what} {refuse}")
 
 
-def _for_postgres(table: Table) -> Iterator[Trigger]:
+def _kept_postgres(table: Table) -> Iterator[Trigger]:
     # Written word for word as PostgreSQL gives it back, so that what stands can be compared.
     for name, what in (
         ("change", f"BEFORE DELETE OR UPDATE ON {table.name} FOR EACH ROW"),
         ("truncate", f"BEFORE TRUNCATE ON {table.name} FOR EACH STATEMENT"),
     ):
         trigger = f"ao_{table.name}_{name}"
-        yield Trigger(trigger, table.name, f"CREATE TRIGGER {trigger} {what} EXECUTE FUNCTION {_PG_FUNCTION}()")
+        made = f"CREATE TRIGGER {trigger} {what} EXECUTE FUNCTION {_PG_FUNCTION}()"
+        yield Trigger(trigger, table.name, made, _PG_FUNCTION, _PG_REFUSE)
+
+
+def _own_sqlite(table: Table, guard: Guard) -> Trigger:
+    made = f'CREATE TRIGGER {guard.name} {guard.when} ON "{table.name}" BEGIN {guard.sqlite} END'
+    return Trigger(guard.name, table.name, made)
+
+
+def _own_postgres(table: Table, guard: Guard) -> Trigger:
+    what = f"{guard.when} ON {table.name} FOR EACH ROW EXECUTE FUNCTION {guard.name}()"
+    return Trigger(guard.name, table.name, f"CREATE TRIGGER {guard.name} {what}", guard.name, guard.postgresql)
+
+
+def _functions(triggers: tuple[Trigger, ...]) -> Mapping[str, str]:
+    return {trigger.function: trigger.body for trigger in triggers if trigger.function}
 
 
 def _standing(connection: Connection) -> dict[str, str]:
@@ -100,9 +124,11 @@ def _standing(connection: Connection) -> dict[str, str]:
     return {str(row[0]): str(row[1]) for row in found}
 
 
-def _refuses(connection: Connection) -> bool:
-    found = connection.exec_driver_sql(f"SELECT prosrc FROM pg_proc WHERE proname = '{_PG_FUNCTION}'")
-    return [str(row[0]) for row in found] == [_PG_BODY]
+def _wrong_functions(connection: Connection, wanted: Mapping[str, str]) -> list[str]:
+    """Functions that are gone, say something else, or look for tables elsewhere."""
+    found = connection.exec_driver_sql("SELECT proname, prosrc, proconfig FROM pg_proc WHERE proconfig IS NOT NULL")
+    standing = {str(row[0]): (str(row[1]), list(row[2])) for row in found}
+    return [name for name, body in wanted.items() if standing.get(name) != (body, [_PG_PATH])]
 
 
 def _may_change(connection: Connection, metadata: MetaData) -> list[tuple[str, str]]:

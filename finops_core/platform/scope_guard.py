@@ -7,7 +7,7 @@ It guards against mistakes of our own code, not against code that means harm.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import BindParameter, Delete, FromClause, Insert, Select, Table, Update
@@ -36,7 +36,7 @@ from sqlalchemy.sql.selectable import (
 )
 from sqlalchemy.sql.visitors import HasTraverseInternals, iterate
 
-from finops_core.platform.scope_memory import passed_before, remember, shape_of
+from finops_core.platform.scope_memory import Params, passed_before, remember, shape_of
 from finops_core.platform.scope_sources import (
     NONE,
     OUTSIDE,
@@ -53,7 +53,6 @@ from finops_core.platform.scope_sources import (
 from finops_core.platform.tables import FACTS, Scope, TableFacts
 
 ORG = "org_id"
-Params = Sequence[Mapping[str, Any]]
 
 _SAVEPOINTS = (SavepointClause, RollbackToSavepointClause, ReleaseSavepointClause)
 _PLAIN_TEXT = re.compile(r"\*|[0-9]+|NULL")
@@ -77,14 +76,14 @@ class ScopeBreach(AssertionError):
 
 def check_statement(statement: object, params: Params, orgs: frozenset[str]) -> None:
     """Raise ``ScopeBreach`` unless every business table in the statement is tied to ``orgs``."""
-    shape = None if params else shape_of(statement)
-    if shape is not None and passed_before(shape, orgs):
+    shape = shape_of(statement)
+    if shape is not None and passed_before(shape, params, orgs):
         return
     check = _Check(params, orgs)
     check.statement(statement, OUTSIDE)
     check.parameter_names(statement)
     if shape is not None and check.plain:
-        remember(shape, check.named_orgs)
+        remember(shape, params, check.named_orgs, check.named_columns)
 
 
 def tables_in(statement: ClauseElement) -> set[Table]:
@@ -96,7 +95,8 @@ class _Check:
     """One look at one statement with the parameters it will run with.
 
     Attributes:
-        named_orgs: the bound values that named the unit's organisations.
+        named_orgs: the bound values that named the unit's organisations; ``named_columns``: parameters for a column
+            of an insert that did.
         plain: nothing else was asked for an organisation, so with such values any statement of this shape passes.
     """
 
@@ -106,6 +106,7 @@ class _Check:
         self._named: dict[str, BindParameter[Any]] = {}  # each bindparam() met on the way, by its key
         self._seen: set[int] = set()  # selects in FROM: they see nothing around them, so once is enough
         self.named_orgs: list[BindParameter[Any]] = []
+        self.named_columns: set[str] = set()
         self.plain = True
 
     def statement(self, statement: object, outer: Enclosing) -> None:
@@ -203,6 +204,7 @@ class _Check:
         for row in rows:
             given = {_key(name): value for name, value in row.items()}
             if ORG in given or ORG not in fixed:
+                self.named_columns.add(ORG)
                 yield given.get(ORG)
 
     def _source(self, leaf: FromClause, tied: Leaves, here: Enclosing) -> None:

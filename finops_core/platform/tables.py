@@ -63,6 +63,23 @@ class Retention(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Guard:
+    """A truth of a table that its database itself holds, whatever program writes: one trigger on each database.
+
+    Attributes:
+        name: of the trigger, and on PostgreSQL of its function too.
+        when: ``BEFORE INSERT``, say; a row at a time. PostgreSQL's order of several events is ``DELETE OR UPDATE``.
+        sqlite: the statements between BEGIN and END.
+        postgresql: the body of the plpgsql function, from its first word.
+    """
+
+    name: str
+    when: str
+    sqlite: str
+    postgresql: str
+
+
+@dataclass(frozen=True, slots=True)
 class TableFacts:
     """What is declared of a table.
 
@@ -71,6 +88,7 @@ class TableFacts:
         retention: how long its rows are kept.
         classes: column -> class, for columns that are not INTERNAL.
         append_only: whether triggers refuse UPDATE and DELETE.
+        guards: what else its database holds.
         listed: columns an administration page shows.
         searched: columns a search looks into.
     """
@@ -81,6 +99,7 @@ class TableFacts:
     append_only: bool = False
     listed: tuple[str, ...] = ()
     searched: tuple[str, ...] = ()
+    guards: tuple[Guard, ...] = ()
 
     def class_of(self, column: str) -> DataClass:
         """The class of one column."""
@@ -154,9 +173,10 @@ def org_table(
     append_only: bool = False,
     listed: tuple[str, ...] = (),
     searched: tuple[str, ...] = (),
+    guards: tuple[Guard, ...] = (),
 ) -> tuple[Any, ...]:
     """``__table_args__`` of a business table; adds the link to its organisation."""
-    facts = TableFacts(Scope.ORGANISATION, retention, classes or {}, append_only, listed, searched)
+    facts = TableFacts(Scope.ORGANISATION, retention, classes or {}, append_only, listed, searched, guards)
     owner = ForeignKeyConstraint(["org_id"], ["organisation.id"])
     return (*constraints, owner, {"sqlite_strict": True, "info": {FACTS: facts}})
 

@@ -27,6 +27,7 @@ _OVERSIGHT = frozenset(
         Permission.EXECUTIONS_VIEW_ALL,
         Permission.FILES_VIEW_OWN,
         Permission.FILES_VIEW_ALL,
+        Permission.LEDGER_VIEW,
     }
 )
 _AUDIT = frozenset({Permission.AUDIT_VIEW, Permission.AUDIT_EXPORT, Permission.AUDIT_VERIFY})
@@ -44,6 +45,8 @@ SHIPPED_ROLES: tuple[ShippedRole, ...] = (
                 Permission.FILES_UPLOAD,
                 Permission.FILES_VIEW_OWN,
                 Permission.EXECUTIONS_VIEW_OWN,
+                Permission.LEDGER_VIEW,
+                Permission.LEDGER_POST,
             }
         ),
     ),
@@ -65,7 +68,10 @@ SHIPPED_ROLES: tuple[ShippedRole, ...] = (
         "controller",
         "Controller",
         "Sees every run, file and approval, checks the audit log, may cancel any run.",
-        _OVERSIGHT | _AUDIT | {Permission.EXECUTIONS_CANCEL_ANY, Permission.APPROVALS_VIEW, Permission.PAYOUTS_RESOLVE},
+        _OVERSIGHT
+        | _AUDIT
+        | {Permission.EXECUTIONS_CANCEL_ANY, Permission.APPROVALS_VIEW, Permission.PAYOUTS_RESOLVE}
+        | {Permission.LEDGER_ADJUST, Permission.LEDGER_STOP},
     ),
     ShippedRole(
         "executive",

@@ -1,0 +1,55 @@
+"""The ledger: double entry, accounts and their balances, and what can be done with wallets."""
+
+from finops_core.ledger.queries import (
+    EntryView,
+    PostingView,
+    TrialLine,
+    activity,
+    balance,
+    balance_on,
+    entry,
+    trial_balance,
+)
+from finops_core.ledger.rules import EntryType
+from finops_core.ledger.service import (
+    Terms,
+    adjust,
+    charge_fee,
+    deposit,
+    freeze,
+    hold,
+    open_wallet,
+    pay_out,
+    refund,
+    release,
+    reverse,
+    transfer,
+    unfreeze,
+    withdraw,
+)
+
+__all__ = [
+    "EntryType",
+    "EntryView",
+    "PostingView",
+    "Terms",
+    "TrialLine",
+    "activity",
+    "adjust",
+    "balance",
+    "balance_on",
+    "charge_fee",
+    "deposit",
+    "entry",
+    "freeze",
+    "hold",
+    "open_wallet",
+    "pay_out",
+    "refund",
+    "release",
+    "reverse",
+    "transfer",
+    "trial_balance",
+    "unfreeze",
+    "withdraw",
+]

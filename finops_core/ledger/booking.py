@@ -1,0 +1,288 @@
+"""Writing entries: many at once, in the unit of whoever asks. Every posting passes through here."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Row, bindparam, insert, select, update
+from sqlalchemy.exc import DBAPIError
+
+from finops_core import audit
+from finops_core.kernel.errors import FinOpsError
+from finops_core.kernel.ids import new_id
+from finops_core.ledger import rules
+from finops_core.ledger.models import ledger_account, ledger_balance, ledger_journal, ledger_posting
+from finops_core.ledger.rules import AccountState, Entry
+from finops_core.platform.work import Work
+from finops_core.reference.models import organisation
+
+PARTS = 500
+"""How many accounts or keys one statement asks for."""
+
+_POST, _SEAL = insert(ledger_posting), insert(ledger_journal)
+_FOLLOW = (
+    update(ledger_balance)
+    .where(ledger_balance.c.org_id == bindparam("org"), ledger_balance.c.id == bindparam("account"))
+    .values(posted_minor=bindparam("posted"), version=bindparam("newest"), moved_at=bindparam("at"))
+)
+
+# Balances are locked in the order of their ids, so that two entries over the same accounts never wait for each other.
+_HELD = (
+    select(ledger_balance.c.id, ledger_balance.c.posted_minor, ledger_balance.c.version)
+    .where(ledger_balance.c.org_id == bindparam("held_org"), ledger_balance.c.id.in_(bindparam("held", expanding=True)))
+    .order_by(ledger_balance.c.id)
+    .with_for_update()
+    .cte("held")
+)
+_ACCOUNTS = (
+    select(
+        ledger_account.c.id,
+        ledger_account.c.currency,
+        ledger_account.c.party_id,
+        ledger_account.c.purpose,
+        ledger_account.c.counted,
+        ledger_account.c.min_minor,
+        ledger_account.c.state,
+        ledger_account.c.state_reason,
+        organisation.c.base_currency,
+        organisation.c.zone,
+        _HELD.c.posted_minor,
+        _HELD.c.version,
+    )
+    .select_from(ledger_account)
+    .join(organisation, organisation.c.id == ledger_account.c.org_id)
+    .outerjoin(_HELD, _HELD.c.id == ledger_account.c.id)
+    .where(ledger_account.c.org_id == bindparam("org"), ledger_account.c.id.in_(bindparam("ids", expanding=True)))
+)
+_KEYS = select(
+    ledger_journal.c.key,
+    ledger_journal.c.id,
+    ledger_journal.c.content,
+    ledger_journal.c.booked_at,
+    ledger_journal.c.effective_on,
+).where(ledger_journal.c.org_id == bindparam("org"), ledger_journal.c.key.in_(bindparam("keys", expanding=True)))
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """An entry that stands. ``repeated``: it stood before it was asked for, under the same key."""
+
+    id: str
+    booked_at: datetime
+    effective_on: date
+    repeated: bool = False
+
+
+@dataclass(slots=True)
+class _Account:
+    """An account as this unit leaves it."""
+
+    row: Row[Any]
+    balance: int
+    version: int
+
+    def fits(self, line: rules.Line) -> None:
+        """Refuse an amount of another currency."""
+        if line.amount.currency != self.row.currency:
+            raise rules.currency_mismatch(line.amount, self.row.currency, self.name)
+
+    def take(self, line: rules.Line) -> tuple[int | None, int | None]:
+        """Version and balance that a posting brings it to; None for one that keeps no balance."""
+        row, amount = self.row, line.amount
+        if row.state != AccountState.OPEN:
+            raise rules.not_open(AccountState(row.state), self.name, row.state_reason)
+        if not row.counted:
+            return None, None
+        self.balance = rules.after(self.balance, amount, row.min_minor, self.name)
+        self.version += 1
+        return self.version, self.balance
+
+    @property
+    def name(self) -> str:
+        return f"The {self.row.purpose} account"
+
+
+def post(work: Work, entry: Entry) -> Posted:
+    """Write one entry, or give the one that its key stands for."""
+    return post_many(work, [entry])[0]
+
+
+def post_many(work: Work, entries: Sequence[Entry]) -> tuple[Posted, ...]:
+    """Write entries in their order, all or none; of those whose key is known the first result is given.
+
+    Who may ask is for the caller to decide. Raises what ``rules.check_entry`` does, ``LEDGER_ACCOUNT_UNKNOWN``,
+    ``ACCOUNT_FROZEN``, ``ACCOUNT_CLOSED``, ``CURRENCY_MISMATCH``, ``INSUFFICIENT_BALANCE``, ``PERIOD_LOCKED`` and,
+    for a key that stands for something else, ``DUPLICATE_TRANSACTION``.
+    """
+    for entry in entries:
+        rules.check_entry(entry)
+    accounts = _accounts(work, {line.account_id for entry in entries for line in entry.lines})
+    known = _known(work, {entry.key for entry in entries if entry.key})
+    postings: list[dict[str, Any]] = []
+    heads: list[dict[str, Any]] = []
+    results = []
+    for entry in entries:
+        stands = known.get(entry.key) if entry.key else None
+        if stands is not None:
+            results.append(_first_result(stands, entry))
+            continue
+        head, lines = _written(work, entry, accounts)
+        heads.append(head)
+        postings += lines
+        posted = Posted(head["id"], head["booked_at"], date.fromisoformat(head["effective_on"]))
+        results.append(posted)
+        if entry.key:
+            known[entry.key] = (head["content"], posted)
+    if heads:
+        _store(work, postings, heads)
+    return tuple(results)
+
+
+def _accounts(work: Work, ids: Iterable[str]) -> Mapping[str, _Account]:
+    wanted = sorted(ids)
+    found: dict[str, _Account] = {}
+    for start in range(0, len(wanted), PARTS):
+        part = wanted[start : start + PARTS]
+        for row in work.execute(_ACCOUNTS, {"org": work.org_id, "ids": part, "held_org": work.org_id, "held": part}):
+            found[row.id] = _Account(row, row.posted_minor or 0, row.version or 0)
+    for account_id in wanted:
+        if account_id not in found:
+            raise rules.account_unknown()
+    return found
+
+
+def _known(work: Work, keys: Iterable[str]) -> dict[str, tuple[str, Posted]]:
+    """Key -> content and result of entries that stand already. Looked up once their accounts are locked."""
+    wanted = sorted(keys)
+    found = {}
+    for start in range(0, len(wanted), PARTS):
+        part = wanted[start : start + PARTS]
+        for row in work.execute(_KEYS, {"org": work.org_id, "keys": part}):
+            posted = Posted(row.id, row.booked_at, date.fromisoformat(row.effective_on), repeated=True)
+            found[row.key] = (row.content, posted)
+    return found
+
+
+def _first_result(stands: tuple[str, Posted], entry: Entry) -> Posted:
+    content, posted = stands
+    if content != entry.content_hash():
+        raise rules.duplicate(entry.key)
+    return posted if posted.repeated else Posted(posted.id, posted.booked_at, posted.effective_on, repeated=True)
+
+
+def _written(work: Work, entry: Entry, accounts: Mapping[str, _Account]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The rows of an entry: its head, and its postings."""
+    for line in entry.lines:
+        accounts[line.account_id].fits(line)
+    first = accounts[entry.lines[0].account_id].row
+    day = (entry.effective_on or work.now.astimezone(ZoneInfo(first.zone)).date()).isoformat()
+    journal_id = new_id("je")
+    alike = {
+        "org_id": work.org_id,
+        "journal_id": journal_id,
+        "effective_on": day,
+        "booked_at": work.now,
+        "department": entry.dimensions.department,
+        "project": entry.dimensions.project,
+        "product": entry.dimensions.product,
+        "cost_centre": entry.dimensions.cost_centre,
+        "rate_id": "",
+    }
+    lines = []
+    for number, line in enumerate(entry.lines, 1):
+        account = accounts[line.account_id]
+        version, balance = account.take(line)
+        amount = line.amount
+        lines.append(
+            {
+                **alike,
+                "line": number,
+                "account_id": line.account_id,
+                "amount_minor": amount.minor,
+                "currency": amount.currency,
+                "account_version": version,
+                "balance_after_minor": balance,
+                "party_id": account.row.party_id,
+                "base_minor": amount.minor if amount.currency == account.row.base_currency else None,
+            }
+        )
+    head = {
+        "org_id": work.org_id,
+        "id": journal_id,
+        "type": entry.type.value,
+        "key": entry.key,
+        "content": entry.content_hash() if entry.key else "",
+        "created_by": work.actor.id,
+        "booked_at": work.now,
+        "effective_on": day,
+        "reason": entry.reason,
+        "source_kind": entry.source[0],
+        "source_id": entry.source[1],
+        "reverses": entry.reverses,
+    }
+    return head, lines
+
+
+def _store(work: Work, postings: Sequence[Mapping[str, Any]], heads: Sequence[Mapping[str, Any]]) -> None:
+    try:
+        work.execute(_POST, postings)
+        if moved := _moved(work, postings):
+            work.execute(_FOLLOW, moved)
+        work.execute(_SEAL, heads)
+    except DBAPIError as error:
+        refused = _refusal(error, heads)
+        if refused is None:
+            raise
+        raise refused from error
+    by_entry: dict[str, list[str]] = {head["id"]: [] for head in heads}
+    for posting in postings:
+        by_entry[posting["journal_id"]].append(
+            f"{posting['account_id']} {posting['amount_minor']} {posting['currency']}"
+        )
+    audit.record_many(
+        work,
+        "ledger.posted",
+        [
+            (
+                f"journal:{head['id']}",
+                {
+                    "type": head["type"],
+                    "effective_on": head["effective_on"],
+                    "postings": by_entry[head["id"]],
+                    **{name: head[name] for name in ("key", "source_id", "reverses") if head[name]},
+                },
+            )
+            for head in heads
+        ],
+    )
+
+
+def _moved(work: Work, postings: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The balances that the postings lead to, each account once, by its last posting."""
+    last = {posting["account_id"]: posting for posting in postings if posting["account_version"] is not None}
+    return [
+        {
+            "org": work.org_id,
+            "account": account_id,
+            "posted": posting["balance_after_minor"],
+            "newest": posting["account_version"],
+            "at": work.now,
+        }
+        for account_id, posting in last.items()
+    ]
+
+
+def _refusal(error: DBAPIError, heads: Sequence[Mapping[str, Any]]) -> FinOpsError | None:
+    """What a guard of the database said, in the words of the rules; None for anything else."""
+    said = str(error.orig)
+    if "PERIOD_LOCKED" in said:
+        return rules.period_locked(date.fromisoformat(heads[0]["effective_on"]))
+    if "ACCOUNT_NOT_OPEN" in said:
+        return rules.not_open(AccountState.FROZEN, "An account of this entry", "")
+    if "uq_ledger_journal_key" in said or "ledger_journal.key" in said:
+        return rules.duplicate(str(heads[0]["key"]))
+    if "uq_ledger_journal_reverses" in said or "ledger_journal.reverses" in said:
+        return rules.reversed_before()
+    return None

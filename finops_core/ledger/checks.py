@@ -1,0 +1,147 @@
+"""The standing truths of the ledger, each looked for in what is stored. A violation is for people."""
+
+from sqlalchemy import and_, func, select
+
+from finops_core.kernel.job import Check
+from finops_core.kernel.money import Money
+from finops_core.ledger.models import ledger_account, ledger_balance, ledger_journal, ledger_posting
+from finops_core.platform.work import Reading
+
+MOST = 1_000
+posting, kept = ledger_posting, ledger_balance
+
+
+def every_entry_adds_up_to_zero(reading: Reading) -> list[str]:
+    """Each entry has two postings or more, and they add up to zero in each currency."""
+    rows = reading.rows(
+        select(
+            posting.c.journal_id,
+            posting.c.currency,
+            func.sum(posting.c.amount_minor).label("minor"),
+        )
+        .where(posting.c.org_id == reading.org_id)
+        .group_by(posting.c.journal_id, posting.c.currency)
+        .having(func.sum(posting.c.amount_minor) != 0)
+        .limit(MOST)
+    )
+    return [f"Entry {row.journal_id} is out of balance by {Money(int(row.minor), row.currency)}" for row in rows]
+
+
+def every_posting_is_sealed(reading: Reading) -> list[str]:
+    """Each posting belongs to an entry, and each entry has postings."""
+    head = ledger_journal
+    same = and_(head.c.org_id == posting.c.org_id, head.c.id == posting.c.journal_id)
+    loose = reading.rows(
+        select(posting.c.journal_id)
+        .where(
+            posting.c.org_id == reading.org_id,
+            ~select(head.c.id).where(head.c.org_id == reading.org_id, same).exists(),
+        )
+        .distinct()
+        .limit(MOST)
+    )
+    empty = reading.rows(
+        select(head.c.id)
+        .where(
+            head.c.org_id == reading.org_id,
+            ~select(posting.c.line).where(posting.c.org_id == reading.org_id, same).exists(),
+        )
+        .limit(MOST)
+    )
+    return [f"Postings of {row.journal_id} have no entry" for row in loose] + [
+        f"Entry {row.id} has no postings" for row in empty
+    ]
+
+
+def balances_are_their_postings(reading: Reading) -> list[str]:
+    """What is kept with each account is the sum of its postings, and counts each of them."""
+    sums = (
+        select(
+            posting.c.account_id,
+            func.sum(posting.c.amount_minor).label("minor"),
+            func.count().label("many"),
+        )
+        .where(posting.c.org_id == reading.org_id)
+        .group_by(posting.c.account_id)
+        .subquery()
+    )
+    minor, many = func.coalesce(sums.c.minor, 0), func.coalesce(sums.c.many, 0)
+    rows = reading.rows(
+        select(kept.c.id, ledger_account.c.currency, kept.c.posted_minor, minor.label("minor"))
+        .select_from(kept)
+        .join(ledger_account, and_(ledger_account.c.org_id == kept.c.org_id, ledger_account.c.id == kept.c.id))
+        .outerjoin(sums, sums.c.account_id == kept.c.id)
+        .where(kept.c.org_id == reading.org_id, (kept.c.posted_minor != minor) | (kept.c.version != many))
+        .limit(MOST)
+    )
+    return [
+        f"Account {row.id} shows {Money(row.posted_minor, row.currency)}; "
+        f"its postings add up to {Money(int(row.minor), row.currency)}"
+        for row in rows
+    ]
+
+
+def running_balances_go_on(reading: Reading) -> list[str]:
+    """Each posting of a counted account takes up where the one before it left off, with no version missing."""
+    account, order = posting.c.account_id, posting.c.account_version
+    before = func.coalesce(func.lag(posting.c.balance_after_minor).over(partition_by=account, order_by=order), 0)
+    earlier = func.coalesce(func.lag(order).over(partition_by=account, order_by=order), 0)
+    each = (
+        select(
+            posting.c.account_id,
+            posting.c.account_version,
+            (posting.c.balance_after_minor - before - posting.c.amount_minor).label("off"),
+            (posting.c.account_version - earlier).label("step"),
+        )
+        .where(posting.c.org_id == reading.org_id, posting.c.account_version.is_not(None))
+        .subquery()
+    )
+    rows = reading.rows(select(each).where((each.c.off != 0) | (each.c.step != 1)).limit(MOST))
+    return [f"Account {row.account_id} breaks off at its posting {row.account_version}" for row in rows]
+
+
+def nothing_is_below_its_limit(reading: Reading) -> list[str]:
+    """No account holds less than it may."""
+    account = ledger_account
+    rows = reading.rows(
+        select(kept.c.id, account.c.currency, kept.c.posted_minor)
+        .select_from(kept)
+        .join(account, and_(account.c.org_id == kept.c.org_id, account.c.id == kept.c.id))
+        .where(kept.c.org_id == reading.org_id, kept.c.posted_minor < account.c.min_minor)
+        .limit(MOST)
+    )
+    return [f"Account {row.id} is at {Money(row.posted_minor, row.currency)}, below its limit" for row in rows]
+
+
+CHECKS = (
+    Check(
+        "ledger.zero",
+        "Every entry adds up to zero",
+        every_entry_adds_up_to_zero,
+        "Somebody wrote past the desk. Stop money operations and compare with the last backup.",
+    ),
+    Check(
+        "ledger.sealed",
+        "Every posting has its entry",
+        every_posting_is_sealed,
+        "Somebody wrote past the desk. Stop money operations and compare with the last backup.",
+    ),
+    Check(
+        "ledger.balances",
+        "Balances are their postings",
+        balances_are_their_postings,
+        "A balance was changed by other means, or a posting is gone. Compare with the audit log before it is mended.",
+    ),
+    Check(
+        "ledger.continuity",
+        "Running balances go on",
+        running_balances_go_on,
+        "A posting was changed or is gone. Compare with the audit log.",
+    ),
+    Check(
+        "ledger.limits",
+        "No account is below its limit",
+        nothing_is_below_its_limit,
+        "More was taken than was there. Freeze the wallet and find out which entry it was.",
+    ),
+)

@@ -1,0 +1,163 @@
+"""What the database itself holds of the ledger, whatever program writes to it; each guard for both databases.
+
+The order of writing is fixed: an entry's postings first, then the balances they lead to, its journal row last. That
+row's guard adds the postings up, sees that the balances have followed, and seals them: no posting enters an entry that
+has its row. A posting without one cannot be committed, by its foreign key, which waits until COMMIT.
+
+Guards only refuse; they write nothing. With one gone, what the desk itself writes is as right as before.
+"""
+
+from finops_core.platform.tables import Guard
+
+_POSTING_SQLITE = """
+SELECT CASE
+WHEN EXISTS (SELECT 1 FROM ledger_journal WHERE org_id = NEW.org_id AND id = NEW.journal_id)
+THEN RAISE(ABORT, 'JOURNAL_SEALED')
+WHEN a.id IS NULL THEN RAISE(ABORT, 'ACCOUNT_UNKNOWN')
+WHEN a.currency <> NEW.currency THEN RAISE(ABORT, 'CURRENCY_MISMATCH')
+WHEN a.state <> 'open' THEN RAISE(ABORT, 'ACCOUNT_NOT_OPEN')
+WHEN EXISTS (SELECT 1 FROM ledger_period WHERE org_id = NEW.org_id AND locked_at IS NOT NULL
+AND NEW.effective_on BETWEEN from_on AND to_on)
+THEN RAISE(ABORT, 'PERIOD_LOCKED')
+WHEN NOT a.counted THEN CASE WHEN NEW.account_version IS NOT NULL OR NEW.balance_after_minor IS NOT NULL
+THEN RAISE(ABORT, 'BALANCE_NOT_COUNTED') END
+WHEN b.id IS NULL OR NEW.account_version IS NULL OR NEW.account_version < 1
+OR (NEW.account_version > 1 AND p.line IS NULL)
+OR NEW.balance_after_minor IS NOT COALESCE(p.balance_after_minor, 0) + NEW.amount_minor
+THEN RAISE(ABORT, 'BALANCE_MOVED')
+WHEN NEW.amount_minor < 0 AND NEW.balance_after_minor < a.min_minor THEN RAISE(ABORT, 'INSUFFICIENT_BALANCE')
+END
+FROM (SELECT 1) LEFT JOIN ledger_account a ON a.org_id = NEW.org_id AND a.id = NEW.account_id
+LEFT JOIN ledger_balance b ON b.org_id = NEW.org_id AND b.id = NEW.account_id
+LEFT JOIN ledger_posting p ON p.org_id = NEW.org_id AND p.account_id = NEW.account_id
+AND p.account_version = NEW.account_version - 1;
+"""
+_POSTING_POSTGRES = """
+DECLARE
+  account record;
+  before bigint := 0;
+BEGIN
+  -- Whoever locks a period waits for entries on their way, and they for the lock.
+  PERFORM pg_advisory_xact_lock_shared(7204812, hashtext(NEW.org_id));
+  IF EXISTS (SELECT 1 FROM ledger_journal WHERE org_id = NEW.org_id AND id = NEW.journal_id) THEN
+    RAISE EXCEPTION 'JOURNAL_SEALED';
+  END IF;
+  SELECT a.*, b.version INTO account FROM ledger_account a
+    LEFT JOIN ledger_balance b ON b.org_id = a.org_id AND b.id = a.id
+    WHERE a.org_id = NEW.org_id AND a.id = NEW.account_id;
+  IF NOT FOUND THEN RAISE EXCEPTION 'ACCOUNT_UNKNOWN'; END IF;
+  IF account.currency <> NEW.currency THEN RAISE EXCEPTION 'CURRENCY_MISMATCH'; END IF;
+  IF account.state <> 'open' THEN RAISE EXCEPTION 'ACCOUNT_NOT_OPEN'; END IF;
+  IF EXISTS (SELECT 1 FROM ledger_period WHERE org_id = NEW.org_id AND locked_at IS NOT NULL
+      AND NEW.effective_on BETWEEN from_on AND to_on) THEN
+    RAISE EXCEPTION 'PERIOD_LOCKED';
+  END IF;
+  IF NOT account.counted THEN
+    IF NEW.account_version IS NOT NULL OR NEW.balance_after_minor IS NOT NULL THEN
+      RAISE EXCEPTION 'BALANCE_NOT_COUNTED';
+    END IF;
+    RETURN NEW;
+  END IF;
+  IF account.version IS NULL OR NEW.account_version IS NULL OR NEW.account_version < 1 THEN
+    RAISE EXCEPTION 'BALANCE_MOVED';
+  END IF;
+  IF NEW.account_version > 1 THEN
+    SELECT p.balance_after_minor INTO before FROM ledger_posting p
+      WHERE p.org_id = NEW.org_id AND p.account_id = NEW.account_id AND p.account_version = NEW.account_version - 1;
+    IF NOT FOUND THEN RAISE EXCEPTION 'BALANCE_MOVED'; END IF;
+  END IF;
+  IF NEW.balance_after_minor IS DISTINCT FROM before + NEW.amount_minor THEN RAISE EXCEPTION 'BALANCE_MOVED'; END IF;
+  IF NEW.amount_minor < 0 AND NEW.balance_after_minor < account.min_minor THEN
+    RAISE EXCEPTION 'INSUFFICIENT_BALANCE';
+  END IF;
+  RETURN NEW;
+END
+"""
+POSTING_ENTERS = Guard("lg_posting_enters", "BEFORE INSERT", _POSTING_SQLITE, _POSTING_POSTGRES)
+
+_JOURNAL_SQLITE = """
+SELECT CASE WHEN COUNT(*) < 2 THEN RAISE(ABORT, 'ENTRY_ONE_LEGGED')
+WHEN MIN(effective_on) <> NEW.effective_on OR MAX(effective_on) <> NEW.effective_on
+THEN RAISE(ABORT, 'ENTRY_DATED_TWICE') END
+FROM ledger_posting WHERE org_id = NEW.org_id AND journal_id = NEW.id;
+SELECT RAISE(ABORT, 'ENTRY_UNBALANCED') FROM ledger_posting WHERE org_id = NEW.org_id AND journal_id = NEW.id
+GROUP BY currency HAVING SUM(amount_minor) <> 0;
+SELECT RAISE(ABORT, 'BALANCE_BEHIND') FROM ledger_posting p
+JOIN ledger_balance b ON b.org_id = p.org_id AND b.id = p.account_id
+WHERE p.org_id = NEW.org_id AND p.journal_id = NEW.id AND p.account_version > b.version;
+"""
+_JOURNAL_POSTGRES = """
+DECLARE
+  found record;
+BEGIN
+  SELECT COUNT(*) AS many, MIN(effective_on) AS first_on, MAX(effective_on) AS last_on INTO found
+    FROM ledger_posting WHERE org_id = NEW.org_id AND journal_id = NEW.id;
+  IF found.many < 2 THEN RAISE EXCEPTION 'ENTRY_ONE_LEGGED'; END IF;
+  IF found.first_on <> NEW.effective_on OR found.last_on <> NEW.effective_on THEN
+    RAISE EXCEPTION 'ENTRY_DATED_TWICE';
+  END IF;
+  IF EXISTS (SELECT 1 FROM ledger_posting WHERE org_id = NEW.org_id AND journal_id = NEW.id
+      GROUP BY currency HAVING SUM(amount_minor) <> 0) THEN
+    RAISE EXCEPTION 'ENTRY_UNBALANCED';
+  END IF;
+  IF EXISTS (SELECT 1 FROM ledger_posting p JOIN ledger_balance b ON b.org_id = p.org_id AND b.id = p.account_id
+      WHERE p.org_id = NEW.org_id AND p.journal_id = NEW.id AND p.account_version > b.version) THEN
+    RAISE EXCEPTION 'BALANCE_BEHIND';
+  END IF;
+  RETURN NEW;
+END
+"""
+JOURNAL_SEALS = Guard("lg_journal_seals", "BEFORE INSERT", _JOURNAL_SQLITE, _JOURNAL_POSTGRES)
+
+# A balance may be written only as the newest posting of its account says it is.
+_NOT_AS_POSTED = """(NEW.version = 0 AND NEW.posted_minor = 0 AND NOT EXISTS (SELECT 1 FROM ledger_posting p
+WHERE p.org_id = NEW.org_id AND p.account_id = NEW.id))
+OR (EXISTS (SELECT 1 FROM ledger_posting p WHERE p.org_id = NEW.org_id AND p.account_id = NEW.id
+AND p.account_version = NEW.version AND p.balance_after_minor = NEW.posted_minor)
+AND NOT EXISTS (SELECT 1 FROM ledger_posting p WHERE p.org_id = NEW.org_id AND p.account_id = NEW.id
+AND p.account_version = NEW.version + 1))"""
+_BALANCE_SQLITE = f"SELECT RAISE(ABORT, 'BALANCE_FROM_POSTINGS') WHERE NOT ({_NOT_AS_POSTED});"
+_BALANCE_POSTGRES = f"""
+BEGIN
+  IF NOT ({_NOT_AS_POSTED}) THEN RAISE EXCEPTION 'BALANCE_FROM_POSTINGS'; END IF;
+  RETURN NEW;
+END
+"""
+_SAME_ACCOUNT = "NEW.org_id <> OLD.org_id OR NEW.id <> OLD.id"
+_KEEP_SQLITE = "SELECT RAISE(ABORT, 'BALANCE_STAYS');"
+_KEEP_POSTGRES = "BEGIN RAISE EXCEPTION 'BALANCE_STAYS'; END "
+BALANCE_BEGINS = Guard("lg_balance_begins", "BEFORE INSERT", _BALANCE_SQLITE, _BALANCE_POSTGRES)
+BALANCE_FOLLOWS = Guard(
+    "lg_balance_follows",
+    "BEFORE UPDATE",
+    f"SELECT RAISE(ABORT, 'BALANCE_STAYS') WHERE {_SAME_ACCOUNT}; {_BALANCE_SQLITE}",
+    f"""
+BEGIN
+  IF {_SAME_ACCOUNT} THEN RAISE EXCEPTION 'BALANCE_STAYS'; END IF;
+  IF NOT ({_NOT_AS_POSTED}) THEN RAISE EXCEPTION 'BALANCE_FROM_POSTINGS'; END IF;
+  RETURN NEW;
+END
+""",
+)
+BALANCE_STAYS = Guard("lg_balance_stays", "BEFORE DELETE", _KEEP_SQLITE, _KEEP_POSTGRES)
+
+_ACCOUNT_CHANGED = """NEW.org_id <> OLD.org_id OR NEW.id <> OLD.id OR NEW.chart_id <> OLD.chart_id
+OR NEW.currency <> OLD.currency OR NEW.party_id <> OLD.party_id OR NEW.counted <> OLD.counted
+OR NEW.purpose <> OLD.purpose OR OLD.state = 'closed'"""
+ACCOUNT_KEEPS = Guard(
+    "lg_account_keeps",
+    "BEFORE UPDATE",
+    f"SELECT RAISE(ABORT, 'ACCOUNT_KEEPS') WHERE {_ACCOUNT_CHANGED};",
+    f"""
+BEGIN
+  IF {_ACCOUNT_CHANGED} THEN RAISE EXCEPTION 'ACCOUNT_KEEPS'; END IF;
+  RETURN NEW;
+END
+""",
+)
+ACCOUNT_STAYS = Guard(
+    "lg_account_stays",
+    "BEFORE DELETE",
+    "SELECT RAISE(ABORT, 'ACCOUNT_STAYS');",
+    "BEGIN RAISE EXCEPTION 'ACCOUNT_STAYS'; END ",
+)

@@ -1,0 +1,224 @@
+"""What an entry must be, whatever stores it: types, signs, codes, and the words of each refusal. Pure.
+
+Signs: a debit is negative and a credit positive, so that a wallet, which the organisation owes to its holder, shows
+its balance as it is. An entry's postings add up to zero in each currency.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+
+from finops_core.kernel.canonical import content_hash
+from finops_core.kernel.errors import Conflict, FinOpsError, Invalid, NotFound
+from finops_core.kernel.money import MAX_MINOR, Money
+
+REASON_MAX_CHARS = 500
+KEY_MAX_CHARS = 200
+
+
+class EntryType(StrEnum):
+    """The nine things that can happen to wallets, and those of the organisation's own books."""
+
+    DEPOSIT = "DEPOSIT"
+    WITHDRAWAL = "WITHDRAWAL"
+    ESCROW_HOLD = "ESCROW_HOLD"
+    ESCROW_RELEASE = "ESCROW_RELEASE"
+    PAYOUT = "PAYOUT"
+    FEE = "FEE"
+    REFUND = "REFUND"
+    TRANSFER = "TRANSFER"
+    ADJUSTMENT = "ADJUSTMENT"
+    EXCHANGE = "EXCHANGE"
+    REVERSAL = "REVERSAL"
+    JOURNAL = "JOURNAL"
+
+
+class AccountClass(StrEnum):
+    """The five classes of a chart of accounts."""
+
+    ASSET = "asset"
+    LIABILITY = "liability"
+    EQUITY = "equity"
+    INCOME = "income"
+    EXPENSE = "expense"
+
+
+DEBIT_CLASSES = frozenset({AccountClass.ASSET, AccountClass.EXPENSE})
+
+
+class AccountState(StrEnum):
+    """Whether an account takes postings. A frozen one may be opened again, a closed one may not."""
+
+    OPEN = "open"
+    FROZEN = "frozen"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One posting asked for: what an account is credited with (positive) or debited (negative), in minor units."""
+
+    account_id: str
+    amount: Money
+
+
+@dataclass(frozen=True, slots=True)
+class Dimensions:
+    """What a posting is also counted by; "" where nothing is said."""
+
+    department: str = ""
+    project: str = ""
+    product: str = ""
+    cost_centre: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A journal entry asked for.
+
+    Attributes:
+        lines: two or more; they add up to zero in each currency.
+        effective_on: the business day it counts for; None for the day it is booked, in the organisation's zone.
+        key: whoever asks again with the same key and content is given the first result; "" for none.
+        reason: why, for whoever reads it later; an adjustment must have one.
+        source: what it comes from, kind and id: ``("payout", "pay_…")``.
+        reverses: the entry that this one undoes, "" for none.
+    """
+
+    type: EntryType
+    lines: tuple[Line, ...]
+    effective_on: date | None = None
+    key: str = ""
+    reason: str = ""
+    source: tuple[str, str] = ("", "")
+    reverses: str = ""
+    dimensions: Dimensions = field(default_factory=Dimensions)
+
+    def content_hash(self) -> str:
+        """What two requests with one key must have in common."""
+        return content_hash(
+            {
+                "type": self.type.value,
+                "lines": [[line.account_id, str(line.amount)] for line in self.lines],
+                "effective_on": self.effective_on.isoformat() if self.effective_on else "",
+                "reason": self.reason,
+                "source": list(self.source),
+                "reverses": self.reverses,
+                "dimensions": [
+                    self.dimensions.department,
+                    self.dimensions.project,
+                    self.dimensions.product,
+                    self.dimensions.cost_centre,
+                ],
+            }
+        )
+
+
+def check_entry(entry: Entry) -> None:
+    """Refuse what could never be posted: ``INVALID_AMOUNT``, ``ENTRY_UNBALANCED``, ``REASON_MISSING``, ``KEY_BAD``."""
+    if len(entry.lines) < 2 or any(not line.amount.minor for line in entry.lines):  # noqa: PLR2004 - from and to
+        raise invalid_amount("An entry has two postings or more, none of them of zero.")
+    for currency, minor in sums(entry.lines).items():
+        if minor:
+            raise Invalid(
+                "ENTRY_UNBALANCED",
+                f"The postings in {currency} add up to {Money(minor, currency)}, not to zero.",
+                hint="Every entry takes from somewhere what it gives elsewhere.",
+            )
+    if entry.type is EntryType.ADJUSTMENT and not entry.reason.strip():
+        raise reason_missing("An adjustment")
+    if len(entry.reason) > REASON_MAX_CHARS:
+        raise Invalid("REASON_LONG", f"A reason has at most {REASON_MAX_CHARS} characters.")
+    if len(entry.key) > KEY_MAX_CHARS:
+        raise Invalid("KEY_BAD", f"An idempotency key has at most {KEY_MAX_CHARS} characters.")
+
+
+def sums(lines: Iterable[Line]) -> Mapping[str, int]:
+    """Currency -> what the lines add up to, in minor units."""
+    found: dict[str, int] = {}
+    for line in lines:
+        found[line.amount.currency] = found.get(line.amount.currency, 0) + line.amount.minor
+    return found
+
+
+def check_amount(amount: Money) -> None:
+    """Refuse an amount that moves nothing or goes the other way: ``INVALID_AMOUNT``."""
+    if amount.minor <= 0:
+        raise invalid_amount(f"{amount} cannot be moved.")
+
+
+def after(balance: int, amount: Money, min_minor: int | None, what: str) -> int:
+    """The balance with an amount posted, in minor units; ``INSUFFICIENT_BALANCE``, ``INVALID_AMOUNT`` past 2^53."""
+    left = balance + amount.minor
+    if amount.minor < 0 and min_minor is not None and left < min_minor:
+        free = Money(max(balance - min_minor, 0), amount.currency)
+        raise Conflict(
+            "INSUFFICIENT_BALANCE",
+            f"{what} has {free} to give; {-amount} was asked for.",
+            hint="Add money first, or take less. What is held for somebody cannot be given twice.",
+        )
+    if abs(left) > MAX_MINOR:
+        raise invalid_amount(f"{what} would hold more than can be counted exactly.")
+    return left
+
+
+def invalid_amount(message: str) -> Invalid:
+    """``INVALID_AMOUNT``."""
+    return Invalid("INVALID_AMOUNT", message, hint="Give a whole number of minor units above zero.")
+
+
+def reason_missing(what: str) -> Invalid:
+    """``REASON_MISSING``."""
+    return Invalid("REASON_MISSING", f"{what} needs a reason.", hint="Say why, for whoever reads it later.")
+
+
+def account_unknown() -> NotFound:
+    """``LEDGER_ACCOUNT_UNKNOWN``: none, or none that one may know of."""
+    return NotFound("LEDGER_ACCOUNT_UNKNOWN", "There is no such account here.", hint="Look it up in the chart.")
+
+
+def wallet_unknown() -> NotFound:
+    """``WALLET_NOT_FOUND``: none, or none that one may know of."""
+    return NotFound("WALLET_NOT_FOUND", "There is no such wallet here.", hint="Look it up in the list of wallets.")
+
+
+def currency_mismatch(amount: Money, currency: str, what: str) -> FinOpsError:
+    """``CURRENCY_MISMATCH``."""
+    return Invalid(
+        "CURRENCY_MISMATCH",
+        f"{what} is kept in {currency}; {amount} was given.",
+        hint="Use a wallet of that currency, or exchange at a stored rate first.",
+    )
+
+
+def not_open(state: AccountState, what: str, reason: str) -> Conflict:
+    """``ACCOUNT_FROZEN`` or ``ACCOUNT_CLOSED``."""
+    told = f"{what} is {state.value}" + (f": {reason}." if reason else ".")
+    if state is AccountState.CLOSED:
+        return Conflict("ACCOUNT_CLOSED", told, hint="Use another one; a closed account stays closed.")
+    return Conflict("ACCOUNT_FROZEN", told, hint="Ask whoever looks after the ledger.")
+
+
+def duplicate(key: str) -> Conflict:
+    """``DUPLICATE_TRANSACTION``: the key was used for something else."""
+    return Conflict(
+        "DUPLICATE_TRANSACTION",
+        "This idempotency key was used for another entry.",
+        hint="Use a new key for a new entry; the same key only to ask again for the same one.",
+        key=key,
+    )
+
+
+def period_locked(day: date) -> Conflict:
+    """``PERIOD_LOCKED``."""
+    return Conflict(
+        "PERIOD_LOCKED",
+        f"The period of {day.isoformat()} is closed.",
+        hint="Post with a later effective date, or have the period opened.",
+    )
+
+
+def reversed_before() -> Conflict:
+    """``ALREADY_REVERSED``."""
+    return Conflict("ALREADY_REVERSED", "This entry was reversed before.", hint="Open it to see what undid it.")

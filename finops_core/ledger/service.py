@@ -1,0 +1,169 @@
+"""What can be done with wallets: nine operations, each a balanced entry. Amounts are above zero, in minor units.
+
+Each verb takes ``key``, the caller's idempotency key: asked again with the same key and content it gives the first
+result; with other content ``DUPLICATE_TRANSACTION``.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import date
+
+from sqlalchemy import select, update
+
+from finops_core import audit
+from finops_core.kernel.errors import Conflict
+from finops_core.kernel.money import Money
+from finops_core.kernel.permissions import Permission
+from finops_core.ledger import booking, chart, queries, rules
+from finops_core.ledger.booking import Posted
+from finops_core.ledger.models import ledger_account, ledger_balance
+from finops_core.ledger.rules import AccountState, Entry, EntryType, Line
+from finops_core.platform.work import Work
+
+WALLET, ESCROW = "wallet", "escrow"
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What every operation may be given besides its amount; see ``rules.Entry``."""
+
+    key: str = ""
+    reason: str = ""
+    effective_on: date | None = None
+    source: tuple[str, str] = ("", "")
+
+
+NO_TERMS = Terms()
+
+
+def open_wallet(work: Work, party_id: str, currency: str) -> str:
+    """The id of a holder's wallet in a currency; the one there is, if there is one. Needs ``LEDGER_POST``."""
+    work.require(Permission.LEDGER_POST)
+    return chart.account(work, chart.WALLETS, currency, party_id, WALLET)
+
+
+def deposit(work: Work, wallet_id: str, amount: Money, terms: Terms = NO_TERMS) -> Posted:
+    """Money that came in for the holder of a wallet."""
+    outside = _system(work, chart.EXTERNAL, amount)
+    return _move(work, EntryType.DEPOSIT, outside, _wallet(work, wallet_id), amount, terms)
+
+
+def withdraw(work: Work, wallet_id: str, amount: Money, terms: Terms = NO_TERMS) -> Posted:
+    """Money that goes back to the holder."""
+    return _move(
+        work, EntryType.WITHDRAWAL, _wallet(work, wallet_id), _system(work, chart.EXTERNAL, amount), amount, terms
+    )
+
+
+def hold(work: Work, wallet_id: str, amount: Money, terms: Terms = NO_TERMS) -> Posted:
+    """Set money of a wallet aside: it stays the holder's, who cannot use it."""
+    return _move(work, EntryType.ESCROW_HOLD, _wallet(work, wallet_id), _escrow(work, wallet_id), amount, terms)
+
+
+def release(work: Work, wallet_id: str, amount: Money, to_wallet_id: str = "", terms: Terms = NO_TERMS) -> Posted:
+    """Give money set aside to another wallet, or back to its own."""
+    to = _wallet(work, to_wallet_id or wallet_id)
+    return _move(work, EntryType.ESCROW_RELEASE, _escrow(work, wallet_id), to, amount, terms)
+
+
+def pay_out(work: Work, wallet_id: str, amount: Money, terms: Terms = NO_TERMS) -> Posted:
+    """Money of a wallet on its way to its holder's bank."""
+    return _move(work, EntryType.PAYOUT, _wallet(work, wallet_id), _system(work, chart.TRANSIT, amount), amount, terms)
+
+
+def charge_fee(work: Work, wallet_id: str, amount: Money, terms: Terms = NO_TERMS) -> Posted:
+    """A fee taken from a wallet."""
+    return _move(work, EntryType.FEE, _wallet(work, wallet_id), _system(work, chart.FEES, amount), amount, terms)
+
+
+def refund(work: Work, wallet_id: str, amount: Money, to_wallet_id: str = "", terms: Terms = NO_TERMS) -> Posted:
+    """Money given back by whoever was paid: to another wallet, or out of the desk."""
+    to = _wallet(work, to_wallet_id) if to_wallet_id else _system(work, chart.EXTERNAL, amount)
+    return _move(work, EntryType.REFUND, _wallet(work, wallet_id), to, amount, terms)
+
+
+def transfer(work: Work, from_wallet_id: str, to_wallet_id: str, amount: Money, terms: Terms = NO_TERMS) -> Posted:
+    """Money from one wallet to another of the same currency."""
+    return _move(work, EntryType.TRANSFER, _wallet(work, from_wallet_id), _wallet(work, to_wallet_id), amount, terms)
+
+
+def adjust(work: Work, wallet_id: str, amount: Money, terms: Terms) -> Posted:
+    """Put a wallet right, up or down, against suspense. Needs ``LEDGER_ADJUST``; ``REASON_MISSING``."""
+    work.require(Permission.LEDGER_ADJUST)
+    lines = (Line(_system(work, chart.SUSPENSE, amount), -amount), Line(_wallet(work, wallet_id), amount))
+    return booking.post(work, _entry(EntryType.ADJUSTMENT, lines, terms))
+
+
+def reverse(work: Work, journal_id: str, terms: Terms) -> Posted:
+    """Undo an entry by one that takes back each of its postings. Needs ``LEDGER_ADJUST``.
+
+    ``JOURNAL_UNKNOWN``, ``ALREADY_REVERSED``, ``REASON_MISSING``, and ``INSUFFICIENT_BALANCE`` where the money is gone.
+    """
+    work.require(Permission.LEDGER_ADJUST)
+    if not terms.reason.strip():
+        raise rules.reason_missing("A reversal")
+    undone = queries.entry(work, journal_id)
+    if undone.reversed_by:
+        raise rules.reversed_before()
+    lines = tuple(Line(posting.account_id, -posting.amount) for posting in undone.postings)
+    return booking.post(work, replace(_entry(EntryType.REVERSAL, lines, terms), reverses=journal_id))
+
+
+def freeze(work: Work, wallet_id: str, reason: str) -> None:
+    """Let a wallet give and take nothing until it is opened again. Needs ``LEDGER_STOP``; ``REASON_MISSING``."""
+    _set_state(work, wallet_id, AccountState.FROZEN, reason)
+
+
+def unfreeze(work: Work, wallet_id: str, reason: str) -> None:
+    """Open a frozen wallet again. Needs ``LEDGER_STOP``; ``REASON_MISSING``."""
+    _set_state(work, wallet_id, AccountState.OPEN, reason)
+
+
+def _move(work: Work, type_: EntryType, from_id: str, to_id: str, amount: Money, terms: Terms) -> Posted:
+    work.require(Permission.LEDGER_POST)
+    rules.check_amount(amount)
+    if from_id == to_id:
+        raise rules.invalid_amount("A wallet cannot pay itself.")
+    return booking.post(work, _entry(type_, (Line(from_id, -amount), Line(to_id, amount)), terms))
+
+
+def _entry(type_: EntryType, lines: tuple[Line, ...], terms: Terms) -> Entry:
+    return Entry(type_, lines, terms.effective_on, terms.key, terms.reason.strip(), terms.source)
+
+
+def _system(work: Work, code: str, amount: Money) -> str:
+    return chart.account(work, code, amount.currency)
+
+
+def _wallet(work: Work, wallet_id: str) -> str:
+    """The wallet's own account: its id, once it is known to be one."""
+    return queries.wallet_account(work, wallet_id).id
+
+
+def _escrow(work: Work, wallet_id: str) -> str:
+    wallet = queries.wallet_account(work, wallet_id)
+    return chart.account(work, chart.ESCROW, wallet.currency, wallet.party_id, ESCROW)
+
+
+def _set_state(work: Work, wallet_id: str, state: AccountState, reason: str) -> None:
+    work.require(Permission.LEDGER_STOP)
+    if not reason.strip():
+        raise rules.reason_missing("Freezing or opening a wallet")
+    wallet = queries.wallet_account(work, wallet_id)
+    # Entries hold the balance while they are written: none that saw the wallet open is left once this has it.
+    work.execute(
+        select(ledger_balance.c.id)
+        .where(ledger_balance.c.org_id == work.org_id, ledger_balance.c.id == wallet.id)
+        .with_for_update()
+    )
+    changed = work.execute(
+        update(ledger_account)
+        .where(
+            ledger_account.c.org_id == work.org_id,
+            ledger_account.c.id == wallet.id,
+            ledger_account.c.state.not_in([state.value, AccountState.CLOSED.value]),
+        )
+        .values(state=state.value, state_reason=reason.strip() if state is AccountState.FROZEN else "")
+    )
+    if not changed.rowcount:
+        raise Conflict("WALLET_STANDS", f"The wallet is {wallet.state} already.", hint="Look at it again.")
+    audit.record(work, f"wallet.{state.value}", f"wallet:{wallet.id}", detail={"reason": reason.strip()})

@@ -1,0 +1,54 @@
+"""The standing checks of the ledger see damage that somebody did past every guard, and nothing where all is well."""
+
+import pytest
+
+from finops_core.ledger import service
+from finops_core.ledger.checks import CHECKS
+from tests.ledger.conftest import Books, usd
+from tests.tampering import tamper
+
+DAMAGE = {
+    "UPDATE ledger_posting SET amount_minor = amount_minor + 1 WHERE amount_minor = 100": {
+        "ledger.zero",
+        "ledger.balances",
+        "ledger.continuity",
+    },
+    "DELETE FROM ledger_posting WHERE balance_after_minor = 100": {
+        "ledger.zero",
+        "ledger.balances",
+        "ledger.continuity",
+    },
+    "UPDATE ledger_balance SET posted_minor = 999 WHERE version = 2": {"ledger.balances"},
+    "UPDATE ledger_balance SET posted_minor = -1 WHERE version = 2": {"ledger.balances", "ledger.limits"},
+    "UPDATE ledger_balance SET version = 3 WHERE version = 2": {"ledger.balances"},
+    "UPDATE ledger_posting SET balance_after_minor = 101 WHERE balance_after_minor = 100": {"ledger.continuity"},
+    "DELETE FROM ledger_journal": {"ledger.sealed"},
+    "DELETE FROM ledger_posting": {"ledger.sealed", "ledger.balances"},
+}
+
+
+def found(books: Books) -> set[str]:
+    with books.read() as reading:
+        return {check.id for check in CHECKS if check.find(reading)}
+
+
+def test_a_ledger_that_was_only_used_passes_every_check(books: Books):
+    books.fund("ann", 100)
+    with books.work() as work:
+        service.hold(work, books.wallets["ann"], usd(40))
+        service.transfer(work, books.wallets["ann"], books.wallets["bob"], usd(60))
+
+    assert found(books) == set()
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damage_done_past_the_guards_is_found(books: Books, damage: str):
+    # Given a wallet with two postings
+    books.fund("ann", 100)
+    books.fund("ann", 50)
+
+    # When the owner of the database switches the guards off, and writes
+    assert tamper(books.desk.settings, damage, foreign_keys=False)
+
+    # Then the checks that should, and no others, say so
+    assert found(books) == DAMAGE[damage]

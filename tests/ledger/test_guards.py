@@ -1,0 +1,232 @@
+"""What the databases hold of the ledger by themselves: each way past them, tried as the owner of the tables."""
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from finops_core.catalog.tables import TABLES
+from finops_core.ledger import chart, service
+from finops_core.platform.db import open_owner_engine
+from finops_core.platform.tables import facts_of
+from tests.ledger.conftest import Books
+
+HEAD = (
+    "INSERT INTO ledger_journal (org_id, id, type, key, content, created_by, booked_at, effective_on, reason, "
+    "source_kind, source_id, reverses) VALUES ('{org}', '{id}', '{type}', '', '', 'x', '2026-11-20 09:00:00', "
+    "'2026-11-20', {reason}, '', '', '')"
+)
+LINE = (
+    "INSERT INTO ledger_posting (org_id, journal_id, line, account_id, amount_minor, currency, account_version, "
+    "balance_after_minor, effective_on, booked_at, party_id, department, project, product, cost_centre, rate_id) "
+    "VALUES ('{org}', '{id}', {line}, '{account}', {minor}, '{currency}', {version}, {after}, '2026-11-20', "
+    "'2026-11-20 09:00:00', '', '', '', '', '', '')"
+)
+
+
+GIFT = (
+    "INSERT INTO ledger_balance (org_id, id, posted_minor, version, moved_at) "
+    "VALUES ('{org}', '{id}', {minor}, {version}, '2026-11-20 09:00:00')"
+)
+
+
+class Forger:
+    """Writes rows of the ledger by hand: Ann's wallet holds 1.00 USD at version 1."""
+
+    def __init__(self, books: Books) -> None:
+        self.books = books
+        self.ann, self.bob = books.wallets["ann"], books.wallets["bob"]
+        self.outside = books.account(chart.EXTERNAL)
+
+    def head(self, id_: str = "je_x", type_: str = "TRANSFER", reason: str = "''") -> str:
+        return HEAD.format(org=self.books.org_id, id=id_, type=type_, reason=reason)
+
+    def line(self, line: int, account: str, minor: object, **other: object) -> str:
+        given = {"version": "NULL", "after": "NULL", "currency": "USD", "id": "je_x", **other}
+        return LINE.format(org=self.books.org_id, line=line, account=account, minor=minor, **given)
+
+    def follow(self, minor: int, version: int = 2) -> str:
+        return f"UPDATE ledger_balance SET posted_minor = {minor}, version = {version} WHERE id = '{self.ann}'"
+
+    def give_ann(self, minor: object, **other: object) -> str:
+        return self.line(1, self.ann, minor, **{"version": 2, "after": f"100 + {minor}", **other})
+
+
+@pytest.fixture
+def forger(books: Books) -> Forger:
+    books.fund("ann", 100)
+    return Forger(books)
+
+
+def refused(books: Books, *statements: str) -> str:
+    before = books.trial(), books.balance("ann"), books.balance("bob")
+    with pytest.raises(DBAPIError) as caught:
+        books.attack(*statements)
+    assert (books.trial(), books.balance("ann"), books.balance("bob")) == before
+    return str(caught.value.orig)
+
+
+def test_an_honest_entry_written_by_hand_passes(books: Books, forger: Forger):
+    books.attack(forger.give_ann(5), forger.line(2, forger.outside, -5), forger.follow(105), forger.head())
+
+    assert books.balance("ann") == 105
+    assert sum(books.trial().values()) == 0
+
+
+def test_an_entry_is_balanced_in_each_currency_and_has_two_legs(books: Books, forger: Forger):
+    euros = books.account(chart.EXTERNAL, "EUR")
+
+    unbalanced = forger.give_ann(5), forger.line(2, forger.outside, -4), forger.follow(105), forger.head()
+    assert "ENTRY_UNBALANCED" in refused(books, *unbalanced)
+    mixed = forger.give_ann(5), forger.line(2, euros, -5, currency="EUR"), forger.follow(105), forger.head()
+    assert "ENTRY_UNBALANCED" in refused(books, *mixed)
+    assert "ENTRY_ONE_LEGGED" in refused(books, forger.head())
+    assert "ENTRY_ONE_LEGGED" in refused(books, forger.give_ann(5), forger.follow(105), forger.head())
+
+
+def test_postings_without_the_row_that_seals_them_cannot_be_committed(books: Books, forger: Forger):
+    told = refused(books, forger.give_ann(5), forger.line(2, forger.outside, -5))
+
+    assert "foreign key" in told.lower()
+
+
+def test_nothing_enters_an_entry_that_is_sealed(books: Books, forger: Forger):
+    books.attack(forger.give_ann(5), forger.line(2, forger.outside, -5), forger.follow(105), forger.head())
+
+    late = (
+        forger.line(3, forger.ann, 7, version=3, after=112),
+        forger.line(4, forger.outside, -7),
+    )
+    assert "JOURNAL_SEALED" in refused(books, *late)
+
+
+def test_a_posting_brings_its_account_to_where_it_says(books: Books, forger: Forger):
+    for wrong in ({"version": 3}, {"version": 1}, {"after": 106}, {"version": "NULL", "after": "NULL"}):
+        told = refused(books, forger.give_ann(5, **wrong), forger.line(2, forger.outside, -5), forger.head())
+        assert "BALANCE_MOVED" in told or "unique" in told.lower()
+    counted = forger.line(2, forger.outside, -5, version=1, after=-5)
+    assert "BALANCE_NOT_COUNTED" in refused(books, forger.give_ann(5), counted, forger.head())
+
+
+def test_an_entry_is_sealed_only_once_the_balances_have_followed(books: Books, forger: Forger):
+    lines = forger.give_ann(5), forger.line(2, forger.outside, -5)
+
+    assert "BALANCE_BEHIND" in refused(books, *lines, forger.head())
+    assert "BALANCE_FROM_POSTINGS" in refused(books, *lines, forger.follow(106), forger.head())
+
+
+def test_limits_states_and_currencies_are_held(books: Books, forger: Forger):
+    overdraft = forger.give_ann(-101), forger.line(2, forger.outside, 101), forger.head()
+    assert "INSUFFICIENT_BALANCE" in refused(books, *overdraft)
+    foreign = forger.give_ann(5, currency="EUR"), forger.line(2, forger.outside, -5), forger.head()
+    assert "CURRENCY_MISMATCH" in refused(books, *foreign)
+    unknown = forger.give_ann(5), forger.line(2, "acc_none", -5), forger.head()
+    assert "ACCOUNT_UNKNOWN" in refused(books, *unknown)
+    with books.work() as work:
+        service.freeze(work, forger.ann, "asked")
+    frozen = forger.give_ann(5), forger.line(2, forger.outside, -5), forger.head()
+    assert "ACCOUNT_NOT_OPEN" in refused(books, *frozen)
+
+
+@pytest.mark.parametrize("minor", ["1.5", "0", "9007199254740992", "'7x'"])
+def test_only_whole_amounts_that_move_something_are_stored(books: Books, forger: Forger, minor: str):
+    assert refused(books, forger.line(1, forger.outside, minor), forger.line(2, forger.outside, -5), forger.head())
+
+
+@pytest.mark.parametrize("reason", ["''", "'  '"])
+def test_an_adjustment_without_a_reason_is_refused(books: Books, forger: Forger, reason: str):
+    lines = forger.give_ann(5), forger.line(2, forger.outside, -5), forger.follow(105)
+
+    assert "adjustment_reason" in refused(books, *lines, forger.head(type_="ADJUSTMENT", reason=reason))
+    assert refused(books, *lines, forger.head(type_="ADJUSTMENT", reason="NULL"))
+
+
+CHANGES = (
+    "UPDATE ledger_posting SET amount_minor = 999 WHERE amount_minor > 0",
+    "UPDATE ledger_posting SET currency = currency",
+    "DELETE FROM ledger_posting",
+    "DELETE FROM ledger_journal",
+    "UPDATE ledger_journal SET effective_on = '2020-01-01'",
+    "UPDATE ledger_balance SET posted_minor = 999",
+    "UPDATE ledger_balance SET posted_minor = 0, version = 0",
+    "UPDATE ledger_balance SET version = version + 1",
+    "UPDATE ledger_balance SET id = 'acc_other'",
+    "DELETE FROM ledger_balance",
+    "UPDATE ledger_account SET currency = 'EUR'",
+    "UPDATE ledger_account SET counted = NOT counted",
+    "UPDATE ledger_account SET party_id = 'party_me'",
+    "DELETE FROM ledger_account",
+)
+ONLY_SQLITE = (
+    "INSERT OR REPLACE INTO ledger_balance SELECT org_id, id, 999, version, moved_at FROM ledger_balance",
+    "REPLACE INTO ledger_balance SELECT org_id, id, 0, 0, moved_at FROM ledger_balance",
+    "UPDATE OR REPLACE ledger_posting SET line = 1",
+    "INSERT OR REPLACE INTO ledger_journal SELECT * FROM ledger_journal",
+)
+ONLY_POSTGRES = (
+    "TRUNCATE ledger_posting CASCADE",
+    "TRUNCATE ledger_journal CASCADE",
+)
+
+
+def test_no_change_of_what_stands_passes(books: Books, forger: Forger):
+    del forger
+    sqlite = not books.desk.settings.url.startswith("postgresql")
+    for statement in (*CHANGES, *(ONLY_SQLITE if sqlite else ONLY_POSTGRES)):
+        assert refused(books, statement), statement
+
+
+def test_a_balance_row_cannot_be_invented(books: Books, forger: Forger):
+    for version in (0, 1):
+        gift = GIFT.format(org=books.org_id, id=forger.outside, minor=999, version=version)
+        assert "BALANCE_FROM_POSTINGS" in refused(books, gift)
+
+
+def test_a_role_cannot_lay_a_table_of_its_own_over_the_ledgers(books: Books, forger: Forger):
+    """PostgreSQL looks into temporary tables first, unless a function says otherwise."""
+    engine = open_owner_engine(books.desk.settings)
+    try:
+        mine = "temp" if engine.dialect.name == "sqlite" else "pg_temp"
+        with engine.connect() as connection:
+            connection.execute(text("CREATE TEMPORARY TABLE ledger_account AS SELECT * FROM ledger_account"))
+            connection.execute(text(f"UPDATE {mine}.ledger_account SET min_minor = -1000000"))
+            with pytest.raises(DBAPIError, match="INSUFFICIENT_BALANCE"):
+                connection.exec_driver_sql(forger.give_ann(-200))
+    finally:
+        engine.dispose()
+
+
+def attacks(forger: Forger) -> dict[str, tuple[str, ...]]:
+    """Guard -> what it alone stops."""
+    org, ann = forger.books.org_id, forger.ann
+    return {
+        "lg_posting_enters": (
+            forger.give_ann(-101),
+            forger.line(2, forger.outside, 101),
+            forger.follow(-1),
+            forger.head(),
+        ),
+        "lg_journal_seals": (forger.give_ann(5), forger.line(2, forger.outside, -4), forger.head()),
+        "lg_balance_begins": (GIFT.format(org=org, id=forger.outside, minor=999, version=0),),
+        "lg_balance_follows": (f"UPDATE ledger_balance SET posted_minor = 999 WHERE id = '{ann}'",),
+        "lg_balance_stays": (f"DELETE FROM ledger_balance WHERE id = '{ann}'",),
+        "lg_account_keeps": (f"UPDATE ledger_account SET party_id = 'party_me' WHERE id = '{ann}'",),
+        "lg_account_stays": (f"DELETE FROM ledger_account WHERE id = '{forger.books.account(chart.FEES)}'",),
+    }
+
+
+def test_each_guard_is_the_one_that_stops_its_attack(books: Books, forger: Forger):
+    """With any one of them gone its attack goes through, or leaves the books wrong: none is there for show."""
+    declared = {guard.name: table.name for table in TABLES.tables.values() for guard in facts_of(table).guards}
+    by_guard = attacks(forger)
+    assert set(by_guard) == set(declared)
+    engine = open_owner_engine(books.desk.settings)
+    try:
+        for name, statements in by_guard.items():
+            where = f" ON {declared[name]}" if engine.dialect.name == "postgresql" else ""
+            with engine.connect() as connection:
+                connection.exec_driver_sql(f"DROP TRIGGER {name}{where}")
+                for statement in statements:
+                    assert connection.exec_driver_sql(statement).rowcount == 1, name
+                connection.rollback()
+    finally:
+        engine.dispose()

@@ -1,0 +1,205 @@
+"""Wallets: nine operations, each balanced, repeated safely, refused in the user's words."""
+
+from datetime import date
+
+import pytest
+
+from finops_core.kernel.errors import FinOpsError
+from finops_core.kernel.money import Money
+from finops_core.ledger import chart, queries, service
+from finops_core.ledger.service import Terms
+from tests.ledger.conftest import Books, usd
+
+
+def refused(books: Books, verb, *given) -> str:
+    with pytest.raises(FinOpsError) as caught, books.work() as work:
+        verb(work, *given)
+    return caught.value.code
+
+
+def test_each_operation_moves_money_between_the_accounts_it_should(books: Books):
+    ann, bob = books.wallets["ann"], books.wallets["bob"]
+    with books.work() as work:
+        service.deposit(work, ann, usd(10_000))
+        service.hold(work, ann, usd(3_000))
+        service.release(work, ann, usd(1_000), bob)
+        service.release(work, ann, usd(500))
+        service.transfer(work, ann, bob, usd(700))
+        service.charge_fee(work, bob, usd(20))
+        service.refund(work, bob, usd(30), ann)
+        service.refund(work, bob, usd(50))
+        service.withdraw(work, ann, usd(100))
+        service.pay_out(work, bob, usd(1_000))
+        service.adjust(work, bob, usd(5), Terms(reason="a cent too few, five times"))
+
+    # 10,000 - 3,000 + 500 - 700 + 30 - 100; 1,000 + 700 - 20 - 30 - 50 - 1,000 + 5
+    assert (books.balance("ann"), books.balance("bob")) == (6_730, 605)
+    assert books.trial() == {
+        f"{chart.TRANSIT} USD": 1_000,
+        f"{chart.EXTERNAL} USD": -10_000 + 50 + 100,
+        f"{chart.WALLETS} USD": 6_730 + 605,
+        f"{chart.ESCROW} USD": 1_500,
+        f"{chart.SUSPENSE} USD": -5,
+        f"{chart.FEES} USD": 20,
+    }
+    assert sum(books.trial().values()) == 0
+
+
+def test_a_wallet_never_gives_more_than_it_has_and_says_how_much_that_is(books: Books):
+    books.fund("ann", 500)
+    ann, bob = books.wallets["ann"], books.wallets["bob"]
+
+    with pytest.raises(FinOpsError) as caught, books.work() as work:
+        service.transfer(work, ann, bob, usd(501))
+
+    assert caught.value.code == "INSUFFICIENT_BALANCE"
+    assert "5.00 USD" in caught.value.message
+    assert "5.01 USD" in caught.value.message
+    assert (books.balance("ann"), books.balance("bob")) == (500, 0)
+
+
+def test_money_set_aside_cannot_be_used_twice(books: Books):
+    books.fund("ann", 500)
+    ann = books.wallets["ann"]
+    with books.work() as work:
+        service.hold(work, ann, usd(400))
+
+    assert refused(books, service.withdraw, ann, usd(101)) == "INSUFFICIENT_BALANCE"
+    assert refused(books, service.release, ann, usd(401)) == "INSUFFICIENT_BALANCE"
+
+
+def test_a_key_used_again_gives_the_first_result_and_no_second_posting(books: Books):
+    ann = books.wallets["ann"]
+    terms = Terms(key="order-1")
+    with books.work() as work:
+        first = service.deposit(work, ann, usd(100), terms)
+
+    # In a unit of its own, and twice in one
+    with books.work() as work:
+        again = service.deposit(work, ann, usd(100), terms)
+        once_more = service.deposit(work, ann, usd(100), terms)
+
+    assert (first.repeated, again.repeated, once_more.repeated) == (False, True, True)
+    assert first.id == again.id == once_more.id
+    assert books.balance("ann") == 100
+
+
+@pytest.mark.parametrize("other", [usd(101), usd(1)])
+def test_a_key_used_for_something_else_is_refused(books: Books, other: Money):
+    ann = books.wallets["ann"]
+    with books.work() as work:
+        service.deposit(work, ann, usd(100), Terms(key="order-1"))
+
+    assert refused(books, service.deposit, ann, other, Terms(key="order-1")) == "DUPLICATE_TRANSACTION"
+    assert books.balance("ann") == 100
+
+
+def test_each_refusal_has_its_code_and_leaves_nothing(books: Books):
+    books.fund("ann", 100)
+    ann, bob = books.wallets["ann"], books.wallets["bob"]
+    euro = books.wallet("eve", "EUR")
+
+    assert refused(books, service.deposit, "acc_none", usd(1)) == "WALLET_NOT_FOUND"
+    assert refused(books, service.deposit, books.account(chart.FEES), usd(1)) == "WALLET_NOT_FOUND"
+    assert refused(books, service.transfer, ann, euro, usd(1)) == "CURRENCY_MISMATCH"
+    assert refused(books, service.transfer, ann, bob, Money(1, "EUR")) == "CURRENCY_MISMATCH"
+    assert refused(books, service.deposit, ann, usd(0)) == "INVALID_AMOUNT"
+    assert refused(books, service.deposit, ann, usd(-1)) == "INVALID_AMOUNT"
+    assert refused(books, service.transfer, ann, ann, usd(1)) == "INVALID_AMOUNT"
+    assert refused(books, service.deposit, ann, usd(2**53 - 50)) == "INVALID_AMOUNT"
+    assert refused(books, service.adjust, ann, usd(1), Terms(reason=" ")) == "REASON_MISSING"
+    assert refused(books, service.freeze, ann, "") == "REASON_MISSING"
+    assert books.trial() == {f"{chart.EXTERNAL} USD": -100, f"{chart.WALLETS} USD": 100}
+
+
+def test_what_one_may_not_do_is_refused(books: Books):
+    ann = books.wallets["ann"]
+    books.desk.permissions[books.clerk.id] = frozenset()
+
+    assert refused(books, service.deposit, ann, usd(1)) == "NOT_ALLOWED"
+    assert refused(books, service.adjust, ann, usd(1), Terms(reason="because")) == "NOT_ALLOWED"
+    assert refused(books, service.reverse, "je_1", Terms(reason="because")) == "NOT_ALLOWED"
+    assert refused(books, service.freeze, ann, "because") == "NOT_ALLOWED"
+    assert refused(books, service.open_wallet, "party_x", "USD") == "NOT_ALLOWED"
+
+
+def test_a_frozen_wallet_neither_gives_nor_takes_until_it_is_opened(books: Books):
+    books.fund("ann", 100)
+    ann, bob = books.wallets["ann"], books.wallets["bob"]
+    with books.work() as work:
+        service.freeze(work, ann, "asked by the bank")
+
+    with pytest.raises(FinOpsError, match="asked by the bank") as caught, books.work() as work:
+        service.transfer(work, ann, bob, usd(1))
+    assert caught.value.code == "ACCOUNT_FROZEN"
+    assert refused(books, service.deposit, ann, usd(1)) == "ACCOUNT_FROZEN"
+    assert refused(books, service.freeze, ann, "again") == "WALLET_STANDS"
+
+    with books.work() as work:
+        service.unfreeze(work, ann, "settled")
+        service.transfer(work, ann, bob, usd(1))
+    assert books.balance("bob") == 1
+
+
+def test_a_reversal_takes_back_every_posting_once(books: Books):
+    books.fund("ann", 100)
+    ann, bob = books.wallets["ann"], books.wallets["bob"]
+    why = Terms(reason="sent to the wrong one")
+    with books.work() as work:
+        sent = service.transfer(work, ann, bob, usd(40))
+        undone = service.reverse(work, sent.id, why)
+
+    assert (books.balance("ann"), books.balance("bob")) == (100, 0)
+    with books.read() as reading:
+        assert queries.entry(reading, undone.id).reverses == sent.id
+    assert refused(books, service.reverse, sent.id, why) == "ALREADY_REVERSED"
+    assert refused(books, service.reverse, "je_none", why) == "JOURNAL_UNKNOWN"
+
+
+def test_a_reversal_is_refused_where_the_money_is_gone(books: Books):
+    funded = books.fund("ann", 100)
+    with books.work() as work:
+        service.withdraw(work, books.wallets["ann"], usd(60))
+
+    assert refused(books, service.reverse, funded, Terms(reason="never came")) == "INSUFFICIENT_BALANCE"
+
+
+def test_a_balance_is_known_as_of_any_business_day(books: Books):
+    ann = books.wallets["ann"]
+    with books.work() as work:
+        service.deposit(work, ann, usd(100), Terms(effective_on=date(2026, 11, 1)))
+        service.deposit(work, ann, usd(7), Terms(effective_on=date(2026, 10, 1)))
+
+    with books.read() as reading:
+        found = [queries.balance_on(reading, ann, date(2026, *day)).minor for day in ((9, 30), (10, 1), (11, 1))]
+        ledger = {line.code: line.total.minor for line in queries.trial_balance(reading, date(2026, 10, 31))}
+    assert found == [0, 7, 107]
+    assert ledger == {chart.EXTERNAL: -7, chart.WALLETS: 7}
+
+
+def test_nothing_is_posted_into_a_locked_period(books: Books):
+    ann = books.wallets["ann"]
+    books.attack(
+        "INSERT INTO ledger_period (org_id, id, from_on, to_on, locked_at, locked_by) "
+        f"VALUES ('{books.org_id}', '2026-10', '2026-10-01', '2026-10-31', '2026-11-05 00:00:00', 'person_x')"
+    )
+
+    late = Terms(effective_on=date(2026, 10, 31))
+    assert refused(books, service.deposit, ann, usd(1), late) == "PERIOD_LOCKED"
+    with books.work() as work:
+        service.deposit(work, ann, usd(1), Terms(effective_on=date(2026, 11, 1)))
+    assert books.balance("ann") == 1
+
+
+def test_the_activity_of_a_wallet_shows_its_running_balance(books: Books):
+    books.fund("ann", 100)
+    books.fund("ann", 20)
+    with books.work() as work:
+        service.withdraw(work, books.wallets["ann"], usd(50))
+
+    with books.read() as reading:
+        lines = queries.activity(reading, books.wallets["ann"])
+        older = queries.activity(reading, books.wallets["ann"], 1, 2)
+
+    assert [(line.amount.minor, line.balance) for line in lines] == [(-50, usd(70)), (20, usd(120)), (100, usd(100))]
+    assert [line.amount.minor for line in older] == [100]

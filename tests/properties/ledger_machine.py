@@ -1,0 +1,252 @@
+"""Random weeks of a ledger against a dictionary: operations, repeats, faults between two statements, and attacks."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import count
+from typing import ClassVar
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError
+
+from finops_core.kernel.errors import FinOpsError
+from finops_core.kernel.money import Money
+from finops_core.ledger import chart, queries, service
+from finops_core.ledger.checks import CHECKS
+from finops_core.ledger.service import Terms
+from finops_core.platform.db import open_owner_engine
+from tests.desks import AreaDesk, person_actor
+
+WALLETS = ("ann", "bob", "cid", "eva")
+CURRENCY = {"ann": "USD", "bob": "USD", "cid": "USD", "eva": "EUR"}
+names, amounts = st.sampled_from(WALLETS), st.integers(1, 60)
+keys = st.sampled_from(("", "k1", "k2", "k3", "k4"))
+WHY = "a test"
+
+LATE_LINE = (
+    "INSERT INTO ledger_posting SELECT org_id, journal_id, line + 9, account_id, amount_minor, currency, NULL, NULL, "
+    "effective_on, booked_at, party_id, department, project, product, cost_centre, base_minor, rate_id "
+    "FROM ledger_posting"
+)
+ATTACKS = (
+    "UPDATE ledger_balance SET posted_minor = posted_minor + 1",
+    "UPDATE ledger_balance SET posted_minor = 0, version = 0 WHERE version > 0",
+    "UPDATE ledger_posting SET amount_minor = amount_minor + 1",
+    "DELETE FROM ledger_posting",
+    "DELETE FROM ledger_journal",
+    "DELETE FROM ledger_balance",
+    "UPDATE ledger_journal SET type = 'FEE'",
+    "UPDATE ledger_account SET counted = NOT counted",
+    LATE_LINE,
+    "INSERT INTO ledger_balance SELECT org_id, id, 5, 0, created_at FROM ledger_account WHERE NOT counted",
+)
+
+
+@dataclass
+class Oracle:
+    """What the ledger should hold, as plain as can be.
+
+    Attributes:
+        free, held: of each wallet, in minor units.
+        keys: key -> what was asked with it, and the entry it gave.
+        undone: entries that were reversed; ``entries``: each entry with what it did to whom.
+    """
+
+    free: dict[str, int] = field(default_factory=lambda: dict.fromkeys(WALLETS, 0))
+    held: dict[str, int] = field(default_factory=lambda: dict.fromkeys(WALLETS, 0))
+    frozen: set[str] = field(default_factory=set)
+    keys: dict[str, tuple[tuple[object, ...], str]] = field(default_factory=dict)
+    entries: dict[str, tuple[tuple[str, str, int], ...]] = field(default_factory=dict)
+    undone: set[str] = field(default_factory=set)
+
+    def refuses(self, moves: tuple[tuple[str, str, int], ...]) -> str:
+        """The code of the first refusal, "" for none; moves are (free or held, wallet, minor units)."""
+        for pot, name, minor in moves:
+            if pot == "free" and name in self.frozen:
+                return "ACCOUNT_FROZEN"
+            if minor < 0 and getattr(self, pot)[name] + minor < 0:
+                return "INSUFFICIENT_BALANCE"
+        return ""
+
+    def apply(self, moves: tuple[tuple[str, str, int], ...]) -> None:
+        for pot, name, minor in moves:
+            getattr(self, pot)[name] += minor
+
+
+class Cut(Exception):
+    """The fault between two statements."""
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """Each run in an organisation of its own of ``desk``. ``seen`` counts what was met, so that an empty run shows."""
+
+    desk: ClassVar[AreaDesk]
+    seen: ClassVar[Counter[str]] = Counter()
+    _runs: ClassVar[Iterator[int]] = count()
+
+    @initialize()
+    def opens(self) -> None:
+        self.clerk = person_actor("person_clerk", self.desk.org(f"harbour{next(self._runs)}"))
+        self.oracle = Oracle()
+        with self.desk.work(self.clerk) as work:
+            self.ids = {name: service.open_wallet(work, f"party_{name}", CURRENCY[name]) for name in WALLETS}
+
+    @rule(name=names, minor=amounts, key=keys)
+    def deposits(self, name: str, minor: int, key: str) -> None:
+        self._ask("deposit", (("free", name, minor),), key, (name, minor))
+
+    @rule(name=names, minor=amounts, key=keys, verb=st.sampled_from(("withdraw", "pay_out", "charge_fee", "refund")))
+    def takes(self, verb: str, name: str, minor: int, key: str) -> None:
+        self._ask(verb, (("free", name, -minor),), key, (name, minor))
+
+    @rule(name=names, other=names, minor=amounts, key=keys)
+    def transfers(self, name: str, other: str, minor: int, key: str) -> None:
+        if name == other or CURRENCY[name] != CURRENCY[other]:
+            self._refused("transfer", name, other, minor)
+            return
+        self._ask("transfer", (("free", name, -minor), ("free", other, minor)), key, (name, other, minor))
+
+    @rule(name=names, minor=amounts, key=keys)
+    def holds(self, name: str, minor: int, key: str) -> None:
+        self._ask("hold", (("free", name, -minor), ("held", name, minor)), key, (name, minor))
+
+    @rule(name=names, minor=amounts, key=keys)
+    def releases(self, name: str, minor: int, key: str) -> None:
+        self._ask("release", (("held", name, -minor), ("free", name, minor)), key, (name, minor))
+
+    @rule(name=names, minor=amounts, up=st.booleans())
+    def adjusts(self, name: str, minor: int, up: bool) -> None:
+        self._ask("adjust", (("free", name, minor if up else -minor),), "", (name, minor if up else -minor))
+
+    @precondition(lambda self: self.oracle.keys)
+    @rule(data=st.data())
+    def asks_again(self, data: st.DataObject) -> None:
+        key = data.draw(st.sampled_from(sorted(self.oracle.keys)))
+        verb, *asked = self.oracle.keys[key][0]
+        self._ask(str(verb), (), key, tuple(asked))
+
+    @precondition(lambda self: self.oracle.entries)
+    @rule(data=st.data())
+    def reverses(self, data: st.DataObject) -> None:
+        entry = data.draw(st.sampled_from(sorted(self.oracle.entries)))
+        moves = tuple((pot, name, -minor) for pot, name, minor in self.oracle.entries[entry])
+        wanted = "ALREADY_REVERSED" if entry in self.oracle.undone else self.oracle.refuses(moves)
+        code, posted = self._try(lambda work: service.reverse(work, entry, Terms(reason=WHY)))
+        assert code == wanted
+        if not code:
+            self.oracle.apply(moves)
+            self.oracle.undone.add(entry)
+            self.oracle.entries[posted.id] = moves
+            self.seen["reversed"] += 1
+
+    @rule(name=names)
+    def freezes_or_opens(self, name: str) -> None:
+        frozen = name in self.oracle.frozen
+        with self.desk.work(self.clerk) as work:
+            (service.unfreeze if frozen else service.freeze)(work, self.ids[name], WHY)
+        (self.oracle.frozen.discard if frozen else self.oracle.frozen.add)(name)
+
+    @rule(days=st.integers(-2, 5))
+    def time_passes(self, days: int) -> None:
+        self.desk.clock.advance(timedelta(days=days))
+
+    @rule(name=names, minor=amounts, place=st.integers(1, 14))
+    def a_unit_is_cut(self, name: str, minor: int, place: int) -> None:
+        """Two operations in one unit, and a fault before its nth statement: both stand, or neither does."""
+        pair = (("free", name, minor), ("free", name, -minor), ("held", name, minor))
+        refused, code = self.oracle.refuses(pair), None
+        try:
+            with self._cut_before(place), self.desk.work(self.clerk) as work:
+                service.deposit(work, self.ids[name], self._money(name, minor))
+                service.hold(work, self.ids[name], self._money(name, minor))
+        except Cut:
+            self.seen["cut"] += 1
+        except FinOpsError as error:
+            code = error.code
+        else:
+            code = ""
+            self.oracle.apply(pair)
+        assert code == refused or code is None
+
+    @rule(attack=st.sampled_from(ATTACKS))
+    def somebody_writes_past_the_desk(self, attack: str) -> None:
+        engine = open_owner_engine(self.desk.settings)
+        try:
+            with engine.begin() as connection:
+                touched = connection.exec_driver_sql(attack).rowcount
+            assert touched == 0, attack
+        except DBAPIError:
+            self.seen["attack refused"] += 1
+        finally:
+            engine.dispose()
+
+    @invariant()
+    def the_books_are_right(self) -> None:
+        with self.desk.read(self.clerk) as reading:
+            free = {name: queries.balance(reading, id_).minor for name, id_ in self.ids.items()}
+            trial = queries.trial_balance(reading)
+            wrong = {check.id: told for check in CHECKS if (told := check.find(reading))}
+        assert free == self.oracle.free
+        assert not wrong
+        for currency in ("USD", "EUR"):
+            in_currency = [line for line in trial if line.total.currency == currency]
+            escrow = sum(line.total.minor for line in in_currency if line.code == chart.ESCROW)
+            assert escrow == sum(self.oracle.held[name] for name in WALLETS if CURRENCY[name] == currency)
+            assert sum(line.total.minor for line in in_currency) == 0
+
+    def _ask(self, verb: str, moves: tuple[tuple[str, str, int], ...], key: str, asked: tuple[object, ...]) -> None:
+        name, minor = str(asked[0]), int(str(asked[-1]))
+        before = self.oracle.keys.get(key)
+        terms = Terms(key=key, reason=WHY)
+        others = (self.ids[str(asked[1])],) if verb == "transfer" else ()
+        act = getattr(service, verb)
+        given = {"terms": terms}
+        code, posted = self._try(lambda work: act(work, self.ids[name], *others, self._money(name, minor), **given))
+        if before is not None:
+            same = before[0] == (verb, *asked)
+            assert (code, posted and posted.id) == (("", before[1]) if same else ("DUPLICATE_TRANSACTION", None))
+            self.seen["repeated" if same else "key refused"] += 1
+            return
+        assert code == self.oracle.refuses(moves)
+        if code:
+            self.seen[code] += 1
+            return
+        self.oracle.apply(moves)
+        self.oracle.entries[posted.id] = moves
+        if key:
+            self.oracle.keys[key] = ((verb, *asked), posted.id)
+
+    def _refused(self, verb: str, name: str, other: str, minor: int) -> None:
+        code, _ = self._try(
+            lambda work: getattr(service, verb)(work, self.ids[name], self.ids[other], self._money(name, minor))
+        )
+        assert code == ("INVALID_AMOUNT" if name == other else "CURRENCY_MISMATCH")
+
+    def _try(self, act):
+        try:
+            with self.desk.work(self.clerk) as work:
+                return "", act(work)
+        except FinOpsError as error:
+            return error.code, None
+
+    def _money(self, name: str, minor: int) -> Money:
+        return Money(minor, CURRENCY[name])
+
+    @contextmanager
+    def _cut_before(self, place: int):
+        engine, left = self.desk.units.database.writer, [place]
+
+        def cut(*_: object) -> None:
+            left[0] -= 1
+            if left[0] == 0:
+                raise Cut
+
+        event.listen(engine, "before_cursor_execute", cut)
+        try:
+            yield
+        finally:
+            event.remove(engine, "before_cursor_execute", cut)

@@ -1,0 +1,46 @@
+"""Runs of the ledger's machine: a few in every suite, many in the deep one, on both databases. The same each time."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.desks import area_desk
+from tests.properties.ledger_machine import LedgerMachine
+
+pytestmark = pytest.mark.slow
+BASE = settings(
+    derandomize=True,
+    database=None,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=list(HealthCheck),
+    # A shorter example takes longer to find than this one to read.
+    phases=(Phase.explicit, Phase.generate),
+)
+SHORT = settings(BASE, max_examples=15, stateful_step_count=30)
+LONG = settings(BASE, max_examples=60, stateful_step_count=50)
+MET = {"INSUFFICIENT_BALANCE", "ACCOUNT_FROZEN", "repeated", "key refused", "cut", "attack refused", "reversed"}
+
+
+@pytest.fixture
+def machine(tmp_path: Path, database_url: str) -> Iterator[type[LedgerMachine]]:
+    LedgerMachine.desk = area_desk(tmp_path, database_url)
+    LedgerMachine.seen.clear()
+    yield LedgerMachine
+    LedgerMachine.desk.units.database.close()
+
+
+def test_a_few_weeks_of_a_ledger_add_up(machine: type[LedgerMachine]):
+    run_state_machine_as_test(machine, settings=SHORT)
+
+    assert set(machine.seen) >= MET, machine.seen
+
+
+@pytest.mark.deep
+def test_many_weeks_of_a_ledger_add_up(machine: type[LedgerMachine]):
+    run_state_machine_as_test(machine, settings=LONG)
+
+    assert set(machine.seen) >= MET, machine.seen
