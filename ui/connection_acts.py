@@ -11,7 +11,7 @@ import streamlit as st
 from finops_core import connections
 from finops_core.connections import ConnectionView
 from finops_core.kernel.errors import FinOpsError
-from ui import secret, widgets
+from ui import secret, toasts, widgets
 from ui.connections import BANK_FILE, STRIPE, TITLES
 from ui.dialogs import Dialogs, attempt, send
 from ui.session import Here
@@ -82,8 +82,10 @@ def _test(here: Here, view: ConnectionView) -> None:
         widgets.refusal(error)
         return
     st.session_state[TESTED] = view.id
-    told = "The test passed" if trial.passed else "The test failed"
-    st.toast(told, icon=":material/check:" if trial.passed else ":material/error:")
+    if trial.passed:
+        toasts.say("The test passed.")
+    else:
+        toasts.say("The test failed.", toasts.FAILED)
     st.rerun()
 
 

@@ -4,17 +4,15 @@ import streamlit as st
 
 from finops_core import notifications
 from finops_core.notifications import KINDS, Kind, Way
+from ui import toasts
 from ui.session import Here
 
 LABELS = {Way.MAIL: "Mail now", Way.DIGEST: "Daily mail", Way.APP: "Here", Way.OFF: "Off"}
 NEVER = "Never"
-SAVED = "preferences_saved"
 
 
 def form(here: Here) -> None:
     """Every kind with the ways there are, and when the daily mail comes."""
-    if st.session_state.pop(SAVED, False):
-        st.toast("Saved", icon=":material/check:")
     with here.read() as reading:
         now = notifications.choices(reading)
     st.caption("“Here” is among the notices; what comes by mail stands there too.")
@@ -35,7 +33,7 @@ def form(here: Here) -> None:
     if saved:
         with here.work() as work:
             notifications.choose(work, ways, None if chosen in (NEVER, None) else int(str(chosen)[:2]))
-        st.session_state[SAVED] = True
+        toasts.say("Saved")
         st.rerun()
 
 

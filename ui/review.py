@@ -13,7 +13,8 @@ from finops_core.kernel.permissions import Permission
 from finops_core.operations import ExecutionView, PlanView
 from finops_core.payouts import RehearsalView, Remedies
 from finops_core.platform.work import Reading
-from ui import html, rehearsals, requests, talk, widgets
+from ui import html, rehearsals, requests, runs, talk, toasts, widgets
+from ui.format import countdown
 from ui.plan import plan_view
 from ui.session import Here
 
@@ -170,11 +171,23 @@ def _decide(here: Here, request: RequestView) -> None:
     decision = Decision.APPROVED if yes else Decision.REJECTED
     try:
         with here.work() as work:
-            approvals.decide(work, request.id, decision, comment.strip(), request.content_hash)
+            decided = approvals.decide(work, request.id, decision, comment.strip(), request.content_hash)
     except FinOpsError as error:
         with wrong:
             widgets.refusal(error)
         return
-    st.toast(f"{request.number} {decision.value}", icon=":material/check:")
+    toasts.say(f"{request.number} {decision.value}{_held_back(here, decided)}")
     close()
     st.rerun()
+
+
+def _held_back(here: Here, decided: RequestView) -> str:
+    """What to add when it does not leave at once; nothing for a person who may not see what they decided on."""
+    if decided.state is not approvals.State.APPROVED:
+        return ""
+    try:
+        with here.read() as reading:
+            left_s = runs.held_s(operations.execution(reading, decided.subject_id), reading.now)
+    except FinOpsError:
+        return ""
+    return f"; leaves in {countdown(left_s)}, can be stopped" if left_s else ""
