@@ -15,7 +15,7 @@ from ui.session import Here
 
 TICK_S, SLOW_TICK_S = 1, 15
 SHORT_S = 600
-WHY = "stopped before anything was sent"
+WHY = "nothing was sent"
 
 
 def card(here: Here, run: ExecutionView, left_s: float, *, may_stop: bool) -> None:

@@ -151,7 +151,7 @@ def trail(here: Here, run: ExecutionView) -> None:
         with st.container(border=True):
             html.draw(requests.facts(request, names, run, "", now))
             html.draw(requests.said(request, names, here.shown))
-            html.draw(requests.ending(request))
+            html.draw(requests.ending(request, here.shown))
             if here.may(Permission.APPROVALS_VIEW):
                 html.draw(html.line(html.link("Open the request", "approvals", {"request": request.number})))
     if here.may(Permission.AUDIT_EXPORT):

@@ -97,9 +97,9 @@ def _drawer(here: Here, request_id: str) -> None:
     elif request.state is approvals.State.PENDING:
         st.info(f"**{request.refusal.message}**  \n{request.refusal.hint}", icon=":material/lock:")
     elif asked.newest.id != request.id or request.state in TAKEN_AWAY:
-        _replaced(asked)
+        _replaced(here, asked)
     else:
-        html.draw(requests.ending(request))
+        html.draw(requests.ending(request, here.shown))
 
 
 def _asked(reading: Reading, request_id: str) -> Asked:
@@ -143,12 +143,15 @@ def _on_to(following: str) -> None:
         st.rerun()
 
 
-def _replaced(asked: Asked) -> None:
+def _replaced(here: Here, asked: Asked) -> None:
     """What somebody reads whose drawer stood open while the preparer thought again."""
     request, newest = asked.request, asked.newest
-    told = f"{request.number} does not count any more: {request.closed_why or 'a newer request took its place'}."
+    why = (request.closed_why or "a newer request took its place").rstrip(".")
+    told = f"{request.number} does not count any more: {why}."
     if newest.id == request.id:
-        hint = "Nothing was decided. Should it be submitted again, a new request appears in the list."
+        since = f"Since {here.shown.instant(request.decided_at)}. " if request.decided_at else ""
+        begun = "" if request.decisions else "Nothing was decided. "
+        hint = f"{since}{begun}Should it be submitted again, a new request appears in the list."
         st.warning(f"**{told}**  \n{hint}", icon=":material/update:")
         return
     st.warning(f"**{told}**  \nIt was replaced by {newest.number}.", icon=":material/update:")

@@ -330,8 +330,13 @@ def test_what_is_held_back_counts_down_for_all_and_can_be_stopped_by_those_who_m
     # When Ben stops it
     screen = press(at("ben", "executions", execution=seen.number), "Stop")
 
-    # Then it is cancelled and nothing was sent
+    # Then it is cancelled, nothing was sent, and Ana reads who stopped it
     assert "Sending begins in" not in shown(screen)
+    told = shown(at("ana", "executions", execution=seen.number))
+    assert "Stopped by Ben Osei before it ran: nothing was sent" in told
+    assert "Nothing was logged: it never ran." in told
+    told = shown(at("ana", "executions", execution=seen.number, view="Approvals"))
+    assert ": stopped by Ben Osei before it ran: nothing was sent" in told
     assert world.execution(seen.id).state is State.CANCELLED
     assert "chf" not in dict(made(world))
 
