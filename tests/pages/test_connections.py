@@ -186,6 +186,30 @@ def test_an_organisation_without_a_provider_is_told_what_to_do_and_gets_one(worl
     assert "connected to no provider" not in shown(screen)
 
 
+def test_an_account_that_cannot_be_taken_is_refused_in_the_words_of_the_form_and_stays_typed(world, at):
+    # Given Harbour's bank account, and a form with two things missing and a country in full
+    with world.desk.read(world.actor("adam")) as reading:
+        bank = connections.active(reading, "bank_file")
+    screen = at("adam", "connections", do="replace", connection=bank.id)
+    fill(screen, cn_iban=IBAN, cn_holder="Harbour Labs Inc", cn_country="GERMANY")
+    press(screen, "Replace it")
+    # Then it says so as the form calls things, and nothing has to be typed again
+    told = shown(screen)
+    assert all(each in told for each in ("The BIC is missing.", "no town", "country 'GERMANY' is no code such as DE"))
+    assert "JSON" not in told
+    assert "field" not in told.split("cannot be used")[1].split("Correct")[0]
+    assert screen.text_input(key="cn_iban").value == IBAN
+    assert screen.text_input(key="cn_country").value == "GERMANY"
+    # When it is put right
+    press(fill(screen, cn_bic="sogedeffxxx", cn_town="Hamburg", cn_country="de"), "Replace it")
+    # Then it is taken, and the number is nowhere any more
+    assert "DE…6199" in shown(screen)
+    assert IBAN not in kept(screen)
+    press(fill(at("adam", "connections", do="replace", connection=bank.id), cn_holder="Harbour Labs Inc"), "Replace it")
+    with world.desk.read(world.actor("adam")) as reading:
+        assert connections.active(reading, "bank_file").shown == "DE…6199", "an empty form changes nothing"
+
+
 def test_a_dialogs_address_is_nothing_to_somebody_else(world, at):
     screen = at("carla", "connections", do="replace", connection=stripe(world).id)
 
