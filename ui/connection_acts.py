@@ -183,7 +183,7 @@ def _key_field() -> None:
 
 
 def _holder_fields() -> None:
-    """Our own bank account, as a bank file names it. Longer than a bank file carries, so that the refusal can say so."""
+    """Our own bank account, as a bank file names it. What is too long can be typed, so that the refusal can say so."""
     st.text_input("Account holder", key="cn_holder", max_chars=MOST)
     secret.field(
         "IBAN", IBAN, placeholder="DE89 3704 0044 0532 0130 00", help_="Kept sealed; its last four characters show."

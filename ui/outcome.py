@@ -19,6 +19,7 @@ from ui.session import Here
 ZIP, HTML = ("zip", "application/zip"), ("html", "text/html")
 PLANNED = frozenset({State.READY, State.AWAITING_APPROVAL, State.QUEUED})
 """Before a new attempt has begun: its rows still stand as the earlier one has left them."""
+NOT_TAKEN = "for whoever prepares payouts to take"
 
 
 def plan(here: Here, run: ExecutionView) -> None:
@@ -116,10 +117,15 @@ def hand_out(
     key: str,
     label: str = "Download",
     on_click: Literal["ignore", "rerun"] = "ignore",
+    quiet: bool = False,
 ) -> None:
-    """A stored file with what is told of it, and its download."""
+    """A stored file with what is told of it, and its download for those who may take it; ``quiet``: hardly needed."""
+    with here.read() as reading:
+        takes = files.may_take(reading, file)
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        html.draw(Markup(f"{html.strong(file.name)}<br>{html.faint(told)}"))
+        html.draw(Markup(f"{html.strong(file.name)}<br>{html.faint(told if takes else f'{told} · {NOT_TAKEN}')}"))
+        if not takes:
+            return
         st.download_button(
             label,
             partial(_bytes, here, file.id),
@@ -127,6 +133,7 @@ def hand_out(
             mime=file.mime,
             icon=":material/download:",
             key=key,
+            type="tertiary" if quiet else "secondary",
             on_click=on_click,
             disabled=not file.available,
         )

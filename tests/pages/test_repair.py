@@ -390,6 +390,8 @@ def test_the_bank_file_is_handed_out_and_the_banks_answer_moves_its_payments(wor
 
     # When somebody who did not prepare it brings something else, and then the bank's answer
     screen = at("ben", "executions", execution=seen.number)
+    assert "Ana Brito gives it to the bank, once." in shown(screen)
+    assert "1 download" in shown(screen)
     press_form(screen, "Read it")
     assert "Choose the bank's status file first." in screen.error[0].value
     answer(screen, b"<html/>")
@@ -409,6 +411,12 @@ def test_the_bank_file_is_handed_out_and_the_banks_answer_moves_its_payments(wor
     screen = at("eva", "executions", execution=seen.number)
     assert not screen.file_uploader
     assert "pain.002" not in shown(screen)
+    assert "Download for the bank" not in [button.label for button in screen.download_button]
+
+    # and to Ana the file is one that must not go in again
+    screen = at("ana", "executions", execution=seen.number)
+    assert "it must not go in again" in shown(screen)
+    assert [button.label for button in screen.download_button] == ["Download again"]
 
     # nor can one who settles, of what they prepared themselves
     by_ben = {"id": seen.id, "ben": world.people["ben"]}
