@@ -18,7 +18,7 @@ def form(here: Here) -> None:
     st.caption("“Here” is among the notices; what comes by mail stands there too.")
     with st.form("preferences", border=False):
         with st.container(border=True):
-            ways = {kind.value: _choice(kind, now.ways[kind]) for kind in Kind if len(KINDS[kind].ways) > 1}
+            ways = {kind.value: _choice(kind, now.ways[kind]) for kind in Kind if _is_offered(here, kind)}
         hours = [NEVER, *(f"{hour:02}:00" for hour in range(24))]
         at = 0 if now.digest_hour is None else now.digest_hour + 1
         chosen = st.selectbox(
@@ -35,6 +35,12 @@ def form(here: Here) -> None:
             notifications.choose(work, ways, None if chosen in (NEVER, None) else int(str(chosen)[:2]))
         toasts.say("Saved")
         st.rerun()
+
+
+def _is_offered(here: Here, kind: Kind) -> bool:
+    """Whether there is something to choose, and this person is ever told of it."""
+    facts = KINDS[kind]
+    return len(facts.ways) > 1 and (facts.told is None or here.may(facts.told))
 
 
 def _choice(kind: Kind, way: Way) -> str:
