@@ -4,7 +4,7 @@ import streamlit as st
 
 from finops_core.kernel.permissions import Permission
 from finops_core.upkeep import checking
-from ui import health, html, runs, widgets
+from ui import health, html, runs, toasts, widgets
 from ui.format import ago, plural
 from ui.health import Standing
 from ui.session import open_page
@@ -61,7 +61,7 @@ def told_at_last(standing: Standing) -> None:
     st.session_state.pop(SINCE, None)
     if st.session_state.pop(ASKED, False):
         failed = sum(1 for view in standing.checks if view.violations)
-        st.toast(
+        toasts.say(
             f"The checks have run: {plural(failed, 'check')} failed" if failed else "The checks have run: all hold"
         )
 

@@ -2,12 +2,11 @@
 
 import streamlit as st
 
-from ui import acts, me, second_factor, tokens, widgets
+from ui import me, second_factor, tokens, widgets
 from ui.session import open_page
 
 here = open_page(everybody=True)
 
-acts.tell_done()
 widgets.head("Me", here.around.name, here.session.person.username, ", ".join(here.session.roles))
 left, right = st.columns(2, gap="medium")
 with left:

@@ -9,7 +9,7 @@ from ui.session import open_page
 here = open_page(Permission.PEOPLE_ADMINISTER)
 VIEWS = ("People", "Who had access")
 
-acts.tell_done()
+acts.settled()
 if st.query_params.get(people.PERSON):
     people.one(here, st.query_params[people.PERSON])
 else:

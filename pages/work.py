@@ -4,7 +4,7 @@ import streamlit as st
 
 from finops_core import insight, operations
 from finops_core.kernel.permissions import Permission
-from ui import acts, figures, filters, html, mine, several, widgets
+from ui import figures, filters, html, mine, several, widgets
 from ui.session import open_page
 
 here = open_page(Permission.HOME_VIEW)
@@ -13,7 +13,6 @@ with here.read() as reading:
     offered = operations.catalogue(reading)
 now = view.figures.as_of
 
-acts.tell_done()
 widgets.head("My work", here.around.name, f"as of {here.shown.as_of(now)}")
 spoken = {figure.key: filters.spoken(figure.query, offered) for figure in view.figures.figures}
 html.draw(figures.cards(view.figures.figures, here.shown, spoken))

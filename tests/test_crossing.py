@@ -461,6 +461,8 @@ DOORS: dict[str, Door] = {
     "files.download_all": Door(lambda w, i: files.download_all(w, [i["file"]])),
     "files.download": Door(lambda w, i: files.download(w, i["file"])),
     "files.downloads": Door(lambda w, i: files.downloads(w, [i["file"]])),
+    "files.payable": Door(lambda w, i: files.payable(w, "execution", i["transfers"])),
+    "files.may_take": Door(lambda w, i: ("may", files.may_take(w, files.one(w, i["file"])))),
     "files.check": Door(lambda w, _: ("checked", files.check(w))),
     "files.add_comment": Door(lambda w, i: files.add_comment(w, "execution", i["done"], "Is it right?")),
     "files.attach": Door(lambda w, i: files.attach(w, "payout", i["payout"], "note.txt", b"a note")),

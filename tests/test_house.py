@@ -180,6 +180,13 @@ def test_screens_draw_nothing_while_a_unit_is_open():
     assert findings(sources("pages", "ui"), house.drawing_inside_units) == []
 
 
+def test_toasts_are_drawn_in_one_place():
+    # Drawn anywhere else they are lost whenever the page is drawn anew at once.
+    drawn = [path for path in sources("pages", "ui") if "st.toast(" in (house.ROOT / path).read_text("utf-8")]
+
+    assert drawn == [Path("ui/toasts.py")]
+
+
 def test_every_page_opens_with_its_permission():
     assert findings(sources("pages"), house.unguarded_page) == []
 

@@ -1,4 +1,4 @@
-"""What a button or form does, and what came of it: told as a toast when done, at the form's own place when refused.
+"""What a button or form does, and what came of it: said by ``toasts`` when done, at the form's own place when refused.
 
 Acts run in callbacks, so that what is drawn afterwards shows what they did, and so that passwords and codes are gone
 from the session before anything is drawn.
@@ -10,7 +10,7 @@ import streamlit as st
 
 from finops_core.kernel.errors import FinOpsError
 from finops_core.security import SignInRefused
-from ui import widgets
+from ui import toasts, widgets
 
 DONE, REFUSED = "act_done", "act_refused"
 Told = str | SignInRefused
@@ -21,14 +21,15 @@ def carry_out(place: str, act: Act) -> None:
     """A callback: do it, and keep what it gave for the drawing that follows; ``place`` is where a refusal belongs."""
     st.session_state.pop(REFUSED, None)
     try:
-        told = act()
+        said = act()
     except FinOpsError as error:
         st.session_state[REFUSED] = (place, error)
         return
-    if isinstance(told, SignInRefused):
-        st.session_state[REFUSED] = (place, told)
+    if isinstance(said, SignInRefused):
+        st.session_state[REFUSED] = (place, said)
     else:
-        st.session_state[DONE] = told
+        st.session_state[DONE] = True
+        toasts.say(said)
 
 
 def button(label: str, place: str, act: Act, icon: str = "", *, primary: bool = False) -> None:
@@ -69,9 +70,6 @@ def is_refused(place: str) -> bool:
     return kept is not None and kept[0] == place
 
 
-def tell_done() -> bool:
-    """Say what was done, once: whether anything was."""
-    done: str = st.session_state.pop(DONE, "")
-    if done:
-        st.toast(done, icon=":material/check:")
-    return bool(done)
+def settled() -> bool:
+    """Whether something was done since this was asked last: the dialog it was done in is over then."""
+    return bool(st.session_state.pop(DONE, False))

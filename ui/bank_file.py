@@ -18,6 +18,8 @@ LEFT = frozenset({PayoutState.IN_TRANSIT, PayoutState.PAID, PayoutState.FAILED})
 TO_BANK = (
     "Give it to your bank as it is, once: the bank pays what is in it. Every download is counted here and in the audit."
 )
+TAKEN_BY = "{name} gives it to the bank, once. Every download is counted here and in the audit."
+ANSWERED = "the bank has answered it; it must not go in again"
 FROM_BANK = (
     "Banks answer with a status file (pain.002, XML): which payments were taken, which were refused and why. Bring it "
     "here and each payment moves on. A file with faults, or about another bank file, changes nothing."
@@ -37,21 +39,24 @@ def section(here: Here, run: ExecutionView) -> None:
         stored = files.of(reading, "execution", run.id)
         made = [file for file in stored if file.role == files.OUTPUT and file.name.endswith(".xml")]
         taken = [file for file in stored if file.role == files.STATUS]
-        counts = files.downloads(reading, [file.id for file in made])
+        written = files.payable(reading, "execution", run.id)
         takes = payouts.may_take_status(reading, run)
         able = security.people_with(reading, Permission.PAYOUTS_RESOLVE)
         found = payouts.remedies(reading, run)
+        preparer = security.names(reading, [run.requested_by]).get(run.requested_by, "whoever prepared it")
     left = found.of(LEFT).count
+    on_its_way = found.of({PayoutState.CREATED, PayoutState.IN_TRANSIT}).count
     if found.takeable.count and not left and run.state in OVER:
         st.warning(f"**The bank file was not written.**  \n{NOT_WRITTEN}", icon=":material/warning:")
-    if not made and not left:
+    if not written:
         return
     st.markdown("**Bank file**")
-    if made:
-        with st.container(border=True):
-            for file in made:
-                _file(here, file, counts.get(file.id, 0))
-            st.caption(TO_BANK)
+    with st.container(border=True):
+        for each in written:
+            file = next((one for one in made if one.name == each.name), None)
+            # Only what the bank has refused is paid again, so a file before the last one has had its answer.
+            _file(here, each, file, answered=each is not written[-1] or not on_its_way)
+        st.caption(TO_BANK if made else TAKEN_BY.format(name=preparer))
     if takes:
         _answer(here, run, taken)
     elif here.may(Permission.PAYOUTS_PREPARE):
@@ -59,10 +64,15 @@ def section(here: Here, run: ExecutionView) -> None:
         st.caption(BY_OTHERS.format(names=names or "nobody yet; ask an administrator"))
 
 
-def _file(here: Here, file: files.FileView, downloads: int) -> None:
-    count = plural(downloads, "download") if downloads else "not downloaded yet"
-    told = f"{here.shown.instant(file.created_at)} · {size(file.size_bytes)} · {count}"
-    outcome.hand_out(here, file, told, key=f"tall_bank_{file.id}", label="Download for the bank", on_click="rerun")
+def _file(here: Here, written: files.PayableView, file: files.FileView | None, *, answered: bool) -> None:
+    """One file: to be given to the bank, or answered by it; without its download for those who do not see it."""
+    count = plural(written.downloads, "download") if written.downloads else "not downloaded yet"
+    told = f"{here.shown.instant(written.created_at)} · {count}" + (f" · {ANSWERED}" if answered else "")
+    if file is None:
+        html.draw(html.line(html.strong(written.name), html.faint(told)))
+        return
+    told, label = f"{size(file.size_bytes)} · {told}", "Download again" if answered else "Download for the bank"
+    outcome.hand_out(here, file, told, key=f"tall_bank_{file.id}", label=label, on_click="rerun", quiet=answered)
 
 
 def _answer(here: Here, run: ExecutionView, taken: list[files.FileView]) -> None:

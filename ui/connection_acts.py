@@ -11,7 +11,7 @@ import streamlit as st
 from finops_core import connections
 from finops_core.connections import ConnectionView
 from finops_core.kernel.errors import FinOpsError
-from ui import secret, widgets
+from ui import secret, toasts, widgets
 from ui.connections import BANK_FILE, STRIPE, TITLES
 from ui.dialogs import Dialogs, attempt, send
 from ui.session import Here
@@ -22,6 +22,7 @@ DIALOGS = Dialogs("connection")
 KEY, SECRET, IBAN = "cn_key", "cn_secret", "cn_iban"
 STRIPE_API = "https://api.stripe.com"
 OVERLAPS = {24 * 3600: "24 hours", 3600: "1 hour", 0: "not at all"}
+MOST = 140
 HOLDER = ("holder", "bic", "street", "building", "post_code", "town", "country")
 
 
@@ -82,8 +83,10 @@ def _test(here: Here, view: ConnectionView) -> None:
         widgets.refusal(error)
         return
     st.session_state[TESTED] = view.id
-    told = "The test passed" if trial.passed else "The test failed"
-    st.toast(told, icon=":material/check:" if trial.passed else ":material/error:")
+    if trial.passed:
+        toasts.say("The test passed.")
+    else:
+        toasts.say("The test failed.", toasts.FAILED)
     st.rerun()
 
 
@@ -151,12 +154,14 @@ def _added(here: Here, provider: str) -> str:
         connections.add(
             work, provider=provider, name=_typed("cn_name"), secret=key, base_url=address.strip(), account=account
         )
+    secret.take(IBAN)
     return "The connection was added. Test it now."
 
 
 def _replaced(here: Here, view: ConnectionView) -> str:
     key = _credential(view.provider)
     connections.replace_key(here.desk, here.actor, view.id, key)
+    secret.take(IBAN)
     return "It was replaced. Test it now." if view.active else "It was replaced: its payouts are followed with it."
 
 
@@ -178,28 +183,28 @@ def _key_field() -> None:
 
 
 def _holder_fields() -> None:
-    """Our own bank account, as a bank file names it."""
-    st.text_input("Account holder", key="cn_holder", max_chars=70)
+    """Our own bank account, as a bank file names it. What is too long can be typed, so that the refusal can say so."""
+    st.text_input("Account holder", key="cn_holder", max_chars=MOST)
     secret.field(
         "IBAN", IBAN, placeholder="DE89 3704 0044 0532 0130 00", help_="Kept sealed; its last four characters show."
     )
-    st.text_input("BIC", key="cn_bic", max_chars=11, placeholder="COBADEFFXXX")
+    st.text_input("BIC", key="cn_bic", max_chars=MOST, placeholder="COBADEFFXXX")
     with st.container(horizontal=True):
-        st.text_input("Street", key="cn_street", max_chars=70)
-        st.text_input("Building", key="cn_building", max_chars=16, width=110)
+        st.text_input("Street", key="cn_street", max_chars=MOST)
+        st.text_input("Building", key="cn_building", max_chars=MOST, width=110)
     with st.container(horizontal=True):
-        st.text_input("Post code", key="cn_post_code", max_chars=16, width=110)
-        st.text_input("Town", key="cn_town", max_chars=35)
-        st.text_input("Country", key="cn_country", max_chars=2, width=90, placeholder="DE")
+        st.text_input("Post code", key="cn_post_code", max_chars=MOST, width=110)
+        st.text_input("Town", key="cn_town", max_chars=MOST)
+        st.text_input("Country", key="cn_country", max_chars=MOST, width=90, placeholder="DE")
 
 
 def _credential(provider: str) -> str:
     """What the core seals: a key, or our account as it reads one."""
     if provider != BANK_FILE:
         return secret.take(KEY)
-    iban = "".join(secret.take(IBAN).split()).upper()
+    iban = "".join(secret.typed(IBAN).split()).upper()
     told = {name: _typed(f"cn_{name}") for name in HOLDER}
-    address = {name: told[name] for name in ("town", "country", "street", "building", "post_code") if told[name]}
+    address = {name: told[name] for name in ("town", "street", "building", "post_code")}
     address["country"] = told["country"].upper()
     return json.dumps({"name": told["holder"], "iban": iban, "bic": told["bic"].upper(), "address": address})
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from finops_core.kernel.errors import FinOpsError
-from ui import html, session, widgets
+from ui import html, session, toasts, widgets
 from ui.session import Here
 
 DO = "do"
@@ -39,10 +39,9 @@ class Dialogs:
             st.query_params.pop(name, None)
 
     def conclude(self) -> None:
-        """What was done closes it and is told, though the address may ask for something that is no more."""
-        if DONE in st.session_state:
+        """What was done closes it, though the address may ask for something that is no more."""
+        if is_done():
             session.look_anew()
-            told()
             self.close()
             st.rerun()
 
@@ -53,26 +52,20 @@ class Dialogs:
         refused()
 
 
-def keep(words: str, *, good: bool = True) -> None:
-    """What was done, for the drawing that follows."""
-    st.session_state[DONE] = words, good
-
-
-def told() -> bool:
-    """Tell what was done, once; whether there was anything."""
-    words, good = st.session_state.pop(DONE, ("", True))
-    if words:
-        st.toast(words, icon=":material/check:" if good else ":material/error:")
-    return bool(words)
-
-
 def attempt(act: Act) -> None:
-    """A callback: do it, and keep what it gave for the drawing that follows."""
+    """A callback: do it, have it said once the page stands, and keep a refusal for the drawing that follows."""
     st.session_state.pop(REFUSED, None)
     try:
-        keep(act())
+        toasts.say(act())
     except FinOpsError as error:
         st.session_state[REFUSED] = error
+        return
+    st.session_state[DONE] = True
+
+
+def is_done() -> bool:
+    """Whether something was done since this was asked last: the drawer it was done in is over then."""
+    return bool(st.session_state.pop(DONE, False))
 
 
 def send(label: str, act: Act) -> None:

@@ -5,7 +5,7 @@ import streamlit as st
 from finops_core import approvals, operations, payouts
 from finops_core.kernel.errors import FinOpsError
 from finops_core.operations import ExecutionView, PlanView, State
-from ui import catalogue, execution, html, navigation, rehearsals, repair, runs, widgets
+from ui import catalogue, execution, html, navigation, rehearsals, repair, runs, toasts, widgets
 from ui.plan import plan_view
 from ui.session import Here
 
@@ -73,7 +73,7 @@ def _submit(here: Here, seen: ExecutionView, plan: PlanView) -> None:
         if send:
             with here.work() as work:
                 operations.submit(work, seen.id, plan.hash)
-            st.toast(f"{seen.number} submitted", icon=":material/check:")
+            toasts.say(f"{seen.number} submitted")
             navigation.go("executions", execution=seen.number)
         if drop:
             with here.work() as work:

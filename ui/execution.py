@@ -277,7 +277,8 @@ def _told(here: Here, seen: Seen, *, whole: bool) -> None:
         came_back = seen.found.of({PayoutState.FAILED}).count
         (st.warning if came_back else st.success)(message, icon=f":material/{'undo' if came_back else 'check_circle'}:")
     elif run.state in FINAL and message:
-        st.info(message, icon=":material/info:")
+        when = f"  \n{here.shown.instant(run.ended_at)}" if run.state is State.CANCELLED and run.ended_at else ""
+        st.info(f"{message}{when}", icon=":material/info:")
 
 
 def _hint(seen: Seen) -> str:
@@ -336,7 +337,7 @@ def _live(here: Here, before: Seen, just_seen: list[Seen]) -> None:
     st.markdown("**Log**" if whole else f"**Log**, the last {_most():,} lines")
     if len(kept) >= LOG_LINES:
         st.toggle("All of it", key=LONGER)
-    html.draw(_log(kept, here.shown))
+    html.draw(_log(kept, here.shown, over=seen.run.state in OVER))
 
 
 def _seen_now(here: Here, execution_id: str) -> Seen:
@@ -385,9 +386,9 @@ def _kept(execution_id: str, fresh: tuple[LogView, ...]) -> list[LogView]:
     return kept
 
 
-def _log(lines: list[LogView], shown: Format) -> Markup:
+def _log(lines: list[LogView], shown: Format, *, over: bool) -> Markup:
     if not lines:
-        return html.faint("Nothing was logged yet.")
+        return html.faint("Nothing was logged: it never ran." if over else "Nothing was logged yet.")
     drawn = "".join(
         f'<div><span class="at">{shown.clock(line.at)}</span>'
         f'<span class="lv to-{LEVEL_TONES.get(line.level.value, "gray")}">{line.level.value}</span>'

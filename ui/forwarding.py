@@ -43,7 +43,7 @@ def card(view: EndpointView, names: Mapping[str, str], shown: Format, now: datet
     if view.old_until_at is not None and view.old_until_at > now:
         told = f"Being replaced: the secret before it signs too, until {shown.instant(view.old_until_at)}."
         html.draw(html.line(html.badge("Two secrets", "amber"), told))
-    html.draw(_health(view, shown, now))
+    html.draw(Markup(_tested(view, shown, now) + _health(view, shown, now)))
     titles = forwarded_titles()
     kinds = [(titles.get(kind, kind), Markup(f"<code>{html.text(kind)}</code>")) for kind in view.kinds]
     html.draw(html.more(f"Forwards {plural(len(view.kinds), 'kind')} of notices", html.definitions(kinds)))
@@ -105,6 +105,20 @@ def state(view: DispatchView) -> Markup:
 def answered(one: TryView) -> str:
     """The answer's code, or that there was none."""
     return str(one.status) if one.status else "None"
+
+
+def in_words(one: TryView) -> str:
+    """What came of a test, as a sentence."""
+    return f"It answered {one.status}." if one.status else f"{one.words.rstrip('.')}."
+
+
+def _tested(view: EndpointView, shown: Format, now: datetime) -> Markup:
+    """A test that failed, until something was taken again."""
+    test = view.last_test
+    if test is None or test.passed or (view.passed_at is not None and view.passed_at > test.at):
+        return Markup()
+    hint = f"Tested {ago(test.at, now)}, {shown.instant(test.at)}. Mend the other side or its address, then test again."
+    return html.told("error", f"The last test failed: {in_words(test)}", hint, "red")
 
 
 def _health(view: EndpointView, shown: Format, now: datetime) -> Markup:

@@ -22,8 +22,8 @@ from finops_core.notifications import (
     Way,
     forwarded_titles,
 )
-from ui import forwarding, secret, widgets
-from ui.dialogs import DONE, Dialogs, attempt, keep, refused, send, told
+from ui import forwarding, secret, toasts, widgets
+from ui.dialogs import Dialogs, attempt, is_done, refused, send
 from ui.session import Here
 
 ADD, CHANGE, ROLL, REMOVE = "add", "change", "roll", "remove"
@@ -98,7 +98,7 @@ def open_asked(here: Here, every: Sequence[EndpointView]) -> None:
 
 def open_drawer(here: Here, names: Mapping[str, str]) -> None:
     """Show what the address names of the log, if it names one."""
-    if told():
+    if is_done():
         _close_drawer()
     wanted = st.query_params.get(forwarding.OPEN, "")
     if not wanted:
@@ -115,7 +115,8 @@ def open_drawer(here: Here, names: Mapping[str, str]) -> None:
 
 
 def _drawer(here: Here, dispatch_id: str, names: Mapping[str, str]) -> None:
-    if DONE in st.session_state:
+    if is_done():
+        _close_drawer()
         st.rerun()
     refused()
     with here.read() as reading:
@@ -140,9 +141,11 @@ def _test(here: Here, view: EndpointView) -> None:
     except FinOpsError as error:
         widgets.refusal(error)
         return
-    answer = f"It answered {tried.status}" if tried.status else tried.words
-    passed = 200 <= tried.status < 300  # noqa: PLR2004 - RFC 9110, 15.3: successful
-    keep(f"The test passed: {answer}." if passed else f"The test failed: {answer.rstrip('.')}.", good=passed)
+    answer = forwarding.in_words(tried)
+    if tried.passed:
+        toasts.say(f"The test passed: {answer}")
+    else:
+        toasts.say(f"The test failed: {answer}", toasts.FAILED)
     st.rerun()
 
 

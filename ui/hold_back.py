@@ -8,14 +8,14 @@ import streamlit as st
 from finops_core import operations
 from finops_core.kernel.errors import FinOpsError
 from finops_core.operations import ExecutionView
-from ui import html, widgets
+from ui import html, toasts, widgets
 from ui.format import countdown
 from ui.html import Markup
 from ui.session import Here
 
 TICK_S, SLOW_TICK_S = 1, 15
 SHORT_S = 600
-WHY = "stopped before anything was sent"
+WHY = "nothing was sent"
 
 
 def card(here: Here, run: ExecutionView, left_s: float, *, may_stop: bool) -> None:
@@ -51,5 +51,5 @@ def _stop(here: Here, run: ExecutionView) -> None:
     except FinOpsError as error:
         widgets.refusal(error)
         return
-    st.toast(f"{run.number} stopped; nothing was sent", icon=":material/front_hand:")
+    toasts.say(f"{run.number} stopped; nothing was sent", "front_hand")
     st.rerun()

@@ -7,12 +7,12 @@ import streamlit as st
 from finops_core import notifications, security
 from finops_core.kernel.errors import FinOpsError
 from finops_core.notifications import MailState, MailView, facts_of
-from ui import html, widgets
+from ui import html, toasts, widgets
 from ui.format import NOTHING, Format, plural, words
 from ui.html import Column, Markup
 from ui.session import Here
 
-OPEN, DONE = "mail", "mail_sent_again"
+OPEN = "mail"
 TONES = {MailState.SENT: "green", MailState.FAILED: "red", MailState.QUEUED: "amber"}
 SOMEBODY = "somebody"
 DIGEST_TITLE = "Daily mail"
@@ -52,8 +52,6 @@ def table(rows: Sequence[MailView], names: Mapping[str, str], shown: Format) -> 
 def open_drawer(here: Here) -> None:
     """Show the mail that the address names, if it names one."""
     wanted = st.query_params.get(OPEN, "")
-    if st.session_state.pop(DONE, False):
-        st.toast("It is sent again", icon=":material/send:")
     if not wanted:
         return
     try:
@@ -95,7 +93,7 @@ def _drawer(here: Here, seen: MailView, name: str) -> None:
         except FinOpsError as error:
             widgets.refusal(error)
             return
-        st.session_state[DONE] = True
+        toasts.say("It is sent again", "send")
         close()
         st.rerun()
 

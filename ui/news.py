@@ -11,7 +11,7 @@ from finops_core import notifications
 from finops_core.kernel.permissions import Permission
 from finops_core.notifications import KINDS, Kind, NoticeView
 from finops_core.platform.work import Reading
-from ui import html, session
+from ui import html, session, toasts
 from ui.format import Format, ago, plural
 from ui.html import Markup
 from ui.session import Here
@@ -77,11 +77,12 @@ def watch(here: Here, just_looked: list[News]) -> None:
     if not session.still_here(here):
         st.rerun()
     if just_looked:
-        found = just_looked.pop()
-    else:
-        with here.read() as reading:
-            found = look(reading)
-    toasts(here, found)
+        tell(here, just_looked.pop())
+        return
+    with here.read() as reading:
+        found = look(reading)
+    tell(here, found)
+    toasts.draw()
 
 
 def put_away_opened(here: Here) -> None:
@@ -107,17 +108,17 @@ def kinds() -> dict[str, str]:
     return {kind.value: facts.title for kind, facts in KINDS.items()}
 
 
-def toasts(here: Here, found: News) -> None:
+def tell(here: Here, found: News) -> None:
     """A word about what arrived since this screen last looked; each once."""
-    _, _, told = _seen()
-    arrived = [each for each in found.arrived if each.id not in told]
-    ids = told | {each.id for each in arrived} if arrived else told
+    _, _, known = _seen()
+    arrived = [each for each in found.arrived if each.id not in known]
+    ids = known | {each.id for each in arrived} if arrived else known
     st.session_state[SEEN] = (here.session.org_id, found.since, ids if found.arrived else frozenset())
     for notice in reversed(arrived[:TOASTS]):
         icon = MARKS.get(notice.kind, PLAIN_MARK)[0]
-        st.toast(_MARKUP.sub(r"\\\1", here.shown.sentence(notice.title)), icon=f":material/{icon}:", duration="long")
+        toasts.say(_MARKUP.sub(r"\\\1", here.shown.sentence(notice.title)), icon, long=True)
     if len(arrived) > TOASTS:
-        st.toast(f"And {plural(len(arrived) - TOASTS, 'more notice')}", icon=":material/notifications:")
+        toasts.say(f"And {plural(len(arrived) - TOASTS, 'more notice')}", "notifications")
 
 
 def _seen() -> tuple[str, str, frozenset[str]]:

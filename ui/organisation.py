@@ -7,7 +7,7 @@ is pressed in it after a switch elsewhere is refused, since numbers and forms lo
 import streamlit as st
 
 from finops_core.security import OrganisationChoice
-from ui import html, navigation, session, widgets
+from ui import html, navigation, session, toasts, widgets
 from ui.session import DRAWN_FOR, HERE, Here
 
 
@@ -19,7 +19,7 @@ def follow(here: Here) -> Here:
         if wanted is not None and wanted.id != here.session.org_id:
             session.switch_organisation(here, wanted.id)
             here = session.arrive() or here
-            st.toast(f"You now look at {wanted.name}.", icon=":material/domain:")
+            toasts.say(f"You now look at {wanted.name}.", "domain")
     return here
 
 

@@ -20,6 +20,7 @@ ZIP, HTML = ("zip", "application/zip"), ("html", "text/html")
 UNDECIDED = frozenset({State.READY, State.AWAITING_APPROVAL})
 PLANNED = frozenset({State.READY, State.AWAITING_APPROVAL, State.QUEUED})
 """Before a new attempt has begun: its rows still stand as the earlier one has left them."""
+NOT_TAKEN = "for whoever prepares payouts to take"
 
 
 def plan(here: Here, run: ExecutionView) -> None:
@@ -118,10 +119,15 @@ def hand_out(
     key: str,
     label: str = "Download",
     on_click: Literal["ignore", "rerun"] = "ignore",
+    quiet: bool = False,
 ) -> None:
-    """A stored file with what is told of it, and its download."""
+    """A stored file with what is told of it, and its download for those who may take it; ``quiet``: hardly needed."""
+    with here.read() as reading:
+        takes = files.may_take(reading, file)
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        html.draw(Markup(f"{html.strong(file.name)}<br>{html.faint(told)}"))
+        html.draw(Markup(f"{html.strong(file.name)}<br>{html.faint(told if takes else f'{told} · {NOT_TAKEN}')}"))
+        if not takes:
+            return
         st.download_button(
             label,
             partial(_bytes, here, file.id),
@@ -129,6 +135,7 @@ def hand_out(
             mime=file.mime,
             icon=":material/download:",
             key=key,
+            type="tertiary" if quiet else "secondary",
             on_click=on_click,
             disabled=not file.available,
         )
@@ -153,7 +160,7 @@ def trail(here: Here, run: ExecutionView) -> None:
         with st.container(border=True):
             html.draw(requests.facts(request, names, run, "", now))
             html.draw(requests.said(request, names, here.shown))
-            html.draw(requests.ending(request))
+            html.draw(requests.ending(request, here.shown))
             if here.may(Permission.APPROVALS_VIEW):
                 html.draw(html.line(html.link("Open the request", "approvals", {"request": request.number})))
     if here.may(Permission.AUDIT_EXPORT):

@@ -144,7 +144,7 @@ def _open_about(here: Here, found: MemberDetail, every: Sequence[RoleView], what
 
 def _begin(here: Here, *facts: str) -> None:
     """First thing in a dialog: whose it is. What its form did closes it: the whole page is drawn anew."""
-    if acts.DONE in st.session_state:
+    if acts.settled():
         st.rerun()
     html.draw(html.line(html.strong(here.around.name), *facts))
 

@@ -4,23 +4,21 @@ import streamlit as st
 
 from finops_core import notifications
 from finops_core.notifications import KINDS, Kind, Way
+from ui import toasts
 from ui.session import Here
 
 LABELS = {Way.MAIL: "Mail now", Way.DIGEST: "Daily mail", Way.APP: "Here", Way.OFF: "Off"}
 NEVER = "Never"
-SAVED = "preferences_saved"
 
 
 def form(here: Here) -> None:
     """Every kind with the ways there are, and when the daily mail comes."""
-    if st.session_state.pop(SAVED, False):
-        st.toast("Saved", icon=":material/check:")
     with here.read() as reading:
         now = notifications.choices(reading)
     st.caption("“Here” is among the notices; what comes by mail stands there too.")
     with st.form("preferences", border=False):
         with st.container(border=True):
-            ways = {kind.value: _choice(kind, now.ways[kind]) for kind in Kind if len(KINDS[kind].ways) > 1}
+            ways = {kind.value: _choice(kind, now.ways[kind]) for kind in Kind if _is_offered(here, kind)}
         hours = [NEVER, *(f"{hour:02}:00" for hour in range(24))]
         at = 0 if now.digest_hour is None else now.digest_hour + 1
         chosen = st.selectbox(
@@ -35,8 +33,14 @@ def form(here: Here) -> None:
     if saved:
         with here.work() as work:
             notifications.choose(work, ways, None if chosen in (NEVER, None) else int(str(chosen)[:2]))
-        st.session_state[SAVED] = True
+        toasts.say("Saved")
         st.rerun()
+
+
+def _is_offered(here: Here, kind: Kind) -> bool:
+    """Whether there is something to choose, and this person is ever told of it."""
+    facts = KINDS[kind]
+    return len(facts.ways) > 1 and (facts.told is None or here.may(facts.told))
 
 
 def _choice(kind: Kind, way: Way) -> str:

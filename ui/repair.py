@@ -11,7 +11,7 @@ from finops_core.kernel.faults import Fault
 from finops_core.operations import ExecutionView
 from finops_core.payouts import PayoutFilter, PayoutState, Remedies, Sums
 from finops_core.platform.work import Work
-from ui import html, navigation, payout_rows, widgets
+from ui import html, navigation, payout_rows, toasts, widgets
 from ui.format import plural, spelled
 from ui.html import Markup
 from ui.runs import BANK_TRANSFERS
@@ -149,7 +149,7 @@ def _take_back(here: Here, run: ExecutionView, found: Remedies) -> None:
     if chosen is not None and _confirmed(
         here, "Take back", lambda work: payouts.ask_cancel(work, run.id, chosen, reason.strip())
     ):
-        st.toast("The provider is being asked.", icon=":material/undo:")
+        toasts.say("The provider is being asked.", "undo")
         st.rerun()
 
 

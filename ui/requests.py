@@ -101,9 +101,10 @@ def said(request: RequestView, names: Mapping[str, str], shown: Format) -> Marku
     return Markup("".join(told))
 
 
-def ending(request: RequestView) -> Markup:
-    """Why it waits no more when nobody decided."""
-    told = f"{words(request.state.value)}: {request.closed_why}"
+def ending(request: RequestView, shown: Format) -> Markup:
+    """Why it waits no more when nobody decided, and since when."""
+    since = f", {shown.instant(request.decided_at)}" if request.decided_at else ""
+    told = f"{words(request.state.value)}{since}: {request.closed_why}"
     return html.line(html.faint(told, small=False)) if request.closed_why else Markup()
 
 

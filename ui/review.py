@@ -13,7 +13,8 @@ from finops_core.kernel.permissions import Permission
 from finops_core.operations import ExecutionView, PlanView
 from finops_core.payouts import Meanwhile, RehearsalView, Remedies
 from finops_core.platform.work import Reading
-from ui import html, rehearsals, requests, talk, widgets
+from ui import html, rehearsals, requests, runs, talk, toasts, widgets
+from ui.format import countdown
 from ui.plan import plan_view
 from ui.session import Here
 
@@ -101,9 +102,9 @@ def _drawer(here: Here, request_id: str) -> None:
     elif request.state is approvals.State.PENDING:
         st.info(f"**{request.refusal.message}**  \n{request.refusal.hint}", icon=":material/lock:")
     elif asked.newest.id != request.id or request.state in TAKEN_AWAY:
-        _replaced(asked)
+        _replaced(here, asked)
     else:
-        html.draw(requests.ending(request))
+        html.draw(requests.ending(request, here.shown))
 
 
 def _asked(reading: Reading, request_id: str) -> Asked:
@@ -149,12 +150,15 @@ def _on_to(following: str) -> None:
         st.rerun()
 
 
-def _replaced(asked: Asked) -> None:
+def _replaced(here: Here, asked: Asked) -> None:
     """What somebody reads whose drawer stood open while the preparer thought again."""
     request, newest = asked.request, asked.newest
-    told = f"{request.number} does not count any more: {request.closed_why or 'a newer request took its place'}."
+    why = (request.closed_why or "a newer request took its place").rstrip(".")
+    told = f"{request.number} does not count any more: {why}."
     if newest.id == request.id:
-        hint = "Nothing was decided. Should it be submitted again, a new request appears in the list."
+        since = f"Since {here.shown.instant(request.decided_at)}. " if request.decided_at else ""
+        begun = "" if request.decisions else "Nothing was decided. "
+        hint = f"{since}{begun}Should it be submitted again, a new request appears in the list."
         st.warning(f"**{told}**  \n{hint}", icon=":material/update:")
         return
     st.warning(f"**{told}**  \nIt was replaced by {newest.number}.", icon=":material/update:")
@@ -190,11 +194,23 @@ def _decide(here: Here, request: RequestView, meanwhile: Meanwhile) -> None:
     decision = Decision.APPROVED if yes else Decision.REJECTED
     try:
         with here.work() as work:
-            approvals.decide(work, request.id, decision, comment.strip(), request.content_hash)
+            decided = approvals.decide(work, request.id, decision, comment.strip(), request.content_hash)
     except FinOpsError as error:
         with wrong:
             widgets.refusal(error)
         return
-    st.toast(f"{request.number} {decision.value}", icon=":material/check:")
+    toasts.say(f"{request.number} {decision.value}{_held_back(here, decided)}")
     close()
     st.rerun()
+
+
+def _held_back(here: Here, decided: RequestView) -> str:
+    """What to add when it does not leave at once; nothing for a person who may not see what they decided on."""
+    if decided.state is not approvals.State.APPROVED:
+        return ""
+    try:
+        with here.read() as reading:
+            left_s = runs.held_s(operations.execution(reading, decided.subject_id), reading.now)
+    except FinOpsError:
+        return ""
+    return f"; leaves in {countdown(left_s)}, can be stopped" if left_s else ""

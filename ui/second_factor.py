@@ -56,7 +56,6 @@ def demand(here: Here) -> None:
     """The only screen of somebody whose role demands a second factor they have not got."""
     widgets.head("Set up your second factor first", here.around.name, here.session.display_name)
     st.caption(DEMANDED)
-    acts.tell_done()
     with st.container(border=True, width=560):
         section(here)
 

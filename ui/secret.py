@@ -34,6 +34,14 @@ def take(key: str) -> str:
     return typed
 
 
+def typed(key: str) -> str:
+    """What was typed, left in its field: for a number one would have to look up again whenever the form is refused.
+
+    ``take`` it once it is stored.
+    """
+    return str(st.session_state.get(key, ""))
+
+
 def proof(here: Here, key: str) -> Proof | None:
     """What the person typed as their present password, compared; None when they typed nothing."""
     typed = take(key)

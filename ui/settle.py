@@ -17,7 +17,7 @@ from finops_core.payouts import (
     Standing,
     Verdict,
 )
-from ui import html, payout, payout_rows, widgets
+from ui import html, payout, payout_rows, toasts, widgets
 from ui.format import Format
 from ui.html import Markup
 from ui.plan import OWN_ACCOUNT
@@ -151,7 +151,7 @@ def _form(here: Here, row: PayoutView) -> None:
         with wrong:
             widgets.refusal(error)
         return
-    st.toast("It is settled." if row.twice else "The desk checks it at the provider.", icon=":material/check:")
+    toasts.say("It is settled." if row.twice else "The desk checks it at the provider.")
     close()
     st.rerun()
 

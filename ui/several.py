@@ -29,7 +29,8 @@ def call_off(here: Here, drafts: Sequence[ExecutionView]) -> None:
 
 def take(here: Here, rows: Sequence[FileView]) -> None:
     """Files of a list, to be taken as one ZIP; made when the button is pressed."""
-    named = {row.id: _file(row) for row in rows if row.available}
+    with here.read() as reading:
+        named = {row.id: _file(row) for row in rows if row.available and files.may_take(reading, row)}
     if len(named) < 2:  # noqa: PLR2004 - one is taken from its drawer
         return
     with st.expander("Download several", icon=":material/folder_zip:"):

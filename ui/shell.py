@@ -11,7 +11,7 @@ from finops_core.kernel.errors import FinOpsError
 from finops_core.kernel.permissions import Permission
 from finops_core.platform import logs, metrics
 from finops_core.upkeep import outage
-from ui import finding, html, navigation, news, organisation, second_factor, session, sign_in, standing, widgets
+from ui import finding, html, navigation, news, organisation, second_factor, session, sign_in, standing, toasts, widgets
 from ui.session import Here
 
 
@@ -46,6 +46,7 @@ arrived = session.arrive()
 if arrived is None:
     st.navigation(navigation.all_pages(), position="hidden")
     sign_in.page()
+    toasts.draw()
     st.stop()
 session.hand_over_cookie()
 arrived = organisation.follow(arrived)
@@ -54,6 +55,7 @@ if second_factor.is_demanded(arrived):
     st.navigation(navigation.all_pages(), position="hidden")
     frame(arrived, 0)
     second_factor.demand(arrived)
+    toasts.draw()
     st.stop()
 page = st.navigation(navigation.menu(arrived.session.permissions))
 logs.about_now(
@@ -61,11 +63,11 @@ logs.about_now(
 )
 news.put_away_opened(arrived)
 with arrived.read() as reading:
-    told, gone_s = news.look(reading), outage.absence_s(reading)
-frame(arrived, told.unread)
+    found, gone_s = news.look(reading), outage.absence_s(reading)
+frame(arrived, found.unread)
 with st.container(key="unseen_watch"):
-    news.watch(arrived, [told])
-widgets.mode_strip(arrived.around, html.join(finding.glass(arrived), news.bell(told.unread, "strip"), by=""))
+    news.watch(arrived, [found])
+widgets.mode_strip(arrived.around, html.join(finding.glass(arrived), news.bell(found.unread, "strip"), by=""))
 standing.worker_line(arrived, gone_s)
 organisation.check(arrived)
 try:
@@ -73,3 +75,4 @@ try:
         page.run()
 except FinOpsError as error:
     widgets.refusal(error)
+toasts.draw()

@@ -7,7 +7,7 @@ import streamlit as st
 from finops_core.kernel.errors import FinOpsError
 from finops_core.security import LinkKind, LinkView, SignInRefused
 from finops_core.upkeep import demo
-from ui import html, session, widgets
+from ui import html, session, toasts, widgets
 
 FORM_WIDTH = 460
 REFUSED = "sign_in_refused"
@@ -176,7 +176,7 @@ def _try(act: Callable[[], None]) -> None:
         widgets.refusal(error)
         return
     st.query_params.clear()
-    st.toast("Done. Sign in with your new password.", icon=":material/check:")
+    toasts.say("Done. Sign in with your new password.")
     st.rerun()
 
 

@@ -48,7 +48,8 @@ def section(here: Here) -> None:
 def _form(here: Here) -> None:
     with st.form("token_issue", border=False):
         st.text_input("Name", key=NAME, max_chars=80, placeholder="Nightly upload", help="What it is for.")
-        st.pills("It may", list(Scope), selection_mode="multi", key=SCOPES, format_func=MEANS.__getitem__)
+        offered = security.scopes_of_use(here.session.permissions)
+        st.pills("It may", offered, selection_mode="multi", key=SCOPES, format_func=MEANS.__getitem__)
         st.selectbox("Good for", list(LASTS), list(LASTS).index(USUAL), key=DAYS, format_func=LASTS.__getitem__)
         secret.field("Your password", PASSWORD, help_="Needed for a token that may run operations or decide approvals.")
         acts.send("Make the token", "token_issue", lambda: _issue(here))

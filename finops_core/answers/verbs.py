@@ -188,6 +188,15 @@ def approval(reading: Reading, request_id: str) -> ApprovalAnswer:
     return others.approval(view, _meanwhile(reading, view))
 
 
+def asked_about(reading: Reading, request: ApprovalAnswer) -> PlanAnswer | None:
+    """The very plan that a request is about; None when this person may not see it, or it is about no plan."""
+    try:
+        found = operations.plan(reading, request.subject_id, request.content_hash)
+    except NotFound:
+        return None
+    return None if found is None else told.plan(found)
+
+
 def decide(work: Work, request_id: str, decision: Decision, comment: str, content_hash: str) -> ApprovalAnswer:
     """Approve or reject exactly what was seen."""
     request = approvals.request_view(work, request_id)  # by number too

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from finops_core.commands.acting import Json
+from finops_core.commands.acting import Json, acting, tell
 from finops_core.commands.asking import Limit, Offset, change, look, one_of
 
 
@@ -15,14 +15,18 @@ def approvals(
     offset: Offset = 0,
     as_json: Json = False,
 ) -> None:
-    """Requests for approval, or one of them."""
+    """Requests for approval, or one of them with the rows of its plan."""
     from finops_core.answers import verbs
     from finops_core.commands import words
 
     page = verbs.Paging(limit, offset)
     listed = verbs.approvals_decided if decided else verbs.approvals_waiting
     if request:
-        look(lambda reading: verbs.approval(reading, request), words.approval, as_json=as_json)
+        with acting(as_json=as_json) as caller:
+            with caller.read() as reading:
+                told = verbs.approval(reading, request)
+                planned = None if as_json else verbs.asked_about(reading, told)
+            tell(told, lambda one: words.asked(one, planned), as_json=as_json)
     else:
         look(lambda reading: listed(reading, page), words.approvals, as_json=as_json)
 

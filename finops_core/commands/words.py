@@ -140,11 +140,29 @@ def files(told: FilesAnswer) -> str:
 
 
 def approval(told: ApprovalAnswer) -> str:
-    """One request."""
+    """One request: whether it may be decided, or what came of it."""
+    lines = [*_request(told), *_standing(told), f"Content {told.content_hash}"]
+    return "\n".join(lines)
+
+
+def asked(told: ApprovalAnswer, planned: PlanAnswer | None) -> str:
+    """One request with the rows that are agreed to, for whoever decides it."""
+    rows = plan(planned).rsplit("\n", 1)[0] if planned else "Its plan cannot be shown here; look at it on its page."
+    return "\n".join([*_request(told), rows, *_standing(told), f"Content {told.content_hash}"])
+
+
+def _request(told: ApprovalAnswer) -> list[str]:
     sums = ", ".join(f"{each.amount} {each.currency}" for each in told.amounts)
-    standing = "you may decide it" if told.may_decide else told.refusal
-    since = "".join(f"\nSince its plan: {each}" for each in told.meanwhile)
-    return f"{told.number}  {told.title}  {told.state}  {sums}\n{standing}{since}\nContent {told.content_hash}"
+    return [f"{told.number}  {told.title}  {told.state}  {sums}".rstrip()]
+
+
+def _standing(told: ApprovalAnswer) -> list[str]:
+    """Why somebody may not decide is told only of what still waits: of the rest it would read as a failure."""
+    if told.state == "pending":
+        may = "you may decide it" if told.may_decide else f"you may not decide it: {told.refusal}"
+        return [may, *(f"Since its plan: {each}" for each in told.meanwhile)]
+    said = [f"{each.decision} {each.at:%Y-%m-%d %H:%M} UTC  {each.comment}".rstrip() for each in told.decisions]
+    return [*said, *([told.closed_why] if told.closed_why else [])]
 
 
 def approvals(told: ApprovalsAnswer) -> str:

@@ -5,10 +5,12 @@ from dataclasses import asdict, dataclass
 
 from finops_core.connections import queries, rules, service
 from finops_core.kernel.actor import Actor, worker_actor
-from finops_core.kernel.errors import Conflict, FinOpsError
+from finops_core.kernel.errors import Conflict, FinOpsError, Invalid, Unavailable
 from finops_core.kernel.provider import AccountFacts, Mode, Right
 from finops_core.platform.ports import ProviderCredentials
 from finops_core.platform.work import Units
+
+COPY_ANEW = "Copy it once more from the provider's own page."
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,33 +76,46 @@ def try_connection(units: Units, actor: Actor, connection_id: str) -> Trial:
 def replace_key(units: Units, actor: Actor, connection_id: str, secret: str) -> None:
     """Put another key of the same account in the place of the old one; see ``service.replace_secret``.
 
-    ``CONNECTION_OTHER_ACCOUNT`` when payouts were made from one account and the provider says the key opens another:
-    they could not be looked up with it, and would seem never made. A key that nobody can say this of is stored; it
-    proves nothing until the provider answers for it.
+    It is tried first, for the old one is gone at once: ``CONNECTION_KEY_UNKNOWN`` when the provider does not know it or
+    tells it nothing, ``CONNECTION_KEY_UNTRIED`` when the provider does not answer, and ``CONNECTION_OTHER_ACCOUNT``
+    when payouts were made from one account and it opens another: they could not be looked up with it, and would seem
+    never made.
     """
     with units.read(actor) as reading:
         connection = queries.one_of_all(reading, connection_id)
-    service.checked_secret(connection.provider, secret.strip(), Mode.TEST)
-    if connection.provider_account:
-        given = ProviderCredentials(
-            connection.provider, secret.strip(), connection.base_url, connection.account, connection.id
-        )
-        try:
-            opens = units.ports.provider(given).facts("").account
-        except FinOpsError:
-            opens = ""
-        problem = rules.another_account(connection.provider_account, opens)
+    opens = _opened(units, connection, secret.strip())
+    with units.work(actor) as work:
+        # Read anew: the first payout may have left while the provider was asked.
+        problem = rules.another_account(queries.one_of_all(work, connection_id).provider_account, opens)
         if problem:
             raise Conflict("CONNECTION_OTHER_ACCOUNT", problem, hint=rules.OTHER_ACCOUNT_HINT)
-    with units.work(actor) as work:
         service.replace_secret(work, connection_id, secret)
+
+
+def _opened(units: Units, connection: queries.ConnectionView, secret: str) -> str:
+    """The account that a key opens, as the provider says."""
+    service.checked_secret(connection.provider, secret, Mode.TEST)
+    given = ProviderCredentials(connection.provider, secret, connection.base_url, connection.account, connection.id)
+    try:
+        return units.ports.provider(given).facts("").account
+    except Unavailable as error:
+        raise Unavailable(
+            "CONNECTION_KEY_UNTRIED",
+            "The key could not be tried: the provider gave no usable answer.",
+            hint="The old one stays. Try again once the provider answers.",
+        ) from error
+    except FinOpsError as error:
+        raise Invalid(
+            "CONNECTION_KEY_UNKNOWN",
+            "The provider does not know this key, or does not let it read the account.",
+            hint=f"The old one stays. {COPY_ANEW}",
+        ) from error
 
 
 def _unheard(error: FinOpsError, rights: Mapping[Right, bool]) -> tuple[str, str]:
     """Why the provider told nothing: a key without a single right is one that it does not know."""
     if rights and not any(rights.values()):
-        hint = "Copy it once more from the provider's own page, and replace it here."
-        return "The provider does not know this key, or lets it do nothing.", hint
+        return "The provider does not know this key, or lets it do nothing.", f"{COPY_ANEW[:-1]}, and replace it here."
     return error.message, error.hint
 
 

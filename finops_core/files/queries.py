@@ -8,8 +8,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Select, and_, func, or_, select
 
 from finops_core import audit
+from finops_core.files import rules
 from finops_core.files.models import file_reference, stored_file
-from finops_core.files.rules import ATTACHMENT, content_hash_of
+from finops_core.files.rules import ATTACHMENT, OUTPUT, PAYABLE, content_hash_of
 from finops_core.kernel.errors import FinOpsError, NotFound, Unavailable
 from finops_core.kernel.permissions import Permission
 from finops_core.platform.crypto import open_chunks
@@ -35,6 +36,32 @@ class FileView:
     uploaded_by: str
     created_at: datetime
     available: bool
+    visible_to: str
+
+
+@dataclass(frozen=True, slots=True)
+class PayableView:
+    """A file that a bank pays by, for people who may see what it belongs to but not the file: when, and how often."""
+
+    name: str
+    created_at: datetime
+    downloads: int
+
+
+def may_take(reading: Reading, seen: FileView) -> bool:
+    """Whether the content of a file that was shown is for this person to take; ``download`` asks again."""
+    near = {seen.visible_to, seen.uploaded_by}
+    return rules.may_take(reading.permissions, reading.actor.id, seen.role, seen.mime, near)
+
+
+def payable(reading: Reading, owner_kind: str, owner_id: str) -> tuple[PayableView, ...]:
+    """What of a thing's files a bank pays by, oldest first; the caller has checked the thing itself."""
+    table = file_reference.c
+    of_it = table.owner_kind == owner_kind, table.owner_id == owner_id
+    wanted = table.org_id == reading.org_id, *of_it, table.role == OUTPUT, table.mime == PAYABLE
+    rows = reading.rows(select(table.id, table.name, table.created_at).where(*wanted).order_by(table.created_at))
+    counts = downloads(reading, [row.id for row in rows])
+    return tuple(PayableView(row.name, row.created_at, counts.get(row.id, 0)) for row in rows)
 
 
 def of(reading: Reading, owner_kind: str, owner_id: str) -> tuple[FileView, ...]:
@@ -164,6 +191,7 @@ def view(row: Row[Any]) -> FileView:
         row.uploaded_by,
         row.created_at,
         row.data_key is not None,
+        row.visible_to,
     )
 
 

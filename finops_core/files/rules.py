@@ -3,14 +3,18 @@
 import hashlib
 import re
 import unicodedata
+from collections.abc import Collection
 from datetime import UTC, datetime
 
 import filetype
 
 from finops_core.kernel.errors import Invalid
+from finops_core.kernel.permissions import Permission
 
 NAME_CHARS = 200
 INPUT, OUTPUT, STATUS, ATTACHMENT = "input", "output", "status", "attachment"
+# An output that a bank carries out as it is; nothing else that is made here is XML.
+PAYABLE = "application/xml"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 # What may be attached: by the end of its name, its type, and what its first bytes must be taken for ("" for text).
 ATTACHED = {
@@ -24,6 +28,11 @@ ATTACHED = {
 }
 SEALING = "seal"
 _SEALED = re.compile(rf"-{SEALING}_([0-9a-f]{{12}})[0-9a-f]{{20}}$")
+
+
+def may_take(permissions: Collection[Permission], person_id: str, role: str, mime: str, near: Collection[str]) -> bool:
+    """Whether somebody who may see a file may take its content: what a bank pays by is for those who prepare it."""
+    return (role, mime) != (OUTPUT, PAYABLE) or person_id in near or Permission.PAYOUTS_PREPARE in permissions
 
 
 def content_hash_of(content: bytes) -> str:

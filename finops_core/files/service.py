@@ -70,12 +70,19 @@ def add_reference(work: Work, file_id: str, sha256: str, size_bytes: int, use: M
     owner = f"{use['owner_kind']}:{use['owner_id']}"
     detail = {"owner": owner, "role": use["role"], "version": version, "bytes": size_bytes}
     audit.record(work, "file.stored", f"file:{facts['id']}", after=sha256, detail=detail)
-    return FileView(**facts, version=version, size_bytes=size_bytes, sha256=sha256, available=True)
+    return FileView(
+        **facts, version=version, size_bytes=size_bytes, sha256=sha256, available=True, visible_to=use["visible_to"]
+    )
 
 
 def download(work: Work, reference_id: str) -> Download:
-    """The content for a person, hash checked; who took it stands in the audit."""
+    """The content for a person, hash checked; who took it stands in the audit.
+
+    What a bank pays by is for whoever prepared it, and for those with PAYOUTS_PREPARE.
+    """
     row = queries.reference(work, reference_id)
+    if not queries.may_take(work, queries.view(row)):
+        work.require(Permission.PAYOUTS_PREPARE)
     content = queries.opened(work, row)
     audit.record(work, "file.downloaded", f"file:{reference_id}", after=row.sha256)
     return Download(row.name, row.mime, content)

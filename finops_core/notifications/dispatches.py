@@ -1,7 +1,7 @@
 """The outbox of what is forwarded: rows of the unit that makes the news, one for each endpoint that wants it."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,7 +13,7 @@ from finops_core.kernel.errors import Conflict, NotFound
 from finops_core.kernel.ids import new_id
 from finops_core.kernel.permissions import Permission
 from finops_core.notifications import envelopes
-from finops_core.notifications.addresses import DispatchState, EndpointState, cleaned
+from finops_core.notifications.addresses import DispatchState, EndpointState, cleaned, has_passed
 from finops_core.notifications.envelopes import News
 from finops_core.notifications.models import dispatch, endpoint
 from finops_core.notifications.outbox import free
@@ -38,6 +38,11 @@ class TryView:
     at: datetime
     status: int
     words: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether the other side has taken it."""
+        return has_passed(self.status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +238,15 @@ def dispatch_view(reading: Reading, dispatch_id: str) -> DispatchView:
     if row is None:
         raise NotFound("DISPATCH_UNKNOWN", "There is no such notice.", hint="Open it from the list.")
     return _view(row)
+
+
+def last_tests(reading: Reading, endpoint_ids: Iterable[str]) -> Mapping[str, TryView]:
+    """What came of the newest test of each endpoint that was ever tested; needs CONNECTIONS_ADMINISTER."""
+    reading.require(Permission.CONNECTIONS_ADMINISTER)
+    tests = dispatch.c.org_id == reading.org_id, dispatch.c.kind == TEST, dispatch.c.endpoint_id.in_([*endpoint_ids])
+    newest = select(func.max(dispatch.c.id)).where(*tests).group_by(dispatch.c.endpoint_id)
+    rows = reading.rows(select(dispatch).where(dispatch.c.org_id == reading.org_id, dispatch.c.id.in_(newest)))
+    return {row.endpoint_id: _view(row).tries[-1] for row in rows}
 
 
 def waiting(reading: Reading) -> Sequence[tuple[str, str]]:

@@ -17,6 +17,7 @@ from finops_core.kernel.ids import new_id
 from finops_core.kernel.permissions import Permission
 from finops_core.notifications import addresses, dispatches, envelopes
 from finops_core.notifications.addresses import Channel, DispatchState, EndpointState
+from finops_core.notifications.dispatches import TryView
 from finops_core.notifications.models import endpoint
 from finops_core.platform import queue
 from finops_core.platform.work import Reading, Work
@@ -35,6 +36,7 @@ class EndpointView:
         old_until_at: until when the secret before it signs too; None when there is none.
         failing_since_at: the first failure since something was taken; None when nothing fails.
         why_off: why it was given up.
+        last_test: what came of the newest test; None when it was never tested.
     """
 
     id: str
@@ -50,6 +52,7 @@ class EndpointView:
     why_off: str
     created_by: str
     created_at: datetime
+    last_test: TryView | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,12 +150,14 @@ def endpoint_list(reading: Reading) -> tuple[EndpointView, ...]:
     """Every endpoint of the organisation that is not removed, oldest first. Needs CONNECTIONS_ADMINISTER."""
     reading.require(Permission.CONNECTIONS_ADMINISTER)
     rows = reading.rows(select(endpoint).where(*_there(reading)).order_by(endpoint.c.id))
-    return tuple(_view(row) for row in rows)
+    tests = dispatches.last_tests(reading, [row.id for row in rows])
+    return tuple(_view(row, tests.get(row.id)) for row in rows)
 
 
 def endpoint_view(reading: Reading, endpoint_id: str) -> EndpointView:
     """One of them, or ``ENDPOINT_UNKNOWN``. Needs CONNECTIONS_ADMINISTER."""
-    return _view(endpoint_row(reading, endpoint_id))
+    row = endpoint_row(reading, endpoint_id)
+    return _view(row, dispatches.last_tests(reading, [row.id]).get(row.id))
 
 
 def endpoint_row(reading: Reading, endpoint_id: str) -> Row[Any]:
@@ -212,7 +217,7 @@ def _record(work: Work, what: str, endpoint_id: str, **detail: Any) -> None:
     audit.record(work, f"endpoint.{what}", f"endpoint:{endpoint_id}", detail=detail)
 
 
-def _view(row: Row[Any]) -> EndpointView:
+def _view(row: Row[Any], last_test: TryView | None) -> EndpointView:
     return EndpointView(
         id=row.id,
         name=row.name,
@@ -227,4 +232,5 @@ def _view(row: Row[Any]) -> EndpointView:
         why_off=row.why_off,
         created_by=row.created_by,
         created_at=row.created_at,
+        last_test=last_test,
     )

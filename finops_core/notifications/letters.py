@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from sqlalchemy import Row
 
-from finops_core.notifications.rules import DIGEST, facts_of, for_mail, one_line
+from finops_core.notifications.rules import DIGEST, facts_of, for_mail, grouped, one_line
 from finops_core.platform.ports import Letter
 from finops_core.reference import OrganisationView
 from finops_core.security import MailAddress
@@ -22,14 +22,15 @@ def letter_of(base: str, own: OrganisationView, row: Row[Any], to: MailAddress) 
         id=row.id,
         name=one_line(to.name, NAME_CHARS),
         address=to.address,
-        subject=for_mail(f"[{own.name}] {row.title}"),
+        subject=for_mail(f"[{own.name}] {grouped(row.title)}"),
         text=_text(base, own, row, to),
         at=row.created_at,
     )
 
 
 def _text(base: str, own: OrganisationView, row: Row[Any], to: MailAddress) -> str:
-    lines = [for_mail(line) for line in (f"Hello {to.name},", "", row.title, *row.body.splitlines())]
+    told = map(grouped, (row.title, *row.body.splitlines()))
+    lines = [for_mail(line) for line in (f"Hello {to.name},", "", *told)]
     query = json.loads(row.query)
     if row.notice_id:
         query["notice"] = row.notice_id

@@ -8,6 +8,7 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from finops_core.kernel.masking import mask
+from finops_core.kernel.permissions import Permission
 
 
 class Kind(StrEnum):
@@ -62,18 +63,21 @@ class KindFacts:
         title: what the preferences call it.
         way: how people are told unless they chose otherwise.
         ways: what they may choose; what somebody must know cannot be put out.
+        told: only people with this permission are ever told of it; None when that hangs on more than a permission.
     """
 
     title: str
     way: Way
     ways: tuple[Way, ...] = (Way.MAIL, Way.DIGEST, Way.APP)
+    told: Permission | None = None
 
 
-_ANY = tuple(Way)
+_ANY, _USUAL = tuple(Way), (Way.MAIL, Way.DIGEST, Way.APP)
+_DECIDES, _WATCHES, _CONNECTS = Permission.APPROVALS_DECIDE, Permission.HEALTH_VIEW, Permission.CONNECTIONS_ADMINISTER
 _K = Kind
 # Bad news, and what waits for somebody, at once; good news where one looks anyway.
 KINDS: Mapping[Kind, KindFacts] = {
-    _K.APPROVAL_ASKED: KindFacts("A request waits for my decision", Way.MAIL),
+    _K.APPROVAL_ASKED: KindFacts("A request waits for my decision", Way.MAIL, _USUAL, _DECIDES),
     _K.APPROVAL_EXPIRING: KindFacts("A request is about to expire", Way.MAIL),
     _K.APPROVAL_APPROVED: KindFacts("My request was approved", Way.APP, _ANY),
     _K.APPROVAL_REJECTED: KindFacts("My request was rejected", Way.MAIL),
@@ -87,14 +91,14 @@ KINDS: Mapping[Kind, KindFacts] = {
     _K.PAYOUT_UNEXPECTED: KindFacts("A row may be paid twice", Way.MAIL),
     _K.PAYOUT_TWICE: KindFacts("A row was paid twice", Way.MAIL),
     _K.CANCEL_REFUSED: KindFacts("A payout could not be taken back", Way.MAIL),
-    _K.KEY_REFUSED: KindFacts("A provider refuses our key", Way.MAIL),
+    _K.KEY_REFUSED: KindFacts("A provider refuses our key", Way.MAIL, _USUAL, _CONNECTS),
     _K.SECOND_FACTOR_RESET: KindFacts("My second factor was reset", Way.MAIL, (Way.MAIL,)),
     _K.ACCOUNT_CHANGED: KindFacts("My password, address, roles or tokens were changed", Way.MAIL, (Way.MAIL,)),
-    _K.CHECK_VIOLATED: KindFacts("A standing check has failed", Way.MAIL),
-    _K.WORKER_DEAD: KindFacts("The worker is not there", Way.MAIL),
+    _K.CHECK_VIOLATED: KindFacts("A standing check has failed", Way.MAIL, _USUAL, _WATCHES),
+    _K.WORKER_DEAD: KindFacts("The worker is not there", Way.MAIL, _USUAL, _WATCHES),
     # Of mail that does not arrive no mail tells.
-    _K.MAIL_FAILING: KindFacts("Mail does not get through", Way.APP, (Way.APP,)),
-    _K.FORWARDING_FAILING: KindFacts("Notices are not forwarded", Way.MAIL),
+    _K.MAIL_FAILING: KindFacts("Mail does not get through", Way.APP, (Way.APP,), _WATCHES),
+    _K.FORWARDING_FAILING: KindFacts("Notices are not forwarded", Way.MAIL, _USUAL, _CONNECTS),
 }
 
 DIGEST = "digest"
@@ -108,6 +112,7 @@ TITLE_CHARS, BODY_CHARS, ANSWER_CHARS = 200, 2000, 300
 _ACCOUNT = re.compile(
     r"\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{2,4}){3,8}\b|(?<![\w.-])[0-9](?: ?[0-9]){8,}(?!\w|\.[0-9]| [A-Z]{3}\b)", re.ASCII
 )
+_AMOUNT = re.compile(r"(?<![\w.-])([0-9]{4,})(?=(?:\.[0-9]+)? [A-Z]{3}\b)", re.ASCII)
 _SECRET = re.compile(r"\b(?:sk|rk|pk|whsec)_[A-Za-z0-9_]{8,}")
 
 
@@ -147,6 +152,11 @@ def for_mail(text: str, most: int = BODY_CHARS) -> str:
     """A text as it may leave the desk: one line, bank accounts masked, keys left out."""
     line = _SECRET.sub("…", one_line(text, most))
     return _ACCOUNT.sub(lambda found: mask(found.group()), line)
+
+
+def grouped(text: str) -> str:
+    """A text with its amounts as people read them: ``1,950.15 EUR`` of ``1950.15 EUR``."""
+    return _AMOUNT.sub(lambda found: f"{int(found.group()):,}", text)
 
 
 def expires_soon(lifetime_s: int) -> timedelta:

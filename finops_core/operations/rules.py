@@ -147,3 +147,8 @@ def totals(plan: Plan) -> dict[str, int]:
         if row.amount_minor:
             sums[row.currency] = sums.get(row.currency, 0) + row.amount_minor
     return dict(sorted(sums.items()))
+
+
+def within_a_sentence(sentence: str) -> str:
+    """A sentence as a part of another one: small at its beginning, without its full stop."""
+    return f"{sentence[:1].lower()}{sentence[1:]}".removesuffix(".")

@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from finops_core import approvals, audit, security
 from finops_core.kernel.errors import Conflict, FinOpsError, Invalid, NotAllowed
 from finops_core.kernel.permissions import Permission
-from finops_core.operations import drafting, models, queries, rules, same_file
+from finops_core.operations import drafting, models, notices, queries, rules, same_file
 from finops_core.operations.admission import AGAIN, SUBJECT, hash_of
 from finops_core.operations.drafting import PLAN_JOB
 from finops_core.operations.queries import ExecutionView, PlanView
@@ -76,11 +76,13 @@ def cancel(work: Work, execution_id: str, reason: str = "") -> ExecutionView:
         return queries.execution(work, seen.id)
     if seen.state not in rules.CANCELLABLE:
         raise rules.moved(seen.number, seen.state, State.CANCELLED)
-    approvals.supersede(work, SUBJECT, seen.id, "the execution was cancelled")
+    told = _told_of_stop(work, seen, reason)
+    approvals.supersede(work, SUBJECT, seen.id, rules.within_a_sentence(told))
     changes = {"ended_at": work.now, "stop_requested": True, "stopped_at": work.now}
-    told = "Its retry was cancelled; what was made before stays." if seen.retry_rows else "Cancelled before it ran."
     _move(work, seen, State.CANCELLED, message=told, **changes)
     _record(work, seen, "execution.cancelled", reason=reason)
+    if seen.requested_by != work.actor.id:
+        notices.tell_of_end(work, seen, State.CANCELLED, told)
     return queries.execution(work, seen.id)
 
 
@@ -274,6 +276,16 @@ def _require_first(work: Work, seen: ExecutionView) -> None:
         told = f"The same file, with other settings, {other.told}." if other else ""
     if told:
         raise Conflict("ALREADY_RAN", told, hint="To run it once more, upload the file again and give a reason.")
+
+
+def _told_of_stop(work: Work, seen: ExecutionView, reason: str) -> str:
+    """Who stopped what was under way to be paid, and why; what somebody leaves of their own is only left."""
+    own_draft = seen.requested_by == work.actor.id and seen.state is not State.QUEUED
+    if own_draft:
+        return "Its retry was cancelled; what was made before stays." if seen.retry_rows else "Cancelled before it ran."
+    name = security.names(work, [work.actor.id]).get(work.actor.id, "somebody")
+    stays = "; what was made before stays" if seen.retry_rows else ""
+    return f"Stopped by {name} before it ran{stays}" + (f": {reason}" if reason else ".")
 
 
 def _payload(seen: ExecutionView) -> dict[str, object]:

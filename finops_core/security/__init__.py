@@ -55,7 +55,7 @@ from finops_core.security.queries import (
     roles,
 )
 from finops_core.security.queries import person_view as person
-from finops_core.security.rules import Scope
+from finops_core.security.rules import Scope, scopes_of_use
 from finops_core.security.second_factor import (
     Enrolment,
     SecondFactorReset,
@@ -191,6 +191,7 @@ __all__ = [
     "reset_second_factor",
     "revoke_token",
     "roles",
+    "scopes_of_use",
     "session_of",
     "sessions_of",
     "set_active",

@@ -2,7 +2,7 @@
 
 import math
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
@@ -33,6 +33,15 @@ class Scope(StrEnum):
     FILES = "files"
     AUDIT = "audit"
 
+
+# Without one of these a scope opens nothing that another one does not. A stop is a run's, and open to who approved it.
+_OF_USE: Mapping[Scope, frozenset[Permission]] = {
+    Scope.RUN: frozenset({Permission.OPERATIONS_RUN, Permission.EXECUTIONS_CANCEL_ANY, Permission.APPROVALS_DECIDE}),
+    Scope.APPROVE: frozenset({Permission.APPROVALS_DECIDE}),
+    Scope.SETTLE: frozenset({Permission.PAYOUTS_RESOLVE}),
+    Scope.FILES: frozenset({Permission.FILES_UPLOAD, Permission.FILES_VIEW_OWN, Permission.FILES_VIEW_ALL}),
+    Scope.AUDIT: frozenset({Permission.AUDIT_VIEW, Permission.AUDIT_EXPORT}),
+}
 
 # Whoever runs must see what they run, and whoever decides or settles what it is about: each scope is of use alone.
 SCOPES: Mapping[Scope, frozenset[Permission]] = {
@@ -202,3 +211,8 @@ def checked_token_end(expires_at: datetime, now: datetime) -> datetime:
             hint=f"Choose an end within {TOKEN_LASTS_MOST.days} days; make a new token before then.",
         )
     return expires_at
+
+
+def scopes_of_use(permissions: Collection[Permission]) -> tuple[Scope, ...]:
+    """The scopes that open something to somebody with these permissions."""
+    return tuple(scope for scope in Scope if scope not in _OF_USE or not _OF_USE[scope].isdisjoint(permissions))

@@ -58,6 +58,9 @@ def test_a_walk_from_file_to_result_in_words(office: Office, tmp_path: Path):
     assert "NEW DESTINATION" in row or "against EX-" in row  # another test may have paid there before
     assert "awaiting approval" in submitted.out
     assert "you may decide it" in shown.out
+    assert plan.out.splitlines()[:-1] == shown.out.splitlines()[1:-2], "the rows, where they go, and what is new"
+    assert "APPROVAL_" not in decided.out
+    assert "approved 20" in decided.out
     assert "completed" in status.out
     assert "1 of 1 payouts made." in log.out
     assert "po_sbx_" in result.out

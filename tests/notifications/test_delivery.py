@@ -25,7 +25,7 @@ ANA = "ana@example.org"
 
 def test_who_wants_mail_gets_it_with_the_way_to_the_matter(post: Post):
     # When somebody is told of something
-    post.tell("ana", body="The bank returned it.", page="executions", query={"execution": "EX-2026-0001"})
+    post.tell("ana", body="The bank returned 1950.15 USD.", page="executions", query={"execution": "EX-2026-0001"})
     assert post.host.taken == [], "nothing leaves before the worker's turn"
     post.round()
 
@@ -36,7 +36,7 @@ def test_who_wants_mail_gets_it_with_the_way_to_the_matter(post: Post):
     assert str(taken.message["To"]) == f"Ana <{ANA}>"
     assert str(taken.message["Subject"]) == "[Harbour] 100.00 USD came back"
     assert taken.message.get_content_type() == "text/plain"
-    assert "The bank returned it.\n" in taken.text
+    assert "The bank returned 1,950.15 USD.\n" in taken.text
     with post.area.read(person_actor(post.people["ana"], post.org)) as reading:
         (notice,) = notifications.unread(reading)
     link = f"https://tieout.example/executions?execution=EX-2026-0001&notice={notice.id}&org=harbour"

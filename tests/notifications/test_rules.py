@@ -4,8 +4,9 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from finops_core.kernel.permissions import Permission
 from finops_core.notifications import KINDS, Kind, Way, digest_day, expires_soon, facts_of
-from finops_core.notifications.rules import PAUSES_S, for_mail, one_line, pause_s, way_of
+from finops_core.notifications.rules import PAUSES_S, for_mail, grouped, one_line, pause_s, way_of
 
 GOOD = {Kind.APPROVAL_APPROVED, Kind.EXECUTION_COMPLETED}
 
@@ -110,3 +111,22 @@ def test_the_day_begins_at_the_hour_of_the_zone(now: str, zone: str, hour: int, 
 def test_a_short_request_is_called_to_mind_in_its_last_quarter():
     assert expires_soon(24 * 3600) == timedelta(hours=2)
     assert expires_soon(3600) == timedelta(minutes=15)
+
+
+@pytest.mark.parametrize(
+    ("told", "read"),
+    [
+        ("1950.15 EUR came back", "1,950.15 EUR came back"),
+        ("asks for 1234567 JPY, 12.50 USD.", "asks for 1,234,567 JPY, 12.50 USD."),
+        ("EX-2026-0001 of 2026 was stopped", "EX-2026-0001 of 2026 was stopped"),
+        ("-1950.15 EUR, 1.1950 BHD", "-1950.15 EUR, 1.1950 BHD"),
+    ],
+)
+def test_amounts_in_a_mail_are_grouped_like_on_the_screens(told: str, read: str):
+    assert grouped(told) == read
+
+
+def test_what_only_watchers_and_administrators_are_told_says_so():
+    assert KINDS[Kind.CHECK_VIOLATED].told is Permission.HEALTH_VIEW
+    assert KINDS[Kind.FORWARDING_FAILING].told is Permission.CONNECTIONS_ADMINISTER
+    assert KINDS[Kind.EXECUTION_FAILED].told is None

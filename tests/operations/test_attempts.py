@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from finops_core import approvals, audit, operations, payouts
+from finops_core import approvals, audit, notifications, operations, payouts
 from finops_core.adapters.stripe_sandbox.faults import Fault, FaultKind
 from finops_core.kernel.actor import worker_actor
 from finops_core.operations import State
@@ -292,8 +292,38 @@ def test_within_the_window_there_is_no_new_plan_but_a_stop(held_back: World):
     due_now(held_back)
     held_back.work_off()
 
-    assert (view.state, view.message) == (State.CANCELLED, "Cancelled before it ran.")
+    assert (view.state, view.message) == (State.CANCELLED, "Stopped by Ben Osei before it ran: second thoughts")
     assert made(held_back) == []
+    (asked,) = requests_of(held_back, seen.id)
+    assert asked.closed_why == "stopped by Ben Osei before it ran: second thoughts"
+    assert told_failed(held_back, "ana") == [(f"{seen.title} {seen.number} was stopped", view.message)]
+    assert told_failed(held_back, "ben") == []
+
+
+def test_who_stops_what_they_prepared_is_not_told_of_it(held_back: World):
+    seen = held_back.approved(ONE)
+
+    view = act(held_back, operations.cancel, seen.id)
+
+    assert view.message == "Stopped by Ana Brito before it ran."
+    assert told_failed(held_back, "ana") == []
+
+
+def test_a_draft_that_its_preparer_leaves_says_no_more_than_that(held_back: World):
+    view = act(held_back, operations.cancel, held_back.planned(ONE).id, "started over")
+
+    assert view.message == "Cancelled before it ran."
+
+
+def requests_of(world: World, execution_id: str) -> list[approvals.RequestView]:
+    with world.desk.read(worker_actor(world.orgs["harbour"])) as reading:
+        return list(approvals.of_subject(reading, "execution", execution_id))
+
+
+def told_failed(world: World, who: str) -> list[tuple[str, str]]:
+    with world.desk.read(world.actor(who)) as reading:
+        found = notifications.notices(reading, kind="execution.failed").rows
+    return [(each.title, each.body) for each in found]
 
 
 def test_a_retry_is_held_back_like_the_first_attempt(held_back: World):

@@ -80,16 +80,26 @@ def test_a_key_that_cannot_be_taken_is_refused_in_the_dialog_and_is_gone_from_it
     assert stripe(world) == before
 
 
-def test_a_replaced_key_is_never_seen_again_and_a_test_says_what_it_is_worth(world, at):
-    # Given a key that the provider does not know, in the place of the old one
+def test_a_key_the_provider_does_not_know_is_refused_in_the_dialog_and_the_old_one_stays(world, at):
+    before = stripe(world)
+
     screen = press(fill(dialog(at, world, "replace"), cn_key=f" {UNKNOWN} "), "Replace it")
-    assert screen.toast[0].value == "It was replaced. Test it now."
-    assert "rk_test_…0009" in shown(screen)
-    assert "do" not in screen.query_params
+
+    told = shown(screen)
+    assert "The provider does not know this key" in told
+    assert "The old one stays" in told
+    assert "Replace it" in buttons(screen)
     assert UNKNOWN not in kept(screen)
+    assert stripe(world) == before
+
+
+def test_a_replaced_key_is_never_seen_again_and_a_test_says_what_it_is_worth(world, at):
+    # Given a key that the provider ended, in the place of the old one
+    with world.desk.work(world.actor("adam")) as work:
+        connections.replace_secret(work, stripe(world).id, UNKNOWN)
 
     # When it is tested
-    press(screen, "Test")
+    screen = press(at("adam", "connections"), "Test")
 
     # Then the card says why it fails and what to do
     told = shown(screen)
@@ -99,7 +109,11 @@ def test_a_replaced_key_is_never_seen_again_and_a_test_says_what_it_is_worth(wor
 
     # When a good one takes its place and is tested
     world.sandbox.control.open(NewAccount(OTHER, HARBOUR))
-    screen = press(press(fill(dialog(at, world, "replace"), cn_key=OTHER), "Replace it"), "Test")
+    screen = press(fill(dialog(at, world, "replace"), cn_key=OTHER), "Replace it")
+    assert screen.toast[0].value == "It was replaced. Test it now."
+    assert "rk_test_…0007" in shown(screen)
+    assert "do" not in screen.query_params
+    press(screen, "Test")
 
     # Then its rights stand there, and what the old one's test found is gone
     told = shown(screen)
@@ -170,6 +184,30 @@ def test_an_organisation_without_a_provider_is_told_what_to_do_and_gets_one(worl
     assert IBAN not in kept(screen)
     assert "Add a connection" in buttons(screen)
     assert "connected to no provider" not in shown(screen)
+
+
+def test_an_account_that_cannot_be_taken_is_refused_in_the_words_of_the_form_and_stays_typed(world, at):
+    # Given Harbour's bank account, and a form with two things missing and a country in full
+    with world.desk.read(world.actor("adam")) as reading:
+        bank = connections.active(reading, "bank_file")
+    screen = at("adam", "connections", do="replace", connection=bank.id)
+    fill(screen, cn_iban=IBAN, cn_holder="Harbour Labs Inc", cn_country="GERMANY")
+    press(screen, "Replace it")
+    # Then it says so as the form calls things, and nothing has to be typed again
+    told = shown(screen)
+    assert all(each in told for each in ("The BIC is missing.", "no town", "country 'GERMANY' is no code such as DE"))
+    assert "JSON" not in told
+    assert "field" not in told.split("cannot be used")[1].split("Correct")[0]
+    assert screen.text_input(key="cn_iban").value == IBAN
+    assert screen.text_input(key="cn_country").value == "GERMANY"
+    # When it is put right
+    press(fill(screen, cn_bic="sogedeffxxx", cn_town="Hamburg", cn_country="de"), "Replace it")
+    # Then it is taken, and the number is nowhere any more
+    assert "DE…6199" in shown(screen)
+    assert IBAN not in kept(screen)
+    press(fill(at("adam", "connections", do="replace", connection=bank.id), cn_holder="Harbour Labs Inc"), "Replace it")
+    with world.desk.read(world.actor("adam")) as reading:
+        assert connections.active(reading, "bank_file").shown == "DE…6199", "an empty form changes nothing"
 
 
 def test_a_dialogs_address_is_nothing_to_somebody_else(world, at):

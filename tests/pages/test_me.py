@@ -212,8 +212,22 @@ def test_a_token_is_shown_once_and_can_be_revoked(world, at):
         assert isinstance(security.token_session(reading, secret), security.TokenRefused)
 
 
+def test_only_scopes_that_open_something_to_this_person_are_offered(world, at):
+    def offered(who: str) -> list[str]:
+        return list(at(who, "me").pills(key="token_scopes").options)
+
+    assert offered("ana") == ["Read runs and approvals", "Run operations", "Files"]
+    assert offered("ben") == [
+        "Read runs and approvals",
+        "Run operations",
+        "Decide approvals",
+        "Settle payouts in doubt",
+    ]
+    assert offered("eva") == ["Read runs and approvals", "Files", "Take records for an audit"]
+
+
 def test_a_token_that_may_decide_is_made_with_the_password_alone(world, at):
-    newcomer(world, "uli")
+    newcomer(world, "uli", "approver")
     screen = fill(at("uli", "me"), token_name="Nightly")
     screen.pills(key="token_scopes").set_value([security.Scope.APPROVE])
     press(screen, "Make the token")

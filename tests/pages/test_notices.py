@@ -117,6 +117,10 @@ def test_choices_are_saved_at_once_and_what_must_be_known_cannot_be_put_out(worl
     assert "No mail server is set" in shown(screen)
     assert set(ways["way_payout.returned"].options) == {"Mail now", "Daily mail", "Here"}
     assert "Off" in ways["way_execution.completed"].options
+    # and only what she may ever be told of
+    adams = at("adam", "notices", view="Preferences").button_group
+    assert not {"way_check.violated", "way_forwarding.failing", "way_approval.asked"} & set(ways)
+    assert {"way_check.violated", "way_forwarding.failing"} <= {each.key for each in adams}
     # When two kinds and the hour are changed, and saved
     ways["way_execution.completed"].set_value(Way.OFF)
     ways["way_payout.returned"].set_value(Way.DIGEST)

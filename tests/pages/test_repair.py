@@ -331,8 +331,13 @@ def test_what_is_held_back_counts_down_for_all_and_can_be_stopped_by_those_who_m
     # When Ben stops it
     screen = press(at("ben", "executions", execution=seen.number), "Stop")
 
-    # Then it is cancelled and nothing was sent
+    # Then it is cancelled, nothing was sent, and Ana reads who stopped it
     assert "Sending begins in" not in shown(screen)
+    told = shown(at("ana", "executions", execution=seen.number))
+    assert "Stopped by Ben Osei before it ran: nothing was sent" in told
+    assert "Nothing was logged: it never ran." in told
+    told = shown(at("ana", "executions", execution=seen.number, view="Approvals"))
+    assert ": stopped by Ben Osei before it ran: nothing was sent" in told
     assert world.execution(seen.id).state is State.CANCELLED
     assert "chf" not in dict(made(world))
 
@@ -386,6 +391,8 @@ def test_the_bank_file_is_handed_out_and_the_banks_answer_moves_its_payments(wor
 
     # When somebody who did not prepare it brings something else, and then the bank's answer
     screen = at("ben", "executions", execution=seen.number)
+    assert "Ana Brito gives it to the bank, once." in shown(screen)
+    assert "1 download" in shown(screen)
     press_form(screen, "Read it")
     assert "Choose the bank's status file first." in screen.error[0].value
     answer(screen, b"<html/>")
@@ -408,6 +415,12 @@ def test_the_bank_file_is_handed_out_and_the_banks_answer_moves_its_payments(wor
     screen = at("eva", "executions", execution=seen.number)
     assert not screen.file_uploader
     assert "pain.002" not in shown(screen)
+    assert "Download for the bank" not in [button.label for button in screen.download_button]
+
+    # and to Ana the file is one that must not go in again
+    screen = at("ana", "executions", execution=seen.number)
+    assert "it must not go in again" in shown(screen)
+    assert [button.label for button in screen.download_button] == ["Download again"]
 
     # nor can one who settles, of what they prepared themselves
     by_ben = {"id": seen.id, "ben": world.people["ben"]}

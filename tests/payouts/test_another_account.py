@@ -1,5 +1,6 @@
 """A connection whose key opens another account than its payouts were made from: nothing of them is ever "not there"."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from finops_core import connections, operations, payouts
 from finops_core.adapters.stripe_sandbox.accounts import Bank, NewAccount
 from finops_core.adapters.stripe_sandbox.faults import Fault, FaultKind
+from finops_core.kernel.actor import worker_actor
 from finops_core.kernel.errors import FinOpsError
 from finops_core.operations import State
 from finops_core.payouts import PayoutState, Verdict, look_up
@@ -22,6 +24,7 @@ from tests.payouts.walks import (
     sent_and_died,
     states,
     violations,
+    with_provider,
 )
 from tests.world import World
 
@@ -49,7 +52,7 @@ def replace(world: World, key: str) -> None:
 
 
 def slip_in(world: World, key: str) -> None:
-    """As when the provider could not be asked."""
+    """As by a change that did not ask the provider."""
     with world.desk.work(world.actor("adam")) as work:
         connections.replace_secret(work, connection_id(world), key)
 
@@ -103,6 +106,77 @@ def test_once_a_payout_was_made_only_a_key_of_its_account_takes_the_place_of_the
     assert connections.try_connection(two.desk, two.actor("adam"), connection_id(two)).passed
 
 
+UNKNOWN_KEY = "rk_test_other_9999"
+
+
+@pytest.mark.parametrize("paid", [True, False], ids=["after payouts", "before any"])
+def test_a_key_the_provider_does_not_know_never_takes_the_place_of_the_old_one(two: World, paid: bool):
+    if paid:
+        two.approved("currency,maximum\nUSD,100.00\n")
+        two.work_off()
+    before = kept(two)
+
+    with pytest.raises(FinOpsError) as refused:
+        replace(two, UNKNOWN_KEY)
+
+    assert refused.value.code == "CONNECTION_KEY_UNKNOWN"
+    assert UNKNOWN_KEY not in f"{refused.value!r} {refused.value.hint} {refused.value.context}"
+    assert kept(two) == before
+    assert connections.try_connection(two.desk, two.actor("adam"), connection_id(two)).passed
+
+
+def test_a_key_that_cannot_be_tried_waits_until_the_provider_answers(two: World):
+    before = kept(two)
+    two.sandbox.control.fault(Fault(FaultKind.ERROR_BEFORE, method="GET", path="/v1/balance", times=20))
+
+    with pytest.raises(FinOpsError) as refused:
+        replace(two, SECOND_KEY)
+    assert (refused.value.code, refused.value.kind) == ("CONNECTION_KEY_UNTRIED", "unavailable")
+    assert kept(two) == before
+
+    two.sandbox.control.post("reset", {"only": ["fault"]})
+    replace(two, SECOND_KEY)
+    assert kept(two).shown.endswith(SECOND_KEY[-4:])
+
+
+def test_the_first_payout_that_leaves_while_a_key_is_tried_still_binds_the_connection_to_its_account(two: World):
+    def pay(real: object) -> Meanwhile:
+        return Meanwhile(real, lambda: noted(two))
+
+    with pytest.raises(FinOpsError) as refused:
+        replace(with_provider(two, pay), ANOTHER_KEY)
+
+    assert refused.value.code == "CONNECTION_OTHER_ACCOUNT"
+    assert kept(two).shown.endswith("0001")
+
+
+class Meanwhile:
+    """A provider that takes its time to tell of the account, in which something else happens."""
+
+    def __init__(self, real: object, then: Callable[[], None]) -> None:
+        self.real, self.then = real, then
+
+    def __getattr__(self, name: str):
+        return getattr(self.real, name)
+
+    def facts(self, account: str):
+        found = self.real.facts(account)
+        self.then()
+        return found
+
+
+def noted(world: World) -> None:
+    """What a batch does before its first payout."""
+    connection = connection_id(world)
+    with world.desk.work(worker_actor(world.orgs["harbour"])) as work:
+        connections.note_account(work, connection, HARBOUR)
+
+
+def kept(world: World) -> connections.ConnectionView:
+    with world.desk.read(world.actor("adam")) as reading:
+        return connections.active(reading, "stripe")
+
+
 def test_before_anything_was_paid_any_account_may_take_the_place_of_another(two: World):
     replace(two, ANOTHER_KEY)
 
@@ -112,7 +186,7 @@ def test_before_anything_was_paid_any_account_may_take_the_place_of_another(two:
     assert made(two, ANOTHER) == [("usd", 10_000)]
 
 
-def test_a_key_that_cannot_be_asked_about_is_stored_and_its_trial_and_plan_say_whose_it_is(two: World):
+def test_a_key_of_another_account_that_slipped_in_is_told_by_trial_and_plan(two: World):
     # Given a connection that has paid, and another account's key that slipped in
     two.approved("currency,maximum\nUSD,100.00\n")
     two.work_off()

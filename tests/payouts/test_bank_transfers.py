@@ -534,6 +534,26 @@ def test_each_download_of_the_bank_file_is_counted(world: World):
     assert xml == 3
 
 
+@pytest.mark.parametrize("who", ["dan", "eva", "carla"])
+def test_who_prepares_nothing_does_not_take_the_bank_file_and_that_they_tried_is_recorded(world: World, who: str):
+    seen = approved(world)
+    world.work_off()
+    with world.desk.read(world.actor(who)) as reading:
+        stored = files.of(reading, "execution", seen.id)
+        (xml,) = [each.id for each in stored if each.name.endswith(".xml")]
+        (csv,) = [each.id for each in stored if each.name.endswith("result-1.csv") or each.name.endswith("result.csv")]
+
+    assert code_of(act, world, files.download, xml, who=who) == "NOT_ALLOWED"
+    assert code_of(act, world, files.download_all, [csv, xml], who=who) == "NOT_ALLOWED"
+
+    act(world, files.download, csv, who=who)
+    with world.desk.read(world.actor("eva")) as reading:
+        assert files.downloads(reading, [xml]) == {}
+        assert files.payable(reading, "execution", seen.id)[0].downloads == 0
+        refused = audit.records(reading, audit.AuditFilter(verb="access.denied")).rows
+    assert world.people[who] in {row.actor for row in refused}
+
+
 def test_a_stored_file_that_was_exchanged_pays_nobody(world: World):
     other = world.planned(HEAD + NORDLICHT.replace("1250.00", "99.00"), operation=TRANSFERS)
     seen = approved(world)

@@ -66,10 +66,10 @@ def _text(told: Mapping[str, object], name: str, problems: list[str], *, require
     value = told.get(name, "")
     if not isinstance(value, str):
         problems.append(f"The field {name!r} is not a text.")
-    elif value or not required:
-        return value
-    else:
+    elif required and name not in told:
         problems.append(f"The field {name!r} is missing.")
+    else:
+        return value  # an empty one is told in the words of people, by ``_wrong_with``
     return ""
 
 
@@ -86,8 +86,8 @@ def _address(told: Mapping[str, object], problems: list[str]) -> Address:
 def _wrong_with(debtor: Debtor) -> list[str]:
     texts = {"The name": debtor.name, **parties.address_texts(debtor.address)}
     found = [
-        accounts.iban_problem(debtor.iban),
-        accounts.bic_problem(debtor.bic),
+        accounts.iban_problem(debtor.iban) if debtor.iban else "The IBAN is missing.",
+        accounts.bic_problem(debtor.bic) if debtor.bic else "The BIC is missing.",
         parties.name_problem(debtor.name),
         *parties.address_problems(debtor.address),
         *(parties.character_problem(what, text) for what, text in texts.items()),
