@@ -584,6 +584,8 @@ DOORS: dict[str, Door] = {
     "payouts.send_on": Door(lambda w, i: payouts.send_on(w, i["doubtful"]), who="ana"),
     "payouts.sums": Door(lambda w, _: payouts.sums(w, PayoutFilter(newest=False))),
     "payouts.tie_out": Door(lambda w, i: payouts.tie_out(w, i["done"])),
+    "reference.today": Door(lambda w, _: reference.today(w)),
+    "reference.zone": Door(lambda w, _: reference.zone(w)),
     "reference.organisation": Door(lambda w, i: reference.organisation(w, i["harbour"])),
     "reference.organisations": Door(lambda w, _: reference.organisations(w)),
     "security.access_between": Door(lambda w, _: security.access_between(w, w.now - timedelta(days=1), w.now)),

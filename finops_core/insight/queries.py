@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from zoneinfo import ZoneInfo
 
 from finops_core import approvals, operations, payouts, reference
 from finops_core.approvals import RequestView
@@ -134,7 +133,7 @@ def _asked(label: str, requests: Sequence[RequestView]) -> Figure:
 
 def day_ago(reading: Reading, span: timedelta) -> datetime:
     """The instant the organisation's day began, so long ago."""
-    zone = ZoneInfo(reference.organisation(reading).zone)
+    zone = reference.zone(reading)
     day = (reading.now.astimezone(zone) - span).date()
     return datetime(day.year, day.month, day.day, tzinfo=zone)
 

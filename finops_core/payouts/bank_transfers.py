@@ -11,6 +11,7 @@ from functools import partial
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from finops_core import reference
 from finops_core.adapters.bank_file.payouts import BankFilePayouts
 from finops_core.kernel.business_days import add_business_days
 from finops_core.kernel.errors import Conflict, Invalid
@@ -76,9 +77,9 @@ def dry_run(context: RunContext) -> Plan:
     provider, connection = running.connect(context, Rail(PROVIDER, partial(_order_of, {}), checks_funds=False))
     transfers = read_transfers(context)
     country = provider.facts("").country
-    execute_on = context.params.execute_on or add_business_days(context.now().date(), 1, country)
     with context.unit() as work:
-        known = comparison.known_payees(work, connection.id)
+        known, today = comparison.known_payees(work, connection.id), reference.today(work)
+    execute_on = context.params.execute_on or add_business_days(today, 1, country)
     failed: Mapping[int, Unsettled] = {}
     if context.retry_rows:
         planned, failed = running.failed_rows(context)
@@ -88,7 +89,7 @@ def dry_run(context: RunContext) -> Plan:
     planner = Planner(context, known, failed, debited, execute_on)
     numbered = _numbered(context, transfers)
     rows = [planner.row(number, transfer) for number, transfer in numbered]
-    faults = [*_date_faults(context, execute_on)]
+    faults = [*_date_faults(execute_on, today)]
     orders = {transfer.row: transfer for transfer in transfers}
     for row in rows:
         problems = provider.problems_of(_order_of(orders, row, {}))
@@ -229,7 +230,7 @@ def _fault(problem: Invalid, row: int) -> Fault:
     return Fault(problem.code, problem.message, row, COLUMN_OF.get(problem.code))
 
 
-def _date_faults(context: RunContext, execute_on: date) -> list[Fault]:
-    if execute_on >= context.now().date():
+def _date_faults(execute_on: date, today: date) -> list[Fault]:
+    if execute_on >= today:
         return []
     return [Fault("BANK_FILE_DATE_BAD", "The execution date has passed; choose a later one.", column="execute_on")]

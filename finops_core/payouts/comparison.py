@@ -5,12 +5,13 @@ It is part of each plan row's body, and so of the hash that is approved: nobody 
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Protocol
 
 from sqlalchemy import func, select
 
+from finops_core import reference
 from finops_core.kernel.masking import BULLETS
 from finops_core.kernel.money import Money
 from finops_core.operations.models import execution
@@ -29,7 +30,7 @@ class Last:
     """The last batch that paid an account's balance in a currency."""
 
     number: str
-    sent_at: datetime
+    sent_on: date
     amount_minor: int
     destination: str
     bank: str
@@ -66,11 +67,11 @@ def last_of_kind(reading: Reading, rail_connection: str) -> Mapping[Kind, Last]:
             execution.c.org_id == reading.org_id, execution.c.id.in_(sorted(ids))
         )
     )
-    numbers = {row.id: row.number for row in named}
+    numbers, zone = {row.id: row.number for row in named}, reference.zone(reading)
     return {
         kind: Last(
             numbers.get(row.execution_id, ""),
-            row.sent_at,
+            row.sent_at.astimezone(zone).date(),
             int(row.minor),
             row.destination,
             row.bank,
@@ -85,7 +86,7 @@ class Payee:
     """The last payment to somebody by name."""
 
     number: str
-    sent_at: datetime
+    sent_on: date
     amount: Money
     bank: str
     bank_fingerprint: str
@@ -107,9 +108,14 @@ def known_payees(reading: Reading, connection_id: str) -> Mapping[str, Payee]:
         .where(*mine, payout.c.connection_id == connection_id, *lives)
         .order_by(payout.c.first_sent_at, payout.c.id)
     )
+    zone = reference.zone(reading)
     return {
         row.bank.rpartition(f" {BULLETS}")[0]: Payee(
-            row.number, row.first_sent_at, Money(row.amount_minor, row.currency), row.bank, row.bank_fingerprint
+            row.number,
+            row.first_sent_at.astimezone(zone).date(),
+            Money(row.amount_minor, row.currency),
+            row.bank,
+            row.bank_fingerprint,
         )
         for row in rows
     }
@@ -122,7 +128,7 @@ def change_of_payee(last: Payee | None, amount: Money, fingerprint: str) -> Mapp
     told = {
         "bank": SAME if last.bank_fingerprint == fingerprint else ANOTHER,
         "last": last.number,
-        "last_on": last.sent_at.date().isoformat(),
+        "last_on": last.sent_on.isoformat(),
         "last_amount": last.amount.plain(),
         "last_currency": last.amount.currency,
     }
@@ -145,7 +151,7 @@ def change(last: Last | None, *, total: Money, destination: str, bank: str, fing
     told = {
         "bank": kind,
         "last": last.number,
-        "last_on": last.sent_at.date().isoformat(),
+        "last_on": last.sent_on.isoformat(),
         "last_amount": Money(last.amount_minor, total.currency).plain(),
         "difference": difference.plain(),
     }

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Row, and_, case, func, or_, select
 
@@ -368,7 +367,7 @@ def _stands(reading: Reading, standing: Standing) -> tuple[ColumnElement[bool], 
     in_flight = state.in_(sorted(IN_FLIGHT))
     conditions: Mapping[Standing, tuple[ColumnElement[bool], ...]] = {
         Standing.IN_FLIGHT: (in_flight,),
-        Standing.LATE: (in_flight, arrival != "", arrival < _today(reading).isoformat()),
+        Standing.LATE: (in_flight, arrival != "", arrival < reference.today(reading).isoformat()),
         # While a run is busy, every row it sends is unclear for a moment: nobody has to look at those.
         Standing.IN_DOUBT: (state.in_(sorted(DOUBTFUL)), execution.c.state.in_(sorted(OVER))),
         Standing.RETURNED: (state == PayoutState.FAILED,),
@@ -409,13 +408,8 @@ def visible_executions(reading: Reading) -> Any:
     return select(execution.c.id).where(execution.c.org_id == reading.org_id, visible(reading))
 
 
-def _today(reading: Reading) -> date:
-    """The day it is where the organisation is, as its pages show it."""
-    return reading.now.astimezone(ZoneInfo(reference.organisation(reading).zone)).date()
-
-
 def _views(reading: Reading, rows: Sequence[Row[Any]]) -> tuple[PayoutView, ...]:
-    today = _today(reading)
+    today = reference.today(reading)
     return tuple(_view(row, today) for row in rows)
 
 

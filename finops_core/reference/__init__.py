@@ -1,6 +1,14 @@
 """Organisations and the numbers auditors expect without gaps."""
 
-from finops_core.reference.queries import OrganisationView, all_ids, ids_by_slug, organisation, organisations
+from finops_core.reference.queries import (
+    OrganisationView,
+    all_ids,
+    ids_by_slug,
+    organisation,
+    organisations,
+    today,
+    zone,
+)
 from finops_core.reference.service import add_organisation, next_number
 
 __all__ = [
@@ -11,4 +19,6 @@ __all__ = [
     "next_number",
     "organisation",
     "organisations",
+    "today",
+    "zone",
 ]

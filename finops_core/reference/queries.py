@@ -1,6 +1,8 @@
 """Reads of organisations."""
 
 from dataclasses import dataclass
+from datetime import date
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Row, select
 
@@ -29,6 +31,16 @@ def organisation(reading: Reading, org_id: str = "") -> OrganisationView:
     if row is None:
         raise NotFound("ORGANISATION_UNKNOWN", "There is no such organisation.", hint="Choose one from the menu.")
     return _view(row)
+
+
+def zone(reading: Reading) -> ZoneInfo:
+    """Where the reading's own organisation is: its business days begin there."""
+    return ZoneInfo(organisation(reading).zone)
+
+
+def today(reading: Reading) -> date:
+    """The day it is there, as its pages show it."""
+    return reading.now.astimezone(zone(reading)).date()
 
 
 def organisations(reading: Reading) -> tuple[OrganisationView, ...]:

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from sqlalchemy import select
 from finops_core import audit, connections, files, notifications, operations, payouts, security
 from finops_core.adapters.bank_file.payouts import BankFilePayouts
 from finops_core.kernel.actor import system_actor, worker_actor
+from finops_core.kernel.business_days import add_business_days
 from finops_core.kernel.errors import Unavailable
 from finops_core.kernel.provider import Unknown
 from finops_core.operations import State, engine
@@ -229,6 +230,25 @@ def test_a_new_payee_and_a_known_one_are_told_apart(world: World):
         plan = operations.plan(reading, seen.id)
     assert plan is not None
     assert [row.body["change"]["bank"] for row in plan.rows] == ["same", "first"]
+
+
+def test_the_days_of_a_plan_are_those_of_the_organisation(timed: World):
+    # Given half past ten in the evening in New York, when it is tomorrow in UTC
+    world, now = timed, timed.desk.ports.clock.now()
+    world.advance(datetime.combine(now.date() + timedelta(days=2), time(3, 30), UTC) - now)
+    day = (now + timedelta(days=1)).date()
+    approved(world, HEAD + NORDLICHT)
+    world.work_off()
+
+    # When the next list is planned that evening
+    seen = world.planned(TWO, operation=TRANSFERS)
+
+    # Then the last payment was today, and the next is for the next working day
+    with world.desk.read(world.actor("ana")) as reading:
+        plan = operations.plan(reading, seen.id)
+    assert plan is not None
+    assert plan.rows[0].body["change"]["last_on"] == day.isoformat()
+    assert plan.rows[0].body["arrival_on"] == add_business_days(day, 1, "DE").isoformat()
 
 
 def test_a_run_that_died_after_writing_the_file_hands_out_the_same_one(both: World):
