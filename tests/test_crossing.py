@@ -710,6 +710,7 @@ NO_DOORS = {
     "security.require_scope": "refuses the actor's own token, by its scopes",
     "security.require_present": "gives nothing: refuses the session's own person, by names of their organisations",
     "security.roles": "the roles of the installation",
+    "security.scopes_of_use": "compares values it is given",
     "security.session_of": "whoever holds the cookie's secret, or the server's own memory",
     "security.sign_in": "at the door, before anybody is known",
     "security.tidy": "the worker's; needs WORKER_ACT (below)",
