@@ -195,8 +195,10 @@ def withdraw(work: Work, request_id: str) -> None:
     _move(work, view, version, State.WITHDRAWN, "the requester took it back")
 
 
-def supersede(work: Work, subject_kind: str, subject_id: str, why: str) -> bool:
+def supersede(work: Work, subject_kind: str, subject_id: str, why: str, told: str = "") -> bool:
     """The content has moved on: the newest request about this thing, approved or pending, stands no more.
+
+    ``why`` stands in the log, which is never erased; ``told`` is what people read in its place, where it names one.
 
     False when there was none to stand. Called by the area that owns the thing, which has checked the actor; not for
     an approval that was already used. Decisions are kept. Tells nothing: the caller is the one concerned.
@@ -205,7 +207,7 @@ def supersede(work: Work, subject_kind: str, subject_id: str, why: str) -> bool:
     if newest is None or newest.state not in {State.PENDING, State.APPROVED}:
         return False
     view, version = _locked(work, newest.id)
-    _move(work, view, version, State.SUPERSEDED, why)
+    _move(work, view, version, State.SUPERSEDED, why, told)
     return True
 
 
@@ -318,17 +320,17 @@ def _say(work: Work, view: RequestView, decision: Decision, comment: str) -> Sai
     return Said(level, person_id, decision, view.content_hash)
 
 
-def _move(work: Work, view: RequestView, version: int, state: State, why: str = "") -> None:
+def _move(work: Work, view: RequestView, version: int, state: State, why: str = "", told: str = "") -> None:
     """Set the request's state, provided nobody did in between; an end is told and stands in the log."""
     table = approval_request
     one = (table.c.org_id == work.org_id, table.c.id == view.id, table.c.version == version)
-    ended = {} if state is State.PENDING else {"state": state, "closed_why": why, "decided_at": work.now}
+    ended = {} if state is State.PENDING else {"state": state, "closed_why": told or why, "decided_at": work.now}
     if work.execute(update(table).where(*one).values(version=version + 1, **ended)).rowcount != 1:
         raise not_pending(view.state).error(request_id=view.id)
     if state in {State.WITHDRAWN, State.EXPIRED, State.SUPERSEDED}:
         _record(work, f"approval.{state}", view, {"why": why, "content_hash": view.content_hash})
     if ended:
-        notices.tell_of_end(work, view, state, why)
+        notices.tell_of_end(work, view, state, told or why)
     news = _NEWS.get(state)
     if news is not None:
         work.tell(news(work.org_id, view.id, view.subject_kind, view.subject_id, view.content_hash))

@@ -77,7 +77,7 @@ def cancel(work: Work, execution_id: str, reason: str = "") -> ExecutionView:
     if seen.state not in rules.CANCELLABLE:
         raise rules.moved(seen.number, seen.state, State.CANCELLED)
     told = _told_of_stop(work, seen, reason)
-    approvals.supersede(work, SUBJECT, seen.id, rules.within_a_sentence(told))
+    approvals.supersede(work, SUBJECT, seen.id, "the execution was cancelled", rules.within_a_sentence(told))
     changes = {"ended_at": work.now, "stop_requested": True, "stopped_at": work.now}
     _move(work, seen, State.CANCELLED, message=told, **changes)
     _record(work, seen, "execution.cancelled", reason=reason)

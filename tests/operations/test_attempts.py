@@ -298,6 +298,12 @@ def test_within_the_window_there_is_no_new_plan_but_a_stop(held_back: World):
     assert asked.closed_why == "stopped by Ben Osei before it ran: second thoughts"
     assert told_failed(held_back, "ana") == [(f"{seen.title} {seen.number} was stopped", view.message)]
     assert told_failed(held_back, "ben") == []
+    # The log is never erased: whoever stopped it stands there by an id alone.
+    with held_back.desk.read(held_back.actor("eva")) as reading:
+        logged = audit.records(reading, audit.AuditFilter(about=f"execution:{seen.id}")).rows
+        logged += audit.records(reading, audit.AuditFilter(about=f"approval:{asked.id}")).rows
+    assert {"execution.cancelled", "approval.superseded"} <= {each.verb for each in logged}
+    assert [each.verb for each in logged if "Ben" in repr(each.detail)] == []
 
 
 def test_who_stops_what_they_prepared_is_not_told_of_it(held_back: World):

@@ -473,3 +473,26 @@ def test_the_parts_of_a_limited_union_are_looked_at_inside_their_brackets():
 
     with pytest.raises(ScopeBreach):
         check_statement(union_all(part, select(tag.c.body).limit(1)), (), ORGS)
+
+
+WITH_PARAMETERS: dict[str, tuple[Any, Mapping[str, Any]]] = {
+    "select": (select(note.c.id).where(note.c.org_id == bindparam("org")), {"org": OURS}),
+    "insert": (insert(note), {"org_id": OURS, "id": 77, "body": "x"}),
+    "update": (
+        update(note).where(note.c.org_id == bindparam("org")).values(body=bindparam("said")),
+        {"org": OURS, "said": "x"},
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", WITH_PARAMETERS)
+def test_a_statement_that_passed_is_refused_with_the_parameters_of_another(kind: str):
+    statement, given = WITH_PARAMETERS[kind]
+    name = "org" if "org" in given else "org_id"
+    ours, theirs = frozenset({OURS}), {**given, name: THEIRS}
+    for _ in range(2):
+        check_statement(statement, [given], ours)
+
+    for params in ([theirs], [given, theirs], [{**given, name: None}], [{k: v for k, v in given.items() if k != name}]):
+        with pytest.raises(ScopeBreach):
+            check_statement(statement, params, ours)
