@@ -82,7 +82,7 @@ def running_app(folder: Path, **overrides: object) -> Iterator[WebApp]:
         process = subprocess.Popen(command, cwd=ROOT, env=environment(settings), stdout=out, stderr=subprocess.STDOUT)
     url = f"http://127.0.0.1:{port}"
     try:
-        _await_health(url, process, log)
+        await_health(url, process, log)
         with open_desk(settings) as desk:
             yield WebApp(url, desk, SandboxControl(sandbox_url), process, log)
     finally:
@@ -94,7 +94,8 @@ def running_app(folder: Path, **overrides: object) -> Iterator[WebApp]:
             process.wait()
 
 
-def _await_health(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def await_health(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Return once it answers; what it wrote is told when it does not."""
     end = time.monotonic() + START_S
     while True:
         try:

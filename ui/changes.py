@@ -18,6 +18,7 @@ BEHIND = "the same name and last four digits, but other details behind them"
 FIRST_TIME = "Nothing was paid there through this connection in the last 400 days."
 NOT_NEW = "New when it was planned"
 NOBODY: Mapping[str, tuple[str, ...]] = {}
+NOTHING: Mapping[str, Any] = {}
 
 
 def summary(rows: Sequence[PlanRowView], shown: Format, paid: Mapping[str, tuple[str, ...]] = NOBODY) -> Markup:
@@ -134,7 +135,7 @@ def _amount(told: Mapping[str, Any], currency: str, shown: Format) -> Markup:
 
 def _change(row: PlanRowView) -> Mapping[str, Any]:
     found = row.body.get("change")
-    return found if isinstance(found, Mapping) else {}
+    return found if isinstance(found, dict) else NOTHING
 
 
 def _retried(row: PlanRowView) -> bool:

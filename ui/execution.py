@@ -34,7 +34,7 @@ from ui.session import Here
 PROGRESS, PLAN, RESULT, REPORT, TRAIL = "Progress", "Plan", "Result & files", "Report", "Approvals"
 TALK = "Comments"
 PAYING, PLAN_FAULTY = "payouts.", "PLAN_FAULTY"
-LOG_LINES, ALL_LINES, LONGER = 60, 5_000, "whole_log"
+LOG_LINES, ALL_LINES, LONGER = widgets.PAGE_SIZE, 5_000, "whole_log"
 ASKED_S, IN_FLIGHT_S = 2, 15
 CAME = "came_to_"
 LEVEL_TONES = {"warn": "amber", "error": "red", "info": "blue"}

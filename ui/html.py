@@ -223,7 +223,8 @@ def _cell(column: Column, cell: Cell) -> str:
     shown = text(cell)
     flags = (("n", column.number), ("w", column.wide), ("f", column.fixed), ("void", not shown))
     css = " ".join(name for name, on in flags if on)
-    return f'<td class="{css}" data-label="{escape(column.title)}"><div>{shown}</div></td>'
+    style = f' class="{css}"' if css else ""
+    return f'<td{style} data-label="{escape(column.title)}"><div>{shown}</div></td>'
 
 
 def _tone(name: str) -> str:

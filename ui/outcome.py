@@ -8,7 +8,7 @@ import streamlit as st
 
 from finops_core import approvals, files, insight, operations, payouts, security
 from finops_core.kernel.permissions import Permission
-from finops_core.operations import ExecutionView, PlanView, State
+from finops_core.operations import OVER, ExecutionView, PlanView, State
 from finops_core.platform.work import Reading
 from ui import html, rehearsals, repair, requests, results, widgets
 from ui.format import Format, duration, size, words
@@ -20,13 +20,14 @@ ZIP, HTML = ("zip", "application/zip"), ("html", "text/html")
 UNDECIDED = frozenset({State.READY, State.AWAITING_APPROVAL})
 PLANNED = frozenset({State.READY, State.AWAITING_APPROVAL, State.QUEUED})
 """Before a new attempt has begun: its rows still stand as the earlier one has left them."""
+PLANS_KEPT, PLANS_KEPT_S = 16, 600
 NOT_TAKEN = "for whoever prepares payouts to take"
 
 
 def plan(here: Here, run: ExecutionView) -> None:
     """What was given and what was planned."""
     with here.read() as reading:
-        made = operations.plan(reading, run.id)
+        made = _plan_of(reading, run)
         again = payouts.remedies(reading, run) if run.retry_rows and run.state in PLANNED else None
         since = payouts.meanwhile(reading, run, made) if made and run.state in UNDECIDED else payouts.Meanwhile()
         operation = reading.ports.operations.get(run.operation_id)
@@ -44,6 +45,22 @@ def plan(here: Here, run: ExecutionView) -> None:
         widgets.faults_table(made.faults, run.input_name or run.number, "nothing was paid")
     plan_view(made, here.shown, again, meanwhile=since)
     rehearsals.section(here, run)
+
+
+def _plan_of(reading: Reading, run: ExecutionView) -> PlanView | None:
+    """Its newest plan: read anew while it may change or is decided on, remembered once it has ended well.
+
+    ``run`` is what the same draw of the page has read, with the right to see it.
+    """
+    settled = run.state in OVER and not run.error_code
+    return _remembered(run.id, run.attempt, run.plan_hash, reading) if settled else operations.plan(reading, run.id)
+
+
+@st.cache_resource(max_entries=PLANS_KEPT, ttl=PLANS_KEPT_S, show_spinner=False)
+def _remembered(execution_id: str, attempt: int, plan_hash: str, _reading: Reading) -> PlanView | None:
+    """A thousand rows cost more to read than a page of them to draw."""
+    del attempt, plan_hash  # the cache's key
+    return operations.plan(_reading, execution_id)
 
 
 def _given(here: Here, run: ExecutionView, plan: PlanView | None, titles: Mapping[str, str]) -> None:

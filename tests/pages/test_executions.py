@@ -77,10 +77,10 @@ def test_of_a_long_log_the_end_is_shown_and_all_of_it_on_request(world, at):
     first = shown(screen)
     screen.toggle(key=LONGER).set_value(True).run()
 
-    assert "Line 59 of many." in first
+    assert f"Line {LOG_LINES - 1} of many." in first
     assert "started, attempt 1" not in first
     assert "started, attempt 1" in shown(screen)
-    assert "Line 59 of many." in shown(screen)
+    assert f"Line {LOG_LINES - 1} of many." in shown(screen)
 
 
 @pytest.mark.parametrize(
@@ -99,6 +99,34 @@ def test_each_view_of_an_execution_shows_its_part(world, at, view, told):
 
     assert not screen.exception
     assert told in shown(screen)
+
+
+def test_the_plan_of_what_ended_is_read_once_and_one_that_waits_each_time(world, at, monkeypatch):
+    # Given a batch that has ended and another that waits
+    ended = world.approved("currency,maximum\nJPY,777\n")
+    world.work_off()
+    waits = world.submitted("currency,maximum\nCHF,77\n")
+    read = []
+    plan = operations.plan
+
+    def counted(reading, execution_id, *more):
+        read.append(execution_id)
+        return plan(reading, execution_id, *more)
+
+    monkeypatch.setattr(operations, "plan", counted)
+
+    # When each is looked at twice
+    shown_twice = [shown(at("ana", "executions", execution=ended.number, view="Plan")) for _ in range(2)]
+    for _ in range(2):
+        at("ana", "executions", execution=waits.number, view="Plan")
+
+    # Then what can still change is read anew, and somebody of elsewhere sees neither
+    assert read.count(ended.id) == 1
+    assert read.count(waits.id) == 2
+    assert all("JPY" in told for told in shown_twice)
+    assert "What will be paid" not in shown(
+        at("eva", "executions", org="norrland", execution=ended.number, view="Plan")
+    )
 
 
 def test_a_waiting_execution_can_be_withdrawn_with_a_reason(world, at):
