@@ -262,6 +262,7 @@ def booked(towns: Towns) -> None:
         ledger.deposit(work, wallets[0], Money(18422015, "USD"), ledger.Terms(key=MARK))
         towns.ids["entry"] = ledger.hold(work, wallets[0], Money(100, "USD")).id
         ledger.freeze(work, wallets[2], MARK)
+        towns.ids["stop"] = ledger.stop(work, ledger.StopWidth.WALLET, MARK, wallets[2])
         span = {"from_on": "2020-01-01", "to_on": "2020-01-31", "locked_at": work.now, "locked_by": MARK}
         work.execute(insert(ledger_period).values(org_id=work.org_id, id="2020-01", **span))
 
@@ -501,7 +502,10 @@ DOORS: dict[str, Door] = {
     "ledger.pay_out": Door(lambda w, i: ledger.pay_out(w, i["wallet"], ONE)),
     "ledger.refund": Door(lambda w, i: ledger.refund(w, i["wallet"], ONE)),
     "ledger.release": Door(lambda w, i: ledger.release(w, i["wallet"], ONE)),
+    "ledger.resume": Door(lambda w, i: ledger.resume(w, i["stop"], MARK)),
     "ledger.reverse": Door(lambda w, i: ledger.reverse(w, i["entry"], ledger.Terms(reason=MARK))),
+    "ledger.stop": Door(lambda w, i: ledger.stop(w, ledger.StopWidth.WALLET, MARK, i["wallet"])),
+    "ledger.stops": Door(lambda w, _: ledger.stops(w)),
     "ledger.transfer": Door(lambda w, i: ledger.transfer(w, i["wallet"], i["wallet_two"], ONE)),
     "ledger.trial_balance": Door(lambda w, _: ledger.trial_balance(w)),
     "ledger.unfreeze": Door(lambda w, i: ledger.unfreeze(w, i["frozen"], MARK)),

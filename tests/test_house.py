@@ -68,6 +68,7 @@ ENGINE_FILES: dict[str, set[str]] = {
         "booking",
         "chart",
         "guards",
+        "stopping",
     },
     "notifications": {
         "about_people",

@@ -10,7 +10,7 @@ from finops_core.ledger.queries import (
     entry,
     trial_balance,
 )
-from finops_core.ledger.rules import EntryType
+from finops_core.ledger.rules import EntryType, StopWidth
 from finops_core.ledger.service import (
     Terms,
     adjust,
@@ -27,11 +27,14 @@ from finops_core.ledger.service import (
     unfreeze,
     withdraw,
 )
+from finops_core.ledger.stopping import StopView, resume, stop, stops
 
 __all__ = [
     "EntryType",
     "EntryView",
     "PostingView",
+    "StopView",
+    "StopWidth",
     "Terms",
     "TrialLine",
     "activity",
@@ -47,7 +50,10 @@ __all__ = [
     "pay_out",
     "refund",
     "release",
+    "resume",
     "reverse",
+    "stop",
+    "stops",
     "transfer",
     "trial_balance",
     "unfreeze",

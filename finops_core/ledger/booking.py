@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from finops_core import audit
 from finops_core.kernel.errors import FinOpsError
 from finops_core.kernel.ids import new_id
-from finops_core.ledger import rules
+from finops_core.ledger import rules, stopping
 from finops_core.ledger.models import ledger_account, ledger_balance, ledger_journal, ledger_posting
 from finops_core.ledger.rules import AccountState, Entry
 from finops_core.platform.work import Work
@@ -113,13 +113,15 @@ def post_many(work: Work, entries: Sequence[Entry]) -> tuple[Posted, ...]:
     """Write entries in their order, all or none; of those whose key is known the first result is given.
 
     Who may ask is for the caller to decide. Raises what ``rules.check_entry`` does, ``LEDGER_ACCOUNT_UNKNOWN``,
-    ``ACCOUNT_FROZEN``, ``ACCOUNT_CLOSED``, ``CURRENCY_MISMATCH``, ``INSUFFICIENT_BALANCE``, ``PERIOD_LOCKED`` and,
-    for a key that stands for something else, ``DUPLICATE_TRANSACTION``.
+    ``ACCOUNT_FROZEN``, ``ACCOUNT_CLOSED``, ``CURRENCY_MISMATCH``, ``INSUFFICIENT_BALANCE``, ``PERIOD_LOCKED``,
+    ``MONEY_STOPPED`` and, for a key that stands for something else, ``DUPLICATE_TRANSACTION``.
     """
     for entry in entries:
         rules.check_entry(entry)
     accounts = _accounts(work, {line.account_id for entry in entries for line in entry.lines})
     known = _known(work, {entry.key for entry in entries if entry.key})
+    fresh = [entry for entry in entries if entry.key not in known]
+    stopping.check(work, [(entry, _holders(entry, accounts)) for entry in fresh])
     postings: list[dict[str, Any]] = []
     heads: list[dict[str, Any]] = []
     results = []
@@ -151,6 +153,12 @@ def _accounts(work: Work, ids: Iterable[str]) -> Mapping[str, _Account]:
         if account_id not in found:
             raise rules.account_unknown()
     return found
+
+
+def _holders(entry: Entry, accounts: Mapping[str, _Account]) -> list[tuple[str, str]]:
+    """(holder, currency) of each account of an entry."""
+    rows = [accounts[line.account_id].row for line in entry.lines]
+    return [(row.party_id, row.currency) for row in rows]
 
 
 def _known(work: Work, keys: Iterable[str]) -> dict[str, tuple[str, Posted]]:
@@ -279,6 +287,8 @@ def _refusal(error: DBAPIError, heads: Sequence[Mapping[str, Any]]) -> FinOpsErr
     said = str(error.orig)
     if "PERIOD_LOCKED" in said:
         return rules.period_locked(date.fromisoformat(heads[0]["effective_on"]))
+    if "MONEY_STOPPED" in said:
+        return rules.money_stopped("")
     if "ACCOUNT_NOT_OPEN" in said:
         return rules.not_open(AccountState.FROZEN, "An account of this entry", "")
     if "uq_ledger_journal_key" in said or "ledger_journal.key" in said:

@@ -7,6 +7,7 @@ has its row. A posting without one cannot be committed, by its foreign key, whic
 Guards only refuse; they write nothing. With one gone, what the desk itself writes is as right as before.
 """
 
+from finops_core.ledger.rules import ESSENTIAL
 from finops_core.platform.tables import Guard
 
 _POSTING_SQLITE = """
@@ -75,7 +76,15 @@ END
 """
 POSTING_ENTERS = Guard("lg_posting_enters", "BEFORE INSERT", _POSTING_SQLITE, _POSTING_POSTGRES)
 
-_JOURNAL_SQLITE = """
+_ESSENTIAL = ", ".join(f"'{type_.value}'" for type_ in sorted(ESSENTIAL))
+_STOPPED = f"""ledger_stop s WHERE s.org_id = NEW.org_id AND s.lifted_at IS NULL AND NEW.type <> 'JOURNAL'
+AND (s.width = 'all' OR (s.width = 'non_essential' AND NEW.type NOT IN ({_ESSENTIAL}))
+OR (s.width = 'type' AND s.subject = NEW.type)
+OR (s.width = 'wallet' AND EXISTS (SELECT 1 FROM ledger_posting q JOIN ledger_account w
+ON w.org_id = q.org_id AND w.id = q.account_id
+WHERE q.org_id = NEW.org_id AND q.journal_id = NEW.id AND w.party_id = s.party_id AND w.currency = s.currency)))"""
+_JOURNAL_SQLITE = f"""
+SELECT RAISE(ABORT, 'MONEY_STOPPED') FROM {_STOPPED};
 SELECT CASE WHEN COUNT(*) < 2 THEN RAISE(ABORT, 'ENTRY_ONE_LEGGED')
 WHEN MIN(effective_on) <> NEW.effective_on OR MAX(effective_on) <> NEW.effective_on
 THEN RAISE(ABORT, 'ENTRY_DATED_TWICE') END
@@ -86,10 +95,11 @@ SELECT RAISE(ABORT, 'BALANCE_BEHIND') FROM ledger_posting p
 JOIN ledger_balance b ON b.org_id = p.org_id AND b.id = p.account_id
 WHERE p.org_id = NEW.org_id AND p.journal_id = NEW.id AND p.account_version > b.version;
 """
-_JOURNAL_POSTGRES = """
+_JOURNAL_POSTGRES = f"""
 DECLARE
   found record;
 BEGIN
+  IF EXISTS (SELECT 1 FROM {_STOPPED}) THEN RAISE EXCEPTION 'MONEY_STOPPED'; END IF;
   SELECT COUNT(*) AS many, MIN(effective_on) AS first_on, MAX(effective_on) AS last_on INTO found
     FROM ledger_posting WHERE org_id = NEW.org_id AND journal_id = NEW.id;
   IF found.many < 2 THEN RAISE EXCEPTION 'ENTRY_ONE_LEGGED'; END IF;
@@ -160,4 +170,35 @@ ACCOUNT_STAYS = Guard(
     "BEFORE DELETE",
     "SELECT RAISE(ABORT, 'ACCOUNT_STAYS');",
     "BEGIN RAISE EXCEPTION 'ACCOUNT_STAYS'; END ",
+)
+
+_STOP_CHANGED = """OLD.lifted_at IS NOT NULL OR NEW.lifted_at IS NULL OR NEW.org_id <> OLD.org_id OR NEW.id <> OLD.id
+OR NEW.width <> OLD.width OR NEW.subject <> OLD.subject OR NEW.party_id <> OLD.party_id OR NEW.reason <> OLD.reason
+OR NEW.currency <> OLD.currency OR NEW.set_by <> OLD.set_by OR NEW.set_at <> OLD.set_at"""
+STOP_WAITS = Guard(
+    "lg_stop_waits",
+    "BEFORE INSERT",
+    "SELECT RAISE(ABORT, 'STOP_BEGINS') WHERE NEW.lifted_at IS NOT NULL;",
+    """
+BEGIN
+  IF NEW.lifted_at IS NOT NULL THEN RAISE EXCEPTION 'STOP_BEGINS'; END IF;
+  -- Entries on their way hold this lock shared until they end: none is sealed past a stop that was committed.
+  PERFORM pg_advisory_xact_lock(7204812, hashtext(NEW.org_id));
+  RETURN NEW;
+END
+""",
+)
+STOP_KEEPS = Guard(
+    "lg_stop_keeps",
+    "BEFORE UPDATE",
+    f"SELECT RAISE(ABORT, 'STOP_KEEPS') WHERE {_STOP_CHANGED};",
+    f"""
+BEGIN
+  IF {_STOP_CHANGED} THEN RAISE EXCEPTION 'STOP_KEEPS'; END IF;
+  RETURN NEW;
+END
+""",
+)
+STOP_STAYS = Guard(
+    "lg_stop_stays", "BEFORE DELETE", "SELECT RAISE(ABORT, 'STOP_STAYS');", "BEGIN RAISE EXCEPTION 'STOP_STAYS'; END "
 )

@@ -212,5 +212,36 @@ class LedgerPeriod(OrgRow, table=True):
     locked_by: str
 
 
+class MoneyStop(OrgRow, table=True):
+    """Money that may not move (``stop_…``) from ``set_at`` until ``lifted_at``; a lifted stop stays as a record.
+
+    Attributes:
+        width: all, what can wait, one type, one wallet (``StopWidth``); ``subject`` the type or the wallet's account.
+        party_id, currency: of a wallet, so that what is held for its holder stays, too.
+    """
+
+    __tablename__ = "ledger_stop"
+    __table_args__ = org_table(
+        CheckConstraint("COALESCE(LENGTH(TRIM(reason)), 0) > 0", name="reason"),
+        CheckConstraint("(width IN ('all', 'non_essential')) = (subject = '')", name="subject"),
+        CheckConstraint("width IN ('all', 'non_essential', 'type', 'wallet')", name="width"),
+        guards=(guards.STOP_WAITS, guards.STOP_KEEPS, guards.STOP_STAYS),
+        classes={"reason": DataClass.CONFIDENTIAL, "lifted_reason": DataClass.CONFIDENTIAL},
+        listed=("set_at", "width", "subject", "lifted_at"),
+    )
+
+    width: str
+    subject: str
+    party_id: str
+    currency: str
+    reason: str
+    set_by: str
+    set_at: Any = instant()
+    lifted_by: str
+    lifted_at: Any = instant(nullable=True)
+    lifted_reason: str
+
+
 ledger_chart, ledger_account, ledger_balance = table_of(ChartAccount), table_of(LedgerAccount), table_of(LedgerBalance)
 ledger_journal, ledger_posting, ledger_period = table_of(JournalEntry), table_of(Posting), table_of(LedgerPeriod)
+ledger_stop = table_of(MoneyStop)

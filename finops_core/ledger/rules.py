@@ -55,6 +55,20 @@ class AccountState(StrEnum):
     CLOSED = "closed"
 
 
+class StopWidth(StrEnum):
+    """How much money a stop holds."""
+
+    ALL = "all"
+    NON_ESSENTIAL = "non_essential"
+    TYPE = "type"
+    WALLET = "wallet"
+
+
+WIDE_STOPS = frozenset({StopWidth.ALL, StopWidth.NON_ESSENTIAL})
+ESSENTIAL = frozenset({EntryType.DEPOSIT, EntryType.ADJUSTMENT, EntryType.REVERSAL, EntryType.JOURNAL})
+"""What goes on while all that can wait is stopped: money that has come, and putting things right."""
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """One posting asked for: what an account is credited with (positive) or debited (negative), in minor units."""
@@ -216,6 +230,16 @@ def period_locked(day: date) -> Conflict:
         "PERIOD_LOCKED",
         f"The period of {day.isoformat()} is closed.",
         hint="Post with a later effective date, or have the period opened.",
+    )
+
+
+def money_stopped(reason: str) -> Conflict:
+    """``MONEY_STOPPED``: a stop that stands holds this."""
+    told = f": {reason}." if reason else "."
+    return Conflict(
+        "MONEY_STOPPED",
+        f"Money operations of this kind are stopped{told}",
+        hint="Nothing was booked. Ask whoever looks after the ledger when they go on.",
     )
 
 

@@ -23,6 +23,12 @@ LINE = (
 )
 
 
+STOP = (
+    "INSERT INTO ledger_stop (org_id, id, width, subject, party_id, currency, reason, set_by, set_at, lifted_by, "
+    "lifted_at, lifted_reason) VALUES ('{org}', 'stop_x', 'all', '', '', '', 'x', 'x', '2026-11-20 09:00:00', '', "
+    "{lifted}, '')"
+)
+NOW = "'2026-11-20 09:00:00'"
 GIFT = (
     "INSERT INTO ledger_balance (org_id, id, posted_minor, version, moved_at) "
     "VALUES ('{org}', '{id}', {minor}, {version}, '2026-11-20 09:00:00')"
@@ -211,6 +217,9 @@ def attacks(forger: Forger) -> dict[str, tuple[str, ...]]:
         "lg_balance_stays": (f"DELETE FROM ledger_balance WHERE id = '{ann}'",),
         "lg_account_keeps": (f"UPDATE ledger_account SET party_id = 'party_me' WHERE id = '{ann}'",),
         "lg_account_stays": (f"DELETE FROM ledger_account WHERE id = '{forger.books.account(chart.FEES)}'",),
+        "lg_stop_waits": (STOP.format(org=org, lifted=NOW),),
+        "lg_stop_keeps": (STOP.format(org=org, lifted="NULL"), "UPDATE ledger_stop SET reason = 'y'"),
+        "lg_stop_stays": (STOP.format(org=org, lifted="NULL"), "DELETE FROM ledger_stop"),
     }
 
 

@@ -6,7 +6,8 @@ import pytest
 
 from finops_core.kernel.errors import FinOpsError
 from finops_core.kernel.money import Money
-from finops_core.ledger import chart, queries, service
+from finops_core.ledger import chart, queries, service, stopping
+from finops_core.ledger.rules import StopWidth
 from finops_core.ledger.service import Terms
 from tests.ledger.conftest import Books, usd
 
@@ -120,6 +121,8 @@ def test_what_one_may_not_do_is_refused(books: Books):
     assert refused(books, service.adjust, ann, usd(1), Terms(reason="because")) == "NOT_ALLOWED"
     assert refused(books, service.reverse, "je_1", Terms(reason="because")) == "NOT_ALLOWED"
     assert refused(books, service.freeze, ann, "because") == "NOT_ALLOWED"
+    assert refused(books, stopping.stop, StopWidth.ALL, "because") == "NOT_ALLOWED"
+    assert refused(books, stopping.resume, "stop_1", "because") == "NOT_ALLOWED"
     assert refused(books, service.open_wallet, "party_x", "USD") == "NOT_ALLOWED"
 
 

@@ -15,8 +15,9 @@ from sqlalchemy.exc import DBAPIError
 
 from finops_core.kernel.errors import FinOpsError
 from finops_core.kernel.money import Money
-from finops_core.ledger import chart, queries, service
+from finops_core.ledger import chart, queries, service, stopping
 from finops_core.ledger.checks import CHECKS
+from finops_core.ledger.rules import ESSENTIAL, EntryType, StopWidth
 from finops_core.ledger.service import Terms
 from finops_core.platform.db import open_owner_engine
 from tests.desks import AreaDesk, person_actor
@@ -26,6 +27,24 @@ CURRENCY = {"ann": "USD", "bob": "USD", "cid": "USD", "eva": "EUR"}
 names, amounts = st.sampled_from(WALLETS), st.integers(1, 60)
 keys = st.sampled_from(("", "k1", "k2", "k3", "k4"))
 WHY = "a test"
+TYPE_OF = {
+    "deposit": "DEPOSIT",
+    "withdraw": "WITHDRAWAL",
+    "pay_out": "PAYOUT",
+    "charge_fee": "FEE",
+    "refund": "REFUND",
+    "transfer": "TRANSFER",
+    "hold": "ESCROW_HOLD",
+    "release": "ESCROW_RELEASE",
+    "adjust": "ADJUSTMENT",
+}
+STOPS = (
+    (StopWidth.ALL, ""),
+    (StopWidth.NON_ESSENTIAL, ""),
+    (StopWidth.TYPE, "TRANSFER"),
+    (StopWidth.TYPE, "DEPOSIT"),
+    (StopWidth.WALLET, "ann"),
+)
 
 LATE_LINE = (
     "INSERT INTO ledger_posting SELECT org_id, journal_id, line + 9, account_id, amount_minor, currency, NULL, NULL, "
@@ -42,6 +61,8 @@ ATTACKS = (
     "UPDATE ledger_journal SET type = 'FEE'",
     "UPDATE ledger_account SET counted = NOT counted",
     LATE_LINE,
+    "DELETE FROM ledger_stop",
+    "UPDATE ledger_stop SET width = 'type', subject = 'FEE'",
     "INSERT INTO ledger_balance SELECT org_id, id, 5, 0, created_at FROM ledger_account WHERE NOT counted",
 )
 
@@ -53,6 +74,7 @@ class Oracle:
     Attributes:
         free, held: of each wallet, in minor units.
         keys: key -> what was asked with it, and the entry it gave.
+        stops: what is stopped -> its id.
         undone: entries that were reversed; ``entries``: each entry with what it did to whom.
     """
 
@@ -62,15 +84,27 @@ class Oracle:
     keys: dict[str, tuple[tuple[object, ...], str]] = field(default_factory=dict)
     entries: dict[str, tuple[tuple[str, str, int], ...]] = field(default_factory=dict)
     undone: set[str] = field(default_factory=set)
+    stops: dict[tuple[StopWidth, str], str] = field(default_factory=dict)
 
-    def refuses(self, moves: tuple[tuple[str, str, int], ...]) -> str:
+    def refuses(self, moves: tuple[tuple[str, str, int], ...], type_: str) -> str:
         """The code of the first refusal, "" for none; moves are (free or held, wallet, minor units)."""
+        if any(self.stopped(width, of, type_, moves) for width, of in self.stops):
+            return "MONEY_STOPPED"
         for pot, name, minor in moves:
             if pot == "free" and name in self.frozen:
                 return "ACCOUNT_FROZEN"
             if minor < 0 and getattr(self, pot)[name] + minor < 0:
                 return "INSUFFICIENT_BALANCE"
         return ""
+
+    @staticmethod
+    def stopped(width: StopWidth, of: str, type_: str, moves: tuple[tuple[str, str, int], ...]) -> bool:
+        return (
+            width is StopWidth.ALL
+            or (width is StopWidth.NON_ESSENTIAL and EntryType(type_) not in ESSENTIAL)
+            or (width is StopWidth.TYPE and of == type_)
+            or (width is StopWidth.WALLET and of in {name for _, name, _ in moves})
+        )
 
     def apply(self, moves: tuple[tuple[str, str, int], ...]) -> None:
         for pot, name, minor in moves:
@@ -134,7 +168,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def reverses(self, data: st.DataObject) -> None:
         entry = data.draw(st.sampled_from(sorted(self.oracle.entries)))
         moves = tuple((pot, name, -minor) for pot, name, minor in self.oracle.entries[entry])
-        wanted = "ALREADY_REVERSED" if entry in self.oracle.undone else self.oracle.refuses(moves)
+        wanted = "ALREADY_REVERSED" if entry in self.oracle.undone else self.oracle.refuses(moves, "REVERSAL")
         code, posted = self._try(lambda work: service.reverse(work, entry, Terms(reason=WHY)))
         assert code == wanted
         if not code:
@@ -150,6 +184,15 @@ class LedgerMachine(RuleBasedStateMachine):
             (service.unfreeze if frozen else service.freeze)(work, self.ids[name], WHY)
         (self.oracle.frozen.discard if frozen else self.oracle.frozen.add)(name)
 
+    @rule(what=st.sampled_from(STOPS))
+    def stops_or_lets_go_on(self, what: tuple[StopWidth, str]) -> None:
+        width, of = what
+        with self.desk.work(self.clerk) as work:
+            if what in self.oracle.stops:
+                stopping.resume(work, self.oracle.stops.pop(what), WHY)
+            else:
+                self.oracle.stops[what] = stopping.stop(work, width, WHY, self.ids.get(of, of))
+
     @rule(days=st.integers(-2, 5))
     def time_passes(self, days: int) -> None:
         self.desk.clock.advance(timedelta(days=days))
@@ -158,7 +201,9 @@ class LedgerMachine(RuleBasedStateMachine):
     def a_unit_is_cut(self, name: str, minor: int, place: int) -> None:
         """Two operations in one unit, and a fault before its nth statement: both stand, or neither does."""
         pair = (("free", name, minor), ("free", name, -minor), ("held", name, minor))
-        refused, code = self.oracle.refuses(pair), None
+        refused = self.oracle.refuses(pair[:1], "DEPOSIT")
+        # What was just put in is enough for the hold, so only a stop can be in its way.
+        refused, code = refused or self.oracle.refuses((pair[0],), "ESCROW_HOLD"), None
         try:
             with self._cut_before(place), self.desk.work(self.clerk) as work:
                 service.deposit(work, self.ids[name], self._money(name, minor))
@@ -211,7 +256,7 @@ class LedgerMachine(RuleBasedStateMachine):
             assert (code, posted and posted.id) == (("", before[1]) if same else ("DUPLICATE_TRANSACTION", None))
             self.seen["repeated" if same else "key refused"] += 1
             return
-        assert code == self.oracle.refuses(moves)
+        assert code == self.oracle.refuses(moves, TYPE_OF[verb])
         if code:
             self.seen[code] += 1
             return
@@ -224,7 +269,9 @@ class LedgerMachine(RuleBasedStateMachine):
         code, _ = self._try(
             lambda work: getattr(service, verb)(work, self.ids[name], self.ids[other], self._money(name, minor))
         )
-        assert code == ("INVALID_AMOUNT" if name == other else "CURRENCY_MISMATCH")
+        moves = ("free", name, 0), ("free", other, 0)
+        halted = any(self.oracle.stopped(*what, TYPE_OF[verb], moves) for what in self.oracle.stops)
+        assert code == ("INVALID_AMOUNT" if name == other else "MONEY_STOPPED" if halted else "CURRENCY_MISMATCH")
 
     def _try(self, act):
         try:

@@ -22,7 +22,16 @@ BASE = settings(
 )
 SHORT = settings(BASE, max_examples=15, stateful_step_count=30)
 LONG = settings(BASE, max_examples=60, stateful_step_count=50)
-MET = {"INSUFFICIENT_BALANCE", "ACCOUNT_FROZEN", "repeated", "key refused", "cut", "attack refused", "reversed"}
+MET = {
+    "INSUFFICIENT_BALANCE",
+    "ACCOUNT_FROZEN",
+    "repeated",
+    "key refused",
+    "cut",
+    "attack refused",
+    "reversed",
+    "MONEY_STOPPED",
+}
 
 
 @pytest.fixture
