@@ -55,7 +55,8 @@ def no_more_new(rows: Sequence[PlanRowView], paid: Mapping[str, tuple[str, ...]]
     numbers = sorted({number for each in paid.values() for number in each})
     who = ", ".join(numbers[:MOST_TOLD]) + (f" and {len(numbers) - MOST_TOLD} more" if len(numbers) > MOST_TOLD else "")
     goes = f"{plural(many, 'payment')} of this plan {'goes' if many == 1 else 'go'}"
-    sentence = f"Since it was planned, {who} paid, or is about to pay, where {goes}."
+    pay = f"paid, or {'is' if len(numbers) == 1 else 'are'} about to pay"
+    sentence = f"Since it was planned, {who} {pay}, where {goes}."
     return html.told("content_copy", sentence, "Approve only if these payees are to be paid by both.", "red")
 
 

@@ -41,9 +41,10 @@ class Meanwhile:
     def told(self) -> tuple[str, ...]:
         """The same in sentences, for whoever decides without a screen."""
         files = [f"This file {each.told}." for each in self.same_file]
-        many, who = len(self.paid), ", ".join(sorted({number for each in self.paid.values() for number in each}))
+        many, others = len(self.paid), sorted({number for each in self.paid.values() for number in each})
+        who = f"{', '.join(others)} paid, or {'is' if len(others) == 1 else 'are'} about to pay"
         new = f"{many} destinations that were new" if many > 1 else "1 destination that was new"
-        return (*files, *([f"{who} paid, or is about to pay, {new} when it was planned."] if many else []))
+        return (*files, *([f"{who}, {new} when it was planned."] if many else []))
 
 
 def meanwhile(reading: Reading, seen: ExecutionView, made: PlanView) -> Meanwhile:
