@@ -48,19 +48,20 @@ def plan(here: Here, run: ExecutionView) -> None:
 
 
 def _plan_of(reading: Reading, run: ExecutionView) -> PlanView | None:
-    """Its newest plan: read anew while it may change or is decided on, remembered once it has ended well.
+    """Its newest plan: read anew while it may change or is decided on, remembered by its hash once it has ended well.
 
     ``run`` is what the same draw of the page has read, with the right to see it.
     """
     settled = run.state in OVER and not run.error_code
-    return _remembered(run.id, run.attempt, run.plan_hash, reading) if settled else operations.plan(reading, run.id)
+    if settled and run.plan_hash:
+        return _remembered(run.id, run.plan_hash, reading)
+    return operations.plan(reading, run.id)
 
 
 @st.cache_resource(max_entries=PLANS_KEPT, ttl=PLANS_KEPT_S, show_spinner=False)
-def _remembered(execution_id: str, attempt: int, plan_hash: str, _reading: Reading) -> PlanView | None:
-    """A thousand rows cost more to read than a page of them to draw."""
-    del attempt, plan_hash  # the cache's key
-    return operations.plan(_reading, execution_id)
+def _remembered(execution_id: str, plan_hash: str, _reading: Reading) -> PlanView | None:
+    """A plan never changes under its hash, and a thousand rows cost more to read than a page of them to draw."""
+    return operations.plan(_reading, execution_id, plan_hash)
 
 
 def _given(here: Here, run: ExecutionView, plan: PlanView | None, titles: Mapping[str, str]) -> None:

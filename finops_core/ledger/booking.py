@@ -120,8 +120,7 @@ def post_many(work: Work, entries: Sequence[Entry]) -> tuple[Posted, ...]:
         rules.check_entry(entry)
     accounts = _accounts(work, {line.account_id for entry in entries for line in entry.lines})
     known = _known(work, {entry.key for entry in entries if entry.key})
-    fresh = [entry for entry in entries if entry.key not in known]
-    stopping.check(work, [(entry, _holders(entry, accounts)) for entry in fresh])
+    stopping.check(work, ((entry, _holders(entry, accounts)) for entry in entries if entry.key not in known))
     postings: list[dict[str, Any]] = []
     heads: list[dict[str, Any]] = []
     results = []

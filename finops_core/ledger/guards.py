@@ -10,6 +10,22 @@ Guards only refuse; they write nothing. With one gone, what the desk itself writ
 from finops_core.ledger.rules import ESSENTIAL
 from finops_core.platform.tables import Guard
 
+
+def _refuses(code: str, when: str, condition: str = "TRUE") -> Guard:
+    """A guard that refuses a change, with ``code``, wherever the condition on OLD and NEW holds; ``lg_`` its name."""
+    return Guard(
+        f"lg_{code.lower()}",
+        when,
+        f"SELECT RAISE(ABORT, '{code}') WHERE {condition};",
+        f"""
+BEGIN
+  IF {condition} THEN RAISE EXCEPTION '{code}'; END IF;
+  RETURN NEW;
+END
+""",
+    )
+
+
 _POSTING_SQLITE = """
 SELECT CASE
 WHEN EXISTS (SELECT 1 FROM ledger_journal WHERE org_id = NEW.org_id AND id = NEW.journal_id)
@@ -134,8 +150,6 @@ BEGIN
 END
 """
 _SAME_ACCOUNT = "NEW.org_id <> OLD.org_id OR NEW.id <> OLD.id"
-_KEEP_SQLITE = "SELECT RAISE(ABORT, 'BALANCE_STAYS');"
-_KEEP_POSTGRES = "BEGIN RAISE EXCEPTION 'BALANCE_STAYS'; END "
 BALANCE_BEGINS = Guard("lg_balance_begins", "BEFORE INSERT", _BALANCE_SQLITE, _BALANCE_POSTGRES)
 BALANCE_FOLLOWS = Guard(
     "lg_balance_follows",
@@ -149,28 +163,13 @@ BEGIN
 END
 """,
 )
-BALANCE_STAYS = Guard("lg_balance_stays", "BEFORE DELETE", _KEEP_SQLITE, _KEEP_POSTGRES)
+BALANCE_STAYS = _refuses("BALANCE_STAYS", "BEFORE DELETE")
 
 _ACCOUNT_CHANGED = """NEW.org_id <> OLD.org_id OR NEW.id <> OLD.id OR NEW.chart_id <> OLD.chart_id
 OR NEW.currency <> OLD.currency OR NEW.party_id <> OLD.party_id OR NEW.counted <> OLD.counted
 OR NEW.purpose <> OLD.purpose OR OLD.state = 'closed'"""
-ACCOUNT_KEEPS = Guard(
-    "lg_account_keeps",
-    "BEFORE UPDATE",
-    f"SELECT RAISE(ABORT, 'ACCOUNT_KEEPS') WHERE {_ACCOUNT_CHANGED};",
-    f"""
-BEGIN
-  IF {_ACCOUNT_CHANGED} THEN RAISE EXCEPTION 'ACCOUNT_KEEPS'; END IF;
-  RETURN NEW;
-END
-""",
-)
-ACCOUNT_STAYS = Guard(
-    "lg_account_stays",
-    "BEFORE DELETE",
-    "SELECT RAISE(ABORT, 'ACCOUNT_STAYS');",
-    "BEGIN RAISE EXCEPTION 'ACCOUNT_STAYS'; END ",
-)
+ACCOUNT_KEEPS = _refuses("ACCOUNT_KEEPS", "BEFORE UPDATE", _ACCOUNT_CHANGED)
+ACCOUNT_STAYS = _refuses("ACCOUNT_STAYS", "BEFORE DELETE")
 
 _STOP_CHANGED = """OLD.lifted_at IS NOT NULL OR NEW.lifted_at IS NULL OR NEW.org_id <> OLD.org_id OR NEW.id <> OLD.id
 OR NEW.width <> OLD.width OR NEW.subject <> OLD.subject OR NEW.party_id <> OLD.party_id OR NEW.reason <> OLD.reason
@@ -188,17 +187,5 @@ BEGIN
 END
 """,
 )
-STOP_KEEPS = Guard(
-    "lg_stop_keeps",
-    "BEFORE UPDATE",
-    f"SELECT RAISE(ABORT, 'STOP_KEEPS') WHERE {_STOP_CHANGED};",
-    f"""
-BEGIN
-  IF {_STOP_CHANGED} THEN RAISE EXCEPTION 'STOP_KEEPS'; END IF;
-  RETURN NEW;
-END
-""",
-)
-STOP_STAYS = Guard(
-    "lg_stop_stays", "BEFORE DELETE", "SELECT RAISE(ABORT, 'STOP_STAYS');", "BEGIN RAISE EXCEPTION 'STOP_STAYS'; END "
-)
+STOP_KEEPS = _refuses("STOP_KEEPS", "BEFORE UPDATE", _STOP_CHANGED)
+STOP_STAYS = _refuses("STOP_STAYS", "BEFORE DELETE")

@@ -14,7 +14,7 @@ from finops_core.kernel.money import MAX_MINOR
 from finops_core.ledger import guards
 from finops_core.platform.tables import DataClass, OrgRow, Retention, big, instant, link, minor, org_table, table_of
 
-_HAS_KEY, _REVERSES = "key <> ''", "reverses <> ''"
+_HAS_KEY, _REVERSES, _STANDS = "key <> ''", "reverses <> ''", "lifted_at IS NULL"
 
 
 def _within(column: str) -> str:
@@ -222,6 +222,15 @@ class MoneyStop(OrgRow, table=True):
 
     __tablename__ = "ledger_stop"
     __table_args__ = org_table(
+        Index(
+            "uq_ledger_stop_standing",
+            "width",
+            "subject",
+            "org_id",
+            unique=True,
+            sqlite_where=text(_STANDS),
+            postgresql_where=text(_STANDS),
+        ),
         CheckConstraint("COALESCE(LENGTH(TRIM(reason)), 0) > 0", name="reason"),
         CheckConstraint("(width IN ('all', 'non_essential')) = (subject = '')", name="subject"),
         CheckConstraint("width IN ('all', 'non_essential', 'type', 'wallet')", name="width"),

@@ -4,12 +4,13 @@ A stop holds whatever program writes: the database refuses to seal an entry that
 already (``JOURNAL``) is still booked: leaving it out would make the books wrong, not the money stay.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, bindparam, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from finops_core import audit
 from finops_core.kernel.errors import Conflict, Invalid, NotFound
@@ -21,8 +22,13 @@ from finops_core.ledger.rules import Entry, EntryType, StopWidth
 from finops_core.platform.work import Reading, Work
 
 _LIVE = (
-    select(ledger_stop.c.width, ledger_stop.c.subject, ledger_stop.c.party_id, ledger_stop.c.currency)
-    .add_columns(ledger_stop.c.reason)
+    select(
+        ledger_stop.c.width,
+        ledger_stop.c.subject,
+        ledger_stop.c.party_id,
+        ledger_stop.c.currency,
+        ledger_stop.c.reason,
+    )
     .where(ledger_stop.c.org_id == bindparam("org"), ledger_stop.c.lifted_at.is_(None))
     .order_by(ledger_stop.c.id)
 )
@@ -62,26 +68,25 @@ def stop(work: Work, width: StopWidth, reason: str, subject: str = "") -> str:
         )
     elif width in rules.WIDE_STOPS and subject:
         raise Invalid("STOP_BAD", "A stop this wide is of nothing in particular.", hint="Leave out what it is of.")
-    same = ledger_stop.c.org_id == work.org_id, ledger_stop.c.width == width.value, ledger_stop.c.subject == subject
-    if work.scalar(select(ledger_stop.c.id).where(*same, ledger_stop.c.lifted_at.is_(None))):
-        raise Conflict("STOPPED_BEFORE", "This is stopped already.", hint="Look at the stops that stand.")
     stop_id = new_id("stop")
-    work.execute(
-        insert(ledger_stop).values(
-            org_id=work.org_id,
-            id=stop_id,
-            width=width.value,
-            subject=subject,
-            party_id=party_id,
-            currency=currency,
-            reason=reason.strip(),
-            set_by=work.actor.id,
-            set_at=work.now,
-            lifted_by="",
-            lifted_at=None,
-            lifted_reason="",
-        )
-    )
+    row = {
+        "org_id": work.org_id,
+        "id": stop_id,
+        "width": width.value,
+        "subject": subject,
+        "party_id": party_id,
+        "currency": currency,
+        "reason": reason.strip(),
+        "set_by": work.actor.id,
+        "set_at": work.now,
+        "lifted_by": "",
+        "lifted_at": None,
+        "lifted_reason": "",
+    }
+    try:
+        work.execute(insert(ledger_stop).values(row))
+    except IntegrityError as error:
+        raise Conflict("STOPPED_BEFORE", "This is stopped already.", hint="Look at the stops that stand.") from error
     _recorded(work, "money.stopped", stop_id, width.value, subject, reason)
     return stop_id
 
@@ -115,9 +120,11 @@ def stops(reading: Reading, limit: int = queries.PAGE, *, standing: bool = True)
     return tuple(_view(row) for row in reading.rows(wanted.order_by(*newest).limit(limit)))
 
 
-def check(work: Work, entries: Sequence[tuple[Entry, Sequence[tuple[str, str]]]]) -> None:
+def check(work: Work, entries: Iterable[tuple[Entry, Sequence[tuple[str, str]]]]) -> None:
     """Refuse entries that a standing stop forbids: ``MONEY_STOPPED``. Each with (holder, currency) of its accounts."""
     standing = list(work.execute(_LIVE, {"org": work.org_id}))
+    if not standing:
+        return
     for entry, accounts in entries:
         for row in standing:
             if _halts(row, entry.type, accounts):

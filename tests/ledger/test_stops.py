@@ -12,7 +12,7 @@ from finops_core.ledger import booking, chart, service, stopping
 from finops_core.ledger.rules import Entry, EntryType, Line, StopWidth
 from finops_core.ledger.service import Terms
 from tests.ledger.conftest import Books, usd
-from tests.ledger.test_guards import Forger, forger, refused
+from tests.ledger.test_guards import STOP, Forger, forger, refused
 
 WHY = Terms(reason="put right")
 ACTS = {
@@ -138,6 +138,12 @@ def test_a_stop_stands_once_and_is_lifted_once(books: Books):
     assert code(books, lambda work: stopping.resume(work, stop_id, "mended")) == ""
     assert code(books, lambda work: stopping.resume(work, stop_id, "mended")) == "STOP_OVER"
     assert code(books, lambda work: stopping.resume(work, "stop_none", "mended")) == "STOP_UNKNOWN"
+
+
+def test_the_same_stop_does_not_stand_twice_whoever_writes_it(books: Books, forger: Forger):
+    stop(books, StopWidth.ALL)
+
+    assert "unique" in refused(books, STOP.format(org=books.org_id, lifted="NULL")).lower()
 
 
 def test_who_stopped_and_who_let_go_on_is_kept(books: Books):
