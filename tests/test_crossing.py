@@ -449,6 +449,7 @@ DOORS: dict[str, Door] = {
     "connections.active": Door(lambda w, _: connections.active(w, "stripe")),
     "connections.credentials": Door(lambda w, i: connections.credentials(w, i["connection"])),
     "connections.listed": Door(lambda w, _: connections.listed(w)),
+    "connections.provider_of": Door(lambda w, i: connections.provider_of(w, i["connection"])),
     "connections.one": Door(lambda w, i: connections.one(w, i["connection"])),
     "connections.replace_secret": Door(
         lambda w, i: connections.replace_secret(w, i["connection"], "rk_test_sbx_other_demo_0009")
@@ -496,6 +497,9 @@ DOORS: dict[str, Door] = {
     "ledger.balance_on": Door(lambda w, i: ledger.balance_on(w, i["wallet"], w.now.date())),
     "ledger.charge_fee": Door(lambda w, i: ledger.charge_fee(w, i["wallet"], ONE)),
     "ledger.deposit": Door(lambda w, i: ledger.deposit(w, i["wallet"], ONE)),
+    "ledger.entries": Door(lambda w, _: ledger.entries(w)),
+    "ledger.accounts": Door(lambda w, _: ledger.accounts(w, "2010", "USD")),
+    "ledger.statement": Door(lambda w, i: ledger.statement(w, i["wallet"])),
     "ledger.entry": Door(lambda w, i: ledger.entry(w, i["entry"])),
     "ledger.freeze": Door(lambda w, i: ledger.freeze(w, i["wallet"], MARK)),
     "ledger.hold": Door(lambda w, i: ledger.hold(w, i["wallet"], ONE)),

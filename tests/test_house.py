@@ -68,6 +68,8 @@ ENGINE_FILES: dict[str, set[str]] = {
         "booking",
         "chart",
         "guards",
+        "own_books",
+        "statements",
         "stopping",
     },
     "notifications": {
@@ -107,6 +109,7 @@ ENGINE_FILES: dict[str, set[str]] = {
         "bank_status",
         "bank_transfers",
         "batch",
+        "bookkeeping",
         "comparison",
         "counting",
         "finding",

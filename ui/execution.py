@@ -25,6 +25,7 @@ from ui import (
     settle,
     talk,
     tie_out,
+    toasts,
     widgets,
 )
 from ui.format import Format, spelled, until, words
@@ -82,6 +83,17 @@ def detail(here: Here, number: str) -> None:
         _actions(here, seen)
     html.draw(runs.run_line(run, here.around.name, here.shown, seen.now))
     html.draw(runs.kin_line(*seen.kin))
+    st.fragment(_views_in_turn)(here, seen, [seen])
+
+
+def _views_in_turn(here: Here, before: Seen, just_seen: list[Seen]) -> None:
+    """Its message and one view; turning to another draws no more than these.
+
+    ``just_seen`` is what the page itself has read, for the first time.
+    """
+    alone = not just_seen
+    seen = _seen_now(here, before, just_seen)
+    run = seen.run
     above = st.container()
     if seen.held_s > 0:
         hold_back.card(here, run, seen.held_s, may_stop=seen.may_stop)
@@ -101,6 +113,8 @@ def detail(here: Here, number: str) -> None:
         views[view](here, run)
     else:
         _progress(here, seen)
+    if alone:
+        toasts.draw()
 
 
 def _look(reading: Reading, number: str) -> Seen:
@@ -318,10 +332,8 @@ def _live(here: Here, before: Seen, just_seen: list[Seen]) -> None:
     The whole page is drawn anew when its state or pace has changed, or what can be done about its payouts.
     """
     execution_id = before.run.id
+    seen = _seen_now(here, before, just_seen)
     try:
-        seen = just_seen.pop() if just_seen else _seen_now(here, execution_id)
-        if _is_another(before, seen):
-            st.rerun()
         moving(seen.run, seen.now, seen.asked)
         wanted = batch.wanted(seen.run, seen.found)
         with here.read() as reading:
@@ -340,9 +352,19 @@ def _live(here: Here, before: Seen, just_seen: list[Seen]) -> None:
     html.draw(_log(kept, here.shown, over=seen.run.state in OVER))
 
 
-def _seen_now(here: Here, execution_id: str) -> Seen:
-    with here.read() as reading:
-        return _look(reading, execution_id)
+def _seen_now(here: Here, before: Seen, just_seen: list[Seen]) -> Seen:
+    """What stands now; the whole page is drawn anew for what a part of it cannot show."""
+    if just_seen:
+        return just_seen.pop()
+    try:
+        with here.read() as reading:
+            seen = _look(reading, before.run.id)
+    except (NotAllowed, NotFound):
+        # The session or the right to see it has ended: the whole page says which.
+        st.rerun()
+    if _is_another(before, seen):
+        st.rerun()
+    return seen
 
 
 def _is_another(before: Seen, seen: Seen) -> bool:

@@ -113,6 +113,15 @@ ROOMS: tuple[Room, ...] = (
         "Requests that wait for a second person.",
     ),
     Room(
+        "ledger.py",
+        "Ledger",
+        "account_balance",
+        "Control",
+        "ledger",
+        (Permission.LEDGER_VIEW,),
+        "The books: trial balance, every entry with its document, each account's statement.",
+    ),
+    Room(
         "audit.py",
         "Audit",
         "policy",

@@ -8,7 +8,7 @@ from finops_core import payouts, security
 from finops_core.kernel.errors import NotFound
 from finops_core.kernel.permissions import Permission
 from finops_core.payouts import PayoutHistory, PayoutState, PayoutView, Statement, Step, StepKind
-from ui import html, in_flight, payout_rows, talk, widgets
+from ui import html, in_flight, ledger, payout_rows, talk, widgets
 from ui.format import Format, duration, spelled
 from ui.html import Cell, Markup
 from ui.in_flight import OPEN
@@ -94,6 +94,8 @@ def _drawer(here: Here, story: PayoutHistory, names: Mapping[str, str]) -> None:
     if len(story.attempts) > 1:
         html.draw(_part("Every attempt of this row", attempts(story.attempts, row.id)))
     talk.section(here, "payout", row.id)
+    if here.may(Permission.LEDGER_VIEW):
+        html.draw(html.line(html.link("How it was booked", ledger.PAGE, {"view": "Entries", ledger.SOURCE: row.id})))
     if here.may(Permission.AUDIT_VIEW):
         html.draw(html.line(html.link("Everything recorded about it", "audit", {"object": f"payout:{row.id}"})))
 

@@ -8,7 +8,7 @@ from finops_core.catalog.checks import CHECKS
 from finops_core.kernel.job import Job, Waits
 from finops_core.notifications import DELIVER_JOB, DISPATCH_JOB, OLD_ADDRESS_JOB, deliver, forward, tell_old_address
 from finops_core.operations import outcome
-from finops_core.payouts import following, repairing, returns, settlement
+from finops_core.payouts import bookkeeping, following, repairing, returns, settlement
 from finops_core.payouts.look_up import look_up_unsettled
 from finops_core.payouts.news import FOLLOW_JOB
 from finops_core.payouts.rehearsal import REHEARSE_JOB
@@ -44,6 +44,7 @@ _ALL = (
         title="Search the provider's statement for money that came back",
         waits=_P,
     ),
+    Job(bookkeeping.BOOK_JOB, bookkeeping.book_missing, every_s=HOUR_S, title="Book payouts the ledger has not kept"),
     *(replace(job, retries=None, waits=Waits.PERSON) for job in _PEOPLE),
     Job(outcome.RETELL_JOB, outcome.retell, title="Store a result that changed late"),
     Job(REHEARSE_JOB, run_rehearsal, title="Rehearse a plan", waits=Waits.PERSON),

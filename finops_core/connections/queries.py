@@ -111,6 +111,15 @@ def names(reading: Reading, connection_ids: Iterable[str]) -> Mapping[str, str]:
     return {row.id: row.name for row in found}
 
 
+def provider_of(reading: Reading, connection_id: str) -> tuple[str, str]:
+    """The kind of provider behind a connection, retired ones too, and its own account there; ``CONNECTION_MISSING``."""
+    mine = connection.c.org_id == reading.org_id, connection.c.id == connection_id
+    found = reading.first(select(connection.c.provider, connection.c.provider_account).where(*mine))
+    if found is None:
+        raise unknown_connection()
+    return found.provider, found.provider_account
+
+
 @dataclass(frozen=True, slots=True)
 class SecretView:
     """A webhook's signing secret as people may see it; ``until_at`` is set while it is being replaced."""

@@ -69,7 +69,10 @@ def carry_out(context: RunContext, rail: Rail) -> Result:
         _connection_changed(untouched=untouched)
     if untouched and rail.checks_funds:
         check_start(context, provider)
+    own = connection.provider_account or _asked_own_account(context.plan, provider)
     with context.unit() as work:
+        if own and not connection.provider_account:
+            connections.note_account(work, connection.id, own)
         rows = service.prepare(
             work,
             context.execution_id,
@@ -78,13 +81,16 @@ def carry_out(context: RunContext, rail: Rail) -> Result:
             provider,
             ordering(rail, context.execution_id, context.attempt, connection.mode.value),
         )
-        own = _own_account(context.plan)
-        if own and not connection.provider_account:
-            connections.note_account(work, connection.id, own)
     Batch(context, provider).settle(rows)
     with context.unit() as work:
         settlement.ask_to_reconcile(work)
         return results.conclude(work, context.execution_id, context.attempt)
+
+
+def _asked_own_account(plan: Plan, provider: PayoutProvider) -> str:
+    """The connection's own account, asked for where the plan names accounts: one of them may be the own one."""
+    own = _own_account(plan)
+    return own if own or not any(row.account for row in plan.rows) else provider.facts("").account
 
 
 def failed_rows(context: RunContext) -> tuple[Mapping[int, PlanRow], Mapping[int, Unsettled]]:

@@ -28,7 +28,7 @@ from finops_core.kernel.provider import (
 )
 from finops_core.operations import ExecutionView, outcome
 from finops_core.operations.engine import stop_requested
-from finops_core.payouts import notices, queries, rules, settlement, strays
+from finops_core.payouts import bookkeeping, notices, queries, rules, settlement, strays
 from finops_core.payouts.models import payout, payout_call
 from finops_core.payouts.queries import Unsettled
 from finops_core.payouts.rules import PayoutState
@@ -391,6 +391,7 @@ def _move(
         told["why"] = why[:_MESSAGE_CHARS]
     told |= detail or {}
     audit.record(work, f"payout.{new.value}", f"payout:{row.id}", before=row.row_hash, after=row.row_hash, detail=told)
+    bookkeeping.book(work, row, new)
     return new
 
 

@@ -1,6 +1,6 @@
 """Every screen there is: what has to be there for it to show something, who sees it, and its address."""
 
-from finops_core import connections, files, notifications, payouts
+from finops_core import connections, files, ledger, notifications, payouts
 from finops_core.adapters.stripe_sandbox.faults import Fault, FaultKind
 from finops_core.kernel.actor import worker_actor
 from finops_core.operations import ExecutionView, State
@@ -40,6 +40,11 @@ FULL: Stations = {
     "approvals-decided": ("ben", "approvals?show=Decided"),
     "drawer": ("ben", "approvals?request={request}"),
     "drawer-of-the-auditor": ("eva", "approvals?request={request}"),
+    "ledger": ("carla", "ledger"),
+    "ledger-entries": ("eva", "ledger?view=Entries"),
+    "ledger-entry": ("carla", "ledger?entry={journal_id}"),
+    "ledger-line": ("carla", "ledger?line=1030&currency=CAD"),
+    "ledger-account": ("dan", "ledger?account={ledger_account}"),
     "audit": ("eva", "audit"),
     "audit-of-one": ("eva", "audit?object=execution:{done_id}"),
     "connections": ("adam", "connections"),
@@ -72,6 +77,7 @@ FAILING: Stations = {
     "settle": ("ben", "executions?execution={doubtful}&settle={doubtful_payout}"),
     "payout-in-doubt": ("ana", "payouts?payout={doubtful_payout}"),
     "no-such-execution": ("ana", "executions?execution=EX-2020-0001"),
+    "no-such-entry": ("carla", "ledger?entry=je_nothing"),
     "no-such-request": ("ben", "approvals?request=AP-2020-0001"),
     "nothing-matches": ("ana", "executions?text=no+such+thing&state=Failed"),
     "not-your-role": ("ana", "audit"),
@@ -86,6 +92,8 @@ EMPTY: Stations = {
     "no-executions": ("ana", "executions"),
     "no-payouts": ("ana", "payouts"),
     "no-files": ("ana", "files"),
+    "nothing-booked": ("carla", "ledger"),
+    "no-entries": ("carla", "ledger?view=Entries"),
     "no-operation-ran": ("eva", "operations?operation=payouts.stripe_balance"),
     "no-requests": ("ben", "approvals"),
     "no-decisions": ("ben", "approvals?show=Decided"),
@@ -105,6 +113,8 @@ def arrange(backstage: Backstage) -> dict[str, str]:
     with backstage.app.desk.read(backstage.actor("adam")) as reading:
         connected = {view.provider: view.id for view in connections.listed(reading) if view.active}
         payout_id = payouts.rows(reading, done.id)[0].id
+    with backstage.app.desk.read(backstage.actor("carla")) as reading:
+        (booked,) = ledger.entries(reading, ledger.EntryFilter(source_id=payout_id))
     with backstage.app.desk.work(backstage.actor("ana")) as work:
         files.add_comment(work, "execution", waiting.id, "They asked for it a week early.\nSee the attached mail.")
         files.attach(work, "execution", waiting.id, "mail.txt", b"Dear Ana")
@@ -137,6 +147,8 @@ def arrange(backstage: Backstage) -> dict[str, str]:
         "totals": totals.number,
         "done_id": done.id,
         "file": done.input_reference,
+        "journal_id": booked.id,
+        "ledger_account": booked.postings[0].account.id,
     }
 
 

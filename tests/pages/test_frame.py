@@ -10,11 +10,11 @@ from ui.session import SESSION
 
 EVERYBODY = {"Home", "Search", "My work", "Notices", "Executions", "Money in flight"}
 MENUS = {
-    "ana": EVERYBODY | {"Upload & run", "Operations", "Files"},
+    "ana": EVERYBODY | {"Upload & run", "Operations", "Files", "Ledger"},
     "ben": EVERYBODY | {"Approvals"},
-    "carla": EVERYBODY | {"Operations", "Files", "Approvals", "Audit"},
-    "dan": EVERYBODY | {"Operations", "Files", "Approvals", "Audit"},
-    "eva": EVERYBODY | {"Operations", "Files", "Approvals", "Audit"},
+    "carla": EVERYBODY | {"Operations", "Files", "Approvals", "Ledger", "Audit"},
+    "dan": EVERYBODY | {"Operations", "Files", "Approvals", "Ledger", "Audit"},
+    "eva": EVERYBODY | {"Operations", "Files", "Approvals", "Ledger", "Audit"},
     "adam": EVERYBODY | {"Operations", "Audit", "People", "Connections", "Forwarding", "Health"},
 }
 

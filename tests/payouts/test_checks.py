@@ -235,6 +235,7 @@ DAMAGE: Mapping[str, tuple[str, Callable[[Connection, str], object]]] = {
     "reversed at the provider": ("statement", set_payout(2, 2, error_code="reversed")),
     "paid long ago, and not in the statement": ("statement", paid_long_ago_and_nowhere),
     "less came back than was paid": ("statement", set_payout(1, returned_minor=9_999)),
+    "paid, and its money still on its way in the ledger": ("booked", set_payout(2, 2, state="paid")),
     "money that came back of a row that is on its way": ("statement", set_payout(2, 2, returned_minor=10_000)),
 }
 

@@ -1,0 +1,82 @@
+"""One thing of the ledger on a page of its own: an entry, the accounts of a line, an account's statement."""
+
+from datetime import date
+
+import streamlit as st
+
+from finops_core import ledger as core
+from finops_core import security
+from finops_core.ledger import EntryFilter
+from ui import html, ledger, log, widgets
+from ui.format import words
+from ui.session import Here
+
+
+def until() -> date | None:
+    """The day up to whose end everything counts, None for now."""
+    chosen: date | None = st.date_input(
+        "As of the end of", None, key="day", bind="query-params", format="YYYY-MM-DD", width=150
+    )
+    return chosen
+
+
+def as_of(day: date | None, now_told: str) -> str:
+    """The words beside a title that say when it is true."""
+    return f"as of the end of {day.isoformat()}" if day else f"as of {now_told}"
+
+
+def _back() -> None:
+    """The way to the whole ledger."""
+    html.draw(html.line(html.link("← Ledger", ledger.PAGE)))
+
+
+def entry(here: Here, entry_id: str) -> None:
+    """One entry and its sides."""
+    _back()
+    with here.read() as reading:
+        seen = core.entry(reading, entry_id)
+        (found,) = core.entries(reading, EntryFilter(id=entry_id))
+        names = security.names(reading, [seen.created_by])
+    widgets.head("Entry", here.around.name, found.id)
+    undone = ledger.entry_link(seen.reversed_by) if seen.reversed_by else html.Markup()
+    html.draw(ledger.facts(found, here.shown, lambda who: log.actor_name(who, names), undone))
+    html.draw(ledger.postings(found.postings, here.shown))
+
+
+def line(here: Here, code: str, currency: str, older: str) -> None:
+    """The accounts of a line of the chart."""
+    _back()
+    with here.read() as reading:
+        rows = core.accounts(reading, code, currency, core.PAGE + 1, older)
+        now = here.shown.as_of(reading.now)
+    page = rows[: core.PAGE]
+    if not page:
+        widgets.head("Accounts", here.around.name)
+        widgets.empty("account_balance", "There is no such account", "Look it up in the trial balance.")
+        return
+    widgets.head(f"{page[0].code} {page[0].name}", here.around.name, currency, f"as of {now}")
+    html.draw(ledger.accounts(page, here.shown))
+    query = {ledger.LINE: code, "currency": currency}
+    html.draw(ledger.older(query, page[-1].id if len(rows) > core.PAGE else ""))
+
+
+def account(here: Here, account_id: str, older: str) -> None:
+    """An account's statement."""
+    _back()
+    above = st.empty()
+    day = until()
+    with here.read() as reading:
+        found = core.statement(reading, account_id, before=older, until=day)
+        now = here.shown.as_of(reading.now)
+    seen = found.account
+    whose = seen.party_id or ledger.OWN
+    with above.container():
+        widgets.head(f"{seen.code} {seen.name}", here.around.name, seen.currency, whose, as_of(day, now))
+        state = "" if seen.state == "open" else html.badge(words(seen.state), "amber")
+        html.draw(html.line(html.faint("Balance", small=False), ledger.balance(seen.balance, here.shown), state))
+    if found.lines:
+        html.draw(ledger.statement(found, here.shown))
+    else:
+        widgets.empty("account_balance", "Nothing was booked here", "Choose a later day, or look at another account.")
+    query = {ledger.ACCOUNT: account_id, **({"day": day.isoformat()} if day else {})}
+    html.draw(ledger.older(query, found.older))

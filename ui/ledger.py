@@ -1,0 +1,185 @@
+"""The ledger on screen: trial balance, entries, an account's statement. Amounts as the books hold them, sides named."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from finops_core.kernel.money import Money
+from finops_core.ledger import AccountLine, EntryLine, EntryPosting, Statement, StatementLine, TrialLine
+from ui import html
+from ui.format import Format, words
+from ui.html import Cell, Column, Markup
+
+PAGE, ACCOUNT, ENTRY, SOURCE, LINE, OLDER = "ledger", "account", "entry", "source", "line", "older"
+OWN = "Own books"
+DEBIT, CREDIT = "Debit", "Credit"
+TRIAL = (
+    Column("Line of the chart"),
+    Column("Class"),
+    Column(DEBIT, number=True),
+    Column(CREDIT, number=True),
+)
+ENTRIES = (
+    Column("Entry"),
+    Column("Booked", fixed=True),
+    Column("From and to", wide=True),
+    Column("Amount", number=True),
+    Column("Document"),
+)
+POSTINGS = (Column("Account"), Column("Holder"), Column(DEBIT, number=True), Column(CREDIT, number=True))
+STATEMENT = (
+    Column("Day", fixed=True),
+    Column("Entry"),
+    Column("Document"),
+    Column(DEBIT, number=True),
+    Column(CREDIT, number=True),
+    Column("Balance", number=True),
+)
+ACCOUNTS = (Column("Account"), Column("Holder"), Column("State"), Column("Balance", number=True))
+# Where a document is opened: page and the name of its id in the address.
+DOCUMENTS = {"payout": ("payouts", "payout"), "execution": ("executions", "execution")}
+
+
+def trial(lines: Sequence[TrialLine], shown: Format) -> Markup:
+    """The trial balance, a table for each currency with its two sums, which are the same when the books are right."""
+    tables = []
+    for currency in dict.fromkeys(line.total.currency for line in lines):
+        mine = [line for line in lines if line.total.currency == currency]
+        rows: list[tuple[Cell, ...]] = [
+            (
+                html.link(f"{line.code} {line.name}", PAGE, {LINE: line.code, "currency": currency}),
+                words(line.kind),
+                *sides(line.total, shown),
+            )
+            for line in mine
+        ]
+        sums = [sum(part) for part in zip(*(_parts(line.total.minor) for line in mine), strict=True)]
+        total = tuple(html.strong(shown.amount(minor, currency)) for minor in sums)
+        rows.append((html.strong("Together"), "", *total))
+        tables.append(html.table(TRIAL, rows, f"Trial balance in {currency}"))
+    return html.join(*tables)
+
+
+def entries(rows: Sequence[EntryLine], shown: Format) -> Markup:
+    """Entries, newest first; each opens its own page."""
+    return html.table(ENTRIES, [_entry(row, shown) for row in rows], "Entries")
+
+
+def postings(rows: Sequence[EntryPosting], shown: Format) -> Markup:
+    """The sides of one entry."""
+    told: list[tuple[Cell, ...]] = [
+        (account_link(row.account), holder(row.account.party_id), *sides(row.amount, shown)) for row in rows
+    ]
+    return html.table(POSTINGS, told, "Postings")
+
+
+def accounts(rows: Sequence[AccountLine], shown: Format) -> Markup:
+    """The accounts of a line of the chart."""
+    told: list[tuple[Cell, ...]] = [
+        (account_link(row), holder(row.party_id), words(row.state), balance(row.balance, shown)) for row in rows
+    ]
+    return html.table(ACCOUNTS, told, "Accounts")
+
+
+def statement(found: Statement, shown: Format) -> Markup:
+    """An account's postings with what it held after each, newest effective day first."""
+    return html.table(STATEMENT, [_statement(line, shown) for line in found.lines], "Statement")
+
+
+def facts(entry: EntryLine, shown: Format, name: Callable[[str], str], undone: Markup) -> Markup:
+    """What an entry is, who booked it and what it comes from."""
+    return html.facts(
+        [
+            ("Kind", words(entry.type.lower())),
+            ("Counts for", entry.effective_on.isoformat()),
+            ("Booked", shown.instant(entry.booked_at)),
+            ("By", name(entry.created_by)),
+            ("Reason", entry.reason),
+            ("Document", document(entry.source)),
+            ("Undoes", entry_link(entry.reverses) if entry.reverses else ""),
+            ("Undone by", undone),
+        ]
+    )
+
+
+def sides(amount: Money, shown: Format) -> tuple[Cell, Cell]:
+    """An amount in the column of its side: what is debited is negative in the books."""
+    told = shown.amount(abs(amount.minor), amount.currency)
+    return (told, "") if amount.minor < 0 else ("", told)
+
+
+def balance(amount: Money | None, shown: Format) -> Cell:
+    """What an account holds, with its side; "" for none."""
+    if amount is None:
+        return ""
+    side = "" if not amount.minor else html.faint(DEBIT.lower() if amount.minor < 0 else CREDIT.lower())
+    return html.join(html.strong(shown.amount(abs(amount.minor), amount.currency)), side)
+
+
+def holder(party_id: str) -> Cell:
+    """Whose account it is."""
+    return party_id or html.faint(OWN, small=False)
+
+
+def document(source: tuple[str, str]) -> Cell:
+    """What an entry comes from, opened where it can be."""
+    kind, source_id = source
+    if kind in DOCUMENTS:
+        page, name = DOCUMENTS[kind]
+        return html.link(words(kind), page, {name: source_id})
+    return html.join(words(kind) if kind else "", source_id)
+
+
+def account_link(account: AccountLine) -> Markup:
+    """An account by its line of the chart; what it is for where that says more."""
+    more = account.purpose if account.purpose != account.name.lower() else ""
+    link = html.link(f"{account.code} {account.name}", PAGE, {ACCOUNT: account.id})
+    return html.lines(link, html.faint(more) if more else "")
+
+
+def entry_link(entry_id: str) -> Markup:
+    """An entry by the end of its id, which tells it from its neighbours."""
+    return html.link(f"…{entry_id[-8:]}", PAGE, {ENTRY: entry_id})
+
+
+def older(query: Mapping[str, str], place: str) -> Markup:
+    """The way to what is older; nothing at the end."""
+    return html.line(html.link("Older →", PAGE, {**query, OLDER: place})) if place else Markup()
+
+
+def _parts(minor: int) -> tuple[int, int]:
+    return (-minor, 0) if minor < 0 else (0, minor)
+
+
+def _entry(row: EntryLine, shown: Format) -> tuple[Cell, ...]:
+    debited = [posting for posting in row.postings if posting.amount.minor < 0]
+    credited = [posting for posting in row.postings if posting.amount.minor > 0]
+    sums: dict[str, int] = {}
+    for posting in credited:
+        sums[posting.amount.currency] = sums.get(posting.amount.currency, 0) + posting.amount.minor
+    # Money leaves what is credited and comes to what is debited.
+    ways = html.lines(
+        *(html.join(html.faint("from"), account_link(posting.account)) for posting in credited),
+        *(html.join(html.faint("to"), account_link(posting.account)) for posting in debited),
+    )
+    return (
+        html.lines(entry_link(row.id), html.faint(words(row.type.lower()))),
+        html.lines(shown.instant(row.booked_at), html.faint(_counts_for(row, shown))),
+        ways,
+        html.lines(*(html.strong(each) for each in shown.each_amount(sums))),
+        html.lines(document(row.source), html.faint(row.reason) if row.reason else ""),
+    )
+
+
+def _counts_for(row: EntryLine, shown: Format) -> str:
+    """The day it counts for, where that is another than the day it was booked."""
+    day = row.effective_on
+    return "" if day == shown.day(row.booked_at) else f"for {day.isoformat()}"
+
+
+def _statement(line: StatementLine, shown: Format) -> tuple[Cell, ...]:
+    return (
+        line.effective_on.isoformat(),
+        html.lines(entry_link(line.journal_id), html.faint(words(line.type.lower()))),
+        html.lines(document(line.source), html.faint(line.reason) if line.reason else ""),
+        *sides(line.amount, shown),
+        balance(line.balance, shown),
+    )
