@@ -21,9 +21,9 @@ def trial() -> None:
         lines, now = core.trial_balance(reading, day), here.shown.as_of(reading.now)
     with title.container():
         widgets.head("Ledger", here.around.name, books.as_of(day, now))
-    if lines:
-        html.draw(ledger.trial(lines, here.shown))
-    else:
+    for currency in sorted({line.total.currency for line in lines}):
+        html.draw(ledger.trial(lines, currency, here.shown))
+    if not lines:
         widgets.empty("account_balance", "Nothing was booked yet", "Payouts are booked as they are made.")
 
 

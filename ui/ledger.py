@@ -20,7 +20,7 @@ TRIAL = (
 ENTRIES = (
     Column("Entry"),
     Column("Booked", fixed=True),
-    Column("From and to", wide=True),
+    Column("Accounts", wide=True),
     Column("Amount", number=True),
     Column("Document"),
 )
@@ -38,24 +38,21 @@ ACCOUNTS = (Column("Account"), Column("Holder"), Column("State"), Column("Balanc
 DOCUMENTS = {"payout": ("payouts", "payout"), "execution": ("executions", "execution")}
 
 
-def trial(lines: Sequence[TrialLine], shown: Format) -> Markup:
-    """The trial balance, a table for each currency with its two sums, which are the same when the books are right."""
-    tables = []
-    for currency in dict.fromkeys(line.total.currency for line in lines):
-        mine = [line for line in lines if line.total.currency == currency]
-        rows: list[tuple[Cell, ...]] = [
-            (
-                html.link(f"{line.code} {line.name}", PAGE, {LINE: line.code, "currency": currency}),
-                words(line.kind),
-                *sides(line.total, shown),
-            )
-            for line in mine
-        ]
-        sums = [sum(part) for part in zip(*(_parts(line.total.minor) for line in mine), strict=True)]
-        total = tuple(html.strong(shown.amount(minor, currency)) for minor in sums)
-        rows.append((html.strong("Together"), "", *total))
-        tables.append(html.table(TRIAL, rows, f"Trial balance in {currency}"))
-    return html.join(*tables)
+def trial(lines: Sequence[TrialLine], currency: str, shown: Format) -> Markup:
+    """The trial balance in one currency with the sums of both sides, which are the same when the books are right."""
+    mine = [line for line in lines if line.total.currency == currency]
+    rows: list[tuple[Cell, ...]] = [
+        (
+            html.link(f"{line.code} {line.name}", PAGE, {LINE: line.code, "currency": currency}),
+            words(line.kind),
+            *sides(line.total, shown),
+        )
+        for line in mine
+    ]
+    sums = [sum(part) for part in zip(*(_parts(line.total.minor) for line in mine), strict=True)]
+    total = tuple(html.strong(shown.amount(minor, currency)) for minor in sums)
+    rows.append((html.strong(f"{currency} together"), "", *total))
+    return html.table(TRIAL, rows, f"Trial balance in {currency}")
 
 
 def entries(rows: Sequence[EntryLine], shown: Format) -> Markup:
@@ -131,8 +128,7 @@ def document(source: tuple[str, str]) -> Cell:
 def account_link(account: AccountLine) -> Markup:
     """An account by its line of the chart; what it is for where that says more."""
     more = account.purpose if account.purpose != account.name.lower() else ""
-    link = html.link(f"{account.code} {account.name}", PAGE, {ACCOUNT: account.id})
-    return html.lines(link, html.faint(more) if more else "")
+    return html.lines(_line_link(account), html.faint(more) if more else "")
 
 
 def entry_link(entry_id: str) -> Markup:
@@ -145,25 +141,30 @@ def older(query: Mapping[str, str], place: str) -> Markup:
     return html.line(html.link("Older →", PAGE, {**query, OLDER: place})) if place else Markup()
 
 
+def _line_link(account: AccountLine) -> Markup:
+    return html.link(f"{account.code} {account.name}", PAGE, {ACCOUNT: account.id})
+
+
+def _side(posting: EntryPosting) -> str:
+    return (DEBIT if posting.amount.minor < 0 else CREDIT).lower()
+
+
 def _parts(minor: int) -> tuple[int, int]:
     return (-minor, 0) if minor < 0 else (0, minor)
 
 
 def _entry(row: EntryLine, shown: Format) -> tuple[Cell, ...]:
-    debited = [posting for posting in row.postings if posting.amount.minor < 0]
-    credited = [posting for posting in row.postings if posting.amount.minor > 0]
     sums: dict[str, int] = {}
-    for posting in credited:
-        sums[posting.amount.currency] = sums.get(posting.amount.currency, 0) + posting.amount.minor
-    # Money leaves what is credited and comes to what is debited.
-    ways = html.lines(
-        *(html.join(html.faint("from"), account_link(posting.account)) for posting in credited),
-        *(html.join(html.faint("to"), account_link(posting.account)) for posting in debited),
-    )
+    for posting in row.postings:
+        if posting.amount.minor > 0:
+            sums[posting.amount.currency] = sums.get(posting.amount.currency, 0) + posting.amount.minor
+    # As bookkeepers write them: debits first.
+    postings_ = sorted(row.postings, key=lambda posting: posting.amount.minor > 0)
+    booked = html.lines(*(html.join(html.faint(_side(each)), _line_link(each.account)) for each in postings_))
     return (
         html.lines(entry_link(row.id), html.faint(words(row.type.lower()))),
         html.lines(shown.instant(row.booked_at), html.faint(_counts_for(row, shown))),
-        ways,
+        booked,
         html.lines(*(html.strong(each) for each in shown.each_amount(sums))),
         html.lines(document(row.source), html.faint(row.reason) if row.reason else ""),
     )
