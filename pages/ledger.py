@@ -5,12 +5,12 @@ import streamlit as st
 from finops_core import ledger as core
 from finops_core.kernel.permissions import Permission
 from finops_core.ledger import EntryFilter, EntryType
-from ui import books, filters, html, ledger, widgets
+from ui import books, filters, html, ledger, stops, widgets
 from ui.format import words
 from ui.session import open_page
 
 here = open_page(Permission.LEDGER_VIEW)
-TRIAL, ENTRIES = "Trial balance", "Entries"
+TRIAL, ENTRIES, STOPS = "Trial balance", "Entries", "Money stops"
 asked = st.query_params.to_dict()
 
 
@@ -60,7 +60,7 @@ else:
     title = st.empty()
     view = st.segmented_control(
         "Show",
-        [TRIAL, ENTRIES],
+        [TRIAL, ENTRIES, STOPS],
         default=TRIAL,
         required=True,
         key="view",
@@ -69,5 +69,9 @@ else:
     )
     if view == ENTRIES:
         entries()
+    elif view == STOPS:
+        with title.container():
+            widgets.head("Ledger", here.around.name, "what may not move, and why")
+        stops.section(here)
     else:
         trial()

@@ -10,6 +10,9 @@ Guards only refuse; they write nothing. With one gone, what the desk itself writ
 from finops_core.ledger.rules import ESSENTIAL
 from finops_core.platform.tables import Guard
 
+MONEY_LOCK = 7204812
+"""The advisory lock, one an organisation, that whatever moves money holds shared and whoever stops it alone."""
+
 
 def _refuses(code: str, when: str, condition: str = "TRUE") -> Guard:
     """A guard that refuses a change, with ``code``, wherever the condition on OLD and NEW holds; ``lg_`` its name."""
@@ -49,13 +52,13 @@ LEFT JOIN ledger_balance b ON b.org_id = NEW.org_id AND b.id = NEW.account_id
 LEFT JOIN ledger_posting p ON p.org_id = NEW.org_id AND p.account_id = NEW.account_id
 AND p.account_version = NEW.account_version - 1;
 """
-_POSTING_POSTGRES = """
+_POSTING_POSTGRES = f"""
 DECLARE
   account record;
   before bigint := 0;
 BEGIN
   -- Whoever locks a period waits for entries on their way, and they for the lock.
-  PERFORM pg_advisory_xact_lock_shared(7204812, hashtext(NEW.org_id));
+  PERFORM pg_advisory_xact_lock_shared({MONEY_LOCK}, hashtext(NEW.org_id));
   IF EXISTS (SELECT 1 FROM ledger_journal WHERE org_id = NEW.org_id AND id = NEW.journal_id) THEN
     RAISE EXCEPTION 'JOURNAL_SEALED';
   END IF;
@@ -178,11 +181,11 @@ STOP_WAITS = Guard(
     "lg_stop_waits",
     "BEFORE INSERT",
     "SELECT RAISE(ABORT, 'STOP_BEGINS') WHERE NEW.lifted_at IS NOT NULL;",
-    """
+    f"""
 BEGIN
   IF NEW.lifted_at IS NOT NULL THEN RAISE EXCEPTION 'STOP_BEGINS'; END IF;
   -- Entries on their way hold this lock shared until they end: none is sealed past a stop that was committed.
-  PERFORM pg_advisory_xact_lock(7204812, hashtext(NEW.org_id));
+  PERFORM pg_advisory_xact_lock({MONEY_LOCK}, hashtext(NEW.org_id));
   RETURN NEW;
 END
 """,

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, insert, select, update
+from sqlalchemy import Row, bindparam, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from finops_core import audit
 from finops_core.kernel.errors import Conflict, Invalid, NotFound
 from finops_core.kernel.ids import new_id
 from finops_core.kernel.permissions import Permission
-from finops_core.ledger import queries, rules
+from finops_core.ledger import guards, queries, rules
 from finops_core.ledger.models import ledger_stop
 from finops_core.ledger.rules import Entry, EntryType, StopWidth
 from finops_core.platform.work import Reading, Work
@@ -129,6 +129,19 @@ def check(work: Work, entries: Iterable[tuple[Entry, Sequence[tuple[str, str]]]]
         for row in standing:
             if _halts(row, entry.type, accounts):
                 raise rules.money_stopped(row.reason)
+
+
+def why_not(work: Work, type_: EntryType) -> str:
+    """Why money of one kind may not leave now, "" when it may: for areas that move it outside before it is booked.
+
+    A stop that is asked for meanwhile stands only once this unit has ended.
+    """
+    if work.dialect == "postgresql":
+        work.execute(select(func.pg_advisory_xact_lock_shared(guards.MONEY_LOCK, func.hashtext(work.org_id))))
+    for row in work.execute(_LIVE, {"org": work.org_id}):
+        if _halts(row, type_, ()):
+            return f"Money operations are stopped: {row.reason}."
+    return ""
 
 
 def _halts(row: Row[Any], type_: EntryType, accounts: Sequence[tuple[str, str]]) -> bool:

@@ -12,6 +12,7 @@ from finops_core.adapters.bank_file.payouts import BankFilePayouts
 from finops_core.kernel.errors import Unavailable
 from finops_core.kernel.operation import OutputFile, RunContext
 from finops_core.kernel.provider import Canceled
+from finops_core.ledger import EntryType, stopping
 from finops_core.operations import ExecutionView, admission
 from finops_core.operations.engine import stop_requested
 from finops_core.payouts import queries, rules, service
@@ -70,6 +71,8 @@ def _why_not(work: Work, context: RunContext) -> str:
     """Why the file may not leave now; "" when it may. A stop waits for this unit, or this unit for the stop."""
     if stop_requested(work, context.execution_id):
         return "Stopped before its bank file was written."
+    if stopped := stopping.why_not(work, EntryType.PAYOUT):
+        return stopped
     if context.wind_down is not None:
         return context.wind_down[1]
     seen = operations.execution(work, context.execution_id)

@@ -26,6 +26,7 @@ from finops_core.kernel.provider import (
     Scope,
     Unknown,
 )
+from finops_core.ledger import EntryType, stopping
 from finops_core.operations import ExecutionView, outcome
 from finops_core.operations.engine import stop_requested
 from finops_core.payouts import bookkeeping, notices, queries, rules, settlement, strays
@@ -110,12 +111,15 @@ def metadata_of(execution_id: str, attempt: int, row_no: int, row_hash: str) -> 
 def intend(work: Work, row: Unsettled, *, asked: bool = False) -> Unsettled:
     """Commit to sending: APPROVED → SUBMITTING.
 
-    Called off instead, CANCELED, when a stop came first, or when another attempt, or another payout by the provider's
-    word, may pay the row. Of a payout that only news tells of, the row stays APPROVED until the provider was ``asked``:
-    then it is called off too.
+    Called off instead, CANCELED, when a stop came first, of this run or of all such money, or when another attempt, or
+    another payout by the provider's word, may pay the row. Of a payout that only news tells of, the row stays APPROVED
+    until the provider was ``asked``: then it is called off too.
     """
     if stop_requested(work, row.execution_id):
         return replace(row, state=call_off(work, row, "Stopped before it was sent."))
+    stopped = stopping.why_not(work, EntryType.PAYOUT)
+    if stopped:
+        return replace(row, state=call_off(work, row, f"Not sent: {stopped}"))
     attempt = queries.paid_otherwise(work, row)
     if attempt is not None:
         why = f"Not sent: attempt {attempt} may have paid it after all."

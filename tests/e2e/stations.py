@@ -42,6 +42,8 @@ FULL: Stations = {
     "drawer-of-the-auditor": ("eva", "approvals?request={request}"),
     "ledger": ("carla", "ledger"),
     "ledger-entries": ("eva", "ledger?view=Entries"),
+    "money-stops": ("carla", "ledger?view=Money+stops"),
+    "stop-money": ("carla", "ledger?view=Money+stops&do=stop"),
     "ledger-entry": ("carla", "ledger?entry={journal_id}"),
     "ledger-line": ("carla", "ledger?line=1030&currency=CAD"),
     "ledger-account": ("dan", "ledger?account={ledger_account}"),
