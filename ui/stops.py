@@ -50,7 +50,7 @@ def section(here: Here) -> None:
         _card(here, stop, names, may=may)
     if not standing:
         widgets.empty("check_circle", "No money is stopped", "Whoever looks after the ledger can stop it here.")
-    with st.container(key="tall_stop_money"):
+    with st.container(key="tall_halt_money"):
         if may and st.button("Stop money", icon=":material/front_hand:"):
             DIALOGS.ask(STOP)
     if over:
