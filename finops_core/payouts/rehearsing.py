@@ -19,6 +19,7 @@ from finops_core.adapters.stripe_sandbox.faults import Fault, FaultKind
 from finops_core.adapters.stripe_sandbox.seeding import Funding, fund
 from finops_core.adapters.stripe_sandbox.server import SandboxServer, listen
 from finops_core.adapters.stripe_sandbox.store import Store
+from finops_core.connections.models import connection
 from finops_core.kernel.actor import worker_actor
 from finops_core.kernel.clock import SystemClock
 from finops_core.kernel.money import Money
@@ -61,6 +62,9 @@ def run_rehearsal(units: Units, claim: Claim) -> None:
         rows = {
             "organisation": reading.first(select(organisation).where(organisation.c.id == reading.org_id)),
             "execution": reading.first(select(execution).where(*mine)),
+            "connection": reading.first(
+                select(connection).where(connection.c.org_id == reading.org_id, connection.c.id == plan.connection_id)
+            ),
         }
     known = {name: dict(row._mapping) for name, row in rows.items() if row is not None}  # noqa: SLF001 - its public name
     with tempfile.TemporaryDirectory(prefix="tieout-rehearsal-") as folder:

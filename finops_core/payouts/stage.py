@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import insert
 
+from finops_core.connections.models import connection
 from finops_core.kernel.actor import worker_actor
 from finops_core.kernel.clock import SystemClock
 from finops_core.kernel.operation import LogLevel, Plan
@@ -106,7 +107,7 @@ def set_stage(
     Args:
         ports: the desk's.
         folder: private and empty; everything is made in it.
-        known: the rows ``organisation`` and ``execution`` as the desk has them.
+        known: the rows ``organisation``, ``execution`` and ``connection`` as the desk has them; its key stays there.
         execution_id: whose plan it is.
         plan: what is rehearsed.
     """
@@ -124,5 +125,6 @@ def set_stage(
     with units.work(worker_actor(org_id)) as work:
         # Alone on the stage: no organisation stands above it there.
         work.execute(insert(organisation).values(**{**known["organisation"], "parent_id": None}))
+        work.execute(insert(connection).values(**{**known["connection"], "secret": b""}))
         work.execute(insert(execution).values(**row))
     return Stage(units, org_id, execution_id, int(row["attempt"]), plan)
