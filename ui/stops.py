@@ -117,8 +117,9 @@ def _stopped(here: Here) -> str:
     width = StopWidth(st.session_state[WIDTH])
     asked = {StopWidth.TYPE: KIND, StopWidth.WALLET: WALLET}
     subject = str(st.session_state.get(asked[width], "")).strip() if width in asked else ""
+    why = str(st.session_state.get(WHY, ""))
     with here.work() as work:
-        ledger.stop(work, width, st.session_state.get(WHY, ""), subject)
+        ledger.stop(work, width, why, subject)
     return "Stopped. Nothing of it moves until somebody lets it go on."
 
 
@@ -131,6 +132,7 @@ def _resume(here: Here, stop: StopView) -> None:
 
 
 def _resumed(here: Here, stop: StopView) -> str:
+    why = str(st.session_state.get(LIFTED, ""))
     with here.work() as work:
-        ledger.resume(work, stop.id, st.session_state.get(LIFTED, ""))
+        ledger.resume(work, stop.id, why)
     return "Money goes on."
