@@ -17,7 +17,7 @@ from finops_core.kernel.money import Money
 from finops_core.ledger import chart, own_books
 from finops_core.ledger.models import ledger_account, ledger_chart, ledger_journal, ledger_posting
 from finops_core.ledger.own_books import Leg
-from finops_core.payouts import queries, rounds
+from finops_core.payouts import queries, rounds, rules
 from finops_core.payouts.models import payout
 from finops_core.payouts.queries import Unsettled
 from finops_core.payouts.rules import IN_FLIGHT, LIVE, PayoutState
@@ -148,8 +148,8 @@ def books_agree(reading: Reading) -> list[str]:
     # What was paid before the first entry is booked by the job; that is no violation.
     gone = missing(reading, AT_ONCE, began) if began else ()
     return [
-        *(f"Row {row.row_no} of {row.execution_id} is {row.state}, and its entries say something else" for row in rows),
-        *(f"Row {row.row_no} of {row.execution_id} is {row.state.value}, and no entry tells of it" for row in gone),
+        *(f"{rules.item_id(row.execution_id, row.row_no)} is {row.state}; its entries differ" for row in rows),
+        *(f"{row.item} is {row.state.value}; no entry tells of it" for row in gone),
     ]
 
 

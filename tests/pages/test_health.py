@@ -64,7 +64,9 @@ def test_a_violation_stands_first_with_what_to_do_and_leads_to_its_execution(wor
     told = shown(at("adam", "health"))
 
     # Then the page says so, by the execution's number and its row, and never by an id
-    assert "1 check" in told
+    assert "2 checks" in told
+    assert "The ledger tells the same of every payout: 1 violation." in told
+    assert "row 1, is paid; its entries differ" in told
     assert "Every change is in the log once: 1 violation." in told
     assert "Verify the audit log" in told
     assert f"/executions?execution={seen.number}" in told
