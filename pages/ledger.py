@@ -30,7 +30,7 @@ def trial() -> None:
 def entries() -> None:
     """Entries, newest first."""
     kinds = {"": "Any kind", **{kind.value: words(kind.value.lower()) for kind in EntryType}}
-    with filters.bar(lambda: None) as bar:
+    with filters.bar(books.fresh) as bar:
         kind = bar.choice("Kind", kinds, "kind", width=190)
         source = bar.search(ledger.SOURCE, "pay_…", "Document's id", width=260)
     with here.read() as reading:

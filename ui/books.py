@@ -12,10 +12,15 @@ from ui.format import words
 from ui.session import Here
 
 
+def fresh() -> None:
+    """Another question starts at its newest row."""
+    st.query_params.pop(ledger.OLDER, None)
+
+
 def until() -> date | None:
     """The day up to whose end everything counts, None for now."""
     chosen: date | None = st.date_input(
-        "As of the end of", None, key="day", bind="query-params", format="YYYY-MM-DD", width=150
+        "As of the end of", None, key="day", bind="query-params", format="YYYY-MM-DD", width=150, on_change=fresh
     )
     return chosen
 

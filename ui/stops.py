@@ -42,9 +42,11 @@ COLUMNS = (
 def section(here: Here) -> None:
     """The stops that stand, each with the way to lift it, and the record of earlier ones."""
     with here.read() as reading:
-        every = ledger.stops(reading, MOST, standing=False)
-        names = security.names(reading, {who for stop in every for who in (stop.set_by, stop.lifted_by) if who})
-    standing, over = [stop for stop in every if not stop.lifted_at], [stop for stop in every if stop.lifted_at]
+        # Apart: however many were lifted since, one that stands is shown.
+        standing = ledger.stops(reading, MOST)
+        over = [stop for stop in ledger.stops(reading, MOST, standing=False) if stop.lifted_at]
+        people = {who for stop in (*standing, *over) for who in (stop.set_by, stop.lifted_by) if who}
+        names = security.names(reading, people)
     may = here.may(Permission.LEDGER_STOP)
     for stop in standing:
         _card(here, stop, names, may=may)

@@ -119,3 +119,14 @@ def test_a_line_that_is_none_says_so(at):
 
 def test_whoever_may_not_see_the_books_is_told_so_and_gets_no_link_to_them(paid, at):
     assert "Not part of your role" in shown(at("ben", "ledger"))
+
+
+def test_another_filter_starts_at_the_newest_entry(world, paid, at):
+    with world.desk.read(world.actor("carla")) as reading:
+        oldest = ledger.entries(reading)[-1]
+    screen = at("carla", "ledger", view="Entries", older=oldest.id)
+    assert "100.00 USD" not in shown(screen)
+
+    next(box for box in screen.selectbox if box.label == "Kind").select("JOURNAL").run()
+
+    assert "100.00 USD" in shown(screen)

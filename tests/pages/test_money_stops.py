@@ -92,3 +92,14 @@ def test_an_address_opens_no_dialog_for_whoever_may_not_stop(at, who):
     screen = at(who, "ledger", view="Money stops", do="stop")
 
     assert "Stop it now" not in [button.label for button in screen.button]
+
+
+def test_one_that_stands_is_shown_however_many_were_lifted_since(world, at, monkeypatch):
+    monkeypatch.setattr("ui.stops.MOST", 2)
+    with world.desk.work(world.actor("carla")) as work:
+        ledger.stop(work, StopWidth.NON_ESSENTIAL, "the oldest, and it stands")
+    for number in range(3):
+        with world.desk.work(world.actor("carla")) as work:
+            ledger.resume(work, ledger.stop(work, StopWidth.ALL, f"short {number}"), "over")
+
+    assert "the oldest, and it stands" in shown(at("eva", "ledger", view="Money stops"))
