@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, or_, select
+from sqlalchemy import ColumnElement, Row, bindparam, or_, select
 
 from finops_core.connections.models import connection, webhook_secret
 from finops_core.connections.rules import check_mode_of_news
@@ -15,6 +15,10 @@ from finops_core.kernel.permissions import Permission
 from finops_core.kernel.provider import Mode
 from finops_core.platform.ports import ProviderCredentials
 from finops_core.platform.work import Reading
+
+_PROVIDER = select(connection.c.provider, connection.c.provider_account).where(
+    connection.c.org_id == bindparam("org"), connection.c.id == bindparam("id")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +117,7 @@ def names(reading: Reading, connection_ids: Iterable[str]) -> Mapping[str, str]:
 
 def provider_of(reading: Reading, connection_id: str) -> tuple[str, str]:
     """The kind of provider behind a connection, retired ones too, and its own account there; ``CONNECTION_MISSING``."""
-    mine = connection.c.org_id == reading.org_id, connection.c.id == connection_id
-    found = reading.first(select(connection.c.provider, connection.c.provider_account).where(*mine))
+    found = reading.execute(_PROVIDER, {"org": reading.org_id, "id": connection_id}).first()
     if found is None:
         raise unknown_connection()
     return found.provider, found.provider_account

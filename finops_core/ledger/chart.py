@@ -1,15 +1,16 @@
 """The chart of accounts an organisation begins with, and its accounts, made when they are first needed."""
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import insert, select
+from sqlalchemy import bindparam, insert, select
 
 from finops_core.kernel.currencies import exponent
 from finops_core.kernel.ids import new_id
 from finops_core.ledger.models import ledger_account, ledger_balance, ledger_chart
 from finops_core.ledger.rules import AccountClass, AccountState
-from finops_core.platform.inserts import insert_missing, insert_unless_there
-from finops_core.platform.work import Reading, Work
+from finops_core.platform.inserts import insert_missing
+from finops_core.platform.work import Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,65 +47,123 @@ DEFAULT_CHART = (
     ChartLine(PROVIDER_FEES, "Fees of payment providers", _C.EXPENSE, "5000"),
 )
 _BY_CODE = {line.code: line for line in DEFAULT_CHART}
+PARTS = 500
+"""How many accounts one statement asks for."""
+_ACCOUNTS = (
+    select(
+        ledger_chart.c.code,
+        ledger_account.c.currency,
+        ledger_account.c.party_id,
+        ledger_account.c.purpose,
+        ledger_account.c.id,
+    )
+    .join(
+        ledger_account,
+        (ledger_account.c.org_id == ledger_chart.c.org_id) & (ledger_account.c.chart_id == ledger_chart.c.id),
+    )
+    .where(
+        ledger_chart.c.org_id == bindparam("org"),
+        ledger_chart.c.code.in_(bindparam("codes", expanding=True)),
+        ledger_account.c.currency.in_(bindparam("currencies", expanding=True)),
+        ledger_account.c.party_id.in_(bindparam("parties", expanding=True)),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Names an account: its chart line, currency, holder ("" for the organisation's own) and what it is for.
+
+    ``purpose`` is the line's own name when left out.
+    """
+
+    code: str
+    currency: str
+    party_id: str = ""
+    purpose: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.purpose:
+            object.__setattr__(self, "purpose", _BY_CODE[self.code].name.lower())
 
 
 def account(work: Work, code: str, currency: str, party_id: str = "", purpose: str = "") -> str:
-    """The id of the account of a chart line in a currency, for a holder; made if there is none yet.
+    """The id of one account, see ``accounts``."""
+    wanted = Wanted(code, currency, party_id, purpose)
+    return accounts(work, [wanted])[wanted]
 
-    ``CURRENCY_UNKNOWN``. A counted one may not go below zero.
+
+def accounts(work: Work, wanted: Collection[Wanted]) -> Mapping[Wanted, str]:
+    """The ids of accounts; those that are not there yet are made. ``CURRENCY_UNKNOWN``.
+
+    A counted one may not go below zero.
     """
-    exponent(currency)
-    line, purpose = _BY_CODE[code], purpose or _BY_CODE[code].name.lower()
-    chart_id = _line(work, line)
-    found = find(work, chart_id, currency, party_id, purpose)
-    if found is not None:
-        return found
-    account_id = new_id("acc")
-    row = {
+    for each in wanted:
+        exponent(each.currency)
+    found = _found(work, wanted)
+    missing = [each for each in dict.fromkeys(wanted) if each not in found]
+    if missing:
+        _make(work, missing)
+        found |= _found(work, missing)
+    return found
+
+
+def _found(work: Work, wanted: Collection[Wanted]) -> dict[Wanted, str]:
+    found = {}
+    asked = list(wanted)
+    for start in range(0, len(asked), PARTS):
+        part = set(asked[start : start + PARTS])
+        given = {
+            "org": work.org_id,
+            "codes": sorted({each.code for each in part}),
+            "currencies": sorted({each.currency for each in part}),
+            "parties": sorted({each.party_id for each in part}),
+        }
+        for row in work.execute(_ACCOUNTS, given):
+            key = Wanted(row.code, row.currency, row.party_id, row.purpose)
+            if key in part:
+                found[key] = row.id
+    return found
+
+
+def _make(work: Work, missing: Sequence[Wanted]) -> None:
+    """Make accounts, but those that somebody else makes meanwhile; they keep a balance when their line is counted."""
+    lines = _lines(work)
+    made = insert_missing(work, ledger_account, [_account_row(work, each, lines[each.code]) for each in missing])
+    new = {account_id for _, account_id in made}
+    counted = [
+        {"org_id": work.org_id, "id": account_id, "posted_minor": 0, "version": 0, "moved_at": work.now}
+        for each, account_id in _found(work, missing).items()
+        if account_id in new and _BY_CODE[each.code].counted
+    ]
+    if counted:
+        work.execute(insert(ledger_balance), counted)
+
+
+def _account_row(work: Work, wanted: Wanted, chart_id: str) -> dict[str, object]:
+    counted = _BY_CODE[wanted.code].counted
+    return {
         "org_id": work.org_id,
-        "id": account_id,
+        "id": new_id("acc"),
         "chart_id": chart_id,
-        "currency": currency,
-        "party_id": party_id,
-        "purpose": purpose,
-        "counted": line.counted,
-        "min_minor": 0 if line.counted else None,
+        "currency": wanted.currency,
+        "party_id": wanted.party_id,
+        "purpose": wanted.purpose,
+        "counted": counted,
+        "min_minor": 0 if counted else None,
         "state": AccountState.OPEN.value,
         "state_reason": "",
         "created_at": work.now,
     }
-    if not insert_unless_there(work, ledger_account, row):
-        return find(work, chart_id, currency, party_id, purpose) or ""
-    if line.counted:
-        work.execute(
-            insert(ledger_balance),
-            {"org_id": work.org_id, "id": account_id, "posted_minor": 0, "version": 0, "moved_at": work.now},
-        )
-    return account_id
 
 
-def find(reading: Reading, chart_id: str, currency: str, party_id: str, purpose: str) -> str | None:
-    """The id of such an account, None when there is none."""
-    table = ledger_account
-    found: str | None = reading.scalar(
-        select(table.c.id).where(
-            table.c.org_id == reading.org_id,
-            table.c.chart_id == chart_id,
-            table.c.currency == currency,
-            table.c.party_id == party_id,
-            table.c.purpose == purpose,
-        )
-    )
-    return found
-
-
-def _line(work: Work, line: ChartLine) -> str:
-    """The id of a chart line; the whole default chart is laid out with the first of them."""
-    wanted = select(ledger_chart.c.id).where(ledger_chart.c.org_id == work.org_id, ledger_chart.c.code == line.code)
-    found: str | None = work.scalar(wanted)
-    if found is None:
+def _lines(work: Work) -> Mapping[str, str]:
+    """The ids of the chart's lines by their code; the default chart is laid out when it is first needed."""
+    wanted = select(ledger_chart.c.code, ledger_chart.c.id).where(ledger_chart.c.org_id == work.org_id)
+    found = {row.code: row.id for row in work.rows(wanted)}
+    if any(line.code not in found for line in DEFAULT_CHART):
         insert_missing(work, ledger_chart, [_row(work, each) for each in DEFAULT_CHART])
-        found = str(work.scalar(wanted))
+        found = {row.code: row.id for row in work.rows(wanted)}
     return found
 
 

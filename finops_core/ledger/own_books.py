@@ -8,23 +8,11 @@ from sqlalchemy import bindparam, select
 from finops_core.kernel.money import Money
 from finops_core.ledger import booking, chart
 from finops_core.ledger.booking import Posted
-from finops_core.ledger.models import ledger_account, ledger_chart, ledger_journal
+from finops_core.ledger.chart import Wanted
+from finops_core.ledger.models import ledger_journal
 from finops_core.ledger.rules import Entry, EntryType, Line
 from finops_core.platform.work import Reading, Work
 
-_ACCOUNTS = (
-    select(ledger_chart.c.code, ledger_account.c.id)
-    .join(
-        ledger_account,
-        (ledger_account.c.org_id == ledger_chart.c.org_id) & (ledger_account.c.chart_id == ledger_chart.c.id),
-    )
-    .where(
-        ledger_chart.c.org_id == bindparam("org"),
-        ledger_chart.c.code.in_(bindparam("codes", expanding=True)),
-        ledger_account.c.currency == bindparam("currency"),
-        ledger_account.c.party_id == bindparam("party"),
-    )
-)
 _OF_SOURCE = (
     select(ledger_journal.c.id)
     .where(
@@ -47,16 +35,13 @@ class Leg:
 def journal(
     work: Work, legs: Sequence[Leg], source: tuple[str, str], *, party_id: str = "", reason: str = ""
 ) -> Posted:
-    """Book something that has happened, all legs in one currency and for one holder ("" for the organisation's own).
+    """Book something that has happened, all legs for one holder ("" for the organisation's own).
 
     No money stop holds it: that would make the books wrong, not the money stay. Who may ask is its caller's to decide.
     """
-    currency = legs[0].amount.currency
-    given = {"org": work.org_id, "codes": [leg.code for leg in legs], "currency": currency, "party": party_id}
-    found = {row.code: row.id for row in work.execute(_ACCOUNTS, given)}
-    lines = tuple(
-        Line(found.get(leg.code) or chart.account(work, leg.code, currency, party_id), leg.amount) for leg in legs
-    )
+    wanted = [Wanted(leg.code, leg.amount.currency, party_id) for leg in legs]
+    accounts = chart.accounts(work, wanted)
+    lines = tuple(Line(accounts[each], leg.amount) for each, leg in zip(wanted, legs, strict=True))
     return booking.post(work, Entry(EntryType.JOURNAL, lines, reason=reason, source=source))
 
 

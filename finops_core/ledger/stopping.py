@@ -122,10 +122,9 @@ def stops(reading: Reading, limit: int = queries.PAGE, *, standing: bool = True)
 
 def check(work: Work, entries: Iterable[tuple[Entry, Sequence[tuple[str, str]]]]) -> None:
     """Refuse entries that a standing stop forbids: ``MONEY_STOPPED``. Each with (holder, currency) of its accounts."""
-    standing = list(work.execute(_LIVE, {"org": work.org_id}))
-    if not standing:
-        return
-    for entry, accounts in entries:
+    asked = [(entry, accounts) for entry, accounts in entries if entry.type is not EntryType.JOURNAL]
+    standing = list(work.execute(_LIVE, {"org": work.org_id})) if asked else []
+    for entry, accounts in asked if standing else ():
         for row in standing:
             if _halts(row, entry.type, accounts):
                 raise rules.money_stopped(row.reason)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import bindparam, func, insert, select
 
 from finops_core.kernel.canonical import canonical_bytes
 from finops_core.kernel.errors import Conflict, FinOpsError
@@ -24,6 +24,11 @@ BUSY_PAUSE_S = 1.0
 # A provider that does not answer is asked again after these pauses; then the run is given up, or the plan is.
 RUN_PAUSES_S = (5.0, 15.0, 45.0, 120.0)
 PLAN_PAUSES_S = (1.0, 3.0)
+_STOP_REQUESTED = (
+    select(models.execution.c.stop_requested)
+    .where(models.execution.c.org_id == bindparam("org"), models.execution.c.id == bindparam("id"))
+    .with_for_update()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,9 +220,7 @@ def report(work: Work, begun: Begun, entries: Sequence[LogEntry], progress: tupl
 
 def stop_requested(reading: Reading, execution_id: str) -> bool:
     """Whether somebody asked this execution to stop. Locks the row, so that a stop's commit is never overtaken."""
-    table = models.execution
-    mine = table.c.org_id == reading.org_id, table.c.id == execution_id
-    return bool(reading.scalar(select(table.c.stop_requested).where(*mine).with_for_update()))
+    return bool(reading.execute(_STOP_REQUESTED, {"org": reading.org_id, "id": execution_id}).scalar())
 
 
 def append_log(work: Work, seen: ExecutionView, entries: Sequence[LogEntry]) -> None:

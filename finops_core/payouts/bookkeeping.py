@@ -3,6 +3,7 @@
 Each move of a payout is booked in the unit that stores the move, so that ledger and payouts never tell two stories.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -15,6 +16,7 @@ from finops_core.connections.rules import BANK_FILE
 from finops_core.kernel.actor import worker_actor
 from finops_core.kernel.money import Money
 from finops_core.ledger import chart, own_books
+from finops_core.ledger.chart import Wanted
 from finops_core.ledger.models import ledger_account, ledger_chart, ledger_journal, ledger_posting
 from finops_core.ledger.own_books import Leg
 from finops_core.payouts import queries, rounds, rules
@@ -72,6 +74,23 @@ def route(provider: str, holder: str) -> Route:
     return TO_OTHERS if holder else TO_OWN_BANK
 
 
+def open_accounts(work: Work, rows: Collection[Unsettled]) -> None:
+    """Make the accounts that a batch is booked to, all at once: one by one they would cost each row a third more."""
+    providers = {each: connections.provider_of(work, each) for each in {row.connection_id for row in rows}}
+    wanted: dict[Wanted, None] = {}
+    for row in rows:
+        way, holder = _way(row, providers[row.connection_id])
+        wanted |= dict.fromkeys(Wanted(way.at(each), row.currency, holder) for each in Place)
+    chart.accounts(work, wanted)
+
+
+def _way(row: Unsettled, provided: tuple[str, str]) -> tuple[Route, str]:
+    """The way of a payout and whose money it is, given its provider and the organisation's own account there."""
+    provider, own_account = provided
+    holder = "" if row.account == own_account else row.account
+    return route(provider, holder), holder
+
+
 def book(work: Work, row: Unsettled, new: PayoutState) -> None:
     """Book that a payout moves on from the state that was seen."""
     before, after = place(row.state), place(new)
@@ -86,9 +105,8 @@ def book(work: Work, row: Unsettled, new: PayoutState) -> None:
 
 
 def _enter(work: Work, row: Unsettled, before: Place, after: Place, reason: str = "") -> None:
-    provider, own_account = connections.provider_of(work, row.connection_id)
-    holder = "" if row.account == own_account else row.account
-    way, amount = route(provider, holder), Money(row.amount_minor, row.currency)
+    way, holder = _way(row, connections.provider_of(work, row.connection_id))
+    amount = Money(row.amount_minor, row.currency)
     legs = Leg(way.at(before), amount), Leg(way.at(after), -amount)
     own_books.journal(work, legs, (SOURCE, row.id), party_id=holder, reason=reason)
 

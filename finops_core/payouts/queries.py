@@ -6,7 +6,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Row, and_, bindparam, case, func, or_, select
 
 from finops_core import operations, reference
 from finops_core.kernel.errors import NotFound
@@ -20,6 +20,19 @@ from finops_core.platform.work import Reading
 
 BAD = frozenset({PayoutState.FAILED, PayoutState.REJECTED})
 NOT_MADE = frozenset({PayoutState.REJECTED, PayoutState.CANCELED, PayoutState.EXPIRED})
+# Made once: it is asked for each row of a batch.
+_OTHERWISE = (
+    select(payout.c.attempt)
+    .where(
+        payout.c.org_id == bindparam("org"),
+        payout.c.execution_id == bindparam("execution"),
+        payout.c.row_no == bindparam("number"),
+        payout.c.id != bindparam("but"),
+        payout.c.state.in_(bindparam("states", expanding=True)),
+    )
+    .order_by(payout.c.attempt)
+    .limit(1)
+)
 
 
 class Standing(StrEnum):
@@ -248,9 +261,8 @@ def newest_of(reading: Reading, execution_id: str) -> tuple[Unsettled, ...]:
 
 def paid_otherwise(reading: Reading, row: Unsettled, states: Iterable[PayoutState] = MOVED) -> int | None:
     """Another attempt of this one's row by which money has moved, or may have; None when there is none."""
-    same = payout.c.execution_id == row.execution_id, payout.c.row_no == row.row_no, payout.c.id != row.id
-    where = payout.c.org_id == reading.org_id, *same, payout.c.state.in_(sorted(states))
-    found = reading.scalar(select(payout.c.attempt).where(*where).order_by(payout.c.attempt).limit(1))
+    of_row = {"org": reading.org_id, "execution": row.execution_id, "number": row.row_no, "but": row.id}
+    found = reading.execute(_OTHERWISE, {**of_row, "states": sorted(states)}).scalar()
     return None if found is None else int(found)
 
 

@@ -7,9 +7,10 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import insert, update
+from sqlalchemy import Update, bindparam, insert, update
 
 from finops_core import audit, operations
 from finops_core.kernel.errors import Conflict
@@ -41,6 +42,7 @@ PROVES_ABSENCE = frozenset({"balance_insufficient"})
 CALLED_OFF = "CALLED_OFF"
 ENDED = frozenset({PayoutState.REJECTED, PayoutState.FAILED, PayoutState.CANCELED, PayoutState.EXPIRED})
 _MESSAGE_CHARS = 500
+_ADD_CALL = insert(payout_call)
 
 OrderOf = Callable[[int, PlanRow], PayoutOrder]
 
@@ -78,7 +80,9 @@ def prepare(
     work.execute(insert(payout), [{**row, "asked_at": asked_at} for row in made])
     detail = {"attempt": attempt, "payouts": len(made), "key": plan.key_fingerprint, "mode": plan.mode}
     audit.record(work, "payouts.prepared", f"execution:{execution_id}", detail=detail)
-    return queries.batch(work, execution_id, attempt)
+    rows = queries.batch(work, execution_id, attempt)
+    bookkeeping.open_accounts(work, rows)
+    return rows
 
 
 def _refuse_what_was_paid(work: Work, seen: ExecutionView, numbers: frozenset[int]) -> None:
@@ -169,22 +173,21 @@ def note_call(work: Work, row: Unsettled, called: Called) -> None:
     """Keep one call, its answer sealed."""
     call_id = new_id("call")
     sealed = work.ports.vault.seal(called.raw, _place("payout_call|answer", call_id)) if called.raw else None
-    work.execute(
-        insert(payout_call).values(
-            org_id=work.org_id,
-            id=call_id,
-            payout_id=row.id,
-            at=work.now,
-            kind=called.kind,
-            outcome=called.outcome,
-            told=called.told[:_MESSAGE_CHARS],
-            request_id=called.request_id,
-            duration_ms=called.duration_ms,
-            fence=called.fence,
-            body_hash=called.body_hash,
-            answer=sealed,
-        )
-    )
+    made = {
+        "org_id": work.org_id,
+        "id": call_id,
+        "payout_id": row.id,
+        "at": work.now,
+        "kind": called.kind,
+        "outcome": called.outcome,
+        "told": called.told[:_MESSAGE_CHARS],
+        "request_id": called.request_id,
+        "duration_ms": called.duration_ms,
+        "fence": called.fence,
+        "body_hash": called.body_hash,
+        "answer": sealed,
+    }
+    work.execute(_ADD_CALL, made)
 
 
 def doubt(work: Work, row: Unsettled, why: str, **more: Any) -> PayoutState:
@@ -374,6 +377,17 @@ def _error(code: str, message: str) -> dict[str, Any]:
     return {"error_code": code, "error_message": message[:_MESSAGE_CHARS]}
 
 
+@cache
+def _moving(columns: tuple[str, ...]) -> Update:
+    """A move that sets these columns; made once, since building it takes longer than the database needs."""
+    seen = (
+        payout.c.org_id == bindparam("of_org"),
+        payout.c.id == bindparam("of_id"),
+        payout.c.state == bindparam("of_state"),
+    )
+    return update(payout).where(*seen).values({name: bindparam(f"new_{name}") for name in columns})
+
+
 def _move(
     work: Work,
     row: Unsettled,
@@ -386,8 +400,9 @@ def _move(
     rules.move(row.state, new)
     ended = {"ended_at": work.now} if new in ENDED else {}
     # Only from the state that was seen: whoever comes second changes nothing.
-    seen = payout.c.org_id == work.org_id, payout.c.id == row.id, payout.c.state == row.state
-    moved = work.execute(update(payout).where(*seen).values(state=new, updated_at=work.now, **changes, **ended))
+    after = {"state": new, "updated_at": work.now, **changes, **ended}
+    seen = {"of_org": work.org_id, "of_id": row.id, "of_state": row.state}
+    moved = work.execute(_moving(tuple(after)), {**seen, **{f"new_{name}": value for name, value in after.items()}})
     if moved.rowcount != 1:
         raise Conflict("PAYOUT_MOVED_ON", "This payout has just changed.", hint="Open the execution again.")
     told = {"execution": row.execution_id, "row": row.row_no, "from": row.state.value, "to": new.value}

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, or_, select, union_all, update
+from sqlalchemy import ColumnElement, Row, and_, bindparam, or_, select, union_all, update
 
 from finops_core import audit, connections, operations
 from finops_core.kernel.actor import Actor, worker_actor
@@ -35,6 +35,14 @@ ARRIVED_AGAIN = timedelta(days=1)
 # One heard of longer ago, and never asked about, is asked about before a retry of its row.
 HEARD_WITHIN = timedelta(days=31)
 MOST = 10_000
+_ANY = union_all(
+    *(
+        select(table.c.id).where(
+            table.c.org_id == bindparam(f"{of}_org"), table.c.item.in_(bindparam(f"{of}_items", expanding=True))
+        )
+        for of, table in (("heard", provider_news), ("asked", stray_payout))
+    )
+).limit(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +69,14 @@ def of_rows(reading: Reading, execution_id: str, numbers: Iterable[int]) -> Mapp
     One that the provider was asked about comes before those that only news tells of.
     """
     items = {rules.item_id(execution_id, number): number for number in numbers}
-    heard, asked = provider_news.c.item.in_(sorted(items)), stray_payout.c.item.in_(sorted(items))
-    if not _any(reading, heard, asked):
+    # Of most rows nothing was said at all, which is the quicker question.
+    org, names = reading.org_id, sorted(items)
+    given = {"heard_org": org, "asked_org": org, "heard_items": names, "asked_items": names}
+    if reading.execute(_ANY, given).first() is None:
         return {}
+    heard, asked = provider_news.c.item.in_(sorted(items)), stray_payout.c.item.in_(sorted(items))
     strays = _loose(reading, heard, asked)
     return {items[each.item]: each for each in sorted(strays, key=lambda each: (each.asked, each.payout_id))}
-
-
-def _any(reading: Reading, heard: ColumnElement[bool], asked: ColumnElement[bool]) -> bool:
-    """Whether anything was said of these at all: of most rows nothing was, which is the quicker question."""
-    told = select(provider_news.c.id).where(provider_news.c.org_id == reading.org_id, heard)
-    kept = select(stray_payout.c.id).where(stray_payout.c.org_id == reading.org_id, asked)
-    return reading.scalar(union_all(told, kept).limit(1)) is not None
 
 
 def unclaimed(reading: Reading, since: datetime, looked_into: Iterable[str]) -> list[tuple[str, str]]:

@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, cast
 
-from sqlalchemy import BigInteger, ColumnElement, Index, and_, case, func, or_, select, text, update
+from sqlalchemy import BigInteger, ColumnElement, Index, and_, bindparam, case, func, or_, select, text, update
 from sqlmodel import Field, SQLModel
 
 from finops_core.kernel.errors import Conflict
@@ -78,6 +78,11 @@ class LeaseRow(SQLModel, table=True):
 
 
 job, lease = table_of(JobRow), table_of(LeaseRow)
+_HOLD = (
+    select(job.c.id)
+    .where(job.c.id == bindparam("held"), job.c.fence == bindparam("fence"), job.c.state == JobState.LEASED)
+    .with_for_update()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +196,7 @@ def renew(work: Work, held: Claim, lease_s: float) -> bool:
 
 def hold(work: Work, held: Claim) -> None:
     """Refuse with ``LEASE_LOST`` unless this claim is still the newest; locks the row until the unit ends."""
-    found = work.scalar(select(job.c.id).where(*_mine(held)).with_for_update())
+    found = work.execute(_HOLD, {"held": held.id, "fence": held.fence}).first()
     if found is None:
         raise Conflict(
             "LEASE_LOST",
