@@ -59,8 +59,9 @@ def measure() -> list[Figure]:
             browser.close()
     what = f"Batch of {ROWS:,}: our own share of a row"
     return [
-        Figure(what, share_ms, "ms", "< 10 ms", floor * 1000, "1 fsync"),
-        Figure("… the provider's share of a row", provider_ms, "ms"),
+        # The goal is of a machine on which the sandbox answers in 5 ms: twice its share.
+        Figure(what, share_ms, "ms", "< 10 ms", provider_ms, "sandbox"),
+        Figure("… the provider's share of a row", provider_ms, "ms", "", floor * 1000, "1 fsync"),
         Figure(f"… more memory from row {EARLY} to row {ROWS:,}", growth_mb, "MB", "flat"),
         Figure(f"… its page, rerun p50 of {CLICKS}", median(reruns) * 1000, "ms", "< 150 ms", bare_ms, "bare page"),
         Figure("… its page, rerun p90", p90(reruns) * 1000, "ms", "< 300 ms"),
