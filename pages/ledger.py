@@ -5,12 +5,12 @@ import streamlit as st
 from finops_core import ledger as core
 from finops_core.kernel.permissions import Permission
 from finops_core.ledger import EntryFilter, EntryType
-from ui import books, filters, html, ledger, stops, widgets
+from ui import books, filters, html, ledger, stops, wallets, widgets
 from ui.format import words
 from ui.session import open_page
 
 here = open_page(Permission.LEDGER_VIEW)
-TRIAL, ENTRIES, STOPS = "Trial balance", "Entries", "Money stops"
+TRIAL, WALLETS, ENTRIES, STOPS = "Trial balance", "Wallets", "Entries", "Money stops"
 asked = st.query_params.to_dict()
 
 
@@ -30,7 +30,7 @@ def trial() -> None:
 def entries() -> None:
     """Entries, newest first."""
     kinds = {"": "Any kind", **{kind.value: words(kind.value.lower()) for kind in EntryType}}
-    with filters.bar(books.fresh) as bar:
+    with filters.bar(ledger.fresh) as bar:
         kind = bar.choice("Kind", kinds, "kind", width=190)
         source = bar.search(ledger.SOURCE, "pay_…", "Document's id", width=260)
     with here.read() as reading:
@@ -60,7 +60,7 @@ else:
     title = st.empty()
     view = st.segmented_control(
         "Show",
-        [TRIAL, ENTRIES, STOPS],
+        [TRIAL, WALLETS, ENTRIES, STOPS],
         default=TRIAL,
         required=True,
         key="view",
@@ -69,6 +69,10 @@ else:
     )
     if view == ENTRIES:
         entries()
+    elif view == WALLETS:
+        now = wallets.section(here, asked.get(ledger.OLDER, ""))
+        with title.container():
+            widgets.head("Ledger", here.around.name, "what is held for others", f"as of {now}")
     elif view == STOPS:
         with title.container():
             widgets.head("Ledger", here.around.name, "what may not move, and why")

@@ -41,7 +41,7 @@ from finops_core.kernel.ids import new_id
 from finops_core.kernel.money import Money
 from finops_core.kernel.permissions import Permission
 from finops_core.kernel.provider import Mode, ProviderEvent
-from finops_core.ledger.models import ledger_period
+from finops_core.ledger.models import ledger_drift, ledger_period
 from finops_core.notifications import outbox
 from finops_core.notifications.models import dispatch
 from finops_core.operations import ExecutionFilter
@@ -262,9 +262,14 @@ def booked(towns: Towns) -> None:
         ledger.deposit(work, wallets[0], Money(18422015, "USD"), ledger.Terms(key=MARK))
         towns.ids["entry"] = ledger.hold(work, wallets[0], Money(100, "USD")).id
         ledger.freeze(work, wallets[2], MARK)
+        towns.ids["reconciliation"] = ledger.ask_to_reconcile(work, MARK)
         towns.ids["stop"] = ledger.stop(work, ledger.StopWidth.WALLET, MARK, wallets[2])
         span = {"from_on": "2020-01-01", "to_on": "2020-01-31", "locked_at": work.now, "locked_by": MARK}
         work.execute(insert(ledger_period).values(org_id=work.org_id, id="2020-01", **span))
+        found = {"reconciliation_id": towns.ids["reconciliation"], "account_id": wallets[0], "currency": "USD"}
+        amounts = {"shown_minor": 18422016, "should_minor": 18422015, "repaired": True, "broken": False}
+        drift = {"org_id": work.org_id, "id": f"drift_{MARK}", "found_at": work.now, **found, **amounts}
+        work.execute(insert(ledger_drift), drift)
 
 
 def gather(towns: Towns, done: str, asked: str, planned: str) -> None:
@@ -491,7 +496,6 @@ DOORS: dict[str, Door] = {
     "insight.search": Door(lambda w, _: insight.search(w, "currencies.csv")),
     "insight.home": Door(lambda w, _: insight.home(w)),
     "insight.money": Door(lambda w, _: insight.money(w)),
-    "ledger.activity": Door(lambda w, i: ledger.activity(w, i["wallet"])),
     "ledger.adjust": Door(lambda w, i: ledger.adjust(w, i["wallet"], ONE, ledger.Terms(reason=MARK))),
     "ledger.balance": Door(lambda w, i: ledger.balance(w, i["wallet"])),
     "ledger.balance_on": Door(lambda w, i: ledger.balance_on(w, i["wallet"], w.now.date())),
@@ -503,7 +507,12 @@ DOORS: dict[str, Door] = {
     "ledger.entry": Door(lambda w, i: ledger.entry(w, i["entry"])),
     "ledger.freeze": Door(lambda w, i: ledger.freeze(w, i["wallet"], MARK)),
     "ledger.hold": Door(lambda w, i: ledger.hold(w, i["wallet"], ONE)),
+    "ledger.operate": Door(lambda w, i: ledger.operate(w, ledger.EntryType.FEE, i["wallet"], ONE)),
     "ledger.pay_out": Door(lambda w, i: ledger.pay_out(w, i["wallet"], ONE)),
+    "ledger.drifts": Door(lambda w, _: ledger.drifts(w)),
+    "ledger.reconcile_wallet": Door(lambda w, i: ledger.reconcile_wallet(w, i["wallet"], MARK)),
+    "ledger.reconciliation": Door(lambda w, i: ledger.reconciliation(w, i["reconciliation"])),
+    "ledger.reconciliations": Door(lambda w, _: ledger.reconciliations(w)),
     "ledger.refund": Door(lambda w, i: ledger.refund(w, i["wallet"], ONE)),
     "ledger.release": Door(lambda w, i: ledger.release(w, i["wallet"], ONE)),
     "ledger.resume": Door(lambda w, i: ledger.resume(w, i["stop"], MARK)),
@@ -512,6 +521,8 @@ DOORS: dict[str, Door] = {
     "ledger.stops": Door(lambda w, _: ledger.stops(w)),
     "ledger.transfer": Door(lambda w, i: ledger.transfer(w, i["wallet"], i["wallet_two"], ONE)),
     "ledger.trial_balance": Door(lambda w, _: ledger.trial_balance(w)),
+    "ledger.wallet": Door(lambda w, i: ledger.wallet(w, i["wallet"])),
+    "ledger.wallets": Door(lambda w, _: ledger.wallets(w)),
     "ledger.unfreeze": Door(lambda w, i: ledger.unfreeze(w, i["frozen"], MARK)),
     "ledger.withdraw": Door(lambda w, i: ledger.withdraw(w, i["wallet"], ONE)),
     "notifications.add_endpoint": Door(
@@ -626,6 +637,7 @@ DOORS: dict[str, Door] = {
 # Functions that hold nothing of an organisation's, or that people cannot reach; each with the reason.
 NO_DOORS = {
     "operations.of_the_same_file": "of an execution that was opened, which has its door; asked by payouts.meanwhile",
+    "ledger.ask_to_reconcile": "asks for a look at its own organisation's accounts",
     "ledger.open_wallet": "makes a wallet of its own organisation",
     "approvals.expire_due": "the worker's round; needs WORKER_ACT (below)",
     "approvals.request": "writes a question of its own organisation about an id its caller has checked",

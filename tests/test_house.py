@@ -67,8 +67,12 @@ ENGINE_FILES: dict[str, set[str]] = {
     "ledger": {
         "booking",
         "chart",
+        "drift",
         "guards",
+        "holdings",
+        "journal",
         "own_books",
+        "reconciling",
         "statements",
         "stopping",
     },
@@ -104,6 +108,7 @@ ENGINE_FILES: dict[str, set[str]] = {
         "spreadsheets",
     },
     "payouts": {
+        "attempts",
         "bank_columns",
         "bank_export",
         "bank_status",

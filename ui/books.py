@@ -6,23 +6,27 @@ import streamlit as st
 
 from finops_core import ledger as core
 from finops_core import security
-from finops_core.ledger import EntryFilter
-from ui import html, ledger, log, widgets
+from finops_core.ledger import Dated
+from ui import html, ledger, log, wallet_acts, wallets, widgets
 from ui.format import words
 from ui.session import Here
 
-
-def fresh() -> None:
-    """Another question starts at its newest row."""
-    st.query_params.pop(ledger.OLDER, None)
+WALLET, DATED = "wallet", "by"
+BY = {Dated.EFFECTIVE: "the day it counts for", Dated.BOOKED: "the time it was booked"}
 
 
 def until() -> date | None:
     """The day up to whose end everything counts, None for now."""
     chosen: date | None = st.date_input(
-        "As of the end of", None, key="day", bind="query-params", format="YYYY-MM-DD", width=150, on_change=fresh
+        "As of the end of", None, key="day", bind="query-params", format="YYYY-MM-DD", width=150, on_change=ledger.fresh
     )
     return chosen
+
+
+def _dated() -> Dated:
+    """By which date the statement runs."""
+    chosen = st.selectbox("By", list(BY.values()), key=DATED, bind="query-params", width=190, on_change=ledger.fresh)
+    return next(dated for dated, told in BY.items() if told == chosen)
 
 
 def as_of(day: date | None, now_told: str) -> str:
@@ -39,13 +43,13 @@ def entry(here: Here, entry_id: str) -> None:
     """One entry and its sides."""
     _back()
     with here.read() as reading:
-        seen = core.entry(reading, entry_id)
-        (found,) = core.entries(reading, EntryFilter(id=entry_id))
-        names = security.names(reading, [seen.created_by])
+        found = core.entry(reading, entry_id)
+        names = security.names(reading, [found.created_by])
     widgets.head("Entry", here.around.name, found.id)
-    undone = ledger.entry_link(seen.reversed_by) if seen.reversed_by else html.Markup()
-    html.draw(ledger.facts(found, here.shown, lambda who: log.actor_name(who, names), undone))
+    html.draw(ledger.facts(found, here.shown, lambda who: log.actor_name(who, names)))
     html.draw(ledger.postings(found.postings, here.shown))
+    if not (found.reversed_by or found.reverses):
+        wallet_acts.reversal(here, found.id)
 
 
 def line(here: Here, code: str, currency: str, older: str) -> None:
@@ -68,10 +72,12 @@ def line(here: Here, code: str, currency: str, older: str) -> None:
 def account(here: Here, account_id: str, older: str) -> None:
     """An account's statement."""
     _back()
-    above = st.empty()
-    day = until()
+    above = st.container()
+    with st.container(horizontal=True):
+        day, dated = until(), _dated()
     with here.read() as reading:
-        found = core.statement(reading, account_id, before=older, until=day)
+        found = core.statement(reading, account_id, before=older, until=day, dated=dated)
+        wallet = core.wallet(reading, account_id) if found.account.purpose == WALLET else None
         now = here.shown.as_of(reading.now)
     seen = found.account
     whose = seen.party_id or ledger.OWN
@@ -79,9 +85,13 @@ def account(here: Here, account_id: str, older: str) -> None:
         widgets.head(f"{seen.code} {seen.name}", here.around.name, seen.currency, whose, as_of(day, now))
         state = "" if seen.state == "open" else html.badge(words(seen.state), "amber")
         html.draw(html.line(html.faint("Balance", small=False), ledger.balance(seen.balance, here.shown), state))
+        if wallet is not None:
+            wallets.panel(here, wallet)
     if found.lines:
         html.draw(ledger.statement(found, here.shown))
     else:
         widgets.empty("account_balance", "Nothing was booked here", "Choose a later day, or look at another account.")
     query = {ledger.ACCOUNT: account_id, **({"day": day.isoformat()} if day else {})}
+    if dated is Dated.BOOKED:
+        query[DATED] = BY[dated]
     html.draw(ledger.older(query, found.older))

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+import streamlit as st
+
 from finops_core.kernel.money import Money
 from finops_core.ledger import AccountLine, EntryLine, EntryPosting, Statement, StatementLine, TrialLine
 from ui import html
@@ -81,7 +83,7 @@ def statement(found: Statement, shown: Format) -> Markup:
     return html.table(STATEMENT, [_statement(line, shown) for line in found.lines], "Statement")
 
 
-def facts(entry: EntryLine, shown: Format, name: Callable[[str], str], undone: Markup) -> Markup:
+def facts(entry: EntryLine, shown: Format, name: Callable[[str], str]) -> Markup:
     """What an entry is, who booked it and what it comes from."""
     return html.facts(
         [
@@ -92,7 +94,7 @@ def facts(entry: EntryLine, shown: Format, name: Callable[[str], str], undone: M
             ("Reason", entry.reason),
             ("Document", document(entry.source)),
             ("Undoes", entry_link(entry.reverses) if entry.reverses else ""),
-            ("Undone by", undone),
+            ("Undone by", entry_link(entry.reversed_by) if entry.reversed_by else ""),
         ]
     )
 
@@ -136,9 +138,14 @@ def entry_link(entry_id: str) -> Markup:
     return html.link(f"…{entry_id[-8:]}", PAGE, {ENTRY: entry_id})
 
 
-def older(query: Mapping[str, str], place: str) -> Markup:
-    """The way to what is older; nothing at the end."""
-    return html.line(html.link("Older →", PAGE, {**query, OLDER: place})) if place else Markup()
+def older(query: Mapping[str, str], place: str, label: str = "Older →") -> Markup:
+    """The way to what comes next in a list; nothing at the end."""
+    return html.line(html.link(label, PAGE, {**query, OLDER: place})) if place else Markup()
+
+
+def fresh() -> None:
+    """Another question starts at its first row."""
+    st.query_params.pop(OLDER, None)
 
 
 def _line_link(account: AccountLine) -> Markup:

@@ -6,6 +6,7 @@ from functools import partial
 
 from finops_core.catalog.checks import CHECKS
 from finops_core.kernel.job import Job, Waits
+from finops_core.ledger import reconciling
 from finops_core.notifications import DELIVER_JOB, DISPATCH_JOB, OLD_ADDRESS_JOB, deliver, forward, tell_old_address
 from finops_core.operations import outcome
 from finops_core.payouts import bookkeeping, following, repairing, returns, settlement
@@ -45,6 +46,13 @@ _ALL = (
         waits=_P,
     ),
     Job(bookkeeping.BOOK_JOB, bookkeeping.book_missing, every_s=HOUR_S, title="Book payouts the ledger has not kept"),
+    Job(
+        reconciling.HOURLY_JOB,
+        reconciling.reconcile_hourly,
+        every_s=HOUR_S,
+        title="Hold balances against their postings",
+    ),
+    Job(reconciling.ASKED_JOB, reconciling.reconcile_asked, title="Hold balances against their postings, as asked"),
     *(replace(job, retries=None, waits=Waits.PERSON) for job in _PEOPLE),
     Job(outcome.RETELL_JOB, outcome.retell, title="Store a result that changed late"),
     Job(REHEARSE_JOB, run_rehearsal, title="Rehearse a plan", waits=Waits.PERSON),

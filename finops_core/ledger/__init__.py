@@ -1,17 +1,20 @@
 """The ledger: double entry, accounts and their balances, and what can be done with wallets."""
 
-from finops_core.ledger.queries import (
-    EntryView,
-    PostingView,
-    TrialLine,
-    activity,
-    balance,
-    balance_on,
-    entry,
-    trial_balance,
+from finops_core.ledger.holdings import WalletView, wallet, wallets
+from finops_core.ledger.journal import EntryFilter, EntryLine, EntryPosting, entries, entry
+from finops_core.ledger.queries import TrialLine, balance, balance_on, trial_balance
+from finops_core.ledger.reconciling import (
+    DriftView,
+    ReconciliationView,
+    ask_to_reconcile,
+    drifts,
+    reconcile_wallet,
+    reconciliation,
+    reconciliations,
 )
-from finops_core.ledger.rules import EntryType, StopWidth
+from finops_core.ledger.rules import AccountState, EntryType, ReconcileWidth, StopWidth
 from finops_core.ledger.service import (
+    TO_ANOTHER,
     Terms,
     adjust,
     charge_fee,
@@ -19,6 +22,7 @@ from finops_core.ledger.service import (
     freeze,
     hold,
     open_wallet,
+    operate,
     pay_out,
     refund,
     release,
@@ -30,45 +34,52 @@ from finops_core.ledger.service import (
 from finops_core.ledger.statements import (
     PAGE,
     AccountLine,
-    EntryFilter,
-    EntryLine,
-    EntryPosting,
+    Dated,
     Statement,
     StatementLine,
     accounts,
-    entries,
     statement,
 )
 from finops_core.ledger.stopping import StopView, resume, stop, stops
 
 __all__ = [
     "PAGE",
+    "TO_ANOTHER",
     "AccountLine",
+    "AccountState",
+    "Dated",
+    "DriftView",
     "EntryFilter",
     "EntryLine",
     "EntryPosting",
     "EntryType",
-    "EntryView",
-    "PostingView",
+    "ReconcileWidth",
+    "ReconciliationView",
     "Statement",
     "StatementLine",
     "StopView",
     "StopWidth",
     "Terms",
     "TrialLine",
+    "WalletView",
     "accounts",
-    "activity",
     "adjust",
+    "ask_to_reconcile",
     "balance",
     "balance_on",
     "charge_fee",
     "deposit",
+    "drifts",
     "entries",
     "entry",
     "freeze",
     "hold",
     "open_wallet",
+    "operate",
     "pay_out",
+    "reconcile_wallet",
+    "reconciliation",
+    "reconciliations",
     "refund",
     "release",
     "resume",
@@ -79,5 +90,7 @@ __all__ = [
     "transfer",
     "trial_balance",
     "unfreeze",
+    "wallet",
+    "wallets",
     "withdraw",
 ]

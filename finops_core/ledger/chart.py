@@ -100,15 +100,16 @@ def accounts(work: Work, wanted: Collection[Wanted]) -> Mapping[Wanted, str]:
     """
     for each in wanted:
         exponent(each.currency)
-    found = _found(work, wanted)
+    found = known(work, wanted)
     missing = [each for each in dict.fromkeys(wanted) if each not in found]
     if missing:
         _make(work, missing)
-        found |= _found(work, missing)
+        found |= known(work, missing)
     return found
 
 
-def _found(work: Work, wanted: Collection[Wanted]) -> dict[Wanted, str]:
+def known(work: Work, wanted: Collection[Wanted]) -> dict[Wanted, str]:
+    """The ids of those accounts that are there."""
     found = {}
     asked = list(wanted)
     for start in range(0, len(asked), PARTS):
@@ -133,7 +134,7 @@ def _make(work: Work, missing: Sequence[Wanted]) -> None:
     new = {account_id for _, account_id in made}
     counted = [
         {"org_id": work.org_id, "id": account_id, "posted_minor": 0, "version": 0, "moved_at": work.now}
-        for each, account_id in _found(work, missing).items()
+        for each, account_id in known(work, missing).items()
         if account_id in new and _BY_CODE[each.code].counted
     ]
     if counted:

@@ -251,6 +251,63 @@ class MoneyStop(OrgRow, table=True):
     lifted_reason: str
 
 
+class Reconciliation(OrgRow, table=True):
+    """One look at balances beside their postings (``rec_…``): on schedule, or asked for by somebody.
+
+    Attributes:
+        width: hourly, full, or one wallet (``ReconcileWidth``); ``account_id`` of the wallet, else "".
+        dry_run: found what is off, and mended nothing.
+        checked, drifted, repaired, broken: accounts; broken are those whose postings do not fit each other.
+    """
+
+    __tablename__ = "ledger_reconciliation"
+    __table_args__ = org_table(
+        CheckConstraint("width IN ('hourly', 'full', 'wallet')", name="width"),
+        retention=Retention.WORKING,
+        classes={"reason": DataClass.CONFIDENTIAL},
+        listed=("asked_at", "width", "dry_run", "checked", "drifted", "repaired", "broken"),
+    )
+
+    width: str
+    account_id: str
+    dry_run: bool
+    asked_by: str
+    reason: str
+    asked_at: Any = instant()
+    ended_at: Any = instant(nullable=True)
+    checked: int = big()
+    drifted: int = big()
+    repaired: int = big()
+    broken: int = big()
+
+
+class Drift(OrgRow, table=True):
+    """An account that was off (``drift_…``), as a reconciliation found it. Never changed.
+
+    ``shown_minor`` stood in its balance, ``should_minor`` is what its postings add up to.
+    """
+
+    __tablename__ = "ledger_drift"
+    __table_args__ = org_table(
+        link("reconciliation_id", "ledger_reconciliation"),
+        link("account_id", "ledger_account"),
+        Index("ix_ledger_drift_account", "account_id", "org_id", "id"),
+        retention=Retention.RECORD,
+        append_only=True,
+        classes={"shown_minor": DataClass.CONFIDENTIAL, "should_minor": DataClass.CONFIDENTIAL},
+        listed=("found_at", "account_id", "repaired"),
+    )
+
+    reconciliation_id: str
+    account_id: str
+    currency: str
+    shown_minor: int = minor()
+    should_minor: int = minor()
+    repaired: bool
+    broken: bool
+    found_at: Any = instant()
+
+
 ledger_chart, ledger_account, ledger_balance = table_of(ChartAccount), table_of(LedgerAccount), table_of(LedgerBalance)
 ledger_journal, ledger_posting, ledger_period = table_of(JournalEntry), table_of(Posting), table_of(LedgerPeriod)
-ledger_stop = table_of(MoneyStop)
+ledger_stop, ledger_reconciliation, ledger_drift = table_of(MoneyStop), table_of(Reconciliation), table_of(Drift)

@@ -6,7 +6,7 @@ its balance as it is. An entry's postings add up to zero in each currency.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 
 from finops_core.kernel.canonical import content_hash
@@ -15,6 +15,7 @@ from finops_core.kernel.money import MAX_MINOR, Money
 
 REASON_MAX_CHARS = 500
 KEY_MAX_CHARS = 200
+SUNDAY = 6
 
 
 class EntryType(StrEnum):
@@ -53,6 +54,14 @@ class AccountState(StrEnum):
     OPEN = "open"
     FROZEN = "frozen"
     CLOSED = "closed"
+
+
+class ReconcileWidth(StrEnum):
+    """How much a reconciliation looks at: each account, each account and how its postings go on, or one wallet."""
+
+    HOURLY = "hourly"
+    FULL = "full"
+    WALLET = "wallet"
 
 
 class StopWidth(StrEnum):
@@ -154,6 +163,13 @@ def sums(lines: Iterable[Line]) -> Mapping[str, int]:
     for line in lines:
         found[line.amount.currency] = found.get(line.amount.currency, 0) + line.amount.minor
     return found
+
+
+def last_quiet_night(now: datetime) -> datetime:
+    """The newest Sunday 02:00 UTC that is not ahead: then everything is looked at."""
+    at = now.astimezone(UTC).replace(hour=2, minute=0, second=0, microsecond=0)
+    at -= timedelta(days=(at.weekday() - SUNDAY) % 7)
+    return at if at <= now else at - timedelta(days=7)
 
 
 def check_amount(amount: Money) -> None:

@@ -4,22 +4,24 @@ Each verb takes ``key``, the caller's idempotency key: asked again with the same
 result; with other content ``DUPLICATE_TRANSACTION``.
 """
 
+import re
 from dataclasses import dataclass, replace
 from datetime import date
 
 from sqlalchemy import select, update
 
 from finops_core import audit
-from finops_core.kernel.errors import Conflict
+from finops_core.kernel.errors import Conflict, Invalid
 from finops_core.kernel.money import Money
 from finops_core.kernel.permissions import Permission
-from finops_core.ledger import booking, chart, queries, rules
+from finops_core.ledger import booking, chart, journal, queries, rules
 from finops_core.ledger.booking import Posted
 from finops_core.ledger.models import ledger_account, ledger_balance
 from finops_core.ledger.rules import AccountState, Entry, EntryType, Line
 from finops_core.platform.work import Work
 
 WALLET, ESCROW = "wallet", "escrow"
+_HOLDER = re.compile(r"[A-Za-z0-9_.-]{1,80}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +38,25 @@ NO_TERMS = Terms()
 
 
 def open_wallet(work: Work, party_id: str, currency: str) -> str:
-    """The id of a holder's wallet in a currency; the one there is, if there is one. Needs ``LEDGER_POST``."""
+    """The id of a holder's wallet in a currency; the one there is, if there is one. Needs ``LEDGER_POST``.
+
+    ``HOLDER_BAD`` for what cannot be somebody's id, ``CURRENCY_UNKNOWN``.
+    """
     work.require(Permission.LEDGER_POST)
-    return chart.account(work, chart.WALLETS, currency, party_id, WALLET)
+    if _HOLDER.fullmatch(party_id) is None:
+        raise Invalid(
+            "HOLDER_BAD",
+            "A wallet needs the id of whoever holds it.",
+            hint="Up to 80 letters, digits, “_”, “-” and “.”, such as party_lumen.",
+        )
+    wanted = chart.Wanted(chart.WALLETS, currency, party_id, WALLET)
+    known = chart.known(work, [wanted])
+    if wanted in known:
+        return known[wanted]
+    wallet_id = chart.account(work, chart.WALLETS, currency, party_id, WALLET)
+    detail = {"currency": currency, "holder": party_id}
+    audit.record(work, "wallet.opened", f"wallet:{wallet_id}", detail=detail)
+    return wallet_id
 
 
 def deposit(work: Work, wallet_id: str, amount: Money, terms: Terms = NO_TERMS) -> Posted:
@@ -86,6 +104,32 @@ def transfer(work: Work, from_wallet_id: str, to_wallet_id: str, amount: Money, 
     return _move(work, EntryType.TRANSFER, _wallet(work, from_wallet_id), _wallet(work, to_wallet_id), amount, terms)
 
 
+def operate(
+    work: Work, type_: EntryType, wallet_id: str, amount: Money, terms: Terms = NO_TERMS, to_wallet_id: str = ""
+) -> Posted:
+    """One of the nine operations, by its type. ``to_wallet_id``: who gets it, where the operation knows of another.
+
+    ``OPERATION_BAD`` for a type that is none of them, and what the operation itself refuses.
+    """
+    if to_wallet_id and type_ not in TO_ANOTHER:
+        raise _bad(f"{type_.value} concerns one wallet alone.", "Leave the other wallet out.")
+    match type_:
+        case EntryType.ADJUSTMENT:
+            return adjust(work, wallet_id, amount, terms)
+        case EntryType.TRANSFER:
+            if not to_wallet_id:
+                raise _bad("A transfer goes to another wallet.", "Name the wallet it goes to.")
+            return transfer(work, wallet_id, to_wallet_id, amount, terms)
+        case EntryType.ESCROW_RELEASE:
+            return release(work, wallet_id, amount, to_wallet_id, terms)
+        case EntryType.REFUND:
+            return refund(work, wallet_id, amount, to_wallet_id, terms)
+    plain = _PLAIN.get(type_)
+    if plain is None:
+        raise _bad(f"{type_.value} is no operation on a wallet.", "Name one, such as DEPOSIT.")
+    return plain(work, wallet_id, amount, terms)
+
+
 def adjust(work: Work, wallet_id: str, amount: Money, terms: Terms) -> Posted:
     """Put a wallet right, up or down, against suspense. Needs ``LEDGER_ADJUST``; ``REASON_MISSING``."""
     work.require(Permission.LEDGER_ADJUST)
@@ -101,10 +145,10 @@ def reverse(work: Work, journal_id: str, terms: Terms) -> Posted:
     work.require(Permission.LEDGER_ADJUST)
     if not terms.reason.strip():
         raise rules.reason_missing("A reversal")
-    undone = queries.entry(work, journal_id)
+    undone = journal.entry(work, journal_id)
     if undone.reversed_by:
         raise rules.reversed_before()
-    lines = tuple(Line(posting.account_id, -posting.amount) for posting in undone.postings)
+    lines = tuple(Line(posting.account.id, -posting.amount) for posting in undone.postings)
     return booking.post(work, replace(_entry(EntryType.REVERSAL, lines, terms), reverses=journal_id))
 
 
@@ -116,6 +160,20 @@ def freeze(work: Work, wallet_id: str, reason: str) -> None:
 def unfreeze(work: Work, wallet_id: str, reason: str) -> None:
     """Open a frozen wallet again. Needs ``LEDGER_STOP``; ``REASON_MISSING``."""
     _set_state(work, wallet_id, AccountState.OPEN, reason)
+
+
+TO_ANOTHER = frozenset({EntryType.TRANSFER, EntryType.ESCROW_RELEASE, EntryType.REFUND})
+_PLAIN = {
+    EntryType.DEPOSIT: deposit,
+    EntryType.WITHDRAWAL: withdraw,
+    EntryType.ESCROW_HOLD: hold,
+    EntryType.PAYOUT: pay_out,
+    EntryType.FEE: charge_fee,
+}
+
+
+def _bad(message: str, hint: str) -> Invalid:
+    return Invalid("OPERATION_BAD", message, hint=hint)
 
 
 def _move(work: Work, type_: EntryType, from_id: str, to_id: str, amount: Money, terms: Terms) -> Posted:

@@ -1,15 +1,17 @@
-"""Reads of the books for people: entries newest first, the accounts of a line, and an account's statement.
+"""Reads of the books for people: the accounts of a line of the chart, and an account's statement.
 
 They need ``LEDGER_VIEW``. Lists go on from the last row that was seen: nothing is counted that nobody looks at.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
+from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Row, Select, func, select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, func, select, tuple_
 
+from finops_core import reference
 from finops_core.kernel.money import Money
 from finops_core.kernel.permissions import Permission
 from finops_core.ledger import rules
@@ -34,41 +36,16 @@ class AccountLine:
     balance: Money | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class EntryPosting:
-    """One posting of an entry, with the account it goes to."""
+class Dated(StrEnum):
+    """By which date a statement runs: the business day an entry counts for, or when it was written."""
 
-    account: AccountLine
-    amount: Money
-
-
-@dataclass(frozen=True, slots=True)
-class EntryLine:
-    """An entry in a list, with its postings in their order."""
-
-    id: str
-    type: str
-    booked_at: datetime
-    effective_on: date
-    created_by: str
-    reason: str
-    source: tuple[str, str]
-    reverses: str
-    postings: tuple[EntryPosting, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class EntryFilter:
-    """Which entries: of one type, of one document, or one by its own id; "" for any."""
-
-    type: str = ""
-    source_id: str = ""
-    id: str = ""
+    EFFECTIVE = "effective"
+    BOOKED = "booked"
 
 
 @dataclass(frozen=True, slots=True)
 class StatementLine:
-    """A posting of an account by effective day. ``balance``: what the account held after it, in that order."""
+    """A posting of an account. ``balance``: what the account held after it, in the order of the statement."""
 
     journal_id: str
     type: str
@@ -82,7 +59,7 @@ class StatementLine:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A page of an account's postings, newest effective day first; ``older``: where the next begins, "" at the end.
+    """A page of an account's postings, newest first; ``older``: where the next begins, "" at the end.
 
     ``account.balance`` is what it holds with every posting up to the end of the day that was asked for.
     """
@@ -92,62 +69,61 @@ class Statement:
     older: str
 
 
-def entries(
-    reading: Reading, wanted: EntryFilter | None = None, limit: int = PAGE, before: str = ""
-) -> tuple[EntryLine, ...]:
-    """Entries, newest first; ``before``: older than the entry with this id."""
-    reading.require(Permission.LEDGER_VIEW)
-    wanted, table = wanted or EntryFilter(), ledger_journal
-    query = select(table).where(table.c.org_id == reading.org_id)
-    for column, value in ((table.c.type, wanted.type), (table.c.source_id, wanted.source_id), (table.c.id, wanted.id)):
-        if value:
-            query = query.where(column == value)
-    if before:
-        query = query.where(table.c.id < before)
-    heads = reading.rows(query.order_by(table.c.id.desc()).limit(limit))
-    postings = _postings(reading, [head.id for head in heads])
-    return tuple(_entry(head, postings.get(head.id, ())) for head in heads)
-
-
 def accounts(reading: Reading, code: str, currency: str, limit: int = PAGE, after: str = "") -> tuple[AccountLine, ...]:
     """The accounts of a line of the chart in a currency, oldest first, with what they hold; ``after``: past this id."""
     reading.require(Permission.LEDGER_VIEW)
-    query = _account(reading).where(ledger_chart.c.code == code, ledger_account.c.currency == currency)
+    query = account_query(reading).where(ledger_chart.c.code == code, ledger_account.c.currency == currency)
     rows = reading.rows(query.where(ledger_account.c.id > after).order_by(ledger_account.c.id).limit(limit))
     sums = _sums(reading, [row.id for row in rows if not row.counted])
-    return tuple(_line(row, row.posted_minor if row.counted else sums.get(row.id, 0)) for row in rows)
+    return tuple(account_line(row, row.posted_minor if row.counted else sums.get(row.id, 0)) for row in rows)
 
 
 def statement(
-    reading: Reading, account_id: str, limit: int = PAGE, before: str = "", until: date | None = None
+    reading: Reading,
+    account_id: str,
+    limit: int = PAGE,
+    before: str = "",
+    until: date | None = None,
+    dated: Dated = Dated.EFFECTIVE,
 ) -> Statement:
-    """An account's postings up to a day, by effective day; ``before`` goes on where a page ended.
+    """An account's postings up to the end of a day, newest first; ``before`` goes on where a page ended.
 
     ``LEDGER_ACCOUNT_UNKNOWN``; a place to go on from that is none starts at the beginning.
     """
     reading.require(Permission.LEDGER_VIEW)
-    row = reading.first(_account(reading).where(ledger_account.c.id == account_id))
+    row = reading.first(account_query(reading).where(ledger_account.c.id == account_id))
     if row is None:
         raise rules.account_unknown()
-    table = ledger_posting
+    table, head = ledger_posting, ledger_journal
     mine = [table.c.org_id == reading.org_id, table.c.account_id == account_id]
     if until is not None:
-        mine.append(table.c.effective_on <= until.isoformat())
+        mine.append(_until(reading, until, dated))
     closing = _sum(reading, mine)
-    order = tuple_(table.c.effective_on, table.c.journal_id)
-    day, _, journal_id = before.partition("_")
-    here = [*mine, order < tuple_(day, journal_id)] if journal_id else mine
-    head = ledger_journal
+    order = [table.c.effective_on, table.c.journal_id, table.c.line][dated is Dated.BOOKED :]
+    place = _place(before, len(order))
+    here = [*mine, tuple_(*order) < tuple_(*place)] if place else mine
     found = reading.rows(
         select(table, head.c.type, head.c.source_kind, head.c.source_id, head.c.reason)
         .join(head, (head.c.org_id == table.c.org_id) & (head.c.id == table.c.journal_id))
         .where(*here)
-        .order_by(table.c.effective_on.desc(), table.c.journal_id.desc(), table.c.line.desc())
+        .order_by(*(column.desc() for column in order))
         .limit(limit + 1)
     )
     lines = _running(found[:limit], closing if here is mine else _sum(reading, here))
-    older = f"{lines[-1].effective_on.isoformat()}_{lines[-1].journal_id}" if len(found) > limit else ""
-    return Statement(_line(row, closing), lines, older)
+    older = "~".join(str(getattr(found[limit - 1], column.name)) for column in order) if len(found) > limit else ""
+    return Statement(account_line(row, closing), lines, older)
+
+
+def _until(reading: Reading, day: date, dated: Dated) -> ColumnElement[bool]:
+    if dated is Dated.EFFECTIVE:
+        return ledger_posting.c.effective_on <= day.isoformat()
+    return ledger_posting.c.booked_at < datetime.combine(day + timedelta(days=1), time(), reference.zone(reading))
+
+
+def _place(before: str, many: int) -> list[str | int]:
+    """Where a page ended, as the columns of its order; empty for what is no such place."""
+    *texts, line = before.split("~")
+    return [*texts, int(line)] if len(texts) == many - 1 and line.isdecimal() else []
 
 
 def _running(rows: Sequence[Row[Any]], balance: int) -> tuple[StatementLine, ...]:
@@ -169,7 +145,8 @@ def _running(rows: Sequence[Row[Any]], balance: int) -> tuple[StatementLine, ...
     return tuple(lines)
 
 
-def _account(reading: Reading) -> Select[Any]:
+def account_query(reading: Reading) -> Select[Any]:
+    """Accounts with their line of the chart, and the balance of those that keep one."""
     table, kept, chart = ledger_account, ledger_balance, ledger_chart
     columns = (table.c.id, table.c.currency, table.c.party_id, table.c.purpose, table.c.state, table.c.counted)
     return (
@@ -181,7 +158,8 @@ def _account(reading: Reading) -> Select[Any]:
     )
 
 
-def _line(row: Row[Any], minor: int | None = None) -> AccountLine:
+def account_line(row: Row[Any], minor: int | None = None) -> AccountLine:
+    """A row of ``account_query`` as people see it, with what it holds when that was asked for."""
     holds = None if minor is None else Money(int(minor), row.currency)
     return AccountLine(row.id, row.code, row.name, row.kind, row.currency, row.party_id, row.purpose, row.state, holds)
 
@@ -198,33 +176,3 @@ def _sums(reading: Reading, account_ids: Sequence[str]) -> Mapping[str, int]:
         .group_by(table.c.account_id)
     )
     return {row.account_id: int(row.minor) for row in rows}
-
-
-def _postings(reading: Reading, journal_ids: Sequence[str]) -> Mapping[str, tuple[EntryPosting, ...]]:
-    table = ledger_posting
-    lines = reading.rows(
-        select(table.c.journal_id, table.c.account_id, table.c.amount_minor, table.c.currency)
-        .where(table.c.org_id == reading.org_id, table.c.journal_id.in_(journal_ids))
-        .order_by(table.c.journal_id, table.c.line)
-    )
-    ids = sorted({line.account_id for line in lines})
-    held = {row.id: _line(row) for row in reading.rows(_account(reading).where(ledger_account.c.id.in_(ids)))}
-    found: dict[str, list[EntryPosting]] = {}
-    for line in lines:
-        posting = EntryPosting(held[line.account_id], Money(line.amount_minor, line.currency))
-        found.setdefault(line.journal_id, []).append(posting)
-    return {journal_id: tuple(postings) for journal_id, postings in found.items()}
-
-
-def _entry(head: Row[Any], postings: tuple[EntryPosting, ...]) -> EntryLine:
-    return EntryLine(
-        head.id,
-        head.type,
-        head.booked_at,
-        date.fromisoformat(head.effective_on),
-        head.created_by,
-        head.reason,
-        (head.source_kind, head.source_id),
-        head.reverses,
-        postings,
-    )

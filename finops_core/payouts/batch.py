@@ -16,7 +16,7 @@ from finops_core.kernel.operation import LogLevel, RunContext
 from finops_core.kernel.provider import Answer, Created, OurFault, Rejected, RetryLater, Scope, Unknown
 from finops_core.operations.admission import AGED
 from finops_core.operations.engine import stop_requested
-from finops_core.payouts import look_up, queries, rules, service, strays
+from finops_core.payouts import attempts, look_up, rules, service, strays
 from finops_core.payouts.pacing import Pacing
 from finops_core.payouts.queries import Unsettled
 from finops_core.payouts.rules import LookUp, PayoutState
@@ -270,7 +270,7 @@ class Batch:
         with self._unit() as work:
             if stop_requested(work, row.execution_id):
                 return "Stopped before it was executed."
-            attempt = queries.paid_otherwise(work, row)
+            attempt = attempts.paid_otherwise(work, row)
         return "" if attempt is None else f"Not executed: attempt {attempt} may have paid it after all."
 
     def _held(self, row: Unsettled) -> bool:

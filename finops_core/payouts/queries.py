@@ -1,12 +1,12 @@
 """Reads of payouts: rows as screens show them, what is in flight or in doubt, and what the batch and the jobs need."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, bindparam, case, func, or_, select
+from sqlalchemy import ColumnElement, Row, and_, case, func, or_, select
 
 from finops_core import operations, reference
 from finops_core.kernel.errors import NotFound
@@ -20,19 +20,6 @@ from finops_core.platform.work import Reading
 
 BAD = frozenset({PayoutState.FAILED, PayoutState.REJECTED})
 NOT_MADE = frozenset({PayoutState.REJECTED, PayoutState.CANCELED, PayoutState.EXPIRED})
-# Made once: it is asked for each row of a batch.
-_OTHERWISE = (
-    select(payout.c.attempt)
-    .where(
-        payout.c.org_id == bindparam("org"),
-        payout.c.execution_id == bindparam("execution"),
-        payout.c.row_no == bindparam("number"),
-        payout.c.id != bindparam("but"),
-        payout.c.state.in_(bindparam("states", expanding=True)),
-    )
-    .order_by(payout.c.attempt)
-    .limit(1)
-)
 
 
 class Standing(StrEnum):
@@ -259,13 +246,6 @@ def newest_of(reading: Reading, execution_id: str) -> tuple[Unsettled, ...]:
     return tuple(unsettled(row) for row in found)
 
 
-def paid_otherwise(reading: Reading, row: Unsettled, states: Iterable[PayoutState] = MOVED) -> int | None:
-    """Another attempt of this one's row by which money has moved, or may have; None when there is none."""
-    of_row = {"org": reading.org_id, "execution": row.execution_id, "number": row.row_no, "but": row.id}
-    found = reading.execute(_OTHERWISE, {**of_row, "states": sorted(states)}).scalar()
-    return None if found is None else int(found)
-
-
 def is_twice(reading: Reading, payout_id: str) -> bool:
     """Whether a payout paid its row again, and nobody has dealt with that yet."""
     mine = payout.c.org_id == reading.org_id, payout.c.id == payout_id
@@ -278,13 +258,6 @@ def waiting_since(reading: Reading, row: Unsettled) -> datetime | None:
     waits = payout.c.org_id == reading.org_id, *of_it, payout.c.state == PayoutState.NEEDS_REVIEW
     found = reading.rows(select(payout.c.updated_at).where(*waits).order_by(payout.c.updated_at).limit(1))
     return found[0].updated_at if found else None
-
-
-def sent_before(reading: Reading, execution_id: str, attempt: int) -> tuple[Unsettled, ...]:
-    """Payouts of earlier attempts than this one that were sent, or may have been, whatever came of it."""
-    mine = payout.c.org_id == reading.org_id, payout.c.execution_id == execution_id, payout.c.attempt < attempt
-    sent = or_(payout.c.first_sent_at.is_not(None), payout.c.state.in_(sorted(LIVE | DOUBTFUL)))
-    return tuple(unsettled(row) for row in reading.rows(select(payout).where(*mine, sent).order_by(payout.c.row_no)))
 
 
 def for_change(reading: Reading, payout_id: str) -> Unsettled:

@@ -30,7 +30,7 @@ from finops_core.kernel.provider import (
 from finops_core.ledger import EntryType, stopping
 from finops_core.operations import ExecutionView, outcome
 from finops_core.operations.engine import stop_requested
-from finops_core.payouts import bookkeeping, notices, queries, rules, settlement, strays
+from finops_core.payouts import attempts, bookkeeping, notices, queries, rules, settlement, strays
 from finops_core.payouts.models import payout, payout_call
 from finops_core.payouts.queries import Unsettled
 from finops_core.payouts.rules import PayoutState
@@ -89,7 +89,7 @@ def _refuse_what_was_paid(work: Work, seen: ExecutionView, numbers: frozenset[in
     earlier = (row for row in queries.newest_of(work, seen.id) if row.row_no in numbers)
     unfit = [row for row in earlier if row.state not in rules.RETRYABLE]
     # Where the whole was planned anew a number tells nothing of what was paid before: nothing at all may have been.
-    for row in (*unfit, *queries.sent_before(work, seen.id, seen.whole_attempt)):
+    for row in (*unfit, *attempts.sent_before(work, seen.id, seen.whole_attempt)):
         raise Conflict(
             "ALREADY_PAID",
             f"Row {row.row_no} was paid, or may have been, by an earlier attempt. Nothing was sent.",
@@ -124,7 +124,7 @@ def intend(work: Work, row: Unsettled, *, asked: bool = False) -> Unsettled:
     stopped = stopping.why_not(work, EntryType.PAYOUT)
     if stopped:
         return replace(row, state=call_off(work, row, f"Not sent: {stopped}"))
-    attempt = queries.paid_otherwise(work, row)
+    attempt = attempts.paid_otherwise(work, row)
     if attempt is not None:
         why = f"Not sent: attempt {attempt} may have paid it after all."
         return replace(row, state=call_off(work, row, why))
@@ -216,7 +216,7 @@ def _exists(work: Work, row: Unsettled, found: ProviderPayout, *, replayed: bool
     }
     state = _move(work, row, PayoutState.CREATED, changes, detail={"provider_id": found.id})
     state = follow(work, replace(row, state=state, provider_id=found.id), found)
-    other = queries.paid_otherwise(work, row, rules.LIVE) if state in rules.LIVE else None
+    other = attempts.paid_otherwise(work, row, rules.LIVE) if state in rules.LIVE else None
     if other is not None:
         notices.tell_of_twice(work, row, other)
     return state
@@ -231,7 +231,7 @@ def follow(work: Work, row: Unsettled, found: ProviderPayout) -> PayoutState:
     """
     if rules.contradicts(row.state, found.status):
         why = f"The provider says now that it was paid; before, it was {rules.words(row.state)}."
-        other = queries.paid_otherwise(work, row)
+        other = attempts.paid_otherwise(work, row)
         if other is not None:
             why += f" Attempt {other} paid the row, or may have: the money may have left twice."
         state = review(work, row, why, once=f"contradicted:{row.id}:{work.now.isoformat()}", ended_at=None)

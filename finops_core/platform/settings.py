@@ -64,6 +64,7 @@ class Settings(BaseSettings):
     payout_rate_per_s: Annotated[float, Field(gt=0)] = 5.0
     payout_refresh_s: int = 15 * 60
     payout_burst: Annotated[int, Field(ge=1)] = 10
+    ledger_minor_drift: Annotated[int, Field(ge=0)] = 1
     audit_heads_dir: Path | None = None
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

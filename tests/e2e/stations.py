@@ -3,6 +3,7 @@
 from finops_core import connections, files, ledger, notifications, payouts
 from finops_core.adapters.stripe_sandbox.faults import Fault, FaultKind
 from finops_core.kernel.actor import worker_actor
+from finops_core.kernel.money import Money
 from finops_core.operations import ExecutionView, State
 from finops_core.payouts import queries, service
 from tests.e2e.backstage import Backstage
@@ -42,6 +43,12 @@ FULL: Stations = {
     "drawer-of-the-auditor": ("eva", "approvals?request={request}"),
     "ledger": ("carla", "ledger"),
     "ledger-entries": ("eva", "ledger?view=Entries"),
+    "wallets": ("ana", "ledger?view=Wallets"),
+    "open-a-wallet": ("ana", "ledger?view=Wallets&do=open"),
+    "wallet": ("carla", "ledger?account={wallet}"),
+    "move-money": ("ana", "ledger?account={wallet}&do=move"),
+    "adjust": ("carla", "ledger?account={wallet}&do=adjust"),
+    "reverse": ("carla", "ledger?entry={journal_id}&do=reverse"),
     "money-stops": ("carla", "ledger?view=Money+stops"),
     "stop-money": ("carla", "ledger?view=Money+stops&do=stop"),
     "ledger-entry": ("carla", "ledger?entry={journal_id}"),
@@ -96,6 +103,7 @@ EMPTY: Stations = {
     "no-files": ("ana", "files"),
     "nothing-booked": ("carla", "ledger"),
     "no-entries": ("carla", "ledger?view=Entries"),
+    "no-wallets": ("ana", "ledger?view=Wallets"),
     "no-operation-ran": ("eva", "operations?operation=payouts.stripe_balance"),
     "no-requests": ("ben", "approvals"),
     "no-decisions": ("ben", "approvals?show=Decided"),
@@ -120,6 +128,10 @@ def arrange(backstage: Backstage) -> dict[str, str]:
     with backstage.app.desk.work(backstage.actor("ana")) as work:
         files.add_comment(work, "execution", waiting.id, "They asked for it a week early.\nSee the attached mail.")
         files.attach(work, "execution", waiting.id, "mail.txt", b"Dear Ana")
+        wallet = ledger.open_wallet(work, "party_lumen", "CAD")
+        ledger.deposit(work, wallet, Money(1_234_50, "CAD"), ledger.Terms(reason="Invoice 77"))
+        ledger.hold(work, wallet, Money(200_00, "CAD"), ledger.Terms(reason="Order 4711"))
+        ledger.charge_fee(work, wallet, Money(2_50, "CAD"))
     with backstage.app.desk.work(backstage.actor("adam")) as work:
         told = {"title": "Check failed: Approvals age out", "body": "", "page": "health"}
         made = notifications.add_endpoint(
@@ -139,6 +151,7 @@ def arrange(backstage: Backstage) -> dict[str, str]:
         "connection_id": connected["stripe"],
         "account_id": connected["bank_file"],
         "payout_id": payout_id,
+        "wallet": wallet,
         "endpoint_id": made.endpoint_id,
         "forwarded": forwarded,
         "person_id": backstage.person_id("ben"),

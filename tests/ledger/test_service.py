@@ -1,14 +1,18 @@
 """Wallets: nine operations, each balanced, repeated safely, refused in the user's words."""
 
-from datetime import date
+from datetime import date, timedelta
+from typing import Any
 
 import pytest
 
+from finops_core import audit
+from finops_core.audit import AuditFilter
 from finops_core.kernel.errors import FinOpsError
 from finops_core.kernel.money import Money
-from finops_core.ledger import chart, queries, service, stopping
-from finops_core.ledger.rules import StopWidth
+from finops_core.ledger import booking, chart, holdings, journal, queries, service, statements, stopping
+from finops_core.ledger.rules import Entry, EntryType, Line, StopWidth
 from finops_core.ledger.service import Terms
+from finops_core.ledger.statements import Dated
 from tests.ledger.conftest import Books, usd
 
 
@@ -154,7 +158,8 @@ def test_a_reversal_takes_back_every_posting_once(books: Books):
 
     assert (books.balance("ann"), books.balance("bob")) == (100, 0)
     with books.read() as reading:
-        assert queries.entry(reading, undone.id).reverses == sent.id
+        assert journal.entry(reading, undone.id).reverses == sent.id
+        assert journal.entry(reading, sent.id).reversed_by == undone.id
     assert refused(books, service.reverse, sent.id, why) == "ALREADY_REVERSED"
     assert refused(books, service.reverse, "je_none", why) == "JOURNAL_UNKNOWN"
 
@@ -194,15 +199,98 @@ def test_nothing_is_posted_into_a_locked_period(books: Books):
     assert books.balance("ann") == 1
 
 
-def test_the_activity_of_a_wallet_shows_its_running_balance(books: Books):
-    books.fund("ann", 100)
-    books.fund("ann", 20)
+def test_the_statement_of_a_wallet_runs_by_either_date(books: Books):
+    ann = books.wallets["ann"]
     with books.work() as work:
-        service.withdraw(work, books.wallets["ann"], usd(50))
+        service.deposit(work, ann, usd(100), Terms(effective_on=date(2026, 11, 5)))
+        service.deposit(work, ann, usd(20), Terms(effective_on=date(2026, 10, 1)))
+        service.withdraw(work, ann, usd(50), Terms(effective_on=date(2026, 11, 3)))
+
+    def told(dated: Dated, **asked: Any) -> list[tuple[int, int]]:
+        with books.read() as reading:
+            found = statements.statement(reading, ann, dated=dated, **asked)
+        return [(line.amount.minor, line.balance.minor) for line in found.lines]
+
+    assert told(Dated.BOOKED) == [(-50, 70), (20, 120), (100, 100)]
+    assert told(Dated.EFFECTIVE) == [(100, 70), (-50, -30), (20, 20)]
+    assert told(Dated.EFFECTIVE, until=date(2026, 11, 4)) == [(-50, -30), (20, 20)]
+    with books.read() as reading:
+        today = reading.now.date()
+    assert told(Dated.BOOKED, until=today - timedelta(days=2)) == []
+    assert len(told(Dated.BOOKED, until=today + timedelta(days=1))) == 3
+
+
+@pytest.mark.parametrize("dated", list(Dated))
+def test_pages_of_a_statement_lose_no_line_of_an_entry_that_posts_twice_to_an_account(books: Books, dated: Dated):
+    ann, bob = books.wallets["ann"], books.wallets["bob"]
+    books.fund("bob", 100)
+    with books.work() as work:
+        lines = (Line(bob, usd(-30)), Line(ann, usd(10)), Line(ann, usd(20)))
+        booking.post(work, Entry(EntryType.TRANSFER, lines))
+        service.withdraw(work, ann, usd(5))
+
+    found, older = [], ""
+    for _ in range(3):
+        with books.read() as reading:
+            page = statements.statement(reading, ann, 1, older, dated=dated)
+        found += [(line.amount.minor, line.balance.minor) for line in page.lines]
+        older = page.older
+    assert found == [(-5, 25), (20, 30), (10, 10)]
+    assert older == ""
+    with books.read() as reading:
+        assert len(statements.statement(reading, ann, before="nowhere").lines) == 3
+
+
+def test_wallets_tell_what_is_free_and_what_is_held_for_their_holder(books: Books):
+    books.fund("ann", 100)
+    euros = books.wallet("cat", "EUR")
+    with books.work() as work:
+        service.hold(work, books.wallets["ann"], usd(30))
+        service.freeze(work, books.wallets["bob"], "asked by the bank")
 
     with books.read() as reading:
-        lines = queries.activity(reading, books.wallets["ann"])
-        older = queries.activity(reading, books.wallets["ann"], 1, 2)
+        ann, bob, third = holdings.wallets(reading)
+        assert holdings.wallet(reading, ann.id) == ann
+        assert holdings.wallets(reading, "party_bob") == (bob,)
+        assert holdings.wallets(reading, limit=1, after=ann.id) == (bob,)
+        with pytest.raises(FinOpsError, match="no such wallet"):
+            holdings.wallet(reading, books.account(chart.EXTERNAL))
+    assert (ann.party_id, ann.balance, ann.held) == ("party_ann", usd(70), usd(30))
+    assert (bob.balance, bob.held, bob.state, bob.state_reason) == (usd(0), usd(0), "frozen", "asked by the bank")
+    assert (third.id, third.balance) == (euros, Money(0, "EUR"))
 
-    assert [(line.amount.minor, line.balance) for line in lines] == [(-50, usd(70)), (20, usd(120)), (100, usd(100))]
-    assert [line.amount.minor for line in older] == [100]
+
+def test_any_operation_is_asked_for_by_its_type(books: Books):
+    ann, bob = books.wallets["ann"], books.wallets["bob"]
+    asked = [
+        (EntryType.DEPOSIT, 100, ""),
+        (EntryType.ESCROW_HOLD, 40, ""),
+        (EntryType.ESCROW_RELEASE, 10, bob),
+        (EntryType.ESCROW_RELEASE, 5, ""),
+        (EntryType.TRANSFER, 20, bob),
+        (EntryType.REFUND, 1, bob),
+        (EntryType.REFUND, 2, ""),
+        (EntryType.FEE, 3, ""),
+        (EntryType.PAYOUT, 4, ""),
+        (EntryType.WITHDRAWAL, 6, ""),
+        (EntryType.ADJUSTMENT, -7, ""),
+    ]
+    with books.work() as work:
+        for type_, minor, to in asked:
+            posted = service.operate(work, type_, ann, usd(minor), Terms(reason="asked"), to)
+            assert journal.entry(work, posted.id).type == type_
+
+    assert (books.balance("ann"), books.balance("bob")) == (100 - 40 + 5 - 20 - 1 - 2 - 3 - 4 - 6 - 7, 10 + 20 + 1)
+    assert refused(books, service.operate, EntryType.TRANSFER, ann, usd(1)) == "OPERATION_BAD"
+    assert refused(books, service.operate, EntryType.DEPOSIT, ann, usd(1), Terms(), bob) == "OPERATION_BAD"
+    assert refused(books, service.operate, EntryType.JOURNAL, ann, usd(1)) == "OPERATION_BAD"
+
+
+def test_a_wallet_is_opened_once_for_somebody_and_the_log_says_so(books: Books):
+    again = books.wallet("ann")
+
+    with books.read() as reading:
+        opened = [each.object for each in audit.records(reading, AuditFilter(verb="wallet.opened"), limit=10).rows]
+    assert opened.count(f"wallet:{again}") == 1
+    assert refused(books, service.open_wallet, "", "USD") == "HOLDER_BAD"
+    assert refused(books, service.open_wallet, "somebody", "XXX") == "CURRENCY_UNKNOWN"

@@ -1,0 +1,269 @@
+"""Reconciling balances with their postings: on schedule in batches, or asked for; each run and each drift is kept.
+
+Looking takes no lock: writers go on. Only an account that is off is held, for as long as its repair takes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, insert, select, update
+
+from finops_core import audit, notifications, reference, security
+from finops_core.kernel.actor import Actor, worker_actor
+from finops_core.kernel.errors import NotFound
+from finops_core.kernel.ids import new_id
+from finops_core.kernel.money import Money
+from finops_core.kernel.permissions import Permission
+from finops_core.ledger import drift, queries, rules
+from finops_core.ledger.drift import Off
+from finops_core.ledger.models import ledger_drift, ledger_reconciliation
+from finops_core.ledger.rules import ReconcileWidth
+from finops_core.notifications import Kind
+from finops_core.platform import queue
+from finops_core.platform.queue import Claim
+from finops_core.platform.work import Reading, Units, Work
+
+HOURLY_JOB, ASKED_JOB = "ledger.reconcile", "ledger.reconcile_asked"
+BATCHES = {ReconcileWidth.HOURLY: 500, ReconcileWidth.FULL: 50}
+PAGE = 25
+
+
+@dataclass(frozen=True, slots=True)
+class ReconciliationView:
+    """One run; ``ended_at`` is None while it is under way. It counts accounts; to ``broken`` ones nothing was done."""
+
+    id: str
+    width: ReconcileWidth
+    account_id: str
+    dry_run: bool
+    asked_by: str
+    reason: str
+    asked_at: datetime
+    ended_at: datetime | None
+    checked: int
+    drifted: int
+    repaired: int
+    broken: int
+
+
+@dataclass(frozen=True, slots=True)
+class DriftView:
+    """An account that was off: what its balance said, and what its postings add up to."""
+
+    reconciliation_id: str
+    account_id: str
+    shown: Money
+    should: Money
+    repaired: bool
+    broken: bool
+    found_at: datetime
+
+
+def ask_to_reconcile(work: Work, reason: str = "", *, full: bool = False, dry_run: bool = False) -> str:
+    """Have the worker look at every account; the run's id. ``full``: their history, too. Needs ``LEDGER_ADJUST``."""
+    work.require(Permission.LEDGER_ADJUST)
+    width = ReconcileWidth.FULL if full else ReconcileWidth.HOURLY
+    run_id = _begin(work, width, reason=reason, dry_run=dry_run)
+    queue.enqueue(work, ASKED_JOB, {"run": run_id, "org": work.org_id}, key=f"{ASKED_JOB}:{run_id}")
+    detail = {"width": width.value, "dry_run": dry_run}
+    audit.record(work, "ledger.reconcile_asked", f"reconciliation:{run_id}", detail=detail)
+    return run_id
+
+
+def reconcile_wallet(work: Work, wallet_id: str, reason: str = "", *, dry_run: bool = False) -> ReconciliationView:
+    """Look at one wallet, every posting of it, now. Needs ``LEDGER_ADJUST``.
+
+    ``WALLET_NOT_FOUND``, and ``REASON_MISSING`` unless it is a dry run.
+    """
+    work.require(Permission.LEDGER_ADJUST)
+    if not (dry_run or reason.strip()):
+        raise rules.reason_missing("Reconciling a wallet at once")
+    account = queries.wallet_account(work, wallet_id)
+    run_id = _begin(work, ReconcileWidth.WALLET, account.id, reason, dry_run=dry_run)
+    seen = _run(work, run_id)
+    found = drift.off(work, [account.id], history=True)
+    told = _settle(work, replace(seen, checked=1), found)
+    _end(work, told)
+    detail = {"run": run_id, "dry_run": dry_run, "drifted": told.drifted, "reason": reason.strip()}
+    audit.record(work, "wallet.reconciled", f"wallet:{account.id}", detail=detail)
+    return _run(work, run_id)
+
+
+def reconcile_hourly(units: Units, claim: Claim) -> None:
+    """Every account of every organisation; with their history once a week, from Sunday 02:00 UTC on."""
+    del claim
+    with units.read(worker_actor("")) as reading:
+        org_ids = reference.all_ids(reading)
+    for org_id in org_ids:
+        actor = worker_actor(org_id)
+        with units.work(actor) as work:
+            width = ReconcileWidth.FULL if _full_due(work) else ReconcileWidth.HOURLY
+            run_id = _begin(work, width)
+        _go_through(units, actor, run_id)
+
+
+def reconcile_asked(units: Units, claim: Claim) -> None:
+    """A run that somebody asked for."""
+    _go_through(units, worker_actor(str(claim.payload["org"])), str(claim.payload["run"]))
+
+
+def reconciliation(reading: Reading, run_id: str) -> ReconciliationView:
+    """One run; ``RECONCILIATION_UNKNOWN``. Needs ``LEDGER_VIEW``."""
+    reading.require(Permission.LEDGER_VIEW)
+    return _run(reading, run_id)
+
+
+def _run(reading: Reading, run_id: str) -> ReconciliationView:
+    table = ledger_reconciliation
+    row = reading.first(select(table).where(table.c.org_id == reading.org_id, table.c.id == run_id))
+    if row is None:
+        raise NotFound("RECONCILIATION_UNKNOWN", "There is no such reconciliation here.", hint="Look at the last ones.")
+    return _view(row)
+
+
+def reconciliations(reading: Reading, limit: int = PAGE, before: str = "") -> tuple[ReconciliationView, ...]:
+    """Runs, newest first; ``before``: older than the one with this id. Needs ``LEDGER_VIEW``."""
+    reading.require(Permission.LEDGER_VIEW)
+    table = ledger_reconciliation
+    wanted = select(table).where(table.c.org_id == reading.org_id)
+    if before:
+        wanted = wanted.where(table.c.id < before)
+    return tuple(_view(row) for row in reading.rows(wanted.order_by(table.c.id.desc()).limit(limit)))
+
+
+def drifts(reading: Reading, account_id: str = "", limit: int = PAGE, before: str = "") -> tuple[DriftView, ...]:
+    """What was found off, newest first: of one account, or anywhere. Needs ``LEDGER_VIEW``."""
+    reading.require(Permission.LEDGER_VIEW)
+    table = ledger_drift
+    wanted = select(table).where(table.c.org_id == reading.org_id)
+    if account_id:
+        wanted = wanted.where(table.c.account_id == account_id)
+    if before:
+        wanted = wanted.where(table.c.id < before)
+    return tuple(_drift(row) for row in reading.rows(wanted.order_by(table.c.id.desc()).limit(limit)))
+
+
+def _begin(work: Work, width: ReconcileWidth, account_id: str = "", reason: str = "", *, dry_run: bool = False) -> str:
+    run_id = new_id("rec")
+    row = {
+        "org_id": work.org_id,
+        "id": run_id,
+        "width": width.value,
+        "account_id": account_id,
+        "dry_run": dry_run,
+        "asked_by": work.actor.id,
+        "reason": reason.strip(),
+        "asked_at": work.now,
+        "ended_at": None,
+        **dict.fromkeys(("checked", "drifted", "repaired", "broken"), 0),
+    }
+    work.execute(insert(ledger_reconciliation), row)
+    return run_id
+
+
+def _full_due(work: Work) -> bool:
+    table = ledger_reconciliation
+    scheduled = table.c.width == ReconcileWidth.FULL.value, table.c.asked_by == work.actor.id
+    since = rules.last_quiet_night(work.now)
+    mine = table.c.org_id == work.org_id, *scheduled, table.c.asked_at >= since
+    return work.first(select(table.c.id).where(*mine).limit(1)) is None
+
+
+def _go_through(units: Units, actor: Actor, run_id: str) -> None:
+    """All accounts in batches, each in a look of its own; begun anew after a crash, a run counts anew."""
+    with units.read(actor) as reading:
+        seen = _run(reading, run_id)
+    if seen.ended_at is not None:
+        return
+    seen = replace(seen, checked=0, drifted=0, repaired=0, broken=0)
+    last, batch = "", BATCHES[seen.width]
+    while True:
+        with units.read(actor) as reading:
+            ids = drift.accounts_after(reading, last, batch)
+            found = drift.off(reading, ids, history=seen.width is ReconcileWidth.FULL) if ids else ()
+        if not ids:
+            break
+        last, seen = ids[-1], replace(seen, checked=seen.checked + len(ids))
+        if found:
+            with units.work(actor) as work:
+                seen = _settle(work, seen, found)
+    with units.work(actor) as work:
+        _end(work, seen)
+
+
+def _settle(work: Work, run: ReconciliationView, found: Sequence[Off]) -> ReconciliationView:
+    """Mend what can be mended, keep all of it, and tell people of what they must know."""
+    for each in found:
+        repaired = None if run.dry_run or each.broken else drift.repair(work, each.account_id)
+        if repaired is None and not (run.dry_run or each.broken):
+            continue  # an entry that was being written while it was looked at
+        seen = repaired or each
+        _keep(work, run, seen, repaired=repaired is not None)
+        run = replace(
+            run,
+            drifted=run.drifted + 1,
+            repaired=run.repaired + (repaired is not None),
+            broken=run.broken + seen.broken,
+        )
+    return run
+
+
+def _keep(work: Work, run: ReconciliationView, seen: Off, *, repaired: bool) -> None:
+    row = {
+        "org_id": work.org_id,
+        "id": new_id("drift"),
+        "reconciliation_id": run.id,
+        "account_id": seen.account_id,
+        "currency": seen.shown.currency,
+        "shown_minor": seen.shown.minor,
+        "should_minor": seen.should.minor,
+        "repaired": repaired,
+        "broken": seen.broken,
+        "found_at": work.now,
+    }
+    work.execute(insert(ledger_drift), row)
+    detail = {"run": run.id, "shown": str(seen.shown), "postings": str(seen.should)}
+    if repaired:
+        audit.record(work, "ledger.repaired", f"account:{seen.account_id}", detail=detail)
+    if not run.dry_run and (seen.broken or _is_large(work, seen)):
+        _tell(work, seen)
+
+
+def _is_large(work: Work, seen: Off) -> bool:
+    off_by = abs(seen.shown.minor - seen.should.minor)
+    return off_by > work.ports.settings.ledger_minor_drift
+
+
+def _tell(work: Work, seen: Off) -> None:
+    """An incident: whoever answers for the ledger is told, once a day for an account."""
+    body = f"Its balance said {seen.shown}; its postings add up to {seen.should}."
+    told = "Nothing was mended: its postings do not fit each other." if seen.broken else "It was put back."
+    notifications.notify(
+        work,
+        [person.id for person in security.people_with(work, Permission.LEDGER_ADJUST)],
+        Kind.LEDGER_DRIFT,
+        once=f"drift:{seen.account_id}:{work.now.date().isoformat()}",
+        title="A balance was not its postings",
+        body=f"{body} {told}",
+        page=f"ledger?account={seen.account_id}",
+    )
+
+
+def _end(work: Work, run: ReconciliationView) -> None:
+    table = ledger_reconciliation
+    counts = {name: getattr(run, name) for name in ("checked", "drifted", "repaired", "broken")}
+    mine = table.c.org_id == work.org_id, table.c.id == run.id
+    work.execute(update(table).where(*mine).values(ended_at=work.now, **counts))
+
+
+def _view(row: Row[Any]) -> ReconciliationView:
+    width = ReconcileWidth(row.width)
+    asked = row.id, width, row.account_id, row.dry_run, row.asked_by, row.reason, row.asked_at, row.ended_at
+    return ReconciliationView(*asked, row.checked, row.drifted, row.repaired, row.broken)
+
+
+def _drift(row: Row[Any]) -> DriftView:
+    shown, should = Money(row.shown_minor, row.currency), Money(row.should_minor, row.currency)
+    return DriftView(row.reconciliation_id, row.account_id, shown, should, row.repaired, row.broken, row.found_at)

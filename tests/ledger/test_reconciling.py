@@ -1,0 +1,241 @@
+"""Balances that were changed past the guards: found, put back to their postings, kept, and told to who must know."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from finops_core import audit, ledger
+from finops_core.audit import AuditFilter
+from finops_core.catalog.tables import TABLES
+from finops_core.kernel.errors import FinOpsError
+from finops_core.kernel.money import Money
+from finops_core.kernel.permissions import Permission
+from finops_core.ledger import reconciling, rules, service
+from finops_core.ledger.reconciling import DriftView, ReconciliationView
+from finops_core.ledger.rules import ReconcileWidth
+from finops_core.notifications.models import notice
+from finops_core.platform import guards, queue
+from finops_core.platform.db import open_owner_engine
+from finops_core.platform.queue import Claim
+from tests.ledger.conftest import Books, usd
+from tests.tampering import tamper
+from tests.world import running_world
+
+DRIFT = "UPDATE ledger_balance SET posted_minor = posted_minor + {by} WHERE version = 2"
+TORN = "UPDATE ledger_posting SET amount_minor = amount_minor + 1 WHERE amount_minor = 100"
+HIDDEN = "UPDATE ledger_posting SET balance_after_minor = 101 WHERE balance_after_minor = 100"
+CLAIM = Claim("job_1", "ledger.reconcile", "", {}, 1, 1)
+
+
+@pytest.fixture
+def ann(books: Books) -> str:
+    """A wallet with two postings, holding 1.50 USD."""
+    books.fund("ann", 100)
+    books.fund("ann", 50)
+    return books.wallets["ann"]
+
+
+def hourly(books: Books) -> ReconciliationView:
+    reconciling.reconcile_hourly(books.desk.units, CLAIM)
+    with books.read() as reading:
+        return reconciling.reconciliations(reading)[0]
+
+
+def drifts(books: Books, account: str = "") -> list[DriftView]:
+    with books.read() as reading:
+        return list(reconciling.drifts(reading, account))
+
+
+def verbs(books: Books, verb: str) -> list[str]:
+    with books.read() as reading:
+        return [record.object for record in audit.records(reading, AuditFilter(verb=verb), limit=10).rows]
+
+
+def damage(books: Books, *statements: str) -> None:
+    """Somebody writes with the guards down, and puts them up again."""
+    for statement in statements:
+        assert tamper(books.desk.settings, statement, foreign_keys=False)
+    engine = open_owner_engine(books.desk.settings)
+    with engine.begin() as connection:
+        guards.ensure(connection, TABLES)
+    engine.dispose()
+
+
+def test_where_nothing_is_off_nothing_is_written(books: Books, ann: str):
+    run = hourly(books)
+
+    assert (run.checked, run.drifted, run.repaired, run.broken) == (2, 0, 0, 0)
+    assert run.ended_at is not None
+    assert drifts(books) == []
+
+
+@pytest.mark.parametrize("by", [1, 50, -7])
+def test_a_balance_that_was_changed_is_put_back_and_kept(books: Books, ann: str, by: int):
+    damage(books, DRIFT.format(by=by))
+
+    run = hourly(books)
+
+    assert (run.drifted, run.repaired, run.broken) == (1, 1, 0)
+    (found,) = drifts(books, ann)
+    assert (found.shown, found.should, found.repaired) == (usd(150 + by), usd(150), True)
+    assert verbs(books, "ledger.repaired") == [f"account:{ann}"]
+    assert books.balance("ann") == 150
+    with books.work() as work:
+        service.withdraw(work, ann, usd(150))
+    assert hourly(books).drifted == 0
+
+
+def test_a_count_of_postings_that_is_off_is_put_back_too(books: Books, ann: str):
+    damage(books, "UPDATE ledger_balance SET version = 5 WHERE version = 2")
+
+    assert hourly(books).repaired == 1
+    books.fund("ann", 1)
+    assert books.balance("ann") == 151
+
+
+@pytest.mark.parametrize(("torn", "found_hourly"), [(TORN, 1), (HIDDEN, 0)])
+def test_postings_that_do_not_fit_each_other_are_told_and_left_alone(books: Books, ann: str, torn: str, found_hourly):
+    # Given a posting that was changed; the second fault shows only to who looks at each posting
+    damage(books, torn)
+
+    # When every account is looked at each hour, and at one of them at once
+    run = hourly_only(books)
+    with books.work() as work:
+        one = reconciling.reconcile_wallet(work, ann, "ticket 9")
+
+    # Then nothing is mended
+    assert (run.drifted, run.repaired, run.broken) == (found_hourly, 0, found_hourly)
+    assert (one.checked, one.drifted, one.repaired, one.broken) == (1, 1, 0, 1)
+    assert [each.broken for each in drifts(books, ann)] == [True] * (found_hourly + 1)
+    assert books.balance("ann") == 150
+    assert verbs(books, "ledger.repaired") == []
+
+
+def hourly_only(books: Books) -> ReconciliationView:
+    """A run that looks at no history."""
+    with books.work() as work:
+        run_id = reconciling.ask_to_reconcile(work)
+    reconciling.reconcile_asked(books.desk.units, Claim("job_2", "", "", {"run": run_id, "org": books.org_id}, 1, 1))
+    with books.read() as reading:
+        return reconciling.reconciliation(reading, run_id)
+
+
+def asked(books: Books, reason: str = "", **how: bool) -> ReconciliationView:
+    with books.work() as work:
+        run_id = reconciling.ask_to_reconcile(work, reason, **how)
+        assert queue.is_open(work, f"{reconciling.ASKED_JOB}:{run_id}")
+    reconciling.reconcile_asked(books.desk.units, Claim("job_2", "", "", {"run": run_id, "org": books.org_id}, 1, 1))
+    with books.read() as reading:
+        return reconciling.reconciliation(reading, run_id)
+
+
+def test_a_dry_run_finds_and_mends_nothing(books: Books, ann: str):
+    damage(books, DRIFT.format(by=9))
+
+    run = asked(books, "a look", dry_run=True)
+
+    assert (run.dry_run, run.reason, run.drifted, run.repaired) == (True, "a look", 1, 0)
+    assert [each.repaired for each in drifts(books)] == [False]
+    assert books.balance("ann") == 159
+    assert asked(books).repaired == 1
+
+
+def test_a_full_run_goes_through_small_batches_and_the_history(books: Books, ann: str, monkeypatch):
+    monkeypatch.setitem(reconciling.BATCHES, ReconcileWidth.FULL, 1)
+    damage(books, HIDDEN)
+
+    run = asked(books, full=True)
+
+    assert (run.width, run.checked, run.broken) == (ReconcileWidth.FULL, 2, 1)
+
+
+def test_a_run_that_died_begins_anew_and_one_that_ended_is_not_run_again(books: Books, ann: str):
+    damage(books, DRIFT.format(by=1))
+    run = asked(books)
+    again = Claim("job_3", "", "", {"run": run.id, "org": books.org_id}, 2, 2)
+    reconciling.reconcile_asked(books.desk.units, again)
+
+    assert (run.checked, run.repaired, len(drifts(books))) == (2, 1, 1)
+
+
+def test_one_wallet_is_reconciled_at_once_with_a_reason(books: Books, ann: str):
+    damage(books, DRIFT.format(by=1))
+    with books.work() as work, pytest.raises(FinOpsError, match="needs a reason"):
+        reconciling.reconcile_wallet(work, ann)
+    with books.work() as work:
+        tried = reconciling.reconcile_wallet(work, ann, dry_run=True)
+        mended = reconciling.reconcile_wallet(work, ann, "ticket 9")
+        with pytest.raises(FinOpsError, match="no such wallet"):
+            reconciling.reconcile_wallet(work, "acc_none", "ticket 9")
+
+    assert (tried.drifted, tried.repaired) == (1, 0)
+    assert (mended.repaired, mended.reason, mended.account_id) == (1, "ticket 9", ann)
+    assert verbs(books, "wallet.reconciled") == [f"wallet:{ann}"] * 2
+    assert books.balance("ann") == 150
+
+
+def test_an_entry_written_while_its_account_is_looked_at_is_no_drift(books: Books, ann: str):
+    # Given a look that found the account off, and an entry that put it right before it was held
+    damage(books, DRIFT.format(by=1))
+    with books.read() as reading:
+        found = reconciling.drift.off(reading, [ann])
+    damage(books, "UPDATE ledger_balance SET posted_minor = 150 WHERE posted_minor = 151")
+
+    # When what was found is to be mended
+    with books.work() as work:
+        run_id = reconciling.ask_to_reconcile(work)
+        seen = reconciling.reconciliation(work, run_id)
+        settled = reconciling._settle(work, seen, found)
+
+    # Then there is nothing to mend, and nothing to tell
+    assert (settled.drifted, settled.repaired) == (0, 0)
+    assert drifts(books) == []
+
+
+def test_who_may_not_adjust_may_not_reconcile(books: Books, ann: str):
+    books.desk.permissions["person_clerk"] = frozenset({Permission.LEDGER_VIEW})
+
+    for verb, given in ((reconciling.ask_to_reconcile, ()), (reconciling.reconcile_wallet, (ann, "why"))):
+        with pytest.raises(FinOpsError) as caught, books.work() as work:
+            verb(work, *given)
+        assert caught.value.code == "NOT_ALLOWED"
+
+
+@pytest.mark.parametrize(
+    ("now", "night"),
+    [
+        ((2026, 11, 27, 12), (2026, 11, 22, 2)),
+        ((2026, 11, 29, 2), (2026, 11, 29, 2)),
+        ((2026, 11, 29, 1), (2026, 11, 22, 2)),
+        ((2026, 11, 30, 0), (2026, 11, 29, 2)),
+    ],
+)
+def test_everything_is_looked_at_from_sunday_two_o_clock_on(now: tuple[int, ...], night: tuple[int, ...]):
+    assert rules.last_quiet_night(datetime(*now, tzinfo=UTC)) == datetime(*night, tzinfo=UTC)
+
+
+def test_the_first_run_of_a_week_looks_at_everything(books: Books, ann: str):
+    assert [hourly(books).width for _ in range(2)] == [ReconcileWidth.FULL, ReconcileWidth.HOURLY]
+    books.desk.clock.advance(timedelta(days=7))
+    assert hourly(books).width is ReconcileWidth.FULL
+
+
+@pytest.mark.parametrize(("by", "many"), [(1, 0), (2, 1)])
+def test_whoever_answers_for_the_ledger_is_told_of_a_large_drift(tmp_path: Path, by: int, many: int):
+    with running_world(tmp_path) as world:
+        with world.desk.work(world.actor("ana")) as work:
+            wallet = ledger.open_wallet(work, "party_ann", "USD")
+            ledger.deposit(work, wallet, Money(100, "USD"))
+        off = "UPDATE ledger_balance SET posted_minor = posted_minor + :by WHERE version = 1"
+        tamper(world.desk.settings, off, by=by)
+        with world.desk.work(world.actor("carla")) as work:
+            ledger.ask_to_reconcile(work)
+        world.work_off()
+
+        with world.desk.read(world.actor("carla")) as reading:
+            assert ledger.wallet(reading, wallet).balance == Money(100, "USD")
+            mine = notice.c.org_id == reading.org_id, notice.c.kind == "ledger.drift"
+            told = [row.body for row in reading.rows(select(notice.c.body).where(*mine))]
+    assert told == [f"Its balance said 1.0{by} USD; its postings add up to 1.00 USD. It was put back."] * many

@@ -1,0 +1,85 @@
+"""Wallets on screen: the list, and of one what it holds and what can be done with it."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from finops_core import ledger as core
+from finops_core.kernel.permissions import Permission
+from finops_core.ledger import PAGE, AccountState, WalletView
+from ui import filters, html, ledger, wallet_acts, widgets
+from ui.format import Format, words
+from ui.html import Cell, Column, Markup
+from ui.session import Here
+
+HOLDER = "holder"
+COLUMNS = (
+    Column("Wallet"),
+    Column("Holder"),
+    Column("State"),
+    Column("Held", number=True),
+    Column("Balance", number=True),
+)
+
+
+def section(here: Here, after: str) -> str:
+    """The wallets, oldest first, and the way to a new one; gives when they were read."""
+    with filters.bar(ledger.fresh) as bar:
+        holder = bar.search(HOLDER, "party_…", "Holder's id", width=260)
+    with here.read() as reading:
+        rows = core.wallets(reading, holder, PAGE + 1, after)
+        now = here.shown.as_of(reading.now)
+    page = rows[:PAGE]
+    if page:
+        html.draw(table(page, here.shown))
+        kept = {"view": "Wallets", **({HOLDER: holder} if holder else {})}
+        html.draw(ledger.older(kept, page[-1].id if len(rows) > PAGE else "", "More →"))
+    elif holder or after:
+        widgets.empty("filter_alt_off", "Nothing matches", "Loosen the filter above.")
+    else:
+        widgets.empty("wallet", "There is no wallet yet", "A wallet holds money for somebody, in one currency.")
+    if here.may(Permission.LEDGER_POST) and st.button("Open a wallet", icon=":material/add:", key="tall_open_wallet"):
+        wallet_acts.ask(wallet_acts.OPEN)
+    wallet_acts.open_asked(here)
+    return now
+
+
+def table(rows: Sequence[WalletView], shown: Format) -> Markup:
+    """Wallets with what is free in them and what is held for their holders."""
+    return html.table(COLUMNS, [_row(row, shown) for row in rows], "Wallets")
+
+
+def panel(here: Here, wallet: WalletView) -> None:
+    """What a wallet has set aside, why it is frozen, and the buttons of those who may move its money."""
+    held = here.shown.amount(wallet.held.minor, wallet.currency) if wallet.held.minor else ""
+    html.draw(html.facts([("Held for the holder", held), ("Frozen because", wallet.state_reason)]))
+    asks = [
+        (wallet_acts.MOVE, "Move money", "swap_horiz", here.may(Permission.LEDGER_POST) and _open(wallet)),
+        (wallet_acts.ADJUST, "Adjust", "tune", here.may(Permission.LEDGER_ADJUST) and _open(wallet)),
+        (wallet_acts.FREEZE, "Freeze", "ac_unit", here.may(Permission.LEDGER_STOP) and _open(wallet)),
+        (wallet_acts.UNFREEZE, "Open again", "lock_open", here.may(Permission.LEDGER_STOP) and _frozen(wallet)),
+    ]
+    with st.container(horizontal=True, key="tall_wallet_acts"):
+        for what, label, icon, may in asks:
+            if may and st.button(label, icon=f":material/{icon}:", key=f"wallet_{what}"):
+                wallet_acts.ask(what)
+    wallet_acts.open_asked(here, wallet)
+
+
+def _open(wallet: WalletView) -> bool:
+    return wallet.state is AccountState.OPEN
+
+
+def _frozen(wallet: WalletView) -> bool:
+    return wallet.state is AccountState.FROZEN
+
+
+def _row(row: WalletView, shown: Format) -> tuple[Cell, ...]:
+    held = shown.amount(row.held.minor, row.currency) if row.held.minor else ""
+    return (
+        html.link(f"…{row.id[-8:]}", ledger.PAGE, {ledger.ACCOUNT: row.id}),
+        row.party_id,
+        words(row.state) if _open(row) else html.badge(words(row.state), "amber"),
+        held,
+        html.strong(shown.amount(row.balance.minor, row.currency)),
+    )
