@@ -5,12 +5,12 @@ import streamlit as st
 from finops_core import ledger as core
 from finops_core.kernel.permissions import Permission
 from finops_core.ledger import EntryFilter, EntryType
-from ui import books, filters, html, ledger, stops, wallets, widgets
+from ui import books, drifts, filters, html, ledger, stops, wallets, widgets
 from ui.format import words
 from ui.session import open_page
 
 here = open_page(Permission.LEDGER_VIEW)
-TRIAL, WALLETS, ENTRIES, STOPS = "Trial balance", "Wallets", "Entries", "Money stops"
+TRIAL, WALLETS, ENTRIES, BALANCES, STOPS = "Trial balance", "Wallets", "Entries", "Balances", "Money stops"
 asked = st.query_params.to_dict()
 
 
@@ -60,7 +60,7 @@ else:
     title = st.empty()
     view = st.segmented_control(
         "Show",
-        [TRIAL, WALLETS, ENTRIES, STOPS],
+        [TRIAL, WALLETS, ENTRIES, BALANCES, STOPS],
         default=TRIAL,
         required=True,
         key="view",
@@ -73,6 +73,10 @@ else:
         now = wallets.section(here, asked.get(ledger.OLDER, ""))
         with title.container():
             widgets.head("Ledger", here.around.name, "what is held for others", f"as of {now}")
+    elif view == BALANCES:
+        with title.container():
+            widgets.head("Ledger", here.around.name, "balances held against their postings")
+        drifts.section(here, asked.get(ledger.OLDER, ""))
     elif view == STOPS:
         with title.container():
             widgets.head("Ledger", here.around.name, "what may not move, and why")

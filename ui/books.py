@@ -7,7 +7,7 @@ import streamlit as st
 from finops_core import ledger as core
 from finops_core import security
 from finops_core.ledger import Dated
-from ui import html, ledger, log, wallet_acts, wallets, widgets
+from ui import drifts, html, ledger, log, wallet_acts, wallets, widgets
 from ui.format import words
 from ui.session import Here
 
@@ -78,6 +78,7 @@ def account(here: Here, account_id: str, older: str) -> None:
     with here.read() as reading:
         found = core.statement(reading, account_id, before=older, until=day, dated=dated)
         wallet = core.wallet(reading, account_id) if found.account.purpose == WALLET else None
+        off = core.drifts(reading, account_id)
         now = here.shown.as_of(reading.now)
     seen = found.account
     whose = seen.party_id or ledger.OWN
@@ -91,6 +92,7 @@ def account(here: Here, account_id: str, older: str) -> None:
         html.draw(ledger.statement(found, here.shown))
     else:
         widgets.empty("account_balance", "Nothing was booked here", "Choose a later day, or look at another account.")
+    html.draw(drifts.of_account(off, here))
     query = {ledger.ACCOUNT: account_id, **({"day": day.isoformat()} if day else {})}
     if dated is Dated.BOOKED:
         query[DATED] = BY[dated]

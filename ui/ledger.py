@@ -133,6 +133,11 @@ def account_link(account: AccountLine) -> Markup:
     return html.lines(_line_link(account), html.faint(more) if more else "")
 
 
+def wallet_link(account_id: str) -> Markup:
+    """An account that keeps a balance by the end of its id."""
+    return html.link(f"…{account_id[-8:]}", PAGE, {ACCOUNT: account_id})
+
+
 def entry_link(entry_id: str) -> Markup:
     """An entry by the end of its id, which tells it from its neighbours."""
     return html.link(f"…{entry_id[-8:]}", PAGE, {ENTRY: entry_id})

@@ -7,7 +7,7 @@ import streamlit as st
 from finops_core import ledger as core
 from finops_core.kernel.permissions import Permission
 from finops_core.ledger import PAGE, AccountState, WalletView
-from ui import filters, html, ledger, wallet_acts, widgets
+from ui import drifts, filters, html, ledger, wallet_acts, widgets
 from ui.format import Format, words
 from ui.html import Cell, Column, Markup
 from ui.session import Here
@@ -63,7 +63,10 @@ def panel(here: Here, wallet: WalletView) -> None:
         for what, label, icon, may in asks:
             if may and st.button(label, icon=f":material/{icon}:", key=f"wallet_{what}"):
                 wallet_acts.ask(what)
+        if here.may(Permission.LEDGER_ADJUST) and st.button("Check balance", icon=":material/balance:", key="check"):
+            drifts.DIALOGS.ask(drifts.WALLET)
     wallet_acts.open_asked(here, wallet)
+    drifts.ask_wallet(here, wallet)
 
 
 def _open(wallet: WalletView) -> bool:
@@ -77,7 +80,7 @@ def _frozen(wallet: WalletView) -> bool:
 def _row(row: WalletView, shown: Format) -> tuple[Cell, ...]:
     held = shown.amount(row.held.minor, row.currency) if row.held.minor else ""
     return (
-        html.link(f"…{row.id[-8:]}", ledger.PAGE, {ledger.ACCOUNT: row.id}),
+        ledger.wallet_link(row.id),
         row.party_id,
         words(row.state) if _open(row) else html.badge(words(row.state), "amber"),
         held,

@@ -169,6 +169,11 @@ def edit_file(folder: Path) -> None:
     next((folder / "files").iterdir()).write_bytes(b"currency,maximum\nUSD,99.00\n")
 
 
+def edit_file_and_its_sum(folder: Path) -> None:
+    edit_file(folder)
+    _sums_anew(folder)
+
+
 def edit_page(folder: Path) -> None:
     page = folder / "record.html"
     page.write_text(page.read_text().replace("10.00", "90.00"))
@@ -291,6 +296,10 @@ def payout_id(record: dict) -> None:
     record["payouts"][0]["provider_id"] = "po_another"
 
 
+def planned_bank(record: dict) -> None:
+    record["plan"]["rows"][0]["body"]["destination"] = "ba_another"
+
+
 def payout_gone(record: dict) -> None:
     record["payouts"].pop()
 
@@ -320,6 +329,7 @@ FACTS = [
     preparer,
     payout_state,
     payout_id,
+    planned_bank,
     payout_gone,
     file_hash,
     approval_of_another,
@@ -372,6 +382,7 @@ def test_what_was_not_sealed_yet_is_told_as_not_proven(world: World, folder: Pat
 
 TAMPERED = [
     edit_file,
+    edit_file_and_its_sum,
     edit_page,
     lose_file,
     lose_file_and_its_sum,

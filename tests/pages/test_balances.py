@@ -1,0 +1,78 @@
+"""Balances on the ledger page: what was off and what became of it, and a look that somebody asks for."""
+
+import pytest
+
+from finops_core import ledger
+from finops_core.kernel.money import Money
+from tests.pages.conftest import press, shown
+from tests.tampering import tamper
+from tests.world import World
+
+
+@pytest.fixture(scope="module")
+def ann(world: World) -> str:
+    with world.desk.work(world.actor("ana")) as work:
+        wallet_id = ledger.open_wallet(work, "party_ann", "USD")
+        ledger.deposit(work, wallet_id, Money(10_000, "USD"))
+    return wallet_id
+
+
+def change(world: World, wallet_id: str, minor: int) -> None:
+    tamper(world.desk.settings, "UPDATE ledger_balance SET posted_minor = :to WHERE id = :id", to=minor, id=wallet_id)
+
+
+def type_in(screen, label: str, text: str) -> None:
+    next(field for field in screen.text_input if field.label == label).input(text)
+
+
+def balance(world: World, wallet_id: str) -> Money:
+    with world.desk.read(world.actor("eva")) as reading:
+        return ledger.wallet(reading, wallet_id).balance
+
+
+def test_before_the_first_look_the_page_says_when_one_comes(world, at):
+    assert "The worker looks each hour" in shown(at("eva", "ledger", view="Balances"))
+    assert "Look now" not in [button.label for button in at("eva", "ledger", view="Balances").button]
+
+
+def test_a_look_that_was_asked_for_puts_a_balance_back_and_keeps_what_it_was(world, ann, at):
+    # Given a balance somebody changed past the desk
+    change(world, ann, 12_345)
+
+    # When Carla asks for a dry run, and then for a real one
+    for dry in (True, False):
+        screen = at("carla", "ledger", view="Balances", do="look")
+        next(each for each in screen.toggle if each.label.startswith("Only look")).set_value(dry)
+        type_in(screen, "Why", "the numbers look odd")
+        told = shown(press(screen, "Look at them now"))
+        assert "The worker is looking at the balances" in told
+        world.work_off()
+        assert balance(world, ann) == Money(12_345 if dry else 10_000, "USD")
+
+    # Then both stand there with what was found, also on the wallet's own page
+    told = shown(at("eva", "ledger", view="Balances"))
+    assert "123.45 USD" in told
+    assert "Left as it is" in told
+    assert "Put back" in told
+    assert "the numbers look odd" in told
+    assert "nothing is put back" in told
+    assert "When it was off" in shown(at("dan", "ledger", account=ann))
+
+
+def test_one_wallet_is_checked_on_its_page_with_a_reason(world, ann, at):
+    change(world, ann, 1)
+    screen = at("carla", "ledger", account=ann, do="check")
+    assert "needs a reason" in shown(press(screen, "Check it now"))
+    assert balance(world, ann) == Money(1, "USD")
+    type_in(screen, "Why", "ticket 9")
+    press(screen, "Check it now")
+
+    assert balance(world, ann) == Money(10_000, "USD")
+    assert "ticket 9" in shown(at("eva", "ledger", view="Balances"))
+
+
+@pytest.mark.parametrize("who", ["ana", "dan", "eva"])
+def test_who_may_not_adjust_can_only_read(world, ann, at, who: str):
+    for query in ({"view": "Balances", "do": "look"}, {"account": ann, "do": "check"}):
+        labels = {button.label for button in at(who, "ledger", **query).button}
+        assert not labels & {"Look now", "Look at them now", "Check it now", "Check balance"}

@@ -1,0 +1,145 @@
+"""Balances beside their postings: the last looks at them, what was found off, and in dialogs a look that is wanted."""
+
+from collections.abc import Mapping, Sequence
+
+import streamlit as st
+
+from finops_core import ledger as core
+from finops_core import security
+from finops_core.kernel.permissions import Permission
+from finops_core.ledger import DriftView, ReconcileWidth, ReconciliationView, WalletView
+from ui import html, ledger, log, widgets
+from ui.dialogs import Dialogs, refused, send
+from ui.format import plural
+from ui.html import Cell, Column, Markup
+from ui.session import Here
+
+LOOK, WALLET = "look", "check"
+DIALOGS = Dialogs("of_balances")
+WHY, DRY, FULL = "look_why", "look_dry", "look_full"
+FOLLOW_S = 1.0
+WIDTHS = {
+    ReconcileWidth.HOURLY: "Every balance",
+    ReconcileWidth.FULL: "Every balance and its history",
+    ReconcileWidth.WALLET: "One wallet",
+}
+RUNS = (
+    Column("Look", fixed=True),
+    Column("At", wide=True),
+    Column("Checked", number=True),
+    Column("Off", number=True),
+    Column("Put back", number=True),
+    Column("Left alone", number=True),
+)
+DRIFTS = (
+    Column("Found", fixed=True),
+    Column("Account"),
+    Column("Balance said", number=True),
+    Column("Postings say", number=True),
+    Column("Then", wide=True),
+)
+
+
+def section(here: Here, older: str) -> None:
+    """What was found off, the last looks, and the way to one more."""
+    with here.read() as reading:
+        rows = core.reconciliations(reading, core.PAGE + 1, older)
+        off = core.drifts(reading, limit=core.PAGE)
+        names = security.names(reading, {row.asked_by for row in rows})
+    may = here.may(Permission.LEDGER_ADJUST)
+    with st.container(key="tall_look"):
+        if may and st.button("Look now", icon=":material/balance:"):
+            DIALOGS.ask(LOOK)
+    if any(row.ended_at is None for row in rows[:1]):
+        st.fragment(_follow, run_every=FOLLOW_S)(here, rows[0].id)
+    if off:
+        html.draw(html.table(DRIFTS, [_drift(each, here) for each in off], "Balances that were off"))
+    elif rows:
+        html.draw(html.line(html.icon("check_circle", "green"), "No balance was ever off."))
+    if rows:
+        page = rows[: core.PAGE]
+        html.draw(html.table(RUNS, [_run(row, names, here) for row in page], "Looks at the balances"))
+        kept = {"view": "Balances"}
+        html.draw(ledger.older(kept, page[-1].id if len(rows) > core.PAGE else ""))
+    else:
+        widgets.empty("balance", "Nobody has looked yet", "The worker looks each hour.")
+    what, _ = DIALOGS.asked()
+    if what == LOOK and may:
+        st.dialog("Look at the balances", on_dismiss=DIALOGS.close)(_look)(here)
+    else:
+        refused()
+
+
+def ask_wallet(here: Here, wallet: WalletView) -> None:
+    """The dialog that has one wallet looked at, if the address asks for it."""
+    what, _ = DIALOGS.asked()
+    if what == WALLET and here.may(Permission.LEDGER_ADJUST):
+        st.dialog("Check the balance", on_dismiss=DIALOGS.close)(_wallet)(here, wallet)
+
+
+def of_account(rows: Sequence[DriftView], here: Here) -> Markup:
+    """How often, and by how much, one account was off; nothing where it never was."""
+    return html.table(DRIFTS, [_drift(each, here) for each in rows], "When it was off") if rows else Markup()
+
+
+def _follow(here: Here, run_id: str) -> None:
+    """Look until it has ended, then draw the page anew."""
+    with here.read() as reading:
+        run = core.reconciliation(reading, run_id)
+    if run.ended_at is not None:
+        st.rerun()
+    html.draw(html.line(html.icon("hourglass_top", "blue"), "The worker is looking at the balances."))
+
+
+def _run(row: ReconciliationView, names: Mapping[str, str], here: Here) -> tuple[Cell, ...]:
+    who = log.actor_name(row.asked_by, names)
+    at = html.lines(here.shown.instant(row.asked_at), html.faint(who))
+    what = WIDTHS[row.width] if not row.account_id else ledger.wallet_link(row.account_id)
+    told = [html.faint("nothing is put back") if row.dry_run else "", html.faint(row.reason) if row.reason else ""]
+    counts = (row.checked, row.drifted, row.repaired, row.broken)
+    return (at, html.lines(what, *told), *(here.shown.count(count) for count in counts))
+
+
+def _drift(row: DriftView, here: Here) -> tuple[Cell, ...]:
+    told = html.badge("Put back", "green") if row.repaired else html.badge("Left as it is", "amber")
+    if row.broken:
+        told = html.join(html.badge("Left alone", "red"), "its postings do not fit each other")
+    amounts = (here.shown.amount(each.minor, each.currency) for each in (row.shown, row.should))
+    return (here.shown.instant(row.found_at), ledger.wallet_link(row.account_id), *amounts, told)
+
+
+def _look(here: Here) -> None:
+    DIALOGS.head(here)
+    st.caption("Each balance is held against its postings. One that is off is put back to them; no money is booked.")
+    with st.form("look", border=False):
+        st.toggle("With the whole history", key=FULL, help="Each posting is held against the one before it, too.")
+        st.toggle("Only look, put nothing back", key=DRY)
+        st.text_input("Why", key=WHY, max_chars=200)
+        send("Look at them now", lambda: _asked(here))
+
+
+def _asked(here: Here) -> str:
+    state = st.session_state
+    why, full, dry = str(state.get(WHY) or ""), bool(state.get(FULL)), bool(state.get(DRY))
+    with here.work() as work:
+        core.ask_to_reconcile(work, why, full=full, dry_run=dry)
+    return "The worker looks at the balances."
+
+
+def _wallet(here: Here, wallet: WalletView) -> None:
+    DIALOGS.head(here, f"The wallet of {wallet.party_id}")
+    with st.form("look_at_one", border=False):
+        st.toggle("Only look, put nothing back", key=DRY)
+        st.text_input("Why", key=WHY, max_chars=200, placeholder="A ticket, or what was seen")
+        send("Check it now", lambda: _checked(here, wallet))
+
+
+def _checked(here: Here, wallet: WalletView) -> str:
+    why, dry = str(st.session_state.get(WHY) or ""), bool(st.session_state.get(DRY))
+    with here.work() as work:
+        run = core.reconcile_wallet(work, wallet.id, why, dry_run=dry)
+    if run.broken:
+        return "Its postings do not fit each other. Nothing was put back."
+    if run.repaired:
+        return "It was off, and is put back."
+    return f"{plural(run.drifted, 'balance is', 'balances are')} off." if run.drifted else "It is its postings."
