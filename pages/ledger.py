@@ -66,6 +66,7 @@ else:
         key="view",
         bind="query-params",
         label_visibility="collapsed",
+        on_change=ledger.fresh,
     )
     if view == ENTRIES:
         entries()

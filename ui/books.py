@@ -6,7 +6,7 @@ import streamlit as st
 
 from finops_core import ledger as core
 from finops_core import security
-from finops_core.ledger import Dated
+from finops_core.ledger import Dated, EntryType
 from ui import drifts, html, ledger, log, wallet_acts, wallets, widgets
 from ui.format import words
 from ui.session import Here
@@ -48,7 +48,7 @@ def entry(here: Here, entry_id: str) -> None:
     widgets.head("Entry", here.around.name, found.id)
     html.draw(ledger.facts(found, here.shown, lambda who: log.actor_name(who, names)))
     html.draw(ledger.postings(found.postings, here.shown))
-    if not (found.reversed_by or found.reverses):
+    if not (found.reversed_by or found.reverses or found.type == EntryType.JOURNAL):
         wallet_acts.reversal(here, found.id)
 
 
@@ -89,7 +89,7 @@ def account(here: Here, account_id: str, older: str) -> None:
         if wallet is not None:
             wallets.panel(here, wallet)
     if found.lines:
-        html.draw(ledger.statement(found, here.shown))
+        html.draw(ledger.statement(found, here.shown, dated))
     else:
         widgets.empty("account_balance", "Nothing was booked here", "Choose a later day, or look at another account.")
     html.draw(drifts.of_account(off, here))

@@ -24,8 +24,8 @@ WIDTHS = {
     ReconcileWidth.WALLET: "One wallet",
 }
 RUNS = (
-    Column("Look", fixed=True),
-    Column("At", wide=True),
+    Column("Asked for", fixed=True),
+    Column("What", wide=True),
     Column("Checked", number=True),
     Column("Off", number=True),
     Column("Put back", number=True),

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import streamlit as st
 
 from finops_core.kernel.money import Money
-from finops_core.ledger import AccountLine, EntryLine, EntryPosting, Statement, StatementLine, TrialLine
+from finops_core.ledger import AccountLine, Dated, EntryLine, EntryPosting, Statement, StatementLine, TrialLine
 from ui import html
 from ui.format import Format, words
 from ui.html import Cell, Column, Markup
@@ -78,9 +78,9 @@ def accounts(rows: Sequence[AccountLine], shown: Format) -> Markup:
     return html.table(ACCOUNTS, told, "Accounts")
 
 
-def statement(found: Statement, shown: Format) -> Markup:
-    """An account's postings with what it held after each, newest effective day first."""
-    return html.table(STATEMENT, [_statement(line, shown) for line in found.lines], "Statement")
+def statement(found: Statement, shown: Format, dated: Dated = Dated.EFFECTIVE) -> Markup:
+    """An account's postings with what it held after each, newest first by the date that was asked for."""
+    return html.table(STATEMENT, [_statement(line, shown, dated) for line in found.lines], "Statement")
 
 
 def facts(entry: EntryLine, shown: Format, name: Callable[[str], str]) -> Markup:
@@ -188,9 +188,13 @@ def _counts_for(row: EntryLine, shown: Format) -> str:
     return "" if day == shown.day(row.booked_at) else f"for {day.isoformat()}"
 
 
-def _statement(line: StatementLine, shown: Format) -> tuple[Cell, ...]:
+def _statement(line: StatementLine, shown: Format, dated: Dated) -> tuple[Cell, ...]:
+    day: Cell = line.effective_on.isoformat()
+    if dated is Dated.BOOKED:
+        counts = f"for {day}" if line.effective_on != shown.day(line.booked_at) else ""
+        day = html.lines(shown.instant(line.booked_at), html.faint(counts))
     return (
-        line.effective_on.isoformat(),
+        day,
         html.lines(entry_link(line.journal_id), html.faint(words(line.type.lower()))),
         html.lines(document(line.source), html.faint(line.reason) if line.reason else ""),
         *sides(line.amount, shown),

@@ -9,6 +9,11 @@
     history.pushState({}, "", address);
     window.dispatchEvent(new PopStateEvent("popstate"));
   };
+  // On a phone the open menu lies over the page: as with Streamlit's own entries, it is put away for what was chosen.
+  const putAway = (chosen) => {
+    if (!chosen.closest('[data-testid="stSidebar"]') || !matchMedia("(max-width: 768px)").matches) return;
+    document.querySelector('[data-testid="stSidebarCollapseButton"] button')?.click();
+  };
   document.addEventListener("click", (event) => {
     const link = event.target.closest && event.target.closest("a[data-inside]");
     if (!link || event.defaultPrevented || event.button) return;
@@ -16,6 +21,7 @@
     event.preventDefault();
     if (!link.closest(DRAWER)) opener = link.href;
     go(link.href);
+    putAway(link);
   });
   // A drawer gives the focus back to what opened it. A link may be drawn anew while it is open and once more after it
   // closes: whoever came by keys would find themselves at the top of the page.
@@ -52,7 +58,9 @@
     if (!form) return;
     event.preventDefault();
     const asked = new URLSearchParams(new FormData(form));
-    if ((asked.get("q") || "").trim()) go(`${form.getAttribute("action")}?${asked}`);
+    if (!(asked.get("q") || "").trim()) return;
+    go(`${form.getAttribute("action")}?${asked}`);
+    putAway(form);
   });
   // "/" as well as Ctrl+K lead to the box from anywhere; where the menu is closed, to the page that has one of its own.
   const typing = (element) => element && (element.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(element.tagName));

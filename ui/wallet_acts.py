@@ -7,10 +7,11 @@ twice.
 import streamlit as st
 
 from finops_core import ledger
+from finops_core.kernel.errors import Invalid
 from finops_core.kernel.ids import new_id
 from finops_core.kernel.money import Money
 from finops_core.kernel.permissions import Permission
-from finops_core.ledger import TO_ANOTHER, EntryType, Terms, WalletView
+from finops_core.ledger import TO_ANOTHER, AccountState, EntryType, Posted, Terms, WalletView
 from ui import html
 from ui.dialogs import Dialogs, refused, send
 from ui.format import words
@@ -19,7 +20,8 @@ from ui.session import Here
 OPEN, MOVE, ADJUST, FREEZE, UNFREEZE, REVERSE = "open", "move", "adjust", "freeze", "unfreeze", "reverse"
 DIALOGS = Dialogs("of_wallet")
 HOLDER, CURRENCY, KIND, AMOUNT, OTHER = "act_holder", "act_currency", "act_kind", "act_amount", "act_other"
-WHY, DAY, SIDE, ABOUT, KEY = "act_why", "act_day", "act_side", "act_about", "act_key"
+WHY, DAY, SIDE, ABOUT = "act_why", "act_day", "act_side", "act_about"
+KEY, SPENT = "act_key", "act_spent"
 MOVES = {
     EntryType.DEPOSIT: "Money came in for the holder.",
     EntryType.WITHDRAWAL: "Money goes back to the holder.",
@@ -45,14 +47,9 @@ def open_asked(here: Here, wallet: WalletView | None = None) -> None:
     if what == OPEN and wallet is None and here.may(Permission.LEDGER_POST):
         st.dialog("Open a wallet", on_dismiss=DIALOGS.close)(_open)(here)
         return
-    asked = {
-        MOVE: ("Move money", _move, Permission.LEDGER_POST),
-        ADJUST: ("Adjust", _adjust, Permission.LEDGER_ADJUST),
-        FREEZE: ("Freeze the wallet?", _freeze, Permission.LEDGER_STOP),
-        UNFREEZE: ("Open the wallet again?", _unfreeze, Permission.LEDGER_STOP),
-    }.get(what)
-    if asked is not None and wallet is not None and here.may(asked[2]):
-        title, draw, _ = asked
+    asked = ASKED.get(what)
+    if asked is not None and wallet is not None and here.may(asked[2]) and wallet.state is asked[3]:
+        title, draw = asked[:2]
         st.dialog(title, on_dismiss=_put_away)(draw)(here, wallet)
     else:
         refused()
@@ -77,6 +74,18 @@ def _key() -> str:
     return str(st.session_state.setdefault(KEY, new_id("page")))
 
 
+def _told(posted: Posted, told: str) -> str:
+    """What came of an act. The dialog that is drawn next is of a new one; a click that was on its way is of this."""
+    st.session_state[SPENT] = True
+    return "It was booked before; nothing was booked now." if posted.repeated else told
+
+
+def _begin() -> None:
+    if st.session_state.pop(SPENT, False):
+        st.session_state.pop(KEY, None)
+    _key()
+
+
 def _typed(name: str) -> str:
     return str(st.session_state.get(name) or "").strip()
 
@@ -86,7 +95,7 @@ def _terms(source: tuple[str, str] = ("", "")) -> Terms:
 
 
 def _head(here: Here, wallet: WalletView) -> None:
-    _key()
+    _begin()
     told = f"has {here.shown.amount(wallet.balance.minor, wallet.currency)}"
     DIALOGS.head(here, f"The wallet of {wallet.party_id} {told}")
 
@@ -102,7 +111,7 @@ def _open(here: Here) -> None:
 def _opened(here: Here) -> str:
     with here.work() as work:
         ledger.open_wallet(work, _typed(HOLDER), _typed(CURRENCY).upper())
-    return "The wallet is open."
+    return "The holder has a wallet in this currency."
 
 
 def _move(here: Here, wallet: WalletView) -> None:
@@ -123,8 +132,8 @@ def _moved(here: Here, wallet: WalletView) -> str:
     other = _typed(OTHER) if kind in TO_ANOTHER else ""
     amount, terms = Money.parse(_typed(AMOUNT), wallet.currency), _terms()
     with here.work() as work:
-        ledger.operate(work, kind, wallet.id, amount, terms, other)
-    return f"Booked: {words(kind.value.lower()).lower()} of {amount}."
+        posted = ledger.operate(work, kind, wallet.id, amount, terms, other)
+    return _told(posted, f"Booked: {words(kind.value.lower()).lower()} of {amount}.")
 
 
 def _adjust(here: Here, wallet: WalletView) -> None:
@@ -141,11 +150,13 @@ def _adjust(here: Here, wallet: WalletView) -> None:
 
 def _adjusted(here: Here, wallet: WalletView) -> str:
     amount, about = Money.parse(_typed(AMOUNT), wallet.currency), _typed(ABOUT)
+    if amount.minor <= 0:
+        raise Invalid("INVALID_AMOUNT", f"{amount} is no amount to add or take away.", hint="Give it without a sign.")
     signed = amount if st.session_state[SIDE] == ADD else -amount
     terms = _terms((kind_of(about), about) if about else ("", ""))
     with here.work() as work:
-        ledger.adjust(work, wallet.id, signed, terms)
-    return "Adjusted."
+        posted = ledger.adjust(work, wallet.id, signed, terms)
+    return _told(posted, "Adjusted.")
 
 
 def kind_of(about: str) -> str:
@@ -177,7 +188,7 @@ def _set_state(here: Here, wallet: WalletView, *, frozen: bool) -> str:
 
 
 def _reverse(here: Here, entry_id: str) -> None:
-    _key()
+    _begin()
     DIALOGS.head(here)
     st.markdown("A new entry takes back each of its postings. Both stay in the books.")
     with st.form("reverse_entry", border=False):
@@ -188,5 +199,13 @@ def _reverse(here: Here, entry_id: str) -> None:
 def _reversed(here: Here, entry_id: str) -> str:
     terms = _terms()
     with here.work() as work:
-        ledger.reverse(work, entry_id, terms)
-    return "Reversed."
+        posted = ledger.reverse(work, entry_id, terms)
+    return _told(posted, "Reversed.")
+
+
+ASKED = {
+    MOVE: ("Move money", _move, Permission.LEDGER_POST, AccountState.OPEN),
+    ADJUST: ("Adjust", _adjust, Permission.LEDGER_ADJUST, AccountState.OPEN),
+    FREEZE: ("Freeze the wallet?", _freeze, Permission.LEDGER_STOP, AccountState.OPEN),
+    UNFREEZE: ("Open the wallet again?", _unfreeze, Permission.LEDGER_STOP, AccountState.FROZEN),
+}

@@ -1,5 +1,6 @@
 """The ledger: double entry, accounts and their balances, and what can be done with wallets."""
 
+from finops_core.ledger.booking import Posted
 from finops_core.ledger.holdings import WalletView, wallet, wallets
 from finops_core.ledger.journal import EntryFilter, EntryLine, EntryPosting, entries, entry
 from finops_core.ledger.queries import TrialLine, balance, balance_on, trial_balance
@@ -53,6 +54,7 @@ __all__ = [
     "EntryLine",
     "EntryPosting",
     "EntryType",
+    "Posted",
     "ReconcileWidth",
     "ReconciliationView",
     "Statement",

@@ -70,7 +70,7 @@ _ACCOUNTS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Wanted:
     """Names an account: its chart line, currency, holder ("" for the organisation's own) and what it is for.
 
@@ -101,7 +101,8 @@ def accounts(work: Work, wanted: Collection[Wanted]) -> Mapping[Wanted, str]:
     for each in wanted:
         exponent(each.currency)
     found = known(work, wanted)
-    missing = [each for each in dict.fromkeys(wanted) if each not in found]
+    # In one order, so that two units that make the same ones wait for each other and not in a circle.
+    missing = sorted({each for each in wanted if each not in found})
     if missing:
         _make(work, missing)
         found |= known(work, missing)

@@ -1,6 +1,8 @@
 """The standing truths of the ledger, each looked for in what is stored. A violation is for people."""
 
-from sqlalchemy import and_, func, select
+from typing import Any
+
+from sqlalchemy import Row, and_, func, or_, select
 
 from finops_core.kernel.job import Check
 from finops_core.kernel.money import Money
@@ -8,7 +10,7 @@ from finops_core.ledger.models import ledger_account, ledger_balance, ledger_jou
 from finops_core.platform.work import Reading
 
 MOST = 1_000
-posting, kept = ledger_posting, ledger_balance
+posting, kept, account = ledger_posting, ledger_balance, ledger_account
 
 
 def every_entry_adds_up_to_zero(reading: Reading) -> list[str]:
@@ -67,25 +69,29 @@ def balances_are_their_postings(reading: Reading) -> list[str]:
     )
     minor, many = func.coalesce(sums.c.minor, 0), func.coalesce(sums.c.many, 0)
     rows = reading.rows(
-        select(kept.c.id, ledger_account.c.currency, kept.c.posted_minor, minor.label("minor"))
-        .select_from(kept)
-        .join(ledger_account, and_(ledger_account.c.org_id == kept.c.org_id, ledger_account.c.id == kept.c.id))
-        .outerjoin(sums, sums.c.account_id == kept.c.id)
-        .where(kept.c.org_id == reading.org_id, (kept.c.posted_minor != minor) | (kept.c.version != many))
+        select(account.c.id, account.c.currency, kept.c.posted_minor, minor.label("minor"))
+        .select_from(account)
+        .outerjoin(kept, and_(kept.c.org_id == account.c.org_id, kept.c.id == account.c.id))
+        .outerjoin(sums, sums.c.account_id == account.c.id)
+        .where(account.c.org_id == reading.org_id, account.c.counted.is_(True))
+        .where(or_(kept.c.id.is_(None), kept.c.posted_minor != minor, kept.c.version != many))
         .limit(MOST)
     )
     return [
-        f"Account {row.id} shows {Money(row.posted_minor, row.currency)}; "
-        f"its postings add up to {Money(int(row.minor), row.currency)}"
+        f"Account {row.id} shows {_shown(row)}; its postings add up to {Money(int(row.minor), row.currency)}"
         for row in rows
     ]
 
 
+def _shown(row: Row[Any]) -> str:
+    return "no balance" if row.posted_minor is None else str(Money(row.posted_minor, row.currency))
+
+
 def running_balances_go_on(reading: Reading) -> list[str]:
     """Each posting of a counted account takes up where the one before it left off, with no version missing."""
-    account, order = posting.c.account_id, posting.c.account_version
-    before = func.coalesce(func.lag(posting.c.balance_after_minor).over(partition_by=account, order_by=order), 0)
-    earlier = func.coalesce(func.lag(order).over(partition_by=account, order_by=order), 0)
+    whose, order = posting.c.account_id, posting.c.account_version
+    before = func.coalesce(func.lag(posting.c.balance_after_minor).over(partition_by=whose, order_by=order), 0)
+    earlier = func.coalesce(func.lag(order).over(partition_by=whose, order_by=order), 0)
     each = (
         select(
             posting.c.account_id,
@@ -102,7 +108,6 @@ def running_balances_go_on(reading: Reading) -> list[str]:
 
 def nothing_is_below_its_limit(reading: Reading) -> list[str]:
     """No account holds less than it may."""
-    account = ledger_account
     rows = reading.rows(
         select(kept.c.id, account.c.currency, kept.c.posted_minor)
         .select_from(kept)
@@ -130,7 +135,8 @@ CHECKS = (
         "ledger.balances",
         "Balances are their postings",
         balances_are_their_postings,
-        "A balance was changed by other means, or a posting is gone. Compare with the audit log before it is mended.",
+        "A balance was changed by other means, or a posting is gone. Compare with the audit log: where postings are "
+        "gone nothing is put back by itself.",
     ),
     Check(
         "ledger.continuity",

@@ -1,14 +1,14 @@
 """Balances that are not their postings: found account by account, and put back to what the postings say.
 
 A repair writes the balance that the newest posting of the account leads to, which is all that the database's guards let
-anybody write: no money is posted by it. Where the postings themselves do not fit each other nothing is mended.
+anybody write: no money is posted by it. Where postings are gone, or do not fit each other, nothing is mended.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, case, func, select, update
+from sqlalchemy import Row, and_, bindparam, case, func, or_, select, update
 
 from finops_core.kernel.money import Money
 from finops_core.ledger.models import ledger_account, ledger_balance, ledger_posting
@@ -32,7 +32,7 @@ class Off:
     Attributes:
         shown, should: what its balance says, and what its postings add up to.
         many: how many postings it has, and so the version of its newest.
-        broken: the postings do not fit each other: one was changed, or is gone.
+        broken: a posting was changed or is gone, or the balance itself is gone: that is for people.
     """
 
     account_id: str
@@ -44,8 +44,9 @@ class Off:
 
 def accounts_after(reading: Reading, account_id: str, limit: int) -> Sequence[str]:
     """The next accounts that keep a balance, by their ids."""
-    wanted = select(_KEPT.c.id).where(_KEPT.c.org_id == reading.org_id, _KEPT.c.id > account_id)
-    return [row.id for row in reading.rows(wanted.order_by(_KEPT.c.id).limit(limit))]
+    table = ledger_account
+    wanted = select(table.c.id).where(table.c.org_id == reading.org_id, table.c.counted.is_(True))
+    return [row.id for row in reading.rows(wanted.where(table.c.id > account_id).order_by(table.c.id).limit(limit))]
 
 
 def off(reading: Reading, ids: Sequence[str], *, history: bool = False) -> tuple[Off, ...]:
@@ -53,18 +54,22 @@ def off(reading: Reading, ids: Sequence[str], *, history: bool = False) -> tuple
     table, kept, newest = ledger_account, _KEPT, _POSTING.alias("newest")
     sums = _sums(reading, ids)
     minor, many = func.coalesce(sums.c.minor, 0), func.coalesce(sums.c.many, 0)
-    last = and_(newest.c.org_id == kept.c.org_id, newest.c.account_id == kept.c.id, newest.c.account_version == many)
-    led_to = func.coalesce(newest.c.balance_after_minor, 0)
-    mine = kept.c.org_id == reading.org_id, kept.c.id.in_(ids)
+    last = and_(newest.c.org_id == table.c.org_id, newest.c.account_id == table.c.id, newest.c.account_version == many)
+    # A balance that counts more postings than there are, or postings that skip a number: some are gone. To put such a
+    # balance "back" would wipe out what is left to see of them.
+    torn = or_(func.coalesce(newest.c.balance_after_minor, 0) != minor, func.coalesce(sums.c.last, 0) != many)
+    lost = or_(kept.c.id.is_(None), kept.c.version > many)
     rows = reading.rows(
-        select(kept.c.id, table.c.currency, kept.c.posted_minor, minor.label("minor"), many.label("many"))
-        .add_columns(case((led_to != minor, 1), else_=0).label("broken"))
-        .select_from(kept)
-        .join(table, and_(table.c.org_id == kept.c.org_id, table.c.id == kept.c.id))
-        .outerjoin(sums, sums.c.account_id == kept.c.id)
+        select(table.c.id, table.c.currency, minor.label("minor"), many.label("many"))
+        .add_columns(func.coalesce(kept.c.posted_minor, 0).label("posted_minor"))
+        .add_columns(case((or_(torn, lost), 1), else_=0).label("broken"))
+        .select_from(table)
+        .outerjoin(kept, and_(kept.c.org_id == table.c.org_id, kept.c.id == table.c.id))
+        .outerjoin(sums, sums.c.account_id == table.c.id)
         .outerjoin(newest, last)
-        .where(*mine, (kept.c.posted_minor != minor) | (kept.c.version != many) | (led_to != minor))
-        .order_by(kept.c.id)
+        .where(table.c.org_id == reading.org_id, table.c.id.in_(ids), table.c.counted.is_(True))
+        .where(or_(torn, lost, kept.c.posted_minor != minor, kept.c.version != many))
+        .order_by(table.c.id)
     )
     found = {row.id: _off(row) for row in rows}
     if history:
@@ -91,6 +96,7 @@ def _sums(reading: Reading, ids: Sequence[str]) -> Any:
             _POSTING.c.account_id,
             func.sum(_POSTING.c.amount_minor).label("minor"),
             func.count().label("many"),
+            func.max(_POSTING.c.account_version).label("last"),
         )
         .where(_POSTING.c.org_id == reading.org_id, _POSTING.c.account_id.in_(ids))
         .group_by(_POSTING.c.account_id)
@@ -113,6 +119,7 @@ def _torn(reading: Reading, ids: Sequence[str]) -> list[Off]:
     return [
         Off(name, held[name], Money(int(sums[name].minor), held[name].currency), int(sums[name].many), broken=True)
         for name in names
+        if name in held
     ]
 
 

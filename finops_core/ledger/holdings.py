@@ -60,7 +60,7 @@ def _query(reading: Reading) -> Select[Any]:
     return (
         select(*columns, _KEPT.c.posted_minor, _ASIDE_KEPT.c.posted_minor.label("aside_minor"))
         .select_from(_WALLET)
-        .join(_KEPT, (_KEPT.c.org_id == _WALLET.c.org_id) & (_KEPT.c.id == _WALLET.c.id))
+        .outerjoin(_KEPT, (_KEPT.c.org_id == _WALLET.c.org_id) & (_KEPT.c.id == _WALLET.c.id))
         .outerjoin(_ASIDE, theirs)
         .outerjoin(_ASIDE_KEPT, (_ASIDE_KEPT.c.org_id == _ASIDE.c.org_id) & (_ASIDE_KEPT.c.id == _ASIDE.c.id))
         .where(_WALLET.c.org_id == reading.org_id, _WALLET.c.purpose == queries.WALLET)

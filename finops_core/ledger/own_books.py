@@ -19,6 +19,7 @@ _OF_SOURCE = (
         ledger_journal.c.org_id == bindparam("org"),
         ledger_journal.c.source_kind == bindparam("kind"),
         ledger_journal.c.source_id == bindparam("source"),
+        ledger_journal.c.type == EntryType.JOURNAL.value,
     )
     .limit(1)
 )
@@ -46,6 +47,6 @@ def journal(
 
 
 def is_booked(reading: Reading, source: tuple[str, str]) -> bool:
-    """Whether any entry comes from this document."""
+    """Whether any entry here was booked because of this document; one that only names it tells nothing."""
     given = {"org": reading.org_id, "kind": source[0], "source": source[1]}
     return reading.execute(_OF_SOURCE, given).first() is not None

@@ -3,6 +3,7 @@
 Looking takes no lock: writers go on. Only an account that is off is held, for as long as its repair takes.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -28,6 +29,7 @@ from finops_core.platform.work import Reading, Units, Work
 HOURLY_JOB, ASKED_JOB = "ledger.reconcile", "ledger.reconcile_asked"
 BATCHES = {ReconcileWidth.HOURLY: 500, ReconcileWidth.FULL: 50}
 PAGE = 25
+LOG = logging.getLogger("tieout.ledger")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ def ask_to_reconcile(work: Work, reason: str = "", *, full: bool = False, dry_ru
     width = ReconcileWidth.FULL if full else ReconcileWidth.HOURLY
     run_id = _begin(work, width, reason=reason, dry_run=dry_run)
     queue.enqueue(work, ASKED_JOB, {"run": run_id, "org": work.org_id}, key=f"{ASKED_JOB}:{run_id}")
-    detail = {"width": width.value, "dry_run": dry_run}
+    detail = {"width": width.value, "dry_run": dry_run, "reason": reason.strip()}
     audit.record(work, "ledger.reconcile_asked", f"reconciliation:{run_id}", detail=detail)
     return run_id
 
@@ -96,12 +98,16 @@ def reconcile_hourly(units: Units, claim: Claim) -> None:
     del claim
     with units.read(worker_actor("")) as reading:
         org_ids = reference.all_ids(reading)
+    troubles = []
     for org_id in org_ids:
-        actor = worker_actor(org_id)
-        with units.work(actor) as work:
-            width = ReconcileWidth.FULL if _full_due(work) else ReconcileWidth.HOURLY
-            run_id = _begin(work, width)
-        _go_through(units, actor, run_id)
+        try:
+            _go_through(units, worker_actor(org_id), _scheduled(units, worker_actor(org_id)))
+        except Exception as error:
+            # What one organisation's accounts do must not keep the others' from being looked at.
+            LOG.exception("the balances of %s could not be looked at", org_id)
+            troubles.append(error)
+    if troubles:
+        raise troubles[0]
 
 
 def reconcile_asked(units: Units, claim: Claim) -> None:
@@ -163,12 +169,18 @@ def _begin(work: Work, width: ReconcileWidth, account_id: str = "", reason: str 
     return run_id
 
 
-def _full_due(work: Work) -> bool:
+def _scheduled(units: Units, actor: Actor) -> str:
+    """The run that is due: one that was begun and did not end goes first, so that none is lost to a restart."""
     table = ledger_reconciliation
-    scheduled = table.c.width == ReconcileWidth.FULL.value, table.c.asked_by == work.actor.id
-    since = rules.last_quiet_night(work.now)
-    mine = table.c.org_id == work.org_id, *scheduled, table.c.asked_at >= since
-    return work.first(select(table.c.id).where(*mine).limit(1)) is None
+    with units.work(actor) as work:
+        mine = table.c.org_id == work.org_id, table.c.asked_by == actor.id
+        open_: str | None = work.scalar(select(table.c.id).where(*mine, table.c.ended_at.is_(None)).limit(1))
+        if open_ is not None:
+            return open_
+        since = table.c.asked_at >= rules.last_quiet_night(work.now)
+        full = table.c.width == ReconcileWidth.FULL.value
+        was_full = work.first(select(table.c.id).where(*mine, full, since).limit(1)) is not None
+        return _begin(work, ReconcileWidth.HOURLY if was_full else ReconcileWidth.FULL)
 
 
 def _go_through(units: Units, actor: Actor, run_id: str) -> None:
@@ -200,7 +212,8 @@ def _settle(work: Work, run: ReconciliationView, found: Sequence[Off]) -> Reconc
         if repaired is None and not (run.dry_run or each.broken):
             continue  # an entry that was being written while it was looked at
         seen = repaired or each
-        _keep(work, run, seen, repaired=repaired is not None)
+        if not (seen.broken and _known(work, seen)):
+            _keep(work, run, seen, repaired=repaired is not None)
         run = replace(
             run,
             drifted=run.drifted + 1,
@@ -208,6 +221,16 @@ def _settle(work: Work, run: ReconciliationView, found: Sequence[Off]) -> Reconc
             broken=run.broken + seen.broken,
         )
     return run
+
+
+def _known(work: Work, seen: Off) -> bool:
+    """Whether the last thing that was kept of this account is just this: it is not kept anew each hour."""
+    table = ledger_drift
+    mine = table.c.org_id == work.org_id, table.c.account_id == seen.account_id
+    last = work.first(select(table).where(*mine).order_by(table.c.id.desc()).limit(1))
+    if last is None:
+        return False
+    return (last.shown_minor, last.should_minor, last.broken) == (seen.shown.minor, seen.should.minor, True)
 
 
 def _keep(work: Work, run: ReconciliationView, seen: Off, *, repaired: bool) -> None:
@@ -225,8 +248,9 @@ def _keep(work: Work, run: ReconciliationView, seen: Off, *, repaired: bool) -> 
     }
     work.execute(insert(ledger_drift), row)
     detail = {"run": run.id, "shown": str(seen.shown), "postings": str(seen.should)}
-    if repaired:
-        audit.record(work, "ledger.repaired", f"account:{seen.account_id}", detail=detail)
+    if repaired or seen.broken:
+        verb = "ledger.repaired" if repaired else "ledger.found_broken"
+        audit.record(work, verb, f"account:{seen.account_id}", detail=detail)
     if not run.dry_run and (seen.broken or _is_large(work, seen)):
         _tell(work, seen)
 
@@ -239,7 +263,7 @@ def _is_large(work: Work, seen: Off) -> bool:
 def _tell(work: Work, seen: Off) -> None:
     """An incident: whoever answers for the ledger is told, once a day for an account."""
     body = f"Its balance said {seen.shown}; its postings add up to {seen.should}."
-    told = "Nothing was mended: its postings do not fit each other." if seen.broken else "It was put back."
+    told = "Nothing was mended: postings are gone or changed." if seen.broken else "It was put back."
     notifications.notify(
         work,
         [person.id for person in security.people_with(work, Permission.LEDGER_ADJUST)],
@@ -247,7 +271,8 @@ def _tell(work: Work, seen: Off) -> None:
         once=f"drift:{seen.account_id}:{work.now.date().isoformat()}",
         title="A balance was not its postings",
         body=f"{body} {told}",
-        page=f"ledger?account={seen.account_id}",
+        page="ledger",
+        query={"account": seen.account_id},
     )
 
 

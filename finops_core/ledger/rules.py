@@ -259,6 +259,15 @@ def money_stopped(reason: str) -> Conflict:
     )
 
 
+def follows_its_document(kind: str) -> Conflict:
+    """``FOLLOWS_ITS_DOCUMENT``: an entry that was booked because of what happened outside."""
+    return Conflict(
+        "FOLLOWS_ITS_DOCUMENT",
+        f"This entry says what became of a {kind}; it cannot be reversed by hand.",
+        hint="It is taken back by itself when the money comes back. Adjust a wallet for anything else.",
+    )
+
+
 def reversed_before() -> Conflict:
     """``ALREADY_REVERSED``."""
     return Conflict("ALREADY_REVERSED", "This entry was reversed before.", hint="Open it to see what undid it.")

@@ -140,7 +140,8 @@ def adjust(work: Work, wallet_id: str, amount: Money, terms: Terms) -> Posted:
 def reverse(work: Work, journal_id: str, terms: Terms) -> Posted:
     """Undo an entry by one that takes back each of its postings. Needs ``LEDGER_ADJUST``.
 
-    ``JOURNAL_UNKNOWN``, ``ALREADY_REVERSED``, ``REASON_MISSING``, and ``INSUFFICIENT_BALANCE`` where the money is gone.
+    ``JOURNAL_UNKNOWN``, ``ALREADY_REVERSED``, ``FOLLOWS_ITS_DOCUMENT``, ``REASON_MISSING``, and
+    ``INSUFFICIENT_BALANCE`` where the money is gone.
     """
     work.require(Permission.LEDGER_ADJUST)
     if not terms.reason.strip():
@@ -148,12 +149,17 @@ def reverse(work: Work, journal_id: str, terms: Terms) -> Posted:
     undone = journal.entry(work, journal_id)
     if undone.reversed_by:
         raise rules.reversed_before()
+    if undone.type == EntryType.JOURNAL and undone.source[0]:
+        raise rules.follows_its_document(undone.source[0])
     lines = tuple(Line(posting.account.id, -posting.amount) for posting in undone.postings)
     return booking.post(work, replace(_entry(EntryType.REVERSAL, lines, terms), reverses=journal_id))
 
 
 def freeze(work: Work, wallet_id: str, reason: str) -> None:
-    """Let a wallet give and take nothing until it is opened again. Needs ``LEDGER_STOP``; ``REASON_MISSING``."""
+    """Let a wallet, and what is held for its holder, give and take nothing until it is opened again.
+
+    Needs ``LEDGER_STOP``; ``REASON_MISSING``.
+    """
     _set_state(work, wallet_id, AccountState.FROZEN, reason)
 
 
@@ -207,17 +213,21 @@ def _set_state(work: Work, wallet_id: str, state: AccountState, reason: str) -> 
     if not reason.strip():
         raise rules.reason_missing("Freezing or opening a wallet")
     wallet = queries.wallet_account(work, wallet_id)
+    # What is held for the holder stays where it is, too.
+    aside = chart.Wanted(chart.ESCROW, wallet.currency, wallet.party_id, ESCROW)
+    both = sorted({wallet.id, *chart.known(work, [aside]).values()})
     # Entries hold the balance while they are written: none that saw the wallet open is left once this has it.
     work.execute(
         select(ledger_balance.c.id)
-        .where(ledger_balance.c.org_id == work.org_id, ledger_balance.c.id == wallet.id)
+        .where(ledger_balance.c.org_id == work.org_id, ledger_balance.c.id.in_(both))
+        .order_by(ledger_balance.c.id)
         .with_for_update()
     )
     changed = work.execute(
         update(ledger_account)
         .where(
             ledger_account.c.org_id == work.org_id,
-            ledger_account.c.id == wallet.id,
+            ledger_account.c.id.in_(both),
             ledger_account.c.state.not_in([state.value, AccountState.CLOSED.value]),
         )
         .values(state=state.value, state_reason=reason.strip() if state is AccountState.FROZEN else "")

@@ -3,6 +3,7 @@
 They need ``LEDGER_VIEW``. Lists go on from the last row that was seen: nothing is counted that nobody looks at.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -19,6 +20,7 @@ from finops_core.ledger.models import ledger_account, ledger_balance, ledger_cha
 from finops_core.platform.work import Reading
 
 PAGE = 25
+_LINE = re.compile(r"[0-9]{1,9}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,7 @@ def _until(reading: Reading, day: date, dated: Dated) -> ColumnElement[bool]:
 def _place(before: str, many: int) -> list[str | int]:
     """Where a page ended, as the columns of its order; empty for what is no such place."""
     *texts, line = before.split("~")
-    return [*texts, int(line)] if len(texts) == many - 1 and line.isdecimal() else []
+    return [*texts, int(line)] if len(texts) == many - 1 and _LINE.fullmatch(line) else []
 
 
 def _running(rows: Sequence[Row[Any]], balance: int) -> tuple[StatementLine, ...]:

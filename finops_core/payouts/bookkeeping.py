@@ -19,6 +19,7 @@ from finops_core.ledger import chart, own_books
 from finops_core.ledger.chart import Wanted
 from finops_core.ledger.models import ledger_account, ledger_chart, ledger_journal, ledger_posting
 from finops_core.ledger.own_books import Leg
+from finops_core.ledger.rules import EntryType
 from finops_core.payouts import queries, rounds, rules
 from finops_core.payouts.models import payout
 from finops_core.payouts.queries import Unsettled
@@ -32,6 +33,8 @@ LATE = "Booked afterwards: it was paid before the ledger kept payouts."
 AT_ONCE = 500
 # The desk books what it has seen within the window its checks look at; what is older was never in these books.
 BACK = timedelta(days=31)
+# An adjustment may name a payout, too; it is no booking of what became of it.
+_OF_PAYOUTS = and_(ledger_journal.c.source_kind == SOURCE, ledger_journal.c.type == EntryType.JOURNAL.value)
 
 
 class Place(StrEnum):
@@ -130,7 +133,7 @@ def _book_some(units: Units, org_id: str) -> int:
 def missing(reading: Reading, limit: int, since: datetime | None = None) -> tuple[Unsettled, ...]:
     """Payouts of the last month whose money moved (``since`` then) and that no entry tells of, oldest first."""
     same = ledger_journal.c.org_id == payout.c.org_id, ledger_journal.c.source_id == payout.c.id
-    told = select(ledger_journal.c.id).where(*same, ledger_journal.c.source_kind == SOURCE).exists()
+    told = select(ledger_journal.c.id).where(*same, _OF_PAYOUTS).exists()
     wanted = and_(
         payout.c.org_id == reading.org_id,
         payout.c.state.in_(sorted(LIVE)),
@@ -181,7 +184,7 @@ def _booked() -> FromClause:
             and_(
                 ledger_journal.c.org_id == payout.c.org_id,
                 ledger_journal.c.source_id == payout.c.id,
-                ledger_journal.c.source_kind == SOURCE,
+                _OF_PAYOUTS,
             ),
         )
         .join(ledger_posting, and_(same_org, ledger_posting.c.journal_id == ledger_journal.c.id))

@@ -1,6 +1,9 @@
 """On a phone by thumb."""
 
+import re
+
 import pytest
+from playwright.sync_api import expect
 
 from finops_core.operations import State
 from tests.e2e.screens import THUMB_PX, Screen
@@ -37,3 +40,27 @@ def test_a_payout_is_approved_by_thumb(backstage, enter):
     approve.tap()
     ben.drawer.wait_for(state="detached")
     assert backstage.awaited(seen.id, State.COMPLETED).state is State.COMPLETED
+
+
+@pytest.mark.parametrize("way", ["the person", "the news", "a search"])
+def test_what_is_chosen_in_the_open_menu_is_seen_on_a_phone(enter, way: str):
+    # Given the menu open over the page
+    screen = enter("ana", size="phone")
+    page = screen.page
+    page.get_by_test_id("stExpandSidebarButton").click()
+    menu = page.get_by_test_id("stSidebar")
+    expect(menu).to_have_attribute("data-collapsed", "false")
+
+    # When something in it is chosen
+    if way == "the person":
+        menu.locator("a.to-chip").click()
+    elif way == "the news":
+        menu.get_by_role("link", name=re.compile("News")).click()
+    else:
+        menu.locator("input[name=q]").fill("EX-")
+        menu.locator("input[name=q]").press("Enter")
+
+    # Then the page is there, and the menu out of its way
+    heading = {"the person": "Me", "the news": "Notices", "a search": "Search"}[way]
+    expect(page.get_by_role("heading", name=heading, level=1)).to_be_visible()
+    expect(menu).to_have_attribute("data-collapsed", "true")

@@ -1,5 +1,6 @@
 """Wallets: nine operations, each balanced, repeated safely, refused in the user's words."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from typing import Any
 
@@ -142,6 +143,16 @@ def test_a_frozen_wallet_neither_gives_nor_takes_until_it_is_opened(books: Books
     assert refused(books, service.deposit, ann, usd(1)) == "ACCOUNT_FROZEN"
     assert refused(books, service.freeze, ann, "again") == "WALLET_STANDS"
 
+    books.fund("bob", 5)
+    with books.work() as work:
+        service.hold(work, bob, usd(5))
+        service.freeze(work, bob, "fraud")
+    assert refused(books, service.release, bob, usd(5), ann) == "ACCOUNT_FROZEN"
+    with books.work() as work:
+        service.unfreeze(work, bob, "settled")
+        service.release(work, bob, usd(5))
+        service.withdraw(work, bob, usd(5))
+
     with books.work() as work:
         service.unfreeze(work, ann, "settled")
         service.transfer(work, ann, bob, usd(1))
@@ -238,7 +249,8 @@ def test_pages_of_a_statement_lose_no_line_of_an_entry_that_posts_twice_to_an_ac
     assert found == [(-5, 25), (20, 30), (10, 10)]
     assert older == ""
     with books.read() as reading:
-        assert len(statements.statement(reading, ann, before="nowhere").lines) == 3
+        for nowhere in ("nowhere", "2026-01-01~je_x~" + "9" * 20, "je_x~" + "9" * 20):
+            assert len(statements.statement(reading, ann, before=nowhere, dated=dated).lines) == 3
 
 
 def test_wallets_tell_what_is_free_and_what_is_held_for_their_holder(books: Books):
@@ -294,3 +306,21 @@ def test_a_wallet_is_opened_once_for_somebody_and_the_log_says_so(books: Books):
     assert opened.count(f"wallet:{again}") == 1
     assert refused(books, service.open_wallet, "", "USD") == "HOLDER_BAD"
     assert refused(books, service.open_wallet, "somebody", "XXX") == "CURRENCY_UNKNOWN"
+
+
+def test_two_batches_that_make_the_same_accounts_wait_in_no_circle(books: Books):
+    # Given two units that want the same new accounts, named in opposite orders
+    wanted = [chart.Wanted(chart.PROVIDER, "USD", f"party_{number}") for number in range(1_500)]
+    found: list[dict[chart.Wanted, str]] = []
+
+    def make(order: list[chart.Wanted]) -> None:
+        with books.work() as work:
+            found.append(dict(chart.accounts(work, order)))
+
+    # When both make them at the same time
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(make, (wanted, wanted[::-1])))
+
+    # Then both have the same ones
+    assert found[0] == found[1]
+    assert len(set(found[0].values())) == 1_500

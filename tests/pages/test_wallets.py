@@ -1,11 +1,16 @@
 """Wallets on the ledger page: opened, moved, adjusted, frozen and reversed by whoever may; seen by everybody else."""
 
+from datetime import date
+from zoneinfo import ZoneInfo
+
 import pytest
 
 from finops_core import ledger
+from finops_core.kernel.errors import FinOpsError
 from finops_core.kernel.money import Money
-from finops_core.ledger import EntryType, Terms, WalletView
+from finops_core.ledger import EntryFilter, EntryType, Terms, WalletView
 from tests.pages.conftest import press, shown
+from tests.payouts.walks import rows_of
 from tests.world import World
 
 
@@ -64,6 +69,7 @@ def test_money_is_moved_once_however_often_the_act_is_sent(world, at):
     screen = at("ana", "ledger", account=ann, do="move")
     for _ in range(2):
         screen.query_params["do"] = "move"
+        screen.session_state["act_spent"] = False  # as if the click had been on its way before the dialog was gone
         screen.run()
         next(box for box in screen.selectbox if box.label == "What").select(EntryType.ESCROW_HOLD).run()
         type_in(screen, "Amount", "30.00")
@@ -76,13 +82,19 @@ def test_money_is_moved_once_however_often_the_act_is_sent(world, at):
     assert "Held for the holder" in told
     assert "30.00 USD" in told
     assert "30.00 USD" in shown(at("eva", "ledger", view="Wallets", holder="party_ann"))
+    assert "nothing was booked now" in screen.toast[0].value
 
 
-def test_an_act_that_is_asked_for_anew_moves_money_anew(world, at):
-    ann = wallet(world, "party_twice", 10_000)
+@pytest.mark.parametrize("way", ["button", "address"])
+def test_an_act_that_is_asked_for_anew_moves_money_anew(world, at, way: str):
+    ann = wallet(world, f"party_twice_{way}", 10_000)
     screen = at("ana", "ledger", account=ann)
     for _ in range(2):
-        press(screen, "Move money")
+        if way == "button":
+            press(screen, "Move money")
+        else:
+            screen.query_params["do"] = "move"
+            screen.run()
         next(box for box in screen.selectbox if box.label == "What").select(EntryType.FEE).run()
         type_in(screen, "Amount", "1.00")
         press(screen, "Book it")
@@ -117,6 +129,8 @@ def test_the_controller_adjusts_with_a_reason_and_what_it_is_about(world, at):
     ann = wallet(world, "party_adjusted", 100)
     screen = at("carla", "ledger", account=ann, do="adjust")
     next(radio for radio in screen.radio if radio.label == "Side").set_value("Take away")
+    type_in(screen, "Amount", "-0.40")
+    assert "Give it without a sign" in shown(press(screen, "Adjust it"))
     type_in(screen, "Amount", "0.40")
     assert "needs a reason" in shown(press(screen, "Adjust it"))
     type_in(screen, "Why", "counted twice")
@@ -139,6 +153,7 @@ def test_a_frozen_wallet_says_why_and_is_opened_again(world, at):
     assert "asked by the bank" in shown(screen)
     assert "Open again" in labels(screen)
     assert not {"Move money", "Adjust", "Freeze"} & set(labels(screen))
+    assert "Book it" not in labels(at("ana", "ledger", account=cold, do="move"))
 
     screen = at("carla", "ledger", account=cold, do="unfreeze")
     type_in(screen, "Why", "settled")
@@ -188,7 +203,35 @@ def test_each_sees_the_acts_they_may_do_and_no_address_opens_another(world, at, 
 def test_the_statement_turns_to_the_time_of_booking(world, at):
     ann = wallet(world, "party_dated", 100)
 
+    early = Terms(effective_on=date(2026, 1, 1))
+    with world.desk.work(world.actor("ana")) as work:
+        booked = ledger.deposit(work, ann, Money(5, "USD"), early).booked_at
+
     told = shown(at("eva", "ledger", account=ann, by="the time it was booked"))
 
-    assert "1.00 USD" in told
-    assert "Balance" in told
+    assert "for 2026-01-01" in told
+    assert f"{booked.astimezone(ZoneInfo('America/New_York')):%Y-%m-%d %H:%M}" in told
+    assert "for 2026-01-01" not in shown(at("eva", "ledger", account=ann))
+
+
+def test_another_view_begins_at_its_own_first_row(world, at):
+    wallet(world, "party_row", 100)
+    screen = at("ana", "ledger", view="Wallets", older="acc_zzz")
+    assert "Nothing matches" in shown(screen)
+
+    next(box for box in screen.segmented_control if box.label == "Show").set_value("Entries").run()
+
+    assert "Deposit" in shown(screen)
+
+
+def test_what_became_of_a_payout_cannot_be_reversed_by_hand(world, at):
+    seen = world.approved("currency,maximum\nUSD,100.00\n")
+    world.work_off()
+    (row,) = rows_of(world, seen.id)
+    with world.desk.read(world.actor("eva")) as reading:
+        (entry,) = ledger.entries(reading, EntryFilter(source_id=row.id))
+
+    assert "Reverse" not in labels(at("carla", "ledger", entry=entry.id))
+    with world.desk.work(world.actor("carla")) as work, pytest.raises(FinOpsError) as caught:
+        ledger.reverse(work, entry.id, Terms(reason="why not"))
+    assert caught.value.code == "FOLLOWS_ITS_DOCUMENT"

@@ -10,7 +10,8 @@ from finops_core import ledger, operations, payouts
 from finops_core.adapters.stripe_sandbox.accounts import Bank, NewAccount
 from finops_core.kernel.actor import worker_actor
 from finops_core.kernel.errors import FinOpsError
-from finops_core.ledger import chart
+from finops_core.kernel.money import Money
+from finops_core.ledger import Terms, chart
 from finops_core.ledger.models import ledger_journal
 from finops_core.payouts import PayoutView, bookkeeping, queries, service
 from finops_core.payouts.models import payout
@@ -162,6 +163,20 @@ def test_payouts_from_before_the_ledger_kept_any_are_booked_afterwards(both: Wor
     assert trial(both) == {"1020 USD": 10_000, "1010 USD": -10_000, "1020 EUR": 20_000, "1030 EUR": -20_000}
     assert [entry.reason for entry in entries(both, first)] == [bookkeeping.LATE]
     assert violations(both) == {}
+
+
+def test_an_adjustment_that_names_a_payout_is_not_taken_for_its_booking(world: World):
+    first, second = paid(world)
+    forget(world, first, second)
+    with world.desk.work(world.actor("ana")) as work:
+        wallet = ledger.open_wallet(work, "party_ann", "USD")
+    with world.desk.work(world.actor("carla")) as work:
+        ledger.adjust(work, wallet, Money(5, "USD"), Terms(reason="for it", source=("payout", first.id)))
+
+    world.run_job(bookkeeping.BOOK_JOB)
+
+    assert trial(world)["1030 USD"] == -10_000
+    assert violations(world) == {}
 
 
 def test_one_that_arrives_before_it_was_booked_afterwards_leaves_nothing_on_its_way(world: World):
