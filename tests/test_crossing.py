@@ -518,6 +518,7 @@ DOORS: dict[str, Door] = {
     "ledger.resume": Door(lambda w, i: ledger.resume(w, i["stop"], MARK)),
     "ledger.reverse": Door(lambda w, i: ledger.reverse(w, i["entry"], ledger.Terms(reason=MARK))),
     "ledger.stop": Door(lambda w, i: ledger.stop(w, ledger.StopWidth.WALLET, MARK, i["wallet"])),
+    "ledger.money_stop": Door(lambda w, i: ledger.money_stop(w, i["stop"])),
     "ledger.stops": Door(lambda w, _: ledger.stops(w)),
     "ledger.transfer": Door(lambda w, i: ledger.transfer(w, i["wallet"], i["wallet_two"], ONE)),
     "ledger.trial_balance": Door(lambda w, _: ledger.trial_balance(w)),

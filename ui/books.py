@@ -85,7 +85,7 @@ def account(here: Here, account_id: str, older: str) -> None:
     with above.container():
         widgets.head(f"{seen.code} {seen.name}", here.around.name, seen.currency, whose, as_of(day, now))
         state = "" if seen.state == "open" else html.badge(words(seen.state), "amber")
-        html.draw(html.line(html.faint("Balance", small=False), ledger.balance(seen.balance, here.shown), state))
+        html.draw(html.line(html.faint("Balance", small=False), ledger.balance(found.balance, here.shown), state))
         if wallet is not None:
             wallets.panel(here, wallet)
     if found.lines:

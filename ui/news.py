@@ -36,6 +36,7 @@ MARKS: Mapping[str, tuple[str, str]] = {
     Kind.KEY_REFUSED: ("key_off", "red"),
     Kind.SECOND_FACTOR_RESET: ("lock_reset", "amber"),
     Kind.ACCOUNT_CHANGED: ("manage_accounts", "amber"),
+    Kind.LEDGER_DRIFT: ("balance", "red"),
     Kind.CHECK_VIOLATED: ("rule", "red"),
     Kind.WORKER_DEAD: ("engineering", "red"),
     Kind.MAIL_FAILING: ("mail_off", "amber"),

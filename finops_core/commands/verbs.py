@@ -2,7 +2,7 @@
 
 import typer
 
-from finops_core.commands import approvals, desk, executions, files, payouts
+from finops_core.commands import approvals, desk, executions, files, ledger, payouts
 
 PEOPLES = (
     desk.me,
@@ -32,6 +32,25 @@ PEOPLES = (
     payouts.settle,
     approvals.approvals,
     approvals.decide,
+    ledger.trial_balance,
+    ledger.wallets,
+    ledger.wallet,
+    ledger.open_wallet,
+    ledger.move,
+    ledger.adjust,
+    ledger.freeze,
+    ledger.unfreeze,
+    ledger.transactions,
+    ledger.entries,
+    ledger.entry,
+    ledger.reverse,
+    ledger.stops,
+    ledger.stop,
+    ledger.resume,
+    ledger.reconcile,
+    ledger.reconcile_wallet,
+    ledger.reconciliations,
+    ledger.drifts,
     desk.tokens,
 )
 

@@ -41,7 +41,7 @@ from finops_core.ledger.statements import (
     accounts,
     statement,
 )
-from finops_core.ledger.stopping import StopView, resume, stop, stops
+from finops_core.ledger.stopping import StopView, money_stop, resume, stop, stops
 
 __all__ = [
     "PAGE",
@@ -76,6 +76,7 @@ __all__ = [
     "entry",
     "freeze",
     "hold",
+    "money_stop",
     "open_wallet",
     "operate",
     "pay_out",

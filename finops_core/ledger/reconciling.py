@@ -6,13 +6,13 @@ Looking takes no lock: writers go on. Only an account that is off is held, for a
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, delete, insert, select, update
 
 from finops_core import audit, notifications, reference, security
-from finops_core.kernel.actor import Actor, worker_actor
+from finops_core.kernel.actor import WORKER_ID, Actor, worker_actor
 from finops_core.kernel.errors import NotFound
 from finops_core.kernel.ids import new_id
 from finops_core.kernel.money import Money
@@ -29,6 +29,7 @@ from finops_core.platform.work import Reading, Units, Work
 HOURLY_JOB, ASKED_JOB = "ledger.reconcile", "ledger.reconcile_asked"
 BATCHES = {ReconcileWidth.HOURLY: 500, ReconcileWidth.FULL: 50}
 PAGE = 25
+KEPT = timedelta(days=90)
 LOG = logging.getLogger("tieout.ledger")
 
 
@@ -54,6 +55,7 @@ class ReconciliationView:
 class DriftView:
     """An account that was off: what its balance said, and what its postings add up to."""
 
+    id: str
     reconciliation_id: str
     account_id: str
     shown: Money
@@ -167,6 +169,13 @@ def _begin(work: Work, width: ReconcileWidth, account_id: str = "", reason: str 
     }
     work.execute(insert(ledger_reconciliation), row)
     return run_id
+
+
+def tidy(work: Work) -> None:
+    """Forget scheduled looks of long ago that found nothing; what was off, and what somebody asked for, is kept."""
+    table = ledger_reconciliation
+    mine = table.c.org_id == work.org_id, table.c.asked_by == WORKER_ID
+    work.execute(delete(table).where(*mine, table.c.drifted == 0, table.c.ended_at < work.now - KEPT))
 
 
 def _scheduled(units: Units, actor: Actor) -> str:
@@ -291,4 +300,6 @@ def _view(row: Row[Any]) -> ReconciliationView:
 
 def _drift(row: Row[Any]) -> DriftView:
     shown, should = Money(row.shown_minor, row.currency), Money(row.should_minor, row.currency)
-    return DriftView(row.reconciliation_id, row.account_id, shown, should, row.repaired, row.broken, row.found_at)
+    return DriftView(
+        row.id, row.reconciliation_id, row.account_id, shown, should, row.repaired, row.broken, row.found_at
+    )

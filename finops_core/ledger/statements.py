@@ -63,10 +63,11 @@ class StatementLine:
 class Statement:
     """A page of an account's postings, newest first; ``older``: where the next begins, "" at the end.
 
-    ``account.balance`` is what it holds with every posting up to the end of the day that was asked for.
+    ``balance`` is what the account holds with every posting up to the end of the day that was asked for.
     """
 
     account: AccountLine
+    balance: Money
     lines: tuple[StatementLine, ...]
     older: str
 
@@ -113,12 +114,14 @@ def statement(
     )
     lines = _running(found[:limit], closing if here is mine else _sum(reading, here))
     older = "~".join(str(getattr(found[limit - 1], column.name)) for column in order) if len(found) > limit else ""
-    return Statement(account_line(row, closing), lines, older)
+    return Statement(account_line(row), Money(closing, row.currency), lines, older)
 
 
 def _until(reading: Reading, day: date, dated: Dated) -> ColumnElement[bool]:
     if dated is Dated.EFFECTIVE:
         return ledger_posting.c.effective_on <= day.isoformat()
+    # Of the last day there is, and of the first, an instant may lie outside of what can be told.
+    day = min(max(day, date(1, 1, 3)), date(9999, 12, 29))
     return ledger_posting.c.booked_at < datetime.combine(day + timedelta(days=1), time(), reference.zone(reading))
 
 

@@ -102,7 +102,7 @@ def resume(work: Work, stop_id: str, reason: str) -> None:
     mine = ledger_stop.c.org_id == work.org_id, ledger_stop.c.id == stop_id
     found = work.first(select(ledger_stop).where(*mine))
     if found is None:
-        raise NotFound("STOP_UNKNOWN", "There is no such stop here.", hint="Look at the stops that stand.")
+        raise _unknown()
     lifted = {"lifted_by": work.actor.id, "lifted_at": work.now, "lifted_reason": reason.strip()}
     changed = work.execute(update(ledger_stop).where(*mine, ledger_stop.c.lifted_at.is_(None)).values(**lifted))
     if not changed.rowcount:
@@ -118,6 +118,19 @@ def stops(reading: Reading, limit: int = queries.PAGE, *, standing: bool = True)
         wanted = wanted.where(ledger_stop.c.lifted_at.is_(None))
     newest = ledger_stop.c.set_at.desc(), ledger_stop.c.id.desc()
     return tuple(_view(row) for row in reading.rows(wanted.order_by(*newest).limit(limit)))
+
+
+def money_stop(reading: Reading, stop_id: str) -> StopView:
+    """One stop; ``STOP_UNKNOWN``. Needs ``LEDGER_VIEW``."""
+    reading.require(Permission.LEDGER_VIEW)
+    row = reading.first(select(ledger_stop).where(ledger_stop.c.org_id == reading.org_id, ledger_stop.c.id == stop_id))
+    if row is None:
+        raise _unknown()
+    return _view(row)
+
+
+def _unknown() -> NotFound:
+    return NotFound("STOP_UNKNOWN", "There is no such stop here.", hint="Look at the stops that stand.")
 
 
 def check(work: Work, entries: Iterable[tuple[Entry, Sequence[tuple[str, str]]]]) -> None:

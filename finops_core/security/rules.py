@@ -32,6 +32,7 @@ class Scope(StrEnum):
     SETTLE = "settle"
     FILES = "files"
     AUDIT = "audit"
+    LEDGER = "ledger"
 
 
 # Without one of these a scope opens nothing that another one does not. A stop is a run's, and open to who approved it.
@@ -41,6 +42,7 @@ _OF_USE: Mapping[Scope, frozenset[Permission]] = {
     Scope.SETTLE: frozenset({Permission.PAYOUTS_RESOLVE}),
     Scope.FILES: frozenset({Permission.FILES_UPLOAD, Permission.FILES_VIEW_OWN, Permission.FILES_VIEW_ALL}),
     Scope.AUDIT: frozenset({Permission.AUDIT_VIEW, Permission.AUDIT_EXPORT}),
+    Scope.LEDGER: frozenset({Permission.LEDGER_POST, Permission.LEDGER_ADJUST, Permission.LEDGER_STOP}),
 }
 
 # Whoever runs must see what they run, and whoever decides or settles what it is about: each scope is of use alone.
@@ -51,6 +53,7 @@ SCOPES: Mapping[Scope, frozenset[Permission]] = {
             Permission.EXECUTIONS_VIEW_OWN,
             Permission.EXECUTIONS_VIEW_ALL,
             Permission.APPROVALS_VIEW,
+            Permission.LEDGER_VIEW,
         }
     ),
     Scope.RUN: frozenset(
@@ -77,6 +80,9 @@ SCOPES: Mapping[Scope, frozenset[Permission]] = {
             Permission.FILES_VIEW_OWN,
             Permission.FILES_VIEW_ALL,
         }
+    ),
+    Scope.LEDGER: frozenset(
+        {Permission.LEDGER_VIEW, Permission.LEDGER_POST, Permission.LEDGER_ADJUST, Permission.LEDGER_STOP}
     ),
 }
 

@@ -2,13 +2,14 @@
 
 import sys
 
-from tests.bench import api, batch, intake, mail, pages, payout, search, sessions
+from tests.bench import api, batch, intake, ledger, mail, pages, payout, search, sessions
 from tests.bench.report import show
 
 PARTS = {
     "intake": intake.measure,
     "payout": payout.measure,
     "batch": batch.measure,
+    "ledger": ledger.measure,
     "mail": mail.measure,
     "search": search.measure,
     "pages": pages.measure,

@@ -295,6 +295,20 @@ def test_the_first_run_of_a_week_looks_at_everything(books: Books, ann: str):
     assert hourly(books).width is ReconcileWidth.FULL
 
 
+def test_looks_of_long_ago_that_found_nothing_are_forgotten(books: Books, ann: str):
+    hourly(books)
+    kept = asked(books, "somebody asked").id
+    damage(books, DRIFT.format(by=1))
+    off = hourly(books).id
+    books.desk.clock.advance(timedelta(days=91))
+    with books.desk.work(worker_actor(books.org_id)) as work:
+        reconciling.tidy(work)
+
+    with books.read() as reading:
+        assert {run.id for run in reconciling.reconciliations(reading)} == {kept, off}
+    assert len(drifts(books)) == 1
+
+
 @pytest.mark.parametrize(("by", "many"), [(1, 0), (2, 1)])
 def test_whoever_answers_for_the_ledger_is_told_of_a_large_drift(tmp_path: Path, by: int, many: int):
     with running_world(tmp_path) as world:

@@ -228,6 +228,7 @@ def test_the_statement_of_a_wallet_runs_by_either_date(books: Books):
     with books.read() as reading:
         today = reading.now.date()
     assert told(Dated.BOOKED, until=today - timedelta(days=2)) == []
+    assert [len(told(dated, until=day)) for dated in Dated for day in (date.min, date.max)] == [0, 3, 0, 3]
     assert len(told(Dated.BOOKED, until=today + timedelta(days=1))) == 3
 
 

@@ -53,7 +53,7 @@ def test_a_token_stands_for_its_person_in_its_organisation_within_its_scopes(ana
     found = entered(ana, token.secret)
 
     assert (found.actor.id, found.actor.org_id, found.actor.via) == (ana.people["ana"], ana.orgs["harbour"], Via.API)
-    assert found.permissions == {Permission.HOME_VIEW, Permission.EXECUTIONS_VIEW_OWN}
+    assert found.permissions == {Permission.HOME_VIEW, Permission.EXECUTIONS_VIEW_OWN, Permission.LEDGER_VIEW}
     assert ana.permissions(found.actor) == found.permissions
     assert found.token == token.token
 
@@ -77,9 +77,8 @@ def test_scopes_never_give_what_the_role_does_not(ana: Town):
 
     assert Permission.APPROVALS_DECIDE not in found.permissions
     assert found.permissions <= ana.permissions(ana.actor("ana"))
-    # No scope opens the ledger to a program yet.
-    ledger = {Permission.LEDGER_VIEW, Permission.LEDGER_POST}
-    assert found.permissions == ana.permissions(ana.actor("ana")) - ledger
+    # Money of the ledger is moved by a scope of its own.
+    assert found.permissions == ana.permissions(ana.actor("ana")) - {Permission.LEDGER_POST}
 
 
 def test_an_administrators_token_administers_nothing(ana: Town):
@@ -92,12 +91,16 @@ def test_an_administrators_token_administers_nothing(ana: Town):
 
 
 def test_the_scopes_that_decide_give_nothing_of_those_that_settle_or_take_records():
-    usual = frozenset().union(*(SCOPES[each] for each in Scope if each not in {Scope.SETTLE, Scope.AUDIT}))
+    usual = frozenset().union(
+        *(SCOPES[each] for each in Scope if each not in {Scope.SETTLE, Scope.AUDIT, Scope.LEDGER})
+    )
 
     assert usual.isdisjoint({Permission.PAYOUTS_RESOLVE, Permission.AUDIT_VIEW, Permission.AUDIT_EXPORT})
+    moving = {Permission.LEDGER_POST, Permission.LEDGER_ADJUST, Permission.LEDGER_STOP}
+    assert moving.isdisjoint(frozenset().union(*(SCOPES[each] for each in Scope if each is not Scope.LEDGER)))
 
 
-@pytest.mark.parametrize("scopes", [["run"], ["approve"], ["read", "approve"]])
+@pytest.mark.parametrize("scopes", [["run"], ["approve"], ["read", "approve"], ["ledger"]])
 def test_a_token_that_can_move_something_needs_the_password(embedded: Town, scopes: list[str]):
     embedded.person("ana", harbour="preparer")
     embedded.person("eve", harbour="preparer")

@@ -16,6 +16,7 @@ from finops_core.kernel.actor import worker_actor
 from finops_core.kernel.clock import ManualClock, SystemClock
 from finops_core.kernel.errors import Unavailable
 from finops_core.kernel.ids import new_id
+from finops_core.ledger.reconciling import ASKED_JOB, HOURLY_JOB
 from finops_core.notifications import OLD_ADDRESS_JOB
 from finops_core.operations import State, engine
 from finops_core.operations.outcome import RETELL_JOB
@@ -313,10 +314,12 @@ def test_every_job_of_the_schedule_may_run_twice_and_on_an_empty_desk(world: Wor
 
     after = grown(before, row_counts(world.desk.settings))
     assert after.pop("check_run", 0) == (2 * 2 * len(CHECKS) if kind == CHECK_JOB else 0)
+    looks = 2 * len(world.orgs) if kind == HOURLY_JOB else 0
+    assert after.pop("ledger_reconciliation", 0) == looks
     assert after == {}
 
 
 def test_what_is_only_asked_for_is_on_no_schedule():
-    asked = {FOLLOW_JOB, REHEARSE_JOB, RESOLVE_JOB, CANCEL_JOB, RETELL_JOB, OLD_ADDRESS_JOB}
+    asked = {FOLLOW_JOB, REHEARSE_JOB, RESOLVE_JOB, CANCEL_JOB, RETELL_JOB, OLD_ADDRESS_JOB, ASKED_JOB}
 
     assert set(JOBS) - set(SCHEDULED) == asked

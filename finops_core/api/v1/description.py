@@ -25,6 +25,7 @@ TAGS = [
     {"name": "executions", "description": "Draft, plan, submit, watch, stop, take the record."},
     {"name": "payouts", "description": "Where each payout stands; rehearse, retry, send on, take back, settle."},
     {"name": "approvals", "description": "What waits for a decision, and deciding it."},
+    {"name": "ledger", "description": "Wallets and what is done with them, entries, statements, stops, checks."},
     {"name": "search", "description": "One question to every area."},
 ]
 

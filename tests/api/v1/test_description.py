@@ -9,9 +9,10 @@ import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis.checks import CHECKS
 
-from finops_core import approvals, security
+from finops_core import approvals, ledger, security
 from finops_core.api.v1.app import bare
 from finops_core.kernel.actor import system_actor
+from finops_core.kernel.money import Money
 from finops_core.security.roles import SHIPPED_ROLES
 from tests.api.v1.programs import PASSWORD, Office, Program
 
@@ -42,6 +43,11 @@ def everybody(office: Office) -> Program:
     world.work_off()
     world.submitted("currency,maximum\nUSD,1\n")
     world.planned("currency,maximum\nCHF,1\n", who="ana")
+    with world.desk.work(world.actor("hana")) as work:
+        wallet = ledger.open_wallet(work, "party_ann", "USD")
+        ledger.deposit(work, wallet, Money(100, "USD"))
+        ledger.reconcile_wallet(work, wallet, "a look")
+        ledger.stop(work, ledger.StopWidth.TYPE, "asked", "REFUND")
     return office.program("hana")
 
 
@@ -49,12 +55,12 @@ def names(program: Program, path: str) -> list[str]:
     """Names of things there are, for a path; "" where it takes none."""
     if "{name}" not in path:
         return [""]
-    if path.startswith("/approvals"):
-        return [item["number"] for item in program.get("/approvals").json()["items"]] or ["AP-2026-0001"]
-    if path.startswith("/payouts"):
-        return [item["id"] for item in program.get("/payouts").json()["items"]]
-    if path.startswith("/operations"):
-        return [item["id"] for item in program.get("/operations").json()["items"]]
+    if path.startswith("/ledger/"):
+        kind = path.split("/")[2].replace("accounts", "wallets")
+        return [item["id"] for item in program.get(f"/ledger/{kind}").json()["items"]]
+    for list_, name in (("/approvals", "number"), ("/payouts", "id"), ("/operations", "id")):
+        if path.startswith(list_):
+            return [item[name] for item in program.get(list_).json()["items"]]
     executions = program.get("/executions").json()["items"]
     if path.startswith("/files"):
         return [item["file"] for item in executions if item["file"]]

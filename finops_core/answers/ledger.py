@@ -1,0 +1,278 @@
+"""The ledger as programs see it: wallets, entries, statements, stops, and what was found off."""
+
+from collections.abc import Iterable
+from datetime import date, datetime
+
+from pydantic import Field
+
+from finops_core.answers.common import Amount, Answer, amount
+from finops_core.ledger import (
+    AccountLine,
+    DriftView,
+    EntryLine,
+    Posted,
+    ReconciliationView,
+    Statement,
+    StopView,
+    TrialLine,
+    WalletView,
+)
+
+NEXT = Field(default="", description="Where the next page begins; empty on the last one.")
+
+
+class TrialLineAnswer(Answer):
+    """A line of the chart in one currency; a debit is negative."""
+
+    code: str = Field(examples=["1030"])
+    name: str = Field(examples=["Payouts in transit"])
+    kind: str = Field(examples=["asset"])
+    total: Amount
+
+
+class TrialBalanceAnswer(Answer):
+    """Every line that was posted to; in each currency they add up to zero."""
+
+    items: list[TrialLineAnswer]
+
+
+class AccountAnswer(Answer):
+    """What postings go to: a line of the chart in one currency, for one holder."""
+
+    id: str = Field(examples=["acc_0199b1c2d3e4"])
+    code: str
+    name: str
+    kind: str
+    currency: str
+    party_id: str = Field(description="Its holder; empty for the organisation itself.")
+    purpose: str
+    state: str = Field(examples=["open"])
+
+
+class WalletAnswer(Answer):
+    """A wallet; what is held for its holder is not in its balance."""
+
+    id: str = Field(examples=["acc_0199b1c2d3e4"])
+    party_id: str = Field(examples=["party_lumen"])
+    currency: str = Field(examples=["USD"])
+    balance: Amount
+    held: Amount
+    state: str = Field(examples=["open"])
+    state_reason: str = ""
+
+
+class WalletsAnswer(Answer):
+    """Wallets, oldest first."""
+
+    items: list[WalletAnswer]
+    next: str = NEXT
+
+
+class PostingAnswer(Answer):
+    """One side of an entry; a debit is negative."""
+
+    account: AccountAnswer
+    amount: Amount
+
+
+class EntryAnswer(Answer):
+    """An entry with its sides."""
+
+    id: str = Field(examples=["je_0199b1c2d3e4"])
+    type: str = Field(examples=["DEPOSIT"])
+    booked_at: datetime
+    effective_on: date
+    created_by: str
+    reason: str
+    source_kind: str = Field(description="What kind of document it comes from.", examples=["payout"])
+    source_id: str
+    reverses: str = Field(description="The entry that it undoes.")
+    reversed_by: str = Field(description="The entry that undid it.")
+    postings: list[PostingAnswer]
+
+
+class EntriesAnswer(Answer):
+    """Entries, newest first."""
+
+    items: list[EntryAnswer]
+    next: str = NEXT
+
+
+class StatementLineAnswer(Answer):
+    """A posting of an account, and what the account held after it in the order of the statement."""
+
+    journal_id: str
+    type: str
+    effective_on: date
+    booked_at: datetime
+    reason: str
+    source_kind: str
+    source_id: str
+    amount: Amount
+    balance: Amount
+
+
+class StatementAnswer(Answer):
+    """A page of an account's postings, newest first."""
+
+    account: AccountAnswer
+    balance: Amount = Field(description="With every posting up to the day that was asked for.")
+    items: list[StatementLineAnswer]
+    next: str = NEXT
+
+
+class PostedAnswer(Answer):
+    """An entry that stands."""
+
+    id: str = Field(examples=["je_0199b1c2d3e4"])
+    booked_at: datetime
+    effective_on: date
+    repeated: bool = Field(description="It stood before, under the same key; nothing was booked now.")
+
+
+class StopAnswer(Answer):
+    """Money that may not move, or might not."""
+
+    id: str = Field(examples=["stop_0199b1c2d3e4"])
+    width: str = Field(examples=["type"])
+    subject: str = Field(description="The type or the wallet it is of; empty for the wide ones.")
+    reason: str
+    set_by: str
+    set_at: datetime
+    lifted_by: str
+    lifted_at: datetime | None
+    lifted_reason: str
+
+
+class StopsAnswer(Answer):
+    """Stops, newest first."""
+
+    items: list[StopAnswer]
+
+
+class ReconciliationAnswer(Answer):
+    """A look at balances beside their postings; it counts accounts."""
+
+    id: str = Field(examples=["rec_0199b1c2d3e4"])
+    width: str = Field(examples=["hourly"])
+    account_id: str = Field(description="The wallet it looked at; empty for all.")
+    dry_run: bool
+    asked_by: str
+    reason: str
+    asked_at: datetime
+    ended_at: datetime | None = Field(description="Null while it is under way.")
+    checked: int
+    drifted: int
+    repaired: int
+    broken: int = Field(description="Nothing was done to these: postings are gone or changed.")
+
+
+class ReconciliationsAnswer(Answer):
+    """Looks, newest first."""
+
+    items: list[ReconciliationAnswer]
+    next: str = NEXT
+
+
+class DriftAnswer(Answer):
+    """An account that was off."""
+
+    id: str
+    reconciliation_id: str
+    account_id: str
+    shown: Amount
+    should: Amount
+    repaired: bool
+    broken: bool
+    found_at: datetime
+
+
+class DriftsAnswer(Answer):
+    """What was found off, newest first."""
+
+    items: list[DriftAnswer]
+    next: str = NEXT
+
+
+def trial_balance(lines: Iterable[TrialLine]) -> TrialBalanceAnswer:
+    """A trial balance."""
+    items = [
+        TrialLineAnswer(code=each.code, name=each.name, kind=each.kind, total=amount(each.total)) for each in lines
+    ]
+    return TrialBalanceAnswer(items=items)
+
+
+def wallet(view: WalletView) -> WalletAnswer:
+    """One wallet."""
+    return WalletAnswer(
+        id=view.id,
+        party_id=view.party_id,
+        currency=view.currency,
+        balance=amount(view.balance),
+        held=amount(view.held),
+        state=view.state.value,
+        state_reason=view.state_reason,
+    )
+
+
+def account(line: AccountLine) -> AccountAnswer:
+    """One account."""
+    return AccountAnswer.of(line)
+
+
+def entry(line: EntryLine) -> EntryAnswer:
+    """One entry."""
+    return EntryAnswer(
+        id=line.id,
+        type=line.type,
+        booked_at=line.booked_at,
+        effective_on=line.effective_on,
+        created_by=line.created_by,
+        reason=line.reason,
+        source_kind=line.source[0],
+        source_id=line.source[1],
+        reverses=line.reverses,
+        reversed_by=line.reversed_by,
+        postings=[PostingAnswer(account=account(each.account), amount=amount(each.amount)) for each in line.postings],
+    )
+
+
+def statement(found: Statement) -> StatementAnswer:
+    """A page of a statement."""
+    lines = [
+        StatementLineAnswer(
+            journal_id=line.journal_id,
+            type=line.type,
+            effective_on=line.effective_on,
+            booked_at=line.booked_at,
+            reason=line.reason,
+            source_kind=line.source[0],
+            source_id=line.source[1],
+            amount=amount(line.amount),
+            balance=amount(line.balance),
+        )
+        for line in found.lines
+    ]
+    return StatementAnswer(account=account(found.account), balance=amount(found.balance), items=lines, next=found.older)
+
+
+def posted(found: Posted) -> PostedAnswer:
+    """An entry that stands."""
+    return PostedAnswer.of(found)
+
+
+def stop(view: StopView) -> StopAnswer:
+    """One stop."""
+    return StopAnswer.of(view)
+
+
+def reconciliation(view: ReconciliationView) -> ReconciliationAnswer:
+    """One look."""
+    return ReconciliationAnswer.of(view)
+
+
+def drift(view: DriftView) -> DriftAnswer:
+    """One account that was off."""
+    facts = {name: getattr(view, name) for name in ("id", "reconciliation_id", "account_id", "found_at")}
+    said = {"repaired": view.repaired, "broken": view.broken}
+    return DriftAnswer(shown=amount(view.shown), should=amount(view.should), **facts, **said)

@@ -1,0 +1,134 @@
+"""The ledger in words, for people at a terminal; a debit is negative."""
+
+from datetime import datetime
+
+from finops_core.answers.common import Amount
+from finops_core.answers.ledger import (
+    DriftsAnswer,
+    EntriesAnswer,
+    EntryAnswer,
+    PostedAnswer,
+    ReconciliationAnswer,
+    ReconciliationsAnswer,
+    StatementAnswer,
+    StopAnswer,
+    StopsAnswer,
+    TrialBalanceAnswer,
+    WalletAnswer,
+    WalletsAnswer,
+)
+from finops_core.commands.words import table
+
+
+def trial(told: TrialBalanceAnswer) -> str:
+    """A trial balance."""
+    rows = [(each.code, each.name, each.kind, money(each.total)) for each in told.items]
+    return table(("Line", "Name", "Class", "Balance"), rows)
+
+
+def wallets(told: WalletsAnswer) -> str:
+    """Wallets."""
+    rows = [(each.id, each.party_id, each.state, money(each.held), money(each.balance)) for each in told.items]
+    return table(("Wallet", "Holder", "State", "Held", "Balance"), rows) + _more(told.next)
+
+
+def wallet(told: WalletAnswer) -> str:
+    """One wallet."""
+    why = f" ({told.state_reason})" if told.state_reason else ""
+    held = f", {money(told.held)} held for its holder" if told.held.amount_minor else ""
+    return f"{told.id} of {told.party_id}: {money(told.balance)}{held}; {told.state}{why}"
+
+
+def posted(told: PostedAnswer) -> str:
+    """An entry that stands."""
+    return f"{told.id} was booked before; nothing was booked now" if told.repeated else f"{told.id} is booked"
+
+
+def statement(told: StatementAnswer) -> str:
+    """A statement."""
+    head = f"{told.account.code} {told.account.name}, {money(told.balance)}"
+    rows = [
+        (each.effective_on, _when(each.booked_at), each.type, money(each.amount), money(each.balance))
+        for each in told.items
+    ]
+    return f"{head}\n{table(('Counts for', 'Booked (UTC)', 'Kind', 'Amount', 'Balance'), rows)}{_more(told.next)}"
+
+
+def entries(told: EntriesAnswer) -> str:
+    """Entries."""
+    rows = [(each.id, _when(each.booked_at), each.type, _moved(each), each.reason) for each in told.items]
+    return table(("Entry", "Booked (UTC)", "Kind", "Amount", "Reason"), rows) + _more(told.next)
+
+
+def entry(told: EntryAnswer) -> str:
+    """One entry."""
+    rows = [
+        (f"{each.account.code} {each.account.name}", each.account.party_id, money(each.amount))
+        for each in told.postings
+    ]
+    undone = f"; undone by {told.reversed_by}" if told.reversed_by else ""
+    head = f"{told.id}: {told.type}, counts for {told.effective_on}{undone}"
+    return f"{head}\n{table(('Account', 'Holder', 'Amount'), rows)}"
+
+
+def stops(told: StopsAnswer) -> str:
+    """Stops."""
+    return "\n".join(stop(each) for each in told.items) or "No money is stopped"
+
+
+def stop(told: StopAnswer) -> str:
+    """One stop."""
+    of = f" {told.subject}" if told.subject else ""
+    over = f"; lifted: {told.lifted_reason}" if told.lifted_at else ""
+    return f"{told.id}: {told.width}{of} since {_when(told.set_at)} UTC: {told.reason}{over}"
+
+
+def reconciliations(told: ReconciliationsAnswer) -> str:
+    """Looks at the balances."""
+    return "\n".join(reconciliation(each) for each in told.items) + _more(told.next)
+
+
+def reconciliation(told: ReconciliationAnswer) -> str:
+    """One look."""
+    if told.ended_at is None:
+        return f"{told.id}: the worker looks at the balances"
+    done = "would be put back" if told.dry_run else "put back"
+    mended = told.drifted - told.broken if told.dry_run else told.repaired
+    return f"{told.id}: {told.checked} checked, {told.drifted} off, {mended} {done}, {told.broken} left alone"
+
+
+def drifts(told: DriftsAnswer) -> str:
+    """What was off."""
+    rows = [
+        (
+            each.account_id,
+            f"{each.found_at:%Y-%m-%d %H:%M}",
+            money(each.shown),
+            money(each.should),
+            _then(each.repaired),
+        )
+        for each in told.items
+    ]
+    return table(("Account", "Found (UTC)", "Balance said", "Postings say", "Then"), rows) + _more(told.next)
+
+
+def money(told: Amount) -> str:
+    """An amount with its currency."""
+    return f"{told.amount} {told.currency}"
+
+
+def _when(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M}"
+
+
+def _then(repaired: bool) -> str:  # noqa: FBT001
+    return "put back" if repaired else "left alone"
+
+
+def _moved(told: EntryAnswer) -> str:
+    """What was credited, which is what was debited, in each currency."""
+    return ", ".join(money(each.amount) for each in told.postings if each.amount.amount_minor > 0)
+
+
+def _more(next_: str) -> str:
+    return f"\nMore: --past {next_}" if next_ else ""

@@ -1,0 +1,220 @@
+"""The ledger beside a bare sqlite3 program that does the same guarded work, the log included; reads at 1M postings."""
+
+import json
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+from finops_core.kernel.ids import new_id
+from finops_core.kernel.money import Money
+from finops_core.ledger import drift, queries, reconciling, service, statements
+from finops_core.ledger.booking import post_many
+from finops_core.ledger.rules import Entry, EntryType, Line, ReconcileWidth
+from finops_core.ledger.service import Terms
+from tests.bench.report import Figure, median, timed
+from tests.desks import AreaDesk, area_desk, person_actor
+
+SINGLES, TURNS, BATCH, BATCHES = 150, 3, 1_000, 3
+WALLETS, POSTINGS = 1_000, 1_000_000
+RAM = Path("/dev/shm")  # noqa: S108 - a disk that is none: what is left is the program's own time
+DAY = "2026-11-27"
+
+
+def measure() -> list[Figure]:
+    """Transfers by the verb beside the bare program, on the disk and on one in memory; then what is read."""
+    found = []
+    for name, parent, single_goal in (("on disk", None, "≥ 0.7"), ("on a RAM disk", RAM, "≥ 0.25")):
+        if parent is None or parent.is_dir():
+            with tempfile.TemporaryDirectory(dir=parent) as folder:
+                found += _beside(Town(Path(folder)), name, single_goal)
+    with tempfile.TemporaryDirectory() as folder:
+        found += _read(Town(Path(folder)))
+    return found
+
+
+class Town:
+    """A desk with wallets that hold plenty, and a bare connection to its database."""
+
+    def __init__(self, folder: Path) -> None:
+        self.desk: AreaDesk = area_desk(folder)
+        self.org = self.desk.org()
+        self.clerk = person_actor("person_clerk", self.org)
+        with self.desk.work(self.clerk) as work:
+            self.wallets = [service.open_wallet(work, f"party_{number}", "USD") for number in range(20)]
+            for wallet in self.wallets:
+                service.deposit(work, wallet, Money(10**12, "USD"))
+        path = str(self.desk.settings.database_url).removeprefix("sqlite:///")
+        self.raw = sqlite3.connect(path, isolation_level=None)
+        for pragma in ("synchronous=FULL", "foreign_keys=ON", "recursive_triggers=ON", "busy_timeout=10000"):
+            self.raw.execute(f"PRAGMA {pragma}")
+
+    def pair(self, number: int) -> tuple[str, str]:
+        many = len(self.wallets)
+        return self.wallets[number % many], self.wallets[(number + 7) % many]
+
+
+def _beside(town: Town, name: str, goal: str) -> list[Figure]:
+    ours, bare = [], []
+    for turn in range(TURNS):
+        bare.append(_per_s(lambda turn=turn: _bare(town, SINGLES, 1, f"b{turn}"), SINGLES))
+        ours.append(_per_s(lambda turn=turn: _ours(town, f"o{turn}"), SINGLES))
+    singles = median(ours), median(bare)
+    ours, bare = [], []
+    for turn in range(BATCHES):
+        bare.append(_per_s(lambda turn=turn: _bare(town, BATCH, BATCH, f"bb{turn}"), BATCH))
+        ours.append(_per_s(lambda turn=turn: _ours_at_once(town, f"oo{turn}"), BATCH))
+    batches = median(ours), median(bare)
+    one, all_ = f"Transfers {name}, one at a time", f"Transfers {name}, a thousand at once"
+    return [
+        Figure(f"{one}: part of a bare program's", singles[0] / singles[1], "of it", goal),
+        Figure("… a second", singles[0], "/s", "", singles[1], "bare"),
+        Figure(f"{all_}: part of a bare program's", batches[0] / batches[1], "of it", "≥ 0.8"),
+        Figure("… a second", batches[0], "/s", "", batches[1], "bare"),
+    ]
+
+
+def _per_s(act: Callable[[], None], many: int) -> float:
+    started = time.perf_counter()
+    act()
+    return many / (time.perf_counter() - started)
+
+
+def _ours(town: Town, mark: str) -> None:
+    for number in range(SINGLES):
+        one, two = town.pair(number)
+        with town.desk.work(town.clerk) as work:
+            service.transfer(work, one, two, Money(1, "USD"), Terms(key=f"{mark}-{number}"))
+
+
+def _ours_at_once(town: Town, mark: str) -> None:
+    amount = Money(1, "USD")
+    entries = []
+    for number in range(BATCH):
+        one, two = town.pair(number)
+        entries.append(Entry(EntryType.TRANSFER, (Line(one, -amount), Line(two, amount)), key=f"{mark}-{number}"))
+    with town.desk.work(town.clerk) as work:
+        post_many(work, entries)
+
+
+def _bare(town: Town, many: int, at_once: int, mark: str) -> None:
+    """What the guards ask of any program: look, post, follow, seal, and the row of the log, in SQL by hand."""
+    for start in range(0, many, at_once):
+        town.raw.execute("BEGIN IMMEDIATE")
+        _bare_unit(town, range(start, start + at_once), mark)
+        town.raw.execute("COMMIT")
+
+
+def _bare_unit(town: Town, numbers: range, mark: str) -> None:
+    execute, org = town.raw.execute, town.org
+    now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")  # noqa: TID251 - as a program would
+    held: dict[str, tuple[int, int]] = {}
+    postings, heads, log = [], [], []
+    for number in numbers:
+        key = f"{mark}-{number}"
+        execute("SELECT id, content FROM ledger_journal WHERE org_id = ? AND key = ?", (org, key)).fetchone()
+        journal, sides = new_id("je"), []
+        for line, (account, amount) in enumerate(zip(town.pair(number), (-1, 1), strict=True), 1):
+            if account not in held:
+                query = (
+                    "SELECT b.version, b.posted_minor FROM ledger_account a JOIN ledger_balance b "
+                    "ON b.org_id = a.org_id AND b.id = a.id WHERE a.org_id = ? AND a.id = ? AND a.state = 'open'"
+                )
+                held[account] = execute(query, (org, account)).fetchone()
+            version, balance = held[account]
+            held[account] = version + 1, balance + amount
+            row = (org, journal, line, account, amount, "USD", version + 1, balance + amount, DAY, now)
+            postings.append((*row, "party", "", "", "", "", amount, ""))
+            sides.append(f"{account} {amount} USD")
+        heads.append((org, journal, "TRANSFER", key, "0" * 64, "person_clerk", now, DAY, "", "", "", ""))
+        body = {
+            "actor": "person_clerk",
+            "after": "",
+            "at": now,
+            "before": "",
+            "detail": {"postings": sides},
+            "id": journal,
+            "object": f"journal:{journal}",
+            "on_behalf_of": "",
+            "org": org,
+            "v": 1,
+            "verb": "ledger.posted",
+            "via": "page",
+        }
+        log.append((new_id("au"), json.dumps(body, sort_keys=True, separators=(",", ":"))))
+    many = town.raw.executemany
+    many(
+        "INSERT INTO ledger_posting (org_id, journal_id, line, account_id, amount_minor, currency, account_version, "
+        "balance_after_minor, effective_on, booked_at, party_id, department, project, product, cost_centre, "
+        "base_minor, rate_id) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        postings,
+    )
+    many(
+        "UPDATE ledger_balance SET version = ?, posted_minor = ?, moved_at = ? WHERE org_id = ? AND id = ?",
+        [(version, balance, now, org, account) for account, (version, balance) in held.items()],
+    )
+    many(
+        "INSERT INTO ledger_journal (org_id, id, type, key, content, created_by, booked_at, effective_on, reason, "
+        "source_kind, source_id, reverses) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
+        heads,
+    )
+    many("INSERT INTO audit_record (id, body) VALUES (?, ?)", log)
+
+
+def _read(town: Town) -> list[Figure]:
+    """Balances, statements and the check of balances, at a million postings."""
+    wallets = _filled(town)
+    with town.desk.read(town.clerk) as reading:
+        day = date(2026, 6, 30)
+        now = timed(lambda: queries.balance(reading, wallets[5]), 50)
+        then = timed(lambda: queries.balance_on(reading, wallets[5], day), 50)
+        page = timed(lambda: statements.statement(reading, wallets[5]), 20)
+        trial = timed(lambda: queries.trial_balance(reading), 3)
+    checked = timed(lambda: _check(town), 3)
+    return [
+        Figure("Balance of a wallet, 1M postings", median(now) * 1000, "ms", "< 1 ms"),
+        Figure("… as of a business day", median(then) * 1000, "ms", "< 5 ms"),
+        Figure("… a page of its statement", median(page) * 1000, "ms"),
+        Figure("Trial balance, 1M postings", median(trial) * 1000, "ms"),
+        Figure("Every balance held against 1M postings, in batches", median(checked), "s", "< 0.3 s"),
+    ]
+
+
+def _check(town: Town) -> None:
+    with town.desk.read(town.clerk) as reading:
+        last, many = "", reconciling.BATCHES[ReconcileWidth.HOURLY]
+        while ids := drift.accounts_after(reading, last, many):
+            assert not drift.off(reading, ids)
+            last = ids[-1]
+
+
+def _filled(town: Town) -> list[str]:
+    """A thousand wallets with a thousand postings each, written past the guards, as a restored archive would be."""
+    with town.desk.work(town.clerk) as work:
+        wallets = [service.open_wallet(work, f"party_many_{number}", "USD") for number in range(WALLETS)]
+    town.desk.units.database.writer.dispose()
+    raw = town.raw
+    for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+        raw.execute(f"DROP TRIGGER {name}")
+    raw.execute("PRAGMA foreign_keys=OFF")
+    now, first = "2026-01-01 00:00:00.000000", date(2026, 1, 1)
+    raw.execute("BEGIN")
+    each = POSTINGS // WALLETS
+    for turn in range(each):
+        day = (first + timedelta(days=turn * 300 // each)).isoformat()
+        postings, heads = [], []
+        for number in range(0, WALLETS, 2):
+            journal = f"je_{turn:06d}{number:06d}"
+            heads.append((town.org, journal, "TRANSFER", "", "", "person_clerk", now, day, "", "", "", ""))
+            for line, (wallet, amount) in enumerate(((wallets[number], -1), (wallets[number + 1], 1)), 1):
+                row = (town.org, journal, line, wallet, amount, "USD", turn + 1, amount * (turn + 1), day, now)
+                postings.append((*row, "party", "", "", "", "", amount, ""))
+        raw.executemany(f"INSERT INTO ledger_posting VALUES ({','.join('?' * 17)})", postings)
+        raw.executemany(f"INSERT INTO ledger_journal VALUES ({','.join('?' * 12)})", heads)
+    sides = [(each, -each if number % 2 == 0 else each, wallet) for number, wallet in enumerate(wallets)]
+    raw.executemany("UPDATE ledger_balance SET version = ?, posted_minor = ? WHERE id = ?", sides)
+    raw.execute("COMMIT")
+    raw.execute("ANALYZE")
+    return wallets
