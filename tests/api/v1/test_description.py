@@ -57,10 +57,10 @@ def names(program: Program, path: str) -> list[str]:
         return [""]
     if path.startswith("/ledger/"):
         kind = path.split("/")[2].replace("accounts", "wallets")
-        return [item["id"] for item in program.get(f"/ledger/{kind}").json()["items"]]
+        return [item["id"] for item in program.get(f"/ledger/{kind}").json()["items"]] or ["none"]
     for list_, name in (("/approvals", "number"), ("/payouts", "id"), ("/operations", "id")):
         if path.startswith(list_):
-            return [item[name] for item in program.get(list_).json()["items"]]
+            return [item[name] for item in program.get(list_).json()["items"]] or ["none"]
     executions = program.get("/executions").json()["items"]
     if path.startswith("/files"):
         return [item["file"] for item in executions if item["file"]]
