@@ -223,6 +223,9 @@ def _settle(work: Work, run: ReconciliationView, found: Sequence[Off]) -> Reconc
         seen = repaired or each
         if not (seen.broken and _known(work, seen)):
             _keep(work, run, seen, repaired=repaired is not None)
+        # Whether it was kept before or not: a dry run keeps what it finds, and tells nobody.
+        if not run.dry_run and (seen.broken or _is_large(work, seen)):
+            _tell(work, seen)
         run = replace(
             run,
             drifted=run.drifted + 1,
@@ -260,8 +263,6 @@ def _keep(work: Work, run: ReconciliationView, seen: Off, *, repaired: bool) -> 
     if repaired or seen.broken:
         verb = "ledger.repaired" if repaired else "ledger.found_broken"
         audit.record(work, verb, f"account:{seen.account_id}", detail=detail)
-    if not run.dry_run and (seen.broken or _is_large(work, seen)):
-        _tell(work, seen)
 
 
 def _is_large(work: Work, seen: Off) -> bool:

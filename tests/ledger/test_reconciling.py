@@ -309,6 +309,27 @@ def test_looks_of_long_ago_that_found_nothing_are_forgotten(books: Books, ann: s
     assert len(drifts(books)) == 1
 
 
+def test_a_dry_run_that_found_something_broken_takes_nobodys_alarm(tmp_path: Path):
+    # Given a wallet whose balance counts postings that are gone, and a dry run that saw it
+    with running_world(tmp_path) as world:
+        with world.desk.work(world.actor("ana")) as work:
+            wallet = ledger.open_wallet(work, "party_ann", "USD")
+            ledger.deposit(work, wallet, Money(100, "USD"))
+        tamper(world.desk.settings, "UPDATE ledger_balance SET version = 9 WHERE version = 1")
+        with world.desk.work(world.actor("carla")) as work:
+            ledger.reconcile_wallet(work, wallet, dry_run=True)
+
+        # When a real look comes by, twice on one day
+        for _ in range(2):
+            with world.desk.work(world.actor("carla")) as work:
+                ledger.reconcile_wallet(work, wallet, "ticket 9")
+
+        # Then who must know is told, once
+        with world.desk.read(world.actor("carla")) as reading:
+            mine = notice.c.org_id == reading.org_id, notice.c.kind == "ledger.drift"
+            assert len(reading.rows(select(notice.c.id).where(*mine))) == 1
+
+
 @pytest.mark.parametrize(("by", "many"), [(1, 0), (2, 1)])
 def test_whoever_answers_for_the_ledger_is_told_of_a_large_drift(tmp_path: Path, by: int, many: int):
     with running_world(tmp_path) as world:

@@ -306,7 +306,7 @@ def test_a_wallet_is_opened_once_for_somebody_and_the_log_says_so(books: Books):
         opened = [each.object for each in audit.records(reading, AuditFilter(verb="wallet.opened"), limit=10).rows]
     assert opened.count(f"wallet:{again}") == 1
     assert refused(books, service.open_wallet, "", "USD") == "HOLDER_BAD"
-    assert refused(books, service.open_wallet, "somebody", "XXX") == "CURRENCY_UNKNOWN"
+    assert refused(books, service.open_wallet, "somebody", "QQQ") == "CURRENCY_UNKNOWN"
 
 
 def test_two_batches_that_make_the_same_accounts_wait_in_no_circle(books: Books):
