@@ -74,13 +74,16 @@
     const place = box.getBoundingClientRect();
     if (place.width && place.right > 0) { box.focus(); box.select(); } else { go(box.form.getAttribute("action")); }
   }, true);
-  // The menu's entry of the page one is on: Streamlit stays as it is, but whoever clicks it wants the page's start.
-  // Streamlit asks for the page by the address it still knows; what is asked last is what stands.
+  // The menu's entry of the page one is on: Streamlit would ask for the page by the address it still knows, but whoever
+  // clicks it wants the page's start. Two questions would race; Streamlit does not see this click.
   document.addEventListener("click", (event) => {
     const entry = event.target.closest && event.target.closest('[data-testid="stSidebarNavLink"]');
     if (!entry || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
     if (entry.pathname !== location.pathname || !location.search) return;
-    setTimeout(go, 0, entry.pathname);
+    event.preventDefault();
+    event.stopPropagation();
+    go(entry.pathname);
+    putAway(entry);
   }, true);
   // What makes the desk installable stands in the page's head, which Streamlit writes: it is put there from here.
   const head = (tag, facts) => {
