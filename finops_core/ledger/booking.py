@@ -6,14 +6,14 @@ from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Row, bindparam, insert, select, update
+from sqlalchemy import Row, bindparam, func, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
 from finops_core import audit
 from finops_core.kernel.errors import FinOpsError
 from finops_core.kernel.ids import new_id
 from finops_core.ledger import rules, stopping
-from finops_core.ledger.models import ledger_account, ledger_balance, ledger_journal, ledger_posting
+from finops_core.ledger.models import ledger_account, ledger_balance, ledger_journal, ledger_posting, ledger_stop
 from finops_core.ledger.rules import AccountState, Entry
 from finops_core.platform.work import Work
 from finops_core.reference.models import organisation
@@ -36,6 +36,13 @@ _HELD = (
     .with_for_update()
     .cte("held")
 )
+# Stops are rare: that there are any is seen with the accounts, and which they are is asked for only then.
+_STOPS = (
+    select(func.count())
+    .select_from(ledger_stop)
+    .where(ledger_stop.c.org_id == bindparam("stops_org"), ledger_stop.c.lifted_at.is_(None))
+    .scalar_subquery()
+)
 _ACCOUNTS = (
     select(
         ledger_account.c.id,
@@ -50,6 +57,7 @@ _ACCOUNTS = (
         organisation.c.zone,
         _HELD.c.posted_minor,
         _HELD.c.version,
+        _STOPS.label("stops"),
     )
     .select_from(ledger_account)
     .join(organisation, organisation.c.id == ledger_account.c.org_id)
@@ -62,7 +70,12 @@ _KEYS = select(
     ledger_journal.c.content,
     ledger_journal.c.booked_at,
     ledger_journal.c.effective_on,
-).where(ledger_journal.c.org_id == bindparam("org"), ledger_journal.c.key.in_(bindparam("keys", expanding=True)))
+).where(
+    ledger_journal.c.org_id == bindparam("org"),
+    ledger_journal.c.key.in_(bindparam("keys", expanding=True)),
+    # Said although no key asked for is empty: the index is of entries that have one, and serves only who says so.
+    ledger_journal.c.key != "",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +125,17 @@ def post(work: Work, entry: Entry) -> Posted:
 def post_many(work: Work, entries: Sequence[Entry]) -> tuple[Posted, ...]:
     """Write entries in their order, all or none; of those whose key is known the first result is given.
 
-    Who may ask is for the caller to decide. Raises what ``rules.check_entry`` does, ``LEDGER_ACCOUNT_UNKNOWN``,
-    ``ACCOUNT_FROZEN``, ``ACCOUNT_CLOSED``, ``CURRENCY_MISMATCH``, ``INSUFFICIENT_BALANCE``, ``PERIOD_LOCKED``,
-    ``MONEY_STOPPED`` and, for a key that stands for something else, ``DUPLICATE_TRANSACTION``.
+    Who may ask is for the caller to decide. Raises what ``rules.check_entry`` does, ``LEDGER_ACCOUNT_UNKNOWN`` or, of
+    a line that asks for a wallet, ``WALLET_NOT_FOUND``, ``ACCOUNT_FROZEN``, ``ACCOUNT_CLOSED``, ``CURRENCY_MISMATCH``,
+    ``INSUFFICIENT_BALANCE``, ``PERIOD_LOCKED``, ``MONEY_STOPPED`` and, for a key that stands for something else,
+    ``DUPLICATE_TRANSACTION``.
     """
     for entry in entries:
         rules.check_entry(entry)
-    accounts = _accounts(work, {line.account_id for entry in entries for line in entry.lines})
+    accounts = _accounts(work, [line for entry in entries for line in entry.lines])
     known = _known(work, {entry.key for entry in entries if entry.key})
-    stopping.check(work, ((entry, _holders(entry, accounts)) for entry in entries if entry.key not in known))
+    if any(account.row.stops for account in accounts.values()):
+        stopping.check(work, ((entry, _holders(entry, accounts)) for entry in entries if entry.key not in known))
     postings: list[dict[str, Any]] = []
     heads: list[dict[str, Any]] = []
     results = []
@@ -141,16 +156,18 @@ def post_many(work: Work, entries: Sequence[Entry]) -> tuple[Posted, ...]:
     return tuple(results)
 
 
-def _accounts(work: Work, ids: Iterable[str]) -> Mapping[str, _Account]:
-    wanted = sorted(ids)
+def _accounts(work: Work, lines: Sequence[rules.Line]) -> Mapping[str, _Account]:
+    wanted = sorted({line.account_id for line in lines})
     found: dict[str, _Account] = {}
+    orgs = dict.fromkeys(("org", "held_org", "stops_org"), work.org_id)
     for start in range(0, len(wanted), PARTS):
         part = wanted[start : start + PARTS]
-        for row in work.execute(_ACCOUNTS, {"org": work.org_id, "ids": part, "held_org": work.org_id, "held": part}):
+        for row in work.execute(_ACCOUNTS, {**orgs, "ids": part, "held": part}):
             found[row.id] = _Account(row, row.posted_minor or 0, row.version or 0)
-    for account_id in wanted:
-        if account_id not in found:
-            raise rules.account_unknown()
+    for line in lines:
+        account = found.get(line.account_id)
+        if account is None or (line.purpose and line.purpose != account.row.purpose):
+            raise rules.wallet_unknown() if line.purpose else rules.account_unknown()
     return found
 
 

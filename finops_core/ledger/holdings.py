@@ -7,13 +7,12 @@ from sqlalchemy import Row, Select, select
 
 from finops_core.kernel.money import Money
 from finops_core.kernel.permissions import Permission
-from finops_core.ledger import queries, rules
+from finops_core.ledger import rules
 from finops_core.ledger.models import ledger_account, ledger_balance
 from finops_core.ledger.rules import AccountState
 from finops_core.ledger.statements import PAGE
 from finops_core.platform.work import Reading
 
-ESCROW = "escrow"
 _WALLET, _KEPT = ledger_account, ledger_balance
 _ASIDE, _ASIDE_KEPT = ledger_account.alias("aside"), ledger_balance.alias("aside_kept")
 
@@ -54,7 +53,7 @@ def _query(reading: Reading) -> Select[Any]:
         (_ASIDE.c.org_id == _WALLET.c.org_id)
         & (_ASIDE.c.party_id == _WALLET.c.party_id)
         & (_ASIDE.c.currency == _WALLET.c.currency)
-        & (_ASIDE.c.purpose == ESCROW)
+        & (_ASIDE.c.purpose == rules.ESCROW)
     )
     columns = (_WALLET.c.id, _WALLET.c.party_id, _WALLET.c.currency, _WALLET.c.state, _WALLET.c.state_reason)
     return (
@@ -63,7 +62,7 @@ def _query(reading: Reading) -> Select[Any]:
         .outerjoin(_KEPT, (_KEPT.c.org_id == _WALLET.c.org_id) & (_KEPT.c.id == _WALLET.c.id))
         .outerjoin(_ASIDE, theirs)
         .outerjoin(_ASIDE_KEPT, (_ASIDE_KEPT.c.org_id == _ASIDE.c.org_id) & (_ASIDE_KEPT.c.id == _ASIDE.c.id))
-        .where(_WALLET.c.org_id == reading.org_id, _WALLET.c.purpose == queries.WALLET)
+        .where(_WALLET.c.org_id == reading.org_id, _WALLET.c.purpose == rules.WALLET)
     )
 
 

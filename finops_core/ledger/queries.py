@@ -18,7 +18,6 @@ from finops_core.ledger.models import (
 from finops_core.platform.work import Reading
 
 PAGE = 50
-WALLET = "wallet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ def wallet_account(reading: Reading, wallet_id: str) -> AccountView:
     table = ledger_account
     row = reading.first(
         select(table.c.id, table.c.currency, table.c.party_id, table.c.state).where(
-            table.c.org_id == reading.org_id, table.c.id == wallet_id, table.c.purpose == WALLET
+            table.c.org_id == reading.org_id, table.c.id == wallet_id, table.c.purpose == rules.WALLET
         )
     )
     if row is None:

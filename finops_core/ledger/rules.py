@@ -15,6 +15,8 @@ from finops_core.kernel.money import MAX_MINOR, Money
 
 REASON_MAX_CHARS = 500
 KEY_MAX_CHARS = 200
+WALLET, ESCROW = "wallet", "escrow"
+"""What a holder's accounts are for: money to use, and money set aside."""
 SUNDAY = 6
 
 
@@ -80,10 +82,14 @@ ESSENTIAL = frozenset({EntryType.DEPOSIT, EntryType.ADJUSTMENT, EntryType.REVERS
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One posting asked for: what an account is credited with (positive) or debited (negative), in minor units."""
+    """One posting asked for: what an account is credited with (positive) or debited (negative), in minor units.
+
+    ``purpose``: what the account must be for, "" when any will do.
+    """
 
     account_id: str
     amount: Money
+    purpose: str = ""
 
 
 @dataclass(frozen=True, slots=True)

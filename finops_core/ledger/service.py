@@ -20,7 +20,6 @@ from finops_core.ledger.models import ledger_account, ledger_balance
 from finops_core.ledger.rules import AccountState, Entry, EntryType, Line
 from finops_core.platform.work import Work
 
-WALLET, ESCROW = "wallet", "escrow"
 _HOLDER = re.compile(r"[A-Za-z0-9_.-]{1,80}", re.ASCII)
 
 
@@ -37,6 +36,17 @@ class Terms:
 NO_TERMS = Terms()
 
 
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """An account that an operation takes from or gives to, and what it must be for."""
+
+    account_id: str
+    purpose: str = ""
+
+    def line(self, amount: Money) -> Line:
+        return Line(self.account_id, amount, self.purpose)
+
+
 def open_wallet(work: Work, party_id: str, currency: str) -> str:
     """The id of a holder's wallet in a currency; the one there is, if there is one. Needs ``LEDGER_POST``.
 
@@ -49,11 +59,11 @@ def open_wallet(work: Work, party_id: str, currency: str) -> str:
             "A wallet needs the id of whoever holds it.",
             hint="Up to 80 letters, digits, “_”, “-” and “.”, such as party_lumen.",
         )
-    wanted = chart.Wanted(chart.WALLETS, currency, party_id, WALLET)
+    wanted = chart.Wanted(chart.WALLETS, currency, party_id, rules.WALLET)
     known = chart.known(work, [wanted])
     if wanted in known:
         return known[wanted]
-    wallet_id = chart.account(work, chart.WALLETS, currency, party_id, WALLET)
+    wallet_id = chart.account(work, chart.WALLETS, currency, party_id, rules.WALLET)
     detail = {"currency": currency, "holder": party_id}
     audit.record(work, "wallet.opened", f"wallet:{wallet_id}", detail=detail)
     return wallet_id
@@ -62,46 +72,44 @@ def open_wallet(work: Work, party_id: str, currency: str) -> str:
 def deposit(work: Work, wallet_id: str, amount: Money, terms: Terms = NO_TERMS) -> Posted:
     """Money that came in for the holder of a wallet."""
     outside = _system(work, chart.EXTERNAL, amount)
-    return _move(work, EntryType.DEPOSIT, outside, _wallet(work, wallet_id), amount, terms)
+    return _move(work, EntryType.DEPOSIT, outside, _wallet(wallet_id), amount, terms)
 
 
 def withdraw(work: Work, wallet_id: str, amount: Money, terms: Terms = NO_TERMS) -> Posted:
     """Money that goes back to the holder."""
-    return _move(
-        work, EntryType.WITHDRAWAL, _wallet(work, wallet_id), _system(work, chart.EXTERNAL, amount), amount, terms
-    )
+    return _move(work, EntryType.WITHDRAWAL, _wallet(wallet_id), _system(work, chart.EXTERNAL, amount), amount, terms)
 
 
 def hold(work: Work, wallet_id: str, amount: Money, terms: Terms = NO_TERMS) -> Posted:
     """Set money of a wallet aside: it stays the holder's, who cannot use it."""
-    return _move(work, EntryType.ESCROW_HOLD, _wallet(work, wallet_id), _escrow(work, wallet_id), amount, terms)
+    return _move(work, EntryType.ESCROW_HOLD, _wallet(wallet_id), _escrow(work, wallet_id), amount, terms)
 
 
 def release(work: Work, wallet_id: str, amount: Money, to_wallet_id: str = "", terms: Terms = NO_TERMS) -> Posted:
     """Give money set aside to another wallet, or back to its own."""
-    to = _wallet(work, to_wallet_id or wallet_id)
+    to = _wallet(to_wallet_id or wallet_id)
     return _move(work, EntryType.ESCROW_RELEASE, _escrow(work, wallet_id), to, amount, terms)
 
 
 def pay_out(work: Work, wallet_id: str, amount: Money, terms: Terms = NO_TERMS) -> Posted:
     """Money of a wallet on its way to its holder's bank."""
-    return _move(work, EntryType.PAYOUT, _wallet(work, wallet_id), _system(work, chart.TRANSIT, amount), amount, terms)
+    return _move(work, EntryType.PAYOUT, _wallet(wallet_id), _system(work, chart.TRANSIT, amount), amount, terms)
 
 
 def charge_fee(work: Work, wallet_id: str, amount: Money, terms: Terms = NO_TERMS) -> Posted:
     """A fee taken from a wallet."""
-    return _move(work, EntryType.FEE, _wallet(work, wallet_id), _system(work, chart.FEES, amount), amount, terms)
+    return _move(work, EntryType.FEE, _wallet(wallet_id), _system(work, chart.FEES, amount), amount, terms)
 
 
 def refund(work: Work, wallet_id: str, amount: Money, to_wallet_id: str = "", terms: Terms = NO_TERMS) -> Posted:
     """Money given back by whoever was paid: to another wallet, or out of the desk."""
-    to = _wallet(work, to_wallet_id) if to_wallet_id else _system(work, chart.EXTERNAL, amount)
-    return _move(work, EntryType.REFUND, _wallet(work, wallet_id), to, amount, terms)
+    to = _wallet(to_wallet_id) if to_wallet_id else _system(work, chart.EXTERNAL, amount)
+    return _move(work, EntryType.REFUND, _wallet(wallet_id), to, amount, terms)
 
 
 def transfer(work: Work, from_wallet_id: str, to_wallet_id: str, amount: Money, terms: Terms = NO_TERMS) -> Posted:
     """Money from one wallet to another of the same currency."""
-    return _move(work, EntryType.TRANSFER, _wallet(work, from_wallet_id), _wallet(work, to_wallet_id), amount, terms)
+    return _move(work, EntryType.TRANSFER, _wallet(from_wallet_id), _wallet(to_wallet_id), amount, terms)
 
 
 def operate(
@@ -133,7 +141,7 @@ def operate(
 def adjust(work: Work, wallet_id: str, amount: Money, terms: Terms) -> Posted:
     """Put a wallet right, up or down, against suspense. Needs ``LEDGER_ADJUST``; ``REASON_MISSING``."""
     work.require(Permission.LEDGER_ADJUST)
-    lines = (Line(_system(work, chart.SUSPENSE, amount), -amount), Line(_wallet(work, wallet_id), amount))
+    lines = (_system(work, chart.SUSPENSE, amount).line(-amount), _wallet(wallet_id).line(amount))
     return booking.post(work, _entry(EntryType.ADJUSTMENT, lines, terms))
 
 
@@ -182,30 +190,29 @@ def _bad(message: str, hint: str) -> Invalid:
     return Invalid("OPERATION_BAD", message, hint=hint)
 
 
-def _move(work: Work, type_: EntryType, from_id: str, to_id: str, amount: Money, terms: Terms) -> Posted:
+def _move(work: Work, type_: EntryType, from_: _Side, to: _Side, amount: Money, terms: Terms) -> Posted:
     work.require(Permission.LEDGER_POST)
     rules.check_amount(amount)
-    if from_id == to_id:
+    if from_ == to:
         raise rules.invalid_amount("A wallet cannot pay itself.")
-    return booking.post(work, _entry(type_, (Line(from_id, -amount), Line(to_id, amount)), terms))
+    return booking.post(work, _entry(type_, (from_.line(-amount), to.line(amount)), terms))
 
 
 def _entry(type_: EntryType, lines: tuple[Line, ...], terms: Terms) -> Entry:
     return Entry(type_, lines, terms.effective_on, terms.key, terms.reason.strip(), terms.source)
 
 
-def _system(work: Work, code: str, amount: Money) -> str:
-    return chart.account(work, code, amount.currency)
+def _system(work: Work, code: str, amount: Money) -> _Side:
+    return _Side(chart.account(work, code, amount.currency))
 
 
-def _wallet(work: Work, wallet_id: str) -> str:
-    """The wallet's own account: its id, once it is known to be one."""
-    return queries.wallet_account(work, wallet_id).id
+def _wallet(wallet_id: str) -> _Side:
+    return _Side(wallet_id, rules.WALLET)
 
 
-def _escrow(work: Work, wallet_id: str) -> str:
+def _escrow(work: Work, wallet_id: str) -> _Side:
     wallet = queries.wallet_account(work, wallet_id)
-    return chart.account(work, chart.ESCROW, wallet.currency, wallet.party_id, ESCROW)
+    return _Side(chart.account(work, chart.ESCROW, wallet.currency, wallet.party_id, rules.ESCROW))
 
 
 def _set_state(work: Work, wallet_id: str, state: AccountState, reason: str) -> None:
@@ -214,7 +221,7 @@ def _set_state(work: Work, wallet_id: str, state: AccountState, reason: str) -> 
         raise rules.reason_missing("Freezing or opening a wallet")
     wallet = queries.wallet_account(work, wallet_id)
     # What is held for the holder stays where it is, too.
-    aside = chart.Wanted(chart.ESCROW, wallet.currency, wallet.party_id, ESCROW)
+    aside = chart.Wanted(chart.ESCROW, wallet.currency, wallet.party_id, rules.ESCROW)
     both = sorted({wallet.id, *chart.known(work, [aside]).values()})
     # Entries hold the balance while they are written: none that saw the wallet open is left once this has it.
     work.execute(

@@ -117,7 +117,8 @@ def _bare_unit(town: Town, numbers: range, mark: str) -> None:
     postings, heads, log = [], [], []
     for number in numbers:
         key = f"{mark}-{number}"
-        execute("SELECT id, content FROM ledger_journal WHERE org_id = ? AND key = ?", (org, key)).fetchone()
+        known = "SELECT id, content FROM ledger_journal WHERE org_id = ? AND key = ? AND key <> ''"
+        execute(known, (org, key)).fetchone()
         journal, sides = new_id("je"), []
         for line, (account, amount) in enumerate(zip(town.pair(number), (-1, 1), strict=True), 1):
             if account not in held:
