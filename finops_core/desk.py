@@ -1,6 +1,6 @@
 """The front door: opens everything once and gives out units of work. Wiring only; no rule lives here."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from importlib import import_module
@@ -107,6 +107,7 @@ def open_desk(settings: Settings | None = None, *, clock: Clock | None = None) -
         operations=OPERATIONS,
         mail=mail_server(settings),
         post=poster(settings),
+        rates=rates_feed(settings),
         subjects=SUBJECTS,
     )
     return Desk(settings, open_database(settings), ports)
@@ -116,6 +117,15 @@ def preload() -> None:
     """Import what is imported on first use: without it the first webhook and the first test of a key wait for it."""
     for name in _LATE:
         import_module(name)
+
+
+def rates_feed(settings: Settings) -> Callable[[], bytes] | None:
+    """Where exchange rates are fetched from; None while no address is set."""
+    if not settings.rates_url:
+        return None
+    from finops_core.adapters.rates_feed import RatesFeed  # noqa: PLC0415 - most desks start without one
+
+    return RatesFeed(settings.rates_url, settings.rates_timeout_s)
 
 
 def mail_server(settings: Settings) -> MailServer | None:

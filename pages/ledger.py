@@ -5,12 +5,13 @@ import streamlit as st
 from finops_core import ledger as core
 from finops_core.kernel.permissions import Permission
 from finops_core.ledger import EntryFilter, EntryType
-from ui import books, drifts, filters, html, ledger, stops, wallets, widgets
+from ui import books, drifts, filters, html, ledger, rates, stops, wallets, widgets
 from ui.format import words
 from ui.session import open_page
 
 here = open_page(Permission.LEDGER_VIEW)
-TRIAL, WALLETS, ENTRIES, BALANCES, STOPS = "Trial balance", "Wallets", "Entries", "Balances", "Money stops"
+TRIAL, WALLETS, ENTRIES, RATES = "Trial balance", "Wallets", "Entries", "Rates"
+BALANCES, STOPS = "Balances", "Money stops"
 asked = st.query_params.to_dict()
 
 
@@ -60,7 +61,7 @@ else:
     title = st.empty()
     view = st.segmented_control(
         "Show",
-        [TRIAL, WALLETS, ENTRIES, BALANCES, STOPS],
+        [TRIAL, WALLETS, ENTRIES, RATES, BALANCES, STOPS],
         default=TRIAL,
         required=True,
         key="view",
@@ -74,6 +75,10 @@ else:
         now = wallets.section(here, asked.get(ledger.OLDER, ""))
         with title.container():
             widgets.head("Ledger", here.around.name, "what is held for others", f"as of {now}")
+    elif view == RATES:
+        with title.container():
+            widgets.head("Ledger", here.around.name, "what currencies cost in each other")
+        rates.section(here, books.until())
     elif view == BALANCES:
         with title.container():
             widgets.head("Ledger", here.around.name, "balances held against their postings")

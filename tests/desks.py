@@ -8,7 +8,7 @@ from pathlib import Path
 from finops_core import security
 from finops_core.adapters.file_store import FolderFileStore
 from finops_core.catalog.tables import TABLES
-from finops_core.desk import mail_server, poster
+from finops_core.desk import mail_server, poster, rates_feed
 from finops_core.kernel.actor import Actor, Via, system_actor
 from finops_core.kernel.clock import ManualClock
 from finops_core.kernel.job import Event, Listener
@@ -57,6 +57,7 @@ def ports_for(settings: Settings, clock: ManualClock, operations: Mapping[str, O
         operations=operations or {},
         mail=mail_server(settings),
         post=poster(settings),
+        rates=rates_feed(settings),
     )
 
 

@@ -262,6 +262,8 @@ def booked(towns: Towns) -> None:
         ledger.deposit(work, wallets[0], Money(18422015, "USD"), ledger.Terms(key=MARK))
         towns.ids["entry"] = ledger.hold(work, wallets[0], Money(100, "USD")).id
         ledger.freeze(work, wallets[2], MARK)
+        towns.ids["euro"] = ledger.open_wallet(work, f"party_{MARK}_euro", "EUR")
+        reference.note_rate(work, "USD", "EUR", "0.95", reference.today(work))
         towns.ids["reconciliation"] = ledger.ask_to_reconcile(work, MARK)
         towns.ids["stop"] = ledger.stop(work, ledger.StopWidth.WALLET, MARK, wallets[2])
         span = {"from_on": "2020-01-01", "to_on": "2020-01-31", "locked_at": work.now, "locked_by": MARK}
@@ -509,6 +511,7 @@ DOORS: dict[str, Door] = {
     "ledger.hold": Door(lambda w, i: ledger.hold(w, i["wallet"], ONE)),
     "ledger.operate": Door(lambda w, i: ledger.operate(w, ledger.EntryType.FEE, i["wallet"], ONE)),
     "ledger.pay_out": Door(lambda w, i: ledger.pay_out(w, i["wallet"], ONE)),
+    "ledger.exchange": Door(lambda w, i: ledger.exchange(w, i["wallet"], i["euro"], ONE)),
     "ledger.drifts": Door(lambda w, _: ledger.drifts(w)),
     "ledger.reconcile_wallet": Door(lambda w, i: ledger.reconcile_wallet(w, i["wallet"], MARK)),
     "ledger.reconciliation": Door(lambda w, i: ledger.reconciliation(w, i["reconciliation"])),
@@ -604,6 +607,10 @@ DOORS: dict[str, Door] = {
     "payouts.send_on": Door(lambda w, i: payouts.send_on(w, i["doubtful"]), who="ana"),
     "payouts.sums": Door(lambda w, _: payouts.sums(w, PayoutFilter(newest=False))),
     "payouts.tie_out": Door(lambda w, i: payouts.tie_out(w, i["done"])),
+    "reference.note_rate": Door(lambda w, _: reference.note_rate(w, "USD", "EUR", "0.95", reference.today(w))),
+    "reference.rate": Door(lambda w, _: reference.rate(w, "USD", "EUR", reference.today(w))),
+    "reference.rates": Door(lambda w, _: reference.rates(w)),
+    "reference.take_in_rates": Door(lambda w, _: reference.take_in_rates(w, b"Date,USD\n2026-01-02,1.0543\n")),
     "reference.today": Door(lambda w, _: reference.today(w)),
     "reference.zone": Door(lambda w, _: reference.zone(w)),
     "reference.organisation": Door(lambda w, i: reference.organisation(w, i["harbour"])),
@@ -698,6 +705,7 @@ NO_DOORS = {
     "reference.add_organisation": "set-up, by the installation itself",
     "reference.all_ids": "the worker's rounds",
     "reference.ids_by_slug": "set-up, by the installation itself",
+    "reference.rates_to": "asked through reference.rate, which is a door",
     "reference.next_number": "counts in its own organisation (below)",
     "security.accept_invitation": "whoever holds the secret of a link",
     "security.accept_link": "whoever holds the secret of a link",

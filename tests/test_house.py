@@ -141,6 +141,10 @@ ENGINE_FILES: dict[str, set[str]] = {
         "stage",
         "strays",
     },
+    "reference": {
+        "ecb",
+        "exchanges",
+    },
     "security": {
         "attempts",
         "directory",

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 import pytest
 
 from tests.api.v1.programs import open_office
-from tests.surfaces import books, executions, payouts, requests
+from tests.surfaces import books, executions, payouts, rates, requests
 from tests.surfaces.places import Place
 from tests.surfaces.ways import by_api, by_command, by_screen, comparable, refusal_of
 
 pytestmark = pytest.mark.slow
-CASES = {**executions.CASES, **payouts.CASES, **requests.CASES, **books.CASES}
+CASES = {**executions.CASES, **payouts.CASES, **requests.CASES, **books.CASES, **rates.CASES}
 
 
 @pytest.fixture(scope="module")

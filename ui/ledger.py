@@ -26,7 +26,13 @@ ENTRIES = (
     Column("Amount", number=True),
     Column("Document"),
 )
-POSTINGS = (Column("Account"), Column("Holder"), Column(DEBIT, number=True), Column(CREDIT, number=True))
+POSTINGS = (
+    Column("Account"),
+    Column("Holder"),
+    Column(DEBIT, number=True),
+    Column(CREDIT, number=True),
+)
+WORTH = Column("Worth", number=True)
 STATEMENT = (
     Column("Day", fixed=True),
     Column("Entry"),
@@ -63,11 +69,15 @@ def entries(rows: Sequence[EntryLine], shown: Format) -> Markup:
 
 
 def postings(rows: Sequence[EntryPosting], shown: Format) -> Markup:
-    """The sides of one entry."""
+    """The sides of one entry; what they are worth, where they are of another currency than the organisation's."""
+    foreign = any(row.worth != row.amount for row in rows)
+    columns = (*POSTINGS, WORTH) if foreign else POSTINGS
     told: list[tuple[Cell, ...]] = [
-        (account_link(row.account), holder(row.account.party_id), *sides(row.amount, shown)) for row in rows
+        (account_link(row.account), holder(row.account.party_id), *sides(row.amount, shown))
+        + ((_worth(row, shown),) if foreign else ())
+        for row in rows
     ]
-    return html.table(POSTINGS, told, "Postings")
+    return html.table(columns, told, "Postings")
 
 
 def accounts(rows: Sequence[AccountLine], shown: Format) -> Markup:
@@ -155,6 +165,12 @@ def fresh() -> None:
 
 def _line_link(account: AccountLine) -> Markup:
     return html.link(f"{account.code} {account.name}", PAGE, {ACCOUNT: account.id})
+
+
+def _worth(row: EntryPosting, shown: Format) -> Cell:
+    if row.worth is None:
+        return html.faint("no rate stored", small=False)
+    return shown.amount(abs(row.worth.minor), row.worth.currency)
 
 
 def _side(posting: EntryPosting) -> str:

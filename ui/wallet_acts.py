@@ -31,6 +31,7 @@ MOVES = {
     EntryType.FEE: "A fee is taken from the wallet.",
     EntryType.REFUND: "Given back by whoever was paid: to another wallet, or out of the desk.",
     EntryType.TRANSFER: "To another wallet of the same currency.",
+    EntryType.EXCHANGE: "Becomes another currency at the day's stored rate, in a wallet of that currency.",
 }
 ADD, TAKE = "Add", "Take away"
 

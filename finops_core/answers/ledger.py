@@ -10,6 +10,7 @@ from finops_core.ledger import (
     AccountLine,
     DriftView,
     EntryLine,
+    EntryPosting,
     Posted,
     ReconciliationView,
     Statement,
@@ -73,6 +74,8 @@ class PostingAnswer(Answer):
 
     account: AccountAnswer
     amount: Amount
+    worth: Amount | None = Field(description="In the base currency; null while no rate was stored.")
+    rates: list[str] = Field(description="The stored rates that this follows from.")
 
 
 class EntryAnswer(Answer):
@@ -233,7 +236,16 @@ def entry(line: EntryLine) -> EntryAnswer:
         source_id=line.source[1],
         reverses=line.reverses,
         reversed_by=line.reversed_by,
-        postings=[PostingAnswer(account=account(each.account), amount=amount(each.amount)) for each in line.postings],
+        postings=[_posting(each) for each in line.postings],
+    )
+
+
+def _posting(each: EntryPosting) -> PostingAnswer:
+    return PostingAnswer(
+        account=account(each.account),
+        amount=amount(each.amount),
+        worth=amount(each.worth) if each.worth else None,
+        rates=each.rate_ids.split("+") if each.rate_ids else [],
     )
 
 

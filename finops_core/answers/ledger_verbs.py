@@ -71,7 +71,7 @@ def open_wallet(work: Work, holder: str, currency: str) -> WalletAnswer:
 
 
 def move(work: Work, asked: Move) -> PostedAnswer:
-    """One of the nine operations."""
+    """One of the ten operations."""
     amount = Money.parse(asked.amount, asked.currency)
     return told.posted(ledger.operate(work, asked.type, asked.wallet, amount, asked.terms, asked.to_wallet))
 

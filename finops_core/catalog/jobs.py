@@ -15,6 +15,7 @@ from finops_core.payouts.news import FOLLOW_JOB
 from finops_core.payouts.rehearsal import REHEARSE_JOB
 from finops_core.payouts.rehearsing import run_rehearsal
 from finops_core.payouts.repair import CANCEL_JOB, RESOLVE_JOB
+from finops_core.reference import exchanges
 from finops_core.upkeep.checking import CHECK_JOB, run_checks
 from finops_core.upkeep.digest import DIGEST_JOB, write_digests
 from finops_core.upkeep.jobs import clean_up, expire_requests
@@ -62,6 +63,7 @@ _ALL = (
     Job(OLD_ADDRESS_JOB, tell_old_address, retries=7, title="Tell a former mail address", waits=Waits.MAIL),
     Job(DIGEST_JOB, write_digests, every_s=5 * MINUTE_S, title="Write the daily mail"),
     Job(CHECK_JOB, partial(run_checks, CHECKS), every_s=15 * MINUTE_S, title="Run the standing checks"),
+    Job(exchanges.FETCH_JOB, exchanges.fetch_rates, every_s=4 * HOUR_S, title="Fetch exchange rates", waits=Waits.POST),
     Job("upkeep.clean_up", clean_up, every_s=HOUR_S, title="Tidy up"),
 )
 

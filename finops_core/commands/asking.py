@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -83,3 +84,11 @@ def watched(
         with caller.read() as reading:
             seen = verbs.execution(reading, seen.id)
     return seen
+
+
+def day_of(text: str, hint: str) -> date | None:
+    """The day that was typed, None for none; anything else is wrong use."""
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError:
+        raise typer.BadParameter("a day, as YYYY-MM-DD", param_hint=hint) from None

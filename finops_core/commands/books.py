@@ -17,6 +17,7 @@ from finops_core.answers.ledger import (
     WalletAnswer,
     WalletsAnswer,
 )
+from finops_core.answers.rates import RatesAnswer, RatesTakenAnswer
 from finops_core.commands.words import table
 
 
@@ -63,12 +64,28 @@ def entries(told: EntriesAnswer) -> str:
 def entry(told: EntryAnswer) -> str:
     """One entry."""
     rows = [
-        (f"{each.account.code} {each.account.name}", each.account.party_id, money(each.amount))
+        (
+            f"{each.account.code} {each.account.name}",
+            each.account.party_id,
+            money(each.amount),
+            money(each.worth) if each.worth else "",
+        )
         for each in told.postings
     ]
     undone = f"; undone by {told.reversed_by}" if told.reversed_by else ""
     head = f"{told.id}: {told.type}, counts for {told.effective_on}{undone}"
-    return f"{head}\n{table(('Account', 'Holder', 'Amount'), rows)}"
+    return f"{head}\n{table(('Account', 'Holder', 'Amount', 'Worth'), rows)}"
+
+
+def rates(told: RatesAnswer) -> str:
+    """Exchange rates."""
+    rows = [(f"1 {each.currency}", f"{each.rate} {each.quote}", each.on_day, each.source) for each in told.items]
+    return table(("One", "Costs", "On", "Source"), rows)
+
+
+def rates_taken(told: RatesTakenAnswer) -> str:
+    """What a file of rates held."""
+    return f"{told.new} rates are new, {told.known} stood already; {told.first_day} to {told.last_day}"
 
 
 def stops(told: StopsAnswer) -> str:

@@ -1,12 +1,11 @@
 """Commands about the ledger: wallets and what is done with them, entries, statements, stops, looks at the balances."""
 
-from datetime import date
 from typing import Annotated
 
 import typer
 
 from finops_core.commands.acting import Json
-from finops_core.commands.asking import Limit, change, look, one_of
+from finops_core.commands.asking import Limit, change, day_of, look, one_of
 
 Wallet = Annotated[str, typer.Argument(help="Id of a wallet, acc_….")]
 Reason = Annotated[str, typer.Option(help="Why, for whoever reads it later.")]
@@ -21,7 +20,7 @@ def trial_balance(day: Until = "", as_json: Json = False) -> None:
     from finops_core.answers import ledger_verbs
     from finops_core.commands import books
 
-    on = _day(day, "--day")
+    on = day_of(day, "--day")
     look(lambda reading: ledger_verbs.trial_balance(reading, on), books.trial, as_json=as_json)
 
 
@@ -78,7 +77,7 @@ def move(
     from finops_core.security import Scope
 
     one_of(EntryType, operation, "OPERATION")
-    terms = Terms(key, reason, _day(day, "--day"))
+    terms = Terms(key, reason, day_of(day, "--day"))
     asked = ledger_verbs.Move(EntryType(operation), name, amount, currency, to, terms)
     change(lambda work: ledger_verbs.move(work, asked), books.posted, Scope.LEDGER, as_json=as_json)
 
@@ -139,7 +138,7 @@ def transactions(
     from finops_core.commands import books
     from finops_core.ledger import Dated
 
-    part, day = ledger_verbs.Part(limit, past), _day(until, "--until")
+    part, day = ledger_verbs.Part(limit, past), day_of(until, "--until")
     dated = Dated.BOOKED if booked else Dated.EFFECTIVE
     look(lambda reading: ledger_verbs.statement(reading, account, part, day, dated), books.statement, as_json=as_json)
 
@@ -290,10 +289,3 @@ def drifts(
 
     part = ledger_verbs.Part(limit, past)
     look(lambda reading: ledger_verbs.drifts(reading, account, part), books.drifts, as_json=as_json)
-
-
-def _day(text: str, hint: str) -> date | None:
-    try:
-        return date.fromisoformat(text) if text else None
-    except ValueError:
-        raise typer.BadParameter("a day, as YYYY-MM-DD", param_hint=hint) from None

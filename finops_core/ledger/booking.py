@@ -1,7 +1,7 @@
 """Writing entries: many at once, in the unit of whoever asks. Every posting passes through here."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -9,13 +9,16 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Row, bindparam, func, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
-from finops_core import audit
+from finops_core import audit, reference
 from finops_core.kernel.errors import FinOpsError
 from finops_core.kernel.ids import new_id
+from finops_core.kernel.money import Money
+from finops_core.kernel.rates import convert
 from finops_core.ledger import rules, stopping
 from finops_core.ledger.models import ledger_account, ledger_balance, ledger_journal, ledger_posting, ledger_stop
 from finops_core.ledger.rules import AccountState, Entry
 from finops_core.platform.work import Work
+from finops_core.reference import RateUsed
 from finops_core.reference.models import organisation
 
 PARTS = 500
@@ -136,6 +139,7 @@ def post_many(work: Work, entries: Sequence[Entry]) -> tuple[Posted, ...]:
     known = _known(work, {entry.key for entry in entries if entry.key})
     if any(account.row.stops for account in accounts.values()):
         stopping.check(work, ((entry, _holders(entry, accounts)) for entry in entries if entry.key not in known))
+    worth = _Worth(work)
     postings: list[dict[str, Any]] = []
     heads: list[dict[str, Any]] = []
     results = []
@@ -144,7 +148,7 @@ def post_many(work: Work, entries: Sequence[Entry]) -> tuple[Posted, ...]:
         if stands is not None:
             results.append(_first_result(stands, entry))
             continue
-        head, lines = _written(work, entry, accounts)
+        head, lines = _written(work, entry, accounts, worth)
         heads.append(head)
         postings += lines
         posted = Posted(head["id"], head["booked_at"], date.fromisoformat(head["effective_on"]))
@@ -196,12 +200,33 @@ def _first_result(stands: tuple[str, Posted], entry: Entry) -> Posted:
     return posted if posted.repeated else Posted(posted.id, posted.booked_at, posted.effective_on, repeated=True)
 
 
-def _written(work: Work, entry: Entry, accounts: Mapping[str, _Account]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+@dataclass(slots=True)
+class _Worth:
+    """What amounts are worth in the organisation's base currency, at a day's stored rates; each is looked up once."""
+
+    work: Work
+    seen: dict[tuple[str, str, date], RateUsed | None] = field(default_factory=dict)
+
+    def of(self, amount: Money, base: str, day: date) -> tuple[int | None, str]:
+        """Minor units of the base currency, and the rates used; None while none is stored."""
+        if amount.currency == base:
+            return amount.minor, ""
+        asked = amount.currency, base, day
+        if asked not in self.seen:
+            self.seen[asked] = reference.rates_to(self.work, base, [amount.currency], day).get(amount.currency)
+        used = self.seen[asked]
+        return (convert(amount, used.value, base).minor, used.ids) if used else (None, "")
+
+
+def _written(
+    work: Work, entry: Entry, accounts: Mapping[str, _Account], worth: _Worth
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The rows of an entry: its head, and its postings."""
     for line in entry.lines:
         accounts[line.account_id].fits(line)
     first = accounts[entry.lines[0].account_id].row
-    day = (entry.effective_on or work.now.astimezone(ZoneInfo(first.zone)).date()).isoformat()
+    counts_for = entry.effective_on or work.now.astimezone(ZoneInfo(first.zone)).date()
+    day = counts_for.isoformat()
     journal_id = new_id("je")
     alike = {
         "org_id": work.org_id,
@@ -212,13 +237,13 @@ def _written(work: Work, entry: Entry, accounts: Mapping[str, _Account]) -> tupl
         "project": entry.dimensions.project,
         "product": entry.dimensions.product,
         "cost_centre": entry.dimensions.cost_centre,
-        "rate_id": "",
     }
     lines = []
     for number, line in enumerate(entry.lines, 1):
         account = accounts[line.account_id]
         version, balance = account.take(line)
         amount = line.amount
+        base_minor, rate_id = line.worth or worth.of(amount, account.row.base_currency, counts_for)
         lines.append(
             {
                 **alike,
@@ -229,7 +254,8 @@ def _written(work: Work, entry: Entry, accounts: Mapping[str, _Account]) -> tupl
                 "account_version": version,
                 "balance_after_minor": balance,
                 "party_id": account.row.party_id,
-                "base_minor": amount.minor if amount.currency == account.row.base_currency else None,
+                "base_minor": base_minor,
+                "rate_id": rate_id,
             }
         )
     head = {

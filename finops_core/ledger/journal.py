@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Row, Select, select
 
+from finops_core import reference
 from finops_core.kernel.errors import NotFound
 from finops_core.kernel.money import Money
 from finops_core.kernel.permissions import Permission
@@ -19,10 +20,16 @@ _UNDOING = ledger_journal.alias("undoing")
 
 @dataclass(frozen=True, slots=True)
 class EntryPosting:
-    """One posting of an entry, with the account it goes to; a credit is positive."""
+    """One posting of an entry, with the account it goes to; a credit is positive.
+
+    ``worth``: in the organisation's base currency, None while no rate was known; ``rate_ids``: the stored rates it
+    follows from, "" for none.
+    """
 
     account: AccountLine
     amount: Money
+    worth: Money | None
+    rate_ids: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +99,7 @@ def _postings(reading: Reading, journal_ids: Sequence[str]) -> Mapping[str, tupl
     table = ledger_posting
     lines = reading.rows(
         select(table.c.journal_id, table.c.account_id, table.c.amount_minor, table.c.currency)
+        .add_columns(table.c.base_minor, table.c.rate_id)
         .where(table.c.org_id == reading.org_id, table.c.journal_id.in_(journal_ids))
         .order_by(table.c.journal_id, table.c.line)
     )
@@ -99,9 +107,11 @@ def _postings(reading: Reading, journal_ids: Sequence[str]) -> Mapping[str, tupl
     held = {
         row.id: account_line(row) for row in reading.rows(account_query(reading).where(ledger_account.c.id.in_(ids)))
     }
+    base = reference.organisation(reading).base_currency
     found: dict[str, list[EntryPosting]] = {}
     for line in lines:
-        posting = EntryPosting(held[line.account_id], Money(line.amount_minor, line.currency))
+        worth = None if line.base_minor is None else Money(line.base_minor, base)
+        posting = EntryPosting(held[line.account_id], Money(line.amount_minor, line.currency), worth, line.rate_id)
         found.setdefault(line.journal_id, []).append(posting)
     return {journal_id: tuple(postings) for journal_id, postings in found.items()}
 

@@ -21,7 +21,7 @@ SUNDAY = 6
 
 
 class EntryType(StrEnum):
-    """The nine things that can happen to wallets, and those of the organisation's own books."""
+    """The nine things that can happen to wallets, the change of their currency, and those of the own books."""
 
     DEPOSIT = "DEPOSIT"
     WITHDRAWAL = "WITHDRAWAL"
@@ -84,12 +84,14 @@ ESSENTIAL = frozenset({EntryType.DEPOSIT, EntryType.ADJUSTMENT, EntryType.REVERS
 class Line:
     """One posting asked for: what an account is credited with (positive) or debited (negative), in minor units.
 
-    ``purpose``: what the account must be for, "" when any will do.
+    ``purpose``: what the account must be for, "" when any will do. ``worth``: minor units of the base currency and the
+    rates they follow from, where they are settled; else they follow from the rates of the day.
     """
 
     account_id: str
     amount: Money
     purpose: str = ""
+    worth: tuple[int | None, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,8 @@ class Entry:
         reason: why, for whoever reads it later; an adjustment must have one.
         source: what it comes from, kind and id: ``("payout", "pay_…")``.
         reverses: the entry that this one undoes, "" for none.
+        asked: what was asked for, where the lines follow from it and from a rate that may be another one the next
+            time; the same content under a key is the same of this then.
     """
 
     type: EntryType
@@ -123,13 +127,14 @@ class Entry:
     source: tuple[str, str] = ("", "")
     reverses: str = ""
     dimensions: Dimensions = field(default_factory=Dimensions)
+    asked: tuple[str, ...] = ()
 
     def content_hash(self) -> str:
         """What two requests with one key must have in common."""
         return content_hash(
             {
                 "type": self.type.value,
-                "lines": [[line.account_id, str(line.amount)] for line in self.lines],
+                "lines": list(self.asked) or [[line.account_id, str(line.amount)] for line in self.lines],
                 "effective_on": self.effective_on.isoformat() if self.effective_on else "",
                 "reason": self.reason,
                 "source": list(self.source),

@@ -1,4 +1,4 @@
-"""What can be done with wallets: nine operations, each a balanced entry. Amounts are above zero, in minor units.
+"""What can be done with wallets: ten operations, each a balanced entry. Amounts are above zero, in minor units.
 
 Each verb takes ``key``, the caller's idempotency key: asked again with the same key and content it gives the first
 result; with other content ``DUPLICATE_TRANSACTION``.
@@ -10,12 +10,14 @@ from datetime import date
 
 from sqlalchemy import select, update
 
-from finops_core import audit
+from finops_core import audit, reference
 from finops_core.kernel.errors import Conflict, Invalid
 from finops_core.kernel.money import Money
 from finops_core.kernel.permissions import Permission
+from finops_core.kernel.rates import convert
 from finops_core.ledger import booking, chart, journal, queries, rules
 from finops_core.ledger.booking import Posted
+from finops_core.ledger.journal import EntryPosting
 from finops_core.ledger.models import ledger_account, ledger_balance
 from finops_core.ledger.rules import AccountState, Entry, EntryType, Line
 from finops_core.platform.work import Work
@@ -112,10 +114,34 @@ def transfer(work: Work, from_wallet_id: str, to_wallet_id: str, amount: Money, 
     return _move(work, EntryType.TRANSFER, _wallet(from_wallet_id), _wallet(to_wallet_id), amount, terms)
 
 
+def exchange(work: Work, wallet_id: str, to_wallet_id: str, amount: Money, terms: Terms = NO_TERMS) -> Posted:
+    """Money of a wallet becomes money of another currency, in a wallet of that currency, at the day's stored rate.
+
+    The amount is what is given; what it becomes is rounded half to even. ``RATE_UNKNOWN``.
+    """
+    work.require(Permission.LEDGER_POST)
+    rules.check_amount(amount)
+    to = queries.wallet_account(work, to_wallet_id)
+    if to.currency == amount.currency:
+        raise _bad(f"Both are in {to.currency}.", "Transfer it instead.")
+    day = terms.effective_on or reference.today(work)
+    becomes = convert(amount, reference.rate(work, amount.currency, to.currency, day).value, to.currency)
+    if not becomes.minor:
+        raise rules.invalid_amount(f"{amount} would become nothing in {to.currency}.")
+    lines = (
+        _wallet(wallet_id).line(-amount),
+        _system(work, chart.EXCHANGE, amount).line(amount),
+        _system(work, chart.EXCHANGE, becomes).line(-becomes),
+        _wallet(to.id).line(becomes),
+    )
+    asked = (wallet_id, to.id, str(amount))
+    return booking.post(work, replace(_entry(EntryType.EXCHANGE, lines, terms), asked=asked))
+
+
 def operate(
     work: Work, type_: EntryType, wallet_id: str, amount: Money, terms: Terms = NO_TERMS, to_wallet_id: str = ""
 ) -> Posted:
-    """One of the nine operations, by its type. ``to_wallet_id``: who gets it, where the operation knows of another.
+    """One of the ten operations, by its type. ``to_wallet_id``: who gets it, where the operation knows of another.
 
     ``OPERATION_BAD`` for a type that is none of them, and what the operation itself refuses.
     """
@@ -124,10 +150,11 @@ def operate(
     match type_:
         case EntryType.ADJUSTMENT:
             return adjust(work, wallet_id, amount, terms)
-        case EntryType.TRANSFER:
+        case EntryType.TRANSFER | EntryType.EXCHANGE:
             if not to_wallet_id:
-                raise _bad("A transfer goes to another wallet.", "Name the wallet it goes to.")
-            return transfer(work, wallet_id, to_wallet_id, amount, terms)
+                raise _bad(f"{type_.value} gives to another wallet.", "Name the wallet it goes to.")
+            verb = transfer if type_ is EntryType.TRANSFER else exchange
+            return verb(work, wallet_id, to_wallet_id, amount, terms)
         case EntryType.ESCROW_RELEASE:
             return release(work, wallet_id, amount, to_wallet_id, terms)
         case EntryType.REFUND:
@@ -159,7 +186,7 @@ def reverse(work: Work, journal_id: str, terms: Terms) -> Posted:
         raise rules.reversed_before()
     if undone.type == EntryType.JOURNAL and undone.source[0]:
         raise rules.follows_its_document(undone.source[0])
-    lines = tuple(Line(posting.account.id, -posting.amount) for posting in undone.postings)
+    lines = tuple(_taken_back(posting) for posting in undone.postings)
     return booking.post(work, replace(_entry(EntryType.REVERSAL, lines, terms), reverses=journal_id))
 
 
@@ -176,7 +203,7 @@ def unfreeze(work: Work, wallet_id: str, reason: str) -> None:
     _set_state(work, wallet_id, AccountState.OPEN, reason)
 
 
-TO_ANOTHER = frozenset({EntryType.TRANSFER, EntryType.ESCROW_RELEASE, EntryType.REFUND})
+TO_ANOTHER = frozenset({EntryType.TRANSFER, EntryType.ESCROW_RELEASE, EntryType.REFUND, EntryType.EXCHANGE})
 _PLAIN = {
     EntryType.DEPOSIT: deposit,
     EntryType.WITHDRAWAL: withdraw,
@@ -200,6 +227,12 @@ def _move(work: Work, type_: EntryType, from_: _Side, to: _Side, amount: Money, 
 
 def _entry(type_: EntryType, lines: tuple[Line, ...], terms: Terms) -> Entry:
     return Entry(type_, lines, terms.effective_on, terms.key, terms.reason.strip(), terms.source)
+
+
+def _taken_back(posting: EntryPosting) -> Line:
+    # Worth what it was worth: a rate that has moved since makes no gain of a mistake.
+    worth = -posting.worth.minor if posting.worth else None
+    return Line(posting.account.id, -posting.amount, worth=(worth, posting.rate_ids))
 
 
 def _system(work: Work, code: str, amount: Money) -> _Side:

@@ -214,7 +214,8 @@ class Poster(Protocol):
 class Ports:
     """Everything a verb may reach beside the database; the same instance for the life of a desk.
 
-    ``mail``: None while nobody has set a mail server. ``post``: None where nothing may leave.
+    ``mail``: None while nobody has set a mail server. ``post``: None where nothing may leave. ``rates``: a file of
+    published exchange rates, ``Unavailable`` where there is no answer; None while no address of them is set.
     """
 
     clock: Clock
@@ -226,4 +227,5 @@ class Ports:
     operations: Mapping[str, Operation]
     mail: MailServer | None = None
     post: Poster | None = None
+    rates: Callable[[], bytes] | None = None
     subjects: Mapping[str, Subject] = field(default_factory=dict)

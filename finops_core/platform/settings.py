@@ -65,6 +65,8 @@ class Settings(BaseSettings):
     payout_refresh_s: int = 15 * 60
     payout_burst: Annotated[int, Field(ge=1)] = 10
     ledger_minor_drift: Annotated[int, Field(ge=0)] = 1
+    rates_url: str = ""
+    rates_timeout_s: Annotated[float, Field(gt=0)] = 15.0
     audit_heads_dir: Path | None = None
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -92,6 +94,15 @@ class Settings(BaseSettings):
         if url and (parts.scheme not in {"http", "https"} or not parts.hostname or strange or not plain):
             raise ValueError("give the address people use for the desk, such as https://tieout.example.com")
         return url
+
+    @field_validator("rates_url")
+    @classmethod
+    def _feed(cls, typed: str) -> str:
+        """Where exchange rates are fetched from; "" when nobody has said."""
+        parts = urlsplit(typed.strip())
+        if typed.strip() and (parts.scheme not in {"http", "https"} or not parts.hostname or parts.username):
+            raise ValueError("give the address of a file of rates, beginning with https://")
+        return typed.strip()
 
     @field_validator("trusted_proxies")
     @classmethod

@@ -1,10 +1,11 @@
-"""Tables of organisations and number series."""
+"""Tables of organisations, number series and exchange rates."""
 
 from typing import Any
 
+from sqlalchemy import CheckConstraint, Index
 from sqlmodel import Field, SQLModel
 
-from finops_core.platform.tables import OrgRow, installation_table, instant, org_table, table_of
+from finops_core.platform.tables import OrgRow, Retention, installation_table, instant, org_table, table_of
 
 
 class Organisation(SQLModel, table=True):
@@ -35,4 +36,32 @@ class NumberSeries(OrgRow, table=True):
     next_value: int
 
 
+class ExchangeRate(OrgRow, table=True):
+    """What one unit of ``currency`` cost in ``quote`` on a day (``rate_…``); of a day the rate noted last counts.
+
+    Attributes:
+        rate: a decimal, as the text it was given as.
+        source: ``ecb``, or ``manual`` for one that somebody typed.
+    """
+
+    __tablename__ = "exchange_rate"
+    __table_args__ = org_table(
+        Index("ix_exchange_rate_day", "org_id", "currency", "quote", "on_day"),
+        CheckConstraint("currency <> quote", name="two_currencies"),
+        CheckConstraint("source IN ('ecb', 'manual')", name="source"),
+        append_only=True,
+        retention=Retention.RECORD,
+        listed=("currency", "quote", "on_day", "rate", "source"),
+    )
+
+    currency: str
+    quote: str
+    on_day: str
+    rate: str
+    source: str
+    noted_by: str
+    noted_at: Any = instant()
+
+
 organisation, number_series = table_of(Organisation), table_of(NumberSeries)
+exchange_rate = table_of(ExchangeRate)

@@ -22,7 +22,7 @@ OWN = frozenset(
         *("id", "number", "file", "approval", "subject_id", "content_hash", "hash", "plan_hash", "title", "summary"),
         *("created_at", "submitted_at", "started_at", "ended_at", "duration_ms", "version", "expires_at", "decided_at"),
         *("at", "name", "size_bytes", "sha256", "file_name", "file_sha256", "message", "connection_id"),
-        *("replaces", "execution", "provider_id", "sent_at", "updated_at"),
+        *("replaces", "execution", "provider_id", "sent_at", "updated_at", "noted_at"),
     }
 )
 

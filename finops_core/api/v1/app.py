@@ -12,7 +12,18 @@ from starlette.types import ASGIApp
 
 from finops_core.answers.common import Problem, problem
 from finops_core.api.requests import DeskGetter
-from finops_core.api.v1 import PREFIX, approvals, description, executions, files, ledger, operations, payouts, search
+from finops_core.api.v1 import (
+    PREFIX,
+    approvals,
+    description,
+    executions,
+    files,
+    ledger,
+    operations,
+    payouts,
+    rates,
+    search,
+)
 from finops_core.api.v1.gate import PROBLEM, Gate, answer_to, too_large
 from finops_core.kernel.errors import FinOpsError, Invalid, NotFound
 from finops_core.kernel.faults import Fault
@@ -42,7 +53,7 @@ def bare() -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    for part in (operations, files, executions, payouts, approvals, ledger, search):
+    for part in (operations, files, executions, payouts, approvals, ledger, rates, search):
         app.include_router(part.router)
     app.add_api_route("/docs", _docs, include_in_schema=False, methods=["GET"])
     app.add_exception_handler(FinOpsError, _refused)

@@ -62,7 +62,7 @@ class ReasonAsk(Ask):
 class MoveAsk(Ask):
     """One operation on a wallet."""
 
-    type: EntryType = Field(description="One of the nine: the first of these.", examples=["DEPOSIT"])
+    type: EntryType = Field(description="One of the ten: the first of these.", examples=["DEPOSIT"])
     amount: str = Field(
         max_length=40, description="Decimals of the currency; below zero only in an adjustment.", examples=["12.50"]
     )
@@ -137,7 +137,7 @@ def wallet(caller: Asking, name: Name) -> Response:
 
 @router.post("/wallets/{name}/operations", summary="Move money", response_model=PostedAnswer, responses=_MOVES)
 def move(change: Changing, name: Name, asked: MoveAsk) -> Response:
-    """Book one of the nine operations. An adjustment needs a reason, and the right to adjust."""
+    """Book one of the ten operations. An adjustment needs a reason, and the right to adjust."""
     source = (asked.source_kind, asked.source_id)
     terms = Terms(asked.key, asked.reason, asked.effective_on, source)
     wanted = Move(asked.type, name, asked.amount, asked.currency, asked.to_wallet, terms)

@@ -1,0 +1,147 @@
+"""Money of one currency becomes money of another at the day's stored rate; every posting knows what it is worth."""
+
+from datetime import date, timedelta
+from fractions import Fraction
+
+import pytest
+
+from finops_core import reference
+from finops_core.kernel.errors import FinOpsError
+from finops_core.kernel.money import Money
+from finops_core.ledger import chart, journal, service, stopping
+from finops_core.ledger.rules import EntryType, StopWidth
+from finops_core.ledger.service import Terms
+from tests.ledger.conftest import Books, usd
+
+
+@pytest.fixture
+def day(books: Books) -> date:
+    """Today where the organisation is."""
+    with books.read() as reading:
+        return reference.today(reading)
+
+
+def note(books: Books, currency: str, quote: str, rate: str, day: date) -> str:
+    with books.work() as work:
+        return reference.note_rate(work, currency, quote, rate, day)
+
+
+def refused(books: Books, verb, *given) -> str:
+    with pytest.raises(FinOpsError) as caught, books.work() as work:
+        verb(work, *given)
+    return caught.value.code
+
+
+def postings(books: Books, entry_id: str) -> list[tuple[str, str, str, str]]:
+    """(line of the chart, amount, worth, rates) of an entry's postings."""
+    with books.read() as reading:
+        found = journal.entry(reading, entry_id)
+    return [(each.account.code, str(each.amount), str(each.worth), each.rate_ids) for each in found.postings]
+
+
+def test_an_exchange_moves_two_currencies_each_to_zero_and_says_what_they_are_worth(books: Books, day: date):
+    ann, euro = books.wallets["ann"], books.wallet("bob_euro", "EUR")
+    books.fund("ann", 10_000)
+    rate = note(books, "EUR", "USD", "1.0543", day)
+
+    with books.work() as work:
+        posted = service.exchange(work, ann, euro, usd(5_000))
+
+    # 50.00 / 1.0543 = 47.4248…, and 47.42 times 1.0543 is 49.9949…: the cent stays where currencies are exchanged.
+    assert postings(books, posted.id) == [
+        (chart.WALLETS, "-50.00 USD", "-50.00 USD", ""),
+        (chart.EXCHANGE, "50.00 USD", "50.00 USD", ""),
+        (chart.EXCHANGE, "-47.42 EUR", "-49.99 USD", rate),
+        (chart.WALLETS, "47.42 EUR", "49.99 USD", rate),
+    ]
+    assert books.trial()[f"{chart.WALLETS} EUR"] == -books.trial()[f"{chart.EXCHANGE} EUR"] == 4_742
+    assert books.balance("ann") == 5_000
+
+
+def test_asked_again_under_its_key_it_gives_the_first_result_though_the_rate_has_moved(books: Books, day: date):
+    ann, euro = books.wallets["ann"], books.wallet("bob_euro", "EUR")
+    books.fund("ann", 10_000)
+    note(books, "USD", "EUR", "0.95", day)
+    with books.work() as work:
+        first = service.exchange(work, ann, euro, usd(1_000), Terms(key="once"))
+    note(books, "USD", "EUR", "0.50", day)
+
+    with books.work() as work:
+        again = service.exchange(work, ann, euro, usd(1_000), Terms(key="once"))
+
+    assert (again.id, again.repeated) == (first.id, True)
+    assert (books.balance("ann"), books.balance("bob_euro")) == (9_000, 950)
+    assert refused(books, service.exchange, ann, euro, usd(999), Terms(key="once")) == "DUPLICATE_TRANSACTION"
+
+
+def test_reversed_an_exchange_leaves_nothing_behind_in_any_currency_nor_in_what_it_was_worth(books: Books, day: date):
+    ann, euro = books.wallets["ann"], books.wallet("bob_euro", "EUR")
+    books.fund("ann", 10_000)
+    note(books, "USD", "EUR", "0.95", day)
+    with books.work() as work:
+        posted = service.exchange(work, ann, euro, usd(1_000))
+    note(books, "USD", "EUR", "0.50", day)
+
+    with books.work() as work:
+        undone = service.reverse(work, posted.id, Terms(reason="the wrong wallet"))
+
+    was, is_ = postings(books, posted.id), postings(books, undone.id)
+    assert [each[2].removeprefix("-") for each in was] == [each[2].removeprefix("-") for each in is_]
+    assert all(one[2] != two[2] for one, two in zip(was, is_, strict=True))
+    assert {name: minor for name, minor in books.trial().items() if minor and "EUR" in name} == {}
+
+
+def test_it_is_refused_where_there_is_no_rate_no_other_currency_or_nothing_left(books: Books, day: date):
+    ann, euro, yen = books.wallets["ann"], books.wallet("e", "EUR"), books.wallet("y", "JPY")
+    books.fund("ann", 10_000)
+    note(books, "USD", "EUR", "0.95", day - timedelta(days=7))
+    note(books, "USD", "JPY", "0.4", day)
+
+    assert refused(books, service.exchange, ann, euro, usd(100)) == "RATE_UNKNOWN"
+    assert refused(books, service.exchange, ann, books.wallets["bob"], usd(100)) == "OPERATION_BAD"
+    assert refused(books, service.exchange, ann, yen, usd(1)) == "INVALID_AMOUNT"
+    assert refused(books, service.exchange, ann, "acc_none", usd(100)) == "WALLET_NOT_FOUND"
+    assert refused(books, service.exchange, euro, yen, usd(1_000)) == "CURRENCY_MISMATCH"
+    assert refused(books, service.exchange, ann, yen, usd(10_001)) == "INSUFFICIENT_BALANCE"
+    assert refused(books, service.operate, EntryType.EXCHANGE, ann, usd(100)) == "OPERATION_BAD"
+    with books.work() as work:
+        stopping.stop(work, StopWidth.NON_ESSENTIAL, "looking into it")
+    assert refused(books, service.exchange, ann, yen, usd(1_000)) == "MONEY_STOPPED"
+    assert books.balance("ann") == 10_000
+
+
+def test_every_posting_of_another_currency_is_worth_what_the_day_it_counts_for_says(books: Books, day: date):
+    yen = books.wallet("y", "JPY")
+    before = day - timedelta(days=3)
+    old = note(books, "EUR", "JPY", "160", before), note(books, "EUR", "USD", "1.1", before)
+    new = note(books, "EUR", "JPY", "170", day), note(books, "EUR", "USD", "1.05", day)
+
+    with books.work() as work:
+        then = service.deposit(work, yen, Money(1_600, "JPY"), Terms(effective_on=day - timedelta(days=1)))
+        now = service.deposit(work, yen, Money(1_700, "JPY"))
+        unknown = service.deposit(work, yen, Money(1_700, "JPY"), Terms(effective_on=day - timedelta(days=30)))
+
+    # 1,600 yen were ten euros then; 1,700 are now.
+    assert postings(books, then.id)[1] == (chart.WALLETS, "1600 JPY", "11.00 USD", "+".join(old))
+    assert postings(books, now.id)[1] == (chart.WALLETS, "1700 JPY", "10.50 USD", "+".join(new))
+    assert postings(books, unknown.id)[1] == (chart.WALLETS, "1700 JPY", "None", "")
+
+
+@pytest.mark.parametrize(
+    ("noted", "value"),
+    [
+        ([("USD", "GBP", "0.8", 0)], Fraction(4, 5)),
+        ([("GBP", "USD", "1.25", 0)], Fraction(4, 5)),
+        ([("EUR", "USD", "1.2", 0), ("EUR", "GBP", "0.9", 0)], Fraction(3, 4)),
+        ([("USD", "GBP", "0.8", 0), ("USD", "GBP", "0.81", 0)], Fraction(81, 100)),  # noted later
+        ([("USD", "GBP", "0.8", 1), ("GBP", "USD", "2", 0)], Fraction(1, 2)),  # of a later day
+        ([("EUR", "USD", "1.2", 0), ("EUR", "GBP", "0.9", 0), ("USD", "GBP", "0.8", 0)], Fraction(4, 5)),
+        ([("USD", "GBP", "0.8", 6)], Fraction(4, 5)),
+    ],
+)
+def test_a_rate_is_found_straight_turned_round_or_by_way_of_the_euro(books: Books, day: date, noted, value: Fraction):
+    for currency, quote, rate, ago in noted:
+        note(books, currency, quote, rate, day - timedelta(days=ago))
+
+    with books.read() as reading:
+        assert reference.rate(reading, "USD", "GBP", day).value == value
