@@ -262,6 +262,8 @@ def booked(towns: Towns) -> None:
         ledger.deposit(work, wallets[0], Money(18422015, "USD"), ledger.Terms(key=MARK))
         towns.ids["entry"] = ledger.hold(work, wallets[0], Money(100, "USD")).id
         ledger.freeze(work, wallets[2], MARK)
+        proposal = ledger.Proposal(wallets[0], Money(18422015, "USD"), MARK)
+        towns.ids["proposal"] = ledger.propose_adjustment(work, proposal)
         towns.ids["euro"] = ledger.open_wallet(work, f"party_{MARK}_euro", "EUR")
         reference.note_rate(work, "USD", "EUR", "0.95", reference.today(work))
         towns.ids["reconciliation"] = ledger.ask_to_reconcile(work, MARK)
@@ -511,6 +513,13 @@ DOORS: dict[str, Door] = {
     "ledger.hold": Door(lambda w, i: ledger.hold(w, i["wallet"], ONE)),
     "ledger.operate": Door(lambda w, i: ledger.operate(w, ledger.EntryType.FEE, i["wallet"], ONE)),
     "ledger.pay_out": Door(lambda w, i: ledger.pay_out(w, i["wallet"], ONE)),
+    "ledger.over_limit": Door(lambda w, _: ledger.over_limit(w, ONE)),
+    "ledger.proposal": Door(lambda w, i: ledger.proposal(w, i["proposal"])),
+    "ledger.proposals": Door(lambda w, i: [ledger.proposals(w), ledger.proposals(w, i["wallet"])]),
+    "ledger.propose_adjustment": Door(
+        lambda w, i: ledger.propose_adjustment(w, ledger.Proposal(i["wallet"], ONE, MARK))
+    ),
+    "ledger.withdraw_proposal": Door(lambda w, i: ledger.withdraw_proposal(w, i["proposal"])),
     "ledger.exchange": Door(lambda w, i: ledger.exchange(w, i["wallet"], i["euro"], ONE)),
     "ledger.drifts": Door(lambda w, _: ledger.drifts(w)),
     "ledger.reconcile_wallet": Door(lambda w, i: ledger.reconcile_wallet(w, i["wallet"], MARK)),

@@ -72,6 +72,7 @@ ENGINE_FILES: dict[str, set[str]] = {
         "holdings",
         "journal",
         "own_books",
+        "proposing",
         "reconciling",
         "statements",
         "stopping",

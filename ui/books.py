@@ -11,7 +11,7 @@ from ui import drifts, html, ledger, log, wallet_acts, wallets, widgets
 from ui.format import words
 from ui.session import Here
 
-WALLET, DATED = "wallet", "by"
+DATED = "by"
 BY = {Dated.EFFECTIVE: "the day it counts for", Dated.BOOKED: "the time it was booked"}
 
 
@@ -77,7 +77,8 @@ def account(here: Here, account_id: str, older: str) -> None:
         day, dated = until(), _dated()
     with here.read() as reading:
         found = core.statement(reading, account_id, before=older, until=day, dated=dated)
-        wallet = core.wallet(reading, account_id) if found.account.purpose == WALLET else None
+        wallet = core.wallet(reading, account_id) if found.account.purpose == core.WALLET else None
+        waiting = core.proposals(reading, account_id, waiting=True) if wallet else ()
         off = core.drifts(reading, account_id)
         now = here.shown.as_of(reading.now)
     seen = found.account
@@ -87,7 +88,7 @@ def account(here: Here, account_id: str, older: str) -> None:
         state = "" if seen.state == "open" else html.badge(words(seen.state), "amber")
         html.draw(html.line(html.faint("Balance", small=False), ledger.balance(found.balance, here.shown), state))
         if wallet is not None:
-            wallets.panel(here, wallet)
+            wallets.panel(here, wallet, waiting)
     if found.lines:
         html.draw(ledger.statement(found, here.shown, dated))
     else:

@@ -13,7 +13,9 @@ from ui.html import Markup
 from ui.runs import BANK_TRANSFERS
 
 STATE_TONES = {State.PENDING: "amber", State.APPROVED: "green", State.REJECTED: "red"}
-SOMEBODY = "somebody"
+SOMEBODY, ADJUSTMENT = "somebody", "adjustment"
+PLAN_STANDS = "The plan is the one that was submitted"
+BOOKED_NOTE = "It is booked as you approve it; what the books refuse then, you read here, and it waits on."
 BALANCE_NOTE = "Balances are looked at again before the first payment; if less is there, nothing is paid."
 FILE_NOTE = (
     "A bank file looks at no balance. Before it is written, the approval, each row of the stored file and the account "
@@ -76,15 +78,36 @@ def facts(
 
 def checks(request: RequestView, *, same_plan: bool) -> Markup:
     """What the desk has checked for somebody who may decide now; each is asked again when they do."""
+    adjusts = request.subject_kind == ADJUSTMENT
+    first = ("What is booked is what was proposed", True) if adjusts else (PLAN_STANDS, same_plan)
     found = [
-        ("The plan is the one that was submitted", same_plan),
+        first,
         ("It was prepared by somebody else", request.refusal is None),
         ("The amounts are within your authority", request.refusal is None),
         ("It still waits and has not expired", request.refusal is None),
     ]
     items = "".join(f"<li>{_check(sentence, passed=passed)}</li>" for sentence, passed in found)
     note = html.faint(FILE_NOTE if request.summary.get("operation") == BANK_TRANSFERS else BALANCE_NOTE)
+    note = html.faint(BOOKED_NOTE) if adjusts else note
     return Markup(f'<p class="to-h">Checks</p><ul class="to-checks">{items}</ul><p class="to-note">{note}</p>')
+
+
+def adjustment(request: RequestView) -> Markup:
+    """What a proposed adjustment would book; nothing for any other request."""
+    if request.subject_kind != ADJUSTMENT:
+        return Markup()
+    told = request.summary
+    kind, about = told["about"]
+    return html.facts(
+        [
+            ("Adjusts", html.link(f"…{told['wallet_id'][-8:]}", "ledger", {"account": told["wallet_id"]})),
+            ("Holder", told["holder"]),
+            ("By", html.strong(told["amount"])),
+            ("Because", told["reason"]),
+            ("Counts for", told["effective_on"] or "the day it is approved"),
+            ("About", f"{words(kind)} {about}" if about else ""),
+        ]
+    )
 
 
 def said(request: RequestView, names: Mapping[str, str], shown: Format) -> Markup:

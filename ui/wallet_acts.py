@@ -11,7 +11,7 @@ from finops_core.kernel.errors import Invalid
 from finops_core.kernel.ids import new_id
 from finops_core.kernel.money import Money
 from finops_core.kernel.permissions import Permission
-from finops_core.ledger import TO_ANOTHER, AccountState, EntryType, Posted, Terms, WalletView
+from finops_core.ledger import TO_ANOTHER, AccountState, EntryType, Posted, Proposal, Terms, WalletView
 from ui import html
 from ui.dialogs import Dialogs, refused, send
 from ui.format import words
@@ -139,7 +139,7 @@ def _moved(here: Here, wallet: WalletView) -> str:
 
 def _adjust(here: Here, wallet: WalletView) -> None:
     _head(here, wallet)
-    st.caption("Puts a balance right, against suspense. It stays in the books with its reason.")
+    st.caption(f"Puts a balance right, against suspense, with its reason. {_limit(here)}")
     with st.form("adjust_wallet", border=False):
         st.radio("Side", [ADD, TAKE], key=SIDE, horizontal=True, label_visibility="collapsed")
         st.text_input(f"Amount in {wallet.currency}", key=AMOUNT, placeholder="0.00")
@@ -149,15 +149,33 @@ def _adjust(here: Here, wallet: WalletView) -> None:
         send("Adjust it", lambda: _adjusted(here, wallet))
 
 
+def _limit(here: Here) -> str:
+    limit = Money.parse(str(here.desk.settings.ledger_adjust_limit), here.shown.base)
+    return f"One of more than {here.shown.amount(limit.minor, limit.currency)} needs somebody else's approval."
+
+
+def take_back(here: Here, proposal_id: str) -> str:
+    """Take one's own proposal back."""
+    with here.work() as work:
+        ledger.withdraw_proposal(work, proposal_id)
+    return "Taken back. Nothing was booked."
+
+
 def _adjusted(here: Here, wallet: WalletView) -> str:
     amount, about = Money.parse(_typed(AMOUNT), wallet.currency), _typed(ABOUT)
     if amount.minor <= 0:
         raise Invalid("INVALID_AMOUNT", f"{amount} is no amount to add or take away.", hint="Give it without a sign.")
     signed = amount if st.session_state[SIDE] == ADD else -amount
     terms = _terms((kind_of(about), about) if about else ("", ""))
+    posted = None
     with here.work() as work:
-        posted = ledger.adjust(work, wallet.id, signed, terms)
-    return _told(posted, "Adjusted.")
+        if ledger.over_limit(work, signed, terms.effective_on):
+            asked = Proposal(wallet.id, signed, terms.reason, terms.effective_on, terms.source)
+            ledger.propose_adjustment(work, asked)
+        else:
+            posted = ledger.adjust(work, wallet.id, signed, terms)
+    st.session_state[SPENT] = True
+    return _told(posted, "Adjusted.") if posted else "Asked for approval. It is booked once somebody agrees."
 
 
 def kind_of(about: str) -> str:

@@ -1,13 +1,15 @@
 """Wallets on screen: the list, and of one what it holds and what can be done with it."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import streamlit as st
 
 from finops_core import ledger as core
 from finops_core.kernel.permissions import Permission
-from finops_core.ledger import PAGE, AccountState, WalletView
+from finops_core.ledger import PAGE, AccountState, ProposalView, WalletView
 from ui import drifts, filters, html, ledger, wallet_acts, widgets
+from ui.dialogs import attempt
 from ui.format import Format, words
 from ui.html import Cell, Column, Markup
 from ui.session import Here
@@ -49,10 +51,12 @@ def table(rows: Sequence[WalletView], shown: Format) -> Markup:
     return html.table(COLUMNS, [_row(row, shown) for row in rows], "Wallets")
 
 
-def panel(here: Here, wallet: WalletView) -> None:
+def panel(here: Here, wallet: WalletView, waiting: Sequence[ProposalView] = ()) -> None:
     """What a wallet has set aside, why it is frozen, and the buttons of those who may move its money."""
     held = here.shown.amount(wallet.held.minor, wallet.currency) if wallet.held.minor else ""
     html.draw(html.facts([("Held for the holder", held), ("Frozen because", wallet.state_reason)]))
+    for proposal in waiting:
+        _proposed(here, proposal)
     asks = [
         (wallet_acts.MOVE, "Move money", "swap_horiz", here.may(Permission.LEDGER_POST) and _open(wallet)),
         (wallet_acts.ADJUST, "Adjust", "tune", here.may(Permission.LEDGER_ADJUST) and _open(wallet)),
@@ -67,6 +71,19 @@ def panel(here: Here, wallet: WalletView) -> None:
             drifts.DIALOGS.ask(drifts.WALLET)
     wallet_acts.open_asked(here, wallet)
     drifts.ask_wallet(here, wallet)
+
+
+def _proposed(here: Here, proposal: ProposalView) -> None:
+    """An adjustment that waits for somebody else, and for whoever asked the way to take it back."""
+    amount = proposal.asked.amount
+    told = f"An adjustment of {here.shown.amount(amount.minor, amount.currency)} waits for approval."
+    sees = here.may(Permission.APPROVALS_VIEW)
+    link = html.link("Open the request", "approvals", {"request": proposal.request_id}) if sees else ""
+    html.draw(html.told("hourglass_top", told, html.lines(proposal.asked.reason, link), "amber"))
+    if proposal.proposed_by == here.actor.id:
+        with st.container(key=f"tall_back_{proposal.id}"):
+            act = partial(attempt, partial(wallet_acts.take_back, here, proposal.id))
+            st.button("Take it back", icon=":material/undo:", key=f"back_{proposal.id}", on_click=act)
 
 
 def _open(wallet: WalletView) -> bool:

@@ -12,6 +12,7 @@ from finops_core.ledger import (
     EntryLine,
     EntryPosting,
     Posted,
+    ProposalView,
     ReconciliationView,
     Statement,
     StopView,
@@ -197,6 +198,30 @@ class DriftsAnswer(Answer):
     next: str = NEXT
 
 
+class ProposalAnswer(Answer):
+    """An adjustment that needs somebody else's approval."""
+
+    id: str = Field(examples=["adj_0199b1c2d3e4"])
+    wallet: str
+    amount: Amount
+    reason: str
+    effective_on: date | None = Field(description="The business day it would count for; null for that of its approval.")
+    source_kind: str
+    source_id: str
+    approval: str = Field(description="The request to decide.", examples=["ap_0199b1c2d3e4"])
+    proposed_by: str
+    proposed_at: datetime
+    state: str = Field(examples=["waiting"])
+    entry: str = Field(description="Its entry once it is booked; empty before.")
+
+
+class ProposalsAnswer(Answer):
+    """Proposals, newest first."""
+
+    items: list[ProposalAnswer]
+    next: str = NEXT
+
+
 def trial_balance(lines: Iterable[TrialLine]) -> TrialBalanceAnswer:
     """A trial balance."""
     items = [
@@ -271,6 +296,24 @@ def statement(found: Statement) -> StatementAnswer:
 def posted(found: Posted) -> PostedAnswer:
     """An entry that stands."""
     return PostedAnswer.of(found)
+
+
+def proposal(view: ProposalView) -> ProposalAnswer:
+    """One proposal."""
+    return ProposalAnswer(
+        id=view.id,
+        wallet=view.asked.wallet_id,
+        amount=amount(view.asked.amount),
+        reason=view.asked.reason,
+        effective_on=view.asked.effective_on,
+        source_kind=view.asked.about[0],
+        source_id=view.asked.about[1],
+        approval=view.request_id,
+        proposed_by=view.proposed_by,
+        proposed_at=view.proposed_at,
+        state=view.state.value,
+        entry=view.journal_id,
+    )
 
 
 def stop(view: StopView) -> StopAnswer:

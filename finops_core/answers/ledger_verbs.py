@@ -12,6 +12,8 @@ from finops_core.answers.ledger import (
     EntriesAnswer,
     EntryAnswer,
     PostedAnswer,
+    ProposalAnswer,
+    ProposalsAnswer,
     ReconciliationAnswer,
     ReconciliationsAnswer,
     StatementAnswer,
@@ -22,7 +24,7 @@ from finops_core.answers.ledger import (
     WalletsAnswer,
 )
 from finops_core.kernel.money import Money
-from finops_core.ledger import Dated, EntryFilter, EntryType, StopWidth, Terms
+from finops_core.ledger import Dated, EntryFilter, EntryType, Proposal, StopWidth, Terms
 from finops_core.platform.work import Reading, Work
 
 T = TypeVar("T")
@@ -107,6 +109,26 @@ def entries(reading: Reading, wanted: EntryFilter, part: Part) -> EntriesAnswer:
 def entry(reading: Reading, entry_id: str) -> EntryAnswer:
     """One entry."""
     return told.entry(ledger.entry(reading, entry_id))
+
+
+def propose(work: Work, asked: Move) -> ProposalAnswer:
+    """Ask somebody else to agree to an adjustment."""
+    amount, terms = Money.parse(asked.amount, asked.currency), asked.terms
+    wanted = Proposal(asked.wallet, amount, terms.reason, terms.effective_on, terms.source)
+    return told.proposal(ledger.proposal(work, ledger.propose_adjustment(work, wanted)))
+
+
+def proposals(reading: Reading, wallet_id: str, part: Part, *, waiting: bool) -> ProposalsAnswer:
+    """Proposals, newest first."""
+    rows, more = _part(ledger.proposals(reading, wallet_id, part.limit + 1, part.past, waiting=waiting), part)
+    return ProposalsAnswer(items=[told.proposal(row) for row in rows], next=rows[-1].id if more else "")
+
+
+def take_back(work: Work, proposal_id: str) -> ProposalAnswer:
+    """Take one's own proposal back."""
+    ledger.withdraw_proposal(work, proposal_id)
+    work.hear()
+    return told.proposal(ledger.proposal(work, proposal_id))
 
 
 def stop(work: Work, width: StopWidth, subject: str, reason: str) -> StopAnswer:

@@ -8,6 +8,8 @@ from finops_core.answers.ledger import (
     EntriesAnswer,
     EntryAnswer,
     PostedAnswer,
+    ProposalAnswer,
+    ProposalsAnswer,
     ReconciliationAnswer,
     ReconciliationsAnswer,
     StatementAnswer,
@@ -75,6 +77,18 @@ def entry(told: EntryAnswer) -> str:
     undone = f"; undone by {told.reversed_by}" if told.reversed_by else ""
     head = f"{told.id}: {told.type}, counts for {told.effective_on}{undone}"
     return f"{head}\n{table(('Account', 'Holder', 'Amount', 'Worth'), rows)}"
+
+
+def proposals(told: ProposalsAnswer) -> str:
+    """Proposed adjustments."""
+    return "\n".join(proposal(each) for each in told.items) + _more(told.next)
+
+
+def proposal(told: ProposalAnswer) -> str:
+    """One of them."""
+    booked = f", booked as {told.entry}" if told.entry else f", to decide as {told.approval}"
+    more = booked if told.entry or told.state == "waiting" else ""
+    return f"{told.id}: {money(told.amount)} for {told.wallet}, {told.state}{more}: {told.reason}"
 
 
 def rates(told: RatesAnswer) -> str:

@@ -2,7 +2,7 @@
 
 import typer
 
-from finops_core.commands import approvals, desk, executions, files, ledger, payouts, rates
+from finops_core.commands import approvals, desk, executions, files, ledger, payouts, proposals, rates
 
 PEOPLES = (
     desk.me,
@@ -51,6 +51,9 @@ PEOPLES = (
     ledger.reconcile_wallet,
     ledger.reconciliations,
     ledger.drifts,
+    proposals.propose_adjustment,
+    proposals.proposals,
+    proposals.withdraw_proposal,
     rates.rates,
     rates.note_rate,
     rates.take_in_rates,

@@ -3,6 +3,18 @@
 from finops_core.ledger.booking import Posted
 from finops_core.ledger.holdings import WalletView, wallet, wallets
 from finops_core.ledger.journal import EntryFilter, EntryLine, EntryPosting, entries, entry
+from finops_core.ledger.proposing import (
+    Proposal,
+    ProposalState,
+    ProposalView,
+    on_approved,
+    on_ended,
+    over_limit,
+    proposal,
+    proposals,
+    propose_adjustment,
+    withdraw_proposal,
+)
 from finops_core.ledger.queries import TrialLine, balance, balance_on, trial_balance
 from finops_core.ledger.reconciling import (
     DriftView,
@@ -13,7 +25,7 @@ from finops_core.ledger.reconciling import (
     reconciliation,
     reconciliations,
 )
-from finops_core.ledger.rules import AccountState, EntryType, ReconcileWidth, StopWidth
+from finops_core.ledger.rules import WALLET, AccountState, EntryType, ReconcileWidth, StopWidth
 from finops_core.ledger.service import (
     TO_ANOTHER,
     Terms,
@@ -47,6 +59,7 @@ from finops_core.ledger.stopping import StopView, money_stop, resume, stop, stop
 __all__ = [
     "PAGE",
     "TO_ANOTHER",
+    "WALLET",
     "AccountLine",
     "AccountState",
     "Dated",
@@ -56,6 +69,9 @@ __all__ = [
     "EntryPosting",
     "EntryType",
     "Posted",
+    "Proposal",
+    "ProposalState",
+    "ProposalView",
     "ReconcileWidth",
     "ReconciliationView",
     "Statement",
@@ -79,9 +95,15 @@ __all__ = [
     "freeze",
     "hold",
     "money_stop",
+    "on_approved",
+    "on_ended",
     "open_wallet",
     "operate",
+    "over_limit",
     "pay_out",
+    "proposal",
+    "proposals",
+    "propose_adjustment",
     "reconcile_wallet",
     "reconciliation",
     "reconciliations",
@@ -98,4 +120,5 @@ __all__ = [
     "wallet",
     "wallets",
     "withdraw",
+    "withdraw_proposal",
 ]

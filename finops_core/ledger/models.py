@@ -308,6 +308,42 @@ class Drift(OrgRow, table=True):
     found_at: Any = instant()
 
 
+class AdjustmentProposal(OrgRow, table=True):
+    """An adjustment that needs somebody else's approval (``adj_…``); what was asked for is never changed.
+
+    ``content`` is the hash that its approval binds; ``journal_id`` the entry once it is booked.
+    """
+
+    __tablename__ = "ledger_proposal"
+    __table_args__ = org_table(
+        link("wallet_id", "ledger_account"),
+        Index("ix_ledger_proposal_wallet", "wallet_id", "org_id", "id"),
+        CheckConstraint("state IN ('waiting', 'booked', 'rejected', 'expired', 'withdrawn')", name="state"),
+        CheckConstraint("(state = 'booked') = (journal_id <> '')", name="entry"),
+        CheckConstraint("COALESCE(LENGTH(TRIM(reason)), 0) > 0", name="reason"),
+        CheckConstraint(f"amount_minor <> 0 AND {_within('amount_minor')}", name="amount"),
+        guards=(guards.PROPOSAL_KEEPS, guards.PROPOSAL_STAYS),
+        retention=Retention.RECORD,
+        classes={"amount_minor": DataClass.CONFIDENTIAL, "reason": DataClass.CONFIDENTIAL},
+        listed=("proposed_at", "wallet_id", "state"),
+    )
+
+    wallet_id: str
+    amount_minor: int = minor()
+    currency: str
+    reason: str
+    effective_on: str
+    about_kind: str
+    about_id: str
+    content: str
+    request_id: str
+    proposed_by: str
+    proposed_at: Any = instant()
+    state: str
+    journal_id: str
+
+
 ledger_chart, ledger_account, ledger_balance = table_of(ChartAccount), table_of(LedgerAccount), table_of(LedgerBalance)
 ledger_journal, ledger_posting, ledger_period = table_of(JournalEntry), table_of(Posting), table_of(LedgerPeriod)
 ledger_stop, ledger_reconciliation, ledger_drift = table_of(MoneyStop), table_of(Reconciliation), table_of(Drift)
+ledger_proposal = table_of(AdjustmentProposal)

@@ -15,7 +15,7 @@ from finops_core.kernel.errors import Conflict, Invalid
 from finops_core.kernel.money import Money
 from finops_core.kernel.permissions import Permission
 from finops_core.kernel.rates import convert
-from finops_core.ledger import booking, chart, journal, queries, rules
+from finops_core.ledger import booking, chart, journal, proposing, queries, rules
 from finops_core.ledger.booking import Posted
 from finops_core.ledger.journal import EntryPosting
 from finops_core.ledger.models import ledger_account, ledger_balance
@@ -166,8 +166,17 @@ def operate(
 
 
 def adjust(work: Work, wallet_id: str, amount: Money, terms: Terms) -> Posted:
-    """Put a wallet right, up or down, against suspense. Needs ``LEDGER_ADJUST``; ``REASON_MISSING``."""
+    """Put a wallet right, up or down, against suspense. Needs ``LEDGER_ADJUST``.
+
+    ``REASON_MISSING``; ``ADJUSTMENT_OVER_LIMIT`` for one that somebody else must agree to.
+    """
     work.require(Permission.LEDGER_ADJUST)
+    if proposing.over_limit(work, amount, terms.effective_on):
+        raise Conflict(
+            "ADJUSTMENT_OVER_LIMIT",
+            f"An adjustment of {amount} needs somebody else's approval.",
+            hint="Propose it; it is booked once somebody with the authority agrees.",
+        )
     lines = (_system(work, chart.SUSPENSE, amount).line(-amount), _wallet(wallet_id).line(amount))
     return booking.post(work, _entry(EntryType.ADJUSTMENT, lines, terms))
 

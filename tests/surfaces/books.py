@@ -7,11 +7,11 @@ from finops_core import ledger
 from finops_core.answers import ledger as told
 from finops_core.kernel.ids import new_id
 from finops_core.kernel.money import Money
-from finops_core.ledger import EntryFilter, EntryType, StopWidth, Terms
+from finops_core.ledger import EntryFilter, EntryType, Proposal, StopWidth, Terms
 from tests.surfaces.places import Ids, Place, nothing
 from tests.surfaces.ways import Case
 
-ONE = Money(100, "USD")
+ONE, MUCH = Money(100, "USD"), Money(100_001, "USD")
 WHY = Terms(reason="twice")
 OPERATE = {"type": "FEE", "amount": "1.00", "currency": "USD"}
 ADJUST = {**OPERATE, "type": "ADJUSTMENT"}
@@ -45,6 +45,22 @@ def looked(place: Place) -> Ids:
     with world.desk.work(world.actor("carla")) as work:
         run = ledger.reconcile_wallet(work, ids["wallet"], "a look")
     return {**ids, "run": run.id}
+
+
+def proposal(wallet_id: str) -> Proposal:
+    return Proposal(wallet_id, MUCH, "why")
+
+
+def proposed(place: Place) -> Ids:
+    ids, world = wallets(place), place.office.world
+    with world.desk.work(world.actor("carla")) as work:
+        return {**ids, "proposal": ledger.propose_adjustment(work, proposal(ids["wallet"]))}
+
+
+def taken_back(work: Any, ids: Ids) -> Any:
+    ledger.withdraw_proposal(work, ids["proposal"])
+    work.hear()
+    return shown(told.proposal(ledger.proposal(work, ids["proposal"])))
 
 
 def shown(answer: Any) -> Any:
@@ -263,6 +279,47 @@ CASES: Mapping[str, Case] = {
         ("GET", at("entries/{entry}"), None),
         "entry {entry}",
         writes=False,
+    ),
+    "adjust by more than the limit": Case(
+        "carla",
+        wallets,
+        lambda w, i: ledger.adjust(w, i["wallet"], MUCH, Terms(reason="why")),
+        ("POST", at("wallets/{wallet}/operations"), {**ADJUST, "amount": "1000.01", "reason": "why"}),
+        "adjust {wallet} 1000.01 USD --reason why",
+        code="ADJUSTMENT_OVER_LIMIT",
+    ),
+    "propose an adjustment": Case(
+        "carla",
+        wallets,
+        lambda w, i: shown(told.proposal(ledger.proposal(w, ledger.propose_adjustment(w, proposal(i["wallet"]))))),
+        ("POST", at("wallets/{wallet}/proposals"), {"amount": "1000.01", "currency": "USD", "reason": "why"}),
+        "propose-adjustment {wallet} 1000.01 USD --reason why",
+        keys=("amount", "reason", "state", "entry"),
+    ),
+    "propose without the right": Case(
+        "ana",
+        wallets,
+        lambda w, i: ledger.propose_adjustment(w, proposal(i["wallet"])),
+        ("POST", at("wallets/{wallet}/proposals"), {"amount": "1000.01", "currency": "USD", "reason": "why"}),
+        "propose-adjustment {wallet} 1000.01 USD --reason why",
+        code="NOT_ALLOWED",
+    ),
+    "proposals of a wallet": Case(
+        "eva",
+        proposed,
+        lambda r, i: answered(ledger.proposals(r, i["wallet"], waiting=True), told.proposal),
+        ("GET", at("proposals?wallet={wallet}&waiting=true"), None),
+        "proposals {wallet} --waiting",
+        writes=False,
+        keys=("items",),
+    ),
+    "take a proposal back": Case(
+        "carla",
+        proposed,
+        taken_back,
+        ("POST", at("proposals/{proposal}/withdraw"), None),
+        "withdraw-proposal {proposal}",
+        keys=("amount", "reason", "state", "entry"),
     ),
     "reverse": Case(
         "carla",

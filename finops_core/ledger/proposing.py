@@ -1,0 +1,217 @@
+"""Adjustments that somebody else must agree to: those worth more than the limit, booked once they are approved.
+
+What is proposed is kept as it was asked for; its approval binds exactly that. When it cannot be booked any more (the
+wallet is frozen, the money is gone, money is stopped), the approval is refused with the reason, and it waits on.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Row, insert, select, update
+
+from finops_core import approvals, audit, reference
+from finops_core.kernel.canonical import content_hash
+from finops_core.kernel.errors import Conflict, NotFound
+from finops_core.kernel.ids import new_id
+from finops_core.kernel.money import Money
+from finops_core.kernel.permissions import Permission
+from finops_core.kernel.rates import convert
+from finops_core.ledger import booking, chart, queries, rules
+from finops_core.ledger.models import ledger_proposal as table
+from finops_core.ledger.rules import Entry, EntryType, Line
+from finops_core.platform.work import Reading, Work
+
+SUBJECT = ITEM_TYPE = "adjustment"
+PAGE = 50
+
+
+class ProposalState(StrEnum):
+    """What became of a proposed adjustment."""
+
+    WAITING = "waiting"
+    BOOKED = "booked"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    WITHDRAWN = "withdrawn"
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """An adjustment as it is asked for. ``about``: kind and id of what it belongs to."""
+
+    wallet_id: str
+    amount: Money
+    reason: str
+    effective_on: date | None = None
+    about: tuple[str, str] = ("", "")
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalView:
+    """A proposed adjustment (``adj_…``); ``journal_id`` is its entry once it is booked, "" before."""
+
+    id: str
+    asked: Proposal
+    request_id: str
+    proposed_by: str
+    proposed_at: datetime
+    state: ProposalState
+    journal_id: str
+
+
+def over_limit(reading: Reading, amount: Money, day: date | None = None) -> bool:
+    """Whether an adjustment needs somebody else: worth more than the limit, or of unknown worth."""
+    base = reference.organisation(reading).base_currency
+    limit = Money.parse(str(reading.ports.settings.ledger_adjust_limit), base)
+    worth = amount
+    if amount.currency != base:
+        on = day or reference.today(reading)
+        used = reference.rates_to(reading, base, [amount.currency], on).get(amount.currency)
+        if used is None:
+            return True
+        worth = convert(amount, used.value, base)
+    return abs(worth.minor) > limit.minor
+
+
+def propose_adjustment(work: Work, asked: Proposal) -> str:
+    """Ask somebody else to agree to an adjustment; its id. Needs ``LEDGER_ADJUST``.
+
+    ``REASON_MISSING``, ``INVALID_AMOUNT``, ``WALLET_NOT_FOUND``, ``CURRENCY_MISMATCH``; ``PROPOSED_BEFORE`` while the
+    very same waits already.
+    """
+    work.require(Permission.LEDGER_ADJUST)
+    wallet = queries.wallet_account(work, asked.wallet_id)
+    _check(asked, wallet.currency)
+    bound = content_hash(_content(asked))
+    same = table.c.org_id == work.org_id, table.c.content == bound, table.c.state == ProposalState.WAITING.value
+    if work.first(select(table.c.id).where(*same)) is not None:
+        raise Conflict(
+            "PROPOSED_BEFORE", "The very same adjustment waits for approval already.", hint="Look at the requests."
+        )
+    proposal_id = new_id("adj")
+    request_id = approvals.request(
+        work,
+        subject_kind=SUBJECT,
+        subject_id=proposal_id,
+        content_hash=bound,
+        item_type=ITEM_TYPE,
+        title=f"Adjustment of {asked.amount} for {wallet.party_id}",
+        summary={**_content(asked), "holder": wallet.party_id},
+        amounts={asked.amount.currency: abs(asked.amount.minor)},
+        excluded={},
+    )
+    row = {
+        "org_id": work.org_id,
+        "id": proposal_id,
+        "wallet_id": wallet.id,
+        "amount_minor": asked.amount.minor,
+        "currency": asked.amount.currency,
+        "reason": asked.reason.strip(),
+        "effective_on": asked.effective_on.isoformat() if asked.effective_on else "",
+        "about_kind": asked.about[0],
+        "about_id": asked.about[1],
+        "content": bound,
+        "request_id": request_id,
+        "proposed_by": work.actor.id,
+        "proposed_at": work.now,
+        "state": ProposalState.WAITING.value,
+        "journal_id": "",
+    }
+    work.execute(insert(table), row)
+    detail = {"wallet": wallet.id, "amount": str(asked.amount), "request": request_id}
+    audit.record(work, "adjustment.proposed", f"adjustment:{proposal_id}", detail=detail, after=bound)
+    return proposal_id
+
+
+def withdraw_proposal(work: Work, proposal_id: str) -> None:
+    """Take one's own proposal back while it waits. Needs ``LEDGER_ADJUST``; refused as ``approvals.withdraw`` is."""
+    work.require(Permission.LEDGER_ADJUST)
+    approvals.withdraw(work, _one(work, proposal_id).request_id)
+
+
+def proposal(reading: Reading, proposal_id: str) -> ProposalView:
+    """One proposal; ``PROPOSAL_UNKNOWN``. Needs ``LEDGER_VIEW``."""
+    reading.require(Permission.LEDGER_VIEW)
+    return _one(reading, proposal_id)
+
+
+def proposals(
+    reading: Reading, wallet_id: str = "", limit: int = PAGE, before: str = "", *, waiting: bool = False
+) -> tuple[ProposalView, ...]:
+    """Proposals, newest first: of one wallet or of all, only those that wait or every one. Needs ``LEDGER_VIEW``."""
+    reading.require(Permission.LEDGER_VIEW)
+    wanted = select(table).where(table.c.org_id == reading.org_id)
+    if wallet_id:
+        wanted = wanted.where(table.c.wallet_id == wallet_id)
+    if waiting:
+        wanted = wanted.where(table.c.state == ProposalState.WAITING.value)
+    if before:
+        wanted = wanted.where(table.c.id < before)
+    return tuple(_view(row) for row in reading.rows(wanted.order_by(table.c.id.desc()).limit(limit)))
+
+
+def on_approved(work: Work, event: approvals.Approved) -> None:
+    """An approval books exactly what was proposed; what the books refuse is the approver's to read."""
+    if event.subject_kind != SUBJECT:
+        return
+    seen = _one(work, event.subject_id)
+    if seen.state is not ProposalState.WAITING or content_hash(_content(seen.asked)) != event.content_hash:
+        raise Conflict("PROPOSAL_CHANGED", "This is not what was asked for.", hint="Have it proposed anew.")
+    asked = seen.asked
+    against = chart.account(work, chart.SUSPENSE, asked.amount.currency)
+    lines = Line(against, -asked.amount), Line(asked.wallet_id, asked.amount, rules.WALLET)
+    source = (SUBJECT, seen.id)
+    entry = Entry(EntryType.ADJUSTMENT, lines, asked.effective_on, f"{SUBJECT}:{seen.id}", asked.reason, source)
+    posted = booking.post(work, entry)
+    _end(work, seen, ProposalState.BOOKED, posted.id)
+
+
+def on_ended(work: Work, event: approvals.Rejected | approvals.Expired | approvals.Withdrawn) -> None:
+    """Nobody agreed to it: nothing is booked."""
+    if event.subject_kind == SUBJECT:
+        _end(work, _one(work, event.subject_id), ProposalState(type(event).__name__.lower()))
+
+
+def _end(work: Work, seen: ProposalView, state: ProposalState, journal_id: str = "") -> None:
+    mine = table.c.org_id == work.org_id, table.c.id == seen.id, table.c.state == ProposalState.WAITING.value
+    work.execute(update(table).where(*mine).values(state=state.value, journal_id=journal_id))
+    detail = {"wallet": seen.asked.wallet_id, **({"entry": journal_id} if journal_id else {})}
+    audit.record(work, f"adjustment.{state.value}", f"adjustment:{seen.id}", detail=detail)
+
+
+def _check(asked: Proposal, currency: str) -> None:
+    if not asked.reason.strip():
+        raise rules.reason_missing("An adjustment")
+    if not asked.amount.minor:
+        raise rules.invalid_amount("An adjustment of nothing changes nothing.")
+    if asked.amount.currency != currency:
+        raise rules.currency_mismatch(asked.amount, currency, "The wallet")
+
+
+def _content(asked: Proposal) -> Mapping[str, Any]:
+    """What an approval binds."""
+    facts = asdict(asked)
+    day = asked.effective_on.isoformat() if asked.effective_on else ""
+    return {**facts, "amount": str(asked.amount), "reason": asked.reason.strip(), "effective_on": day}
+
+
+def _one(reading: Reading, proposal_id: str) -> ProposalView:
+    row = reading.first(select(table).where(table.c.org_id == reading.org_id, table.c.id == proposal_id))
+    if row is None:
+        raise NotFound("PROPOSAL_UNKNOWN", "There is no such proposal here.", hint="Look at the ledger's requests.")
+    return _view(row)
+
+
+def _view(row: Row[Any]) -> ProposalView:
+    asked = Proposal(
+        row.wallet_id,
+        Money(row.amount_minor, row.currency),
+        row.reason,
+        date.fromisoformat(row.effective_on) if row.effective_on else None,
+        (row.about_kind, row.about_id),
+    )
+    state = ProposalState(row.state)
+    return ProposalView(row.id, asked, row.request_id, row.proposed_by, row.proposed_at, state, row.journal_id)
