@@ -264,6 +264,8 @@ def booked(towns: Towns) -> None:
         ledger.freeze(work, wallets[2], MARK)
         proposal = ledger.Proposal(wallets[0], Money(18422015, "USD"), MARK)
         towns.ids["proposal"] = ledger.propose_adjustment(work, proposal)
+        asked = approvals.of_subject(work, "adjustment", towns.ids["proposal"])[0]
+        towns.ids["proposal_hash"] = asked.content_hash
         towns.ids["euro"] = ledger.open_wallet(work, f"party_{MARK}_euro", "EUR")
         reference.note_rate(work, "USD", "EUR", "0.95", reference.today(work))
         towns.ids["reconciliation"] = ledger.ask_to_reconcile(work, MARK)
@@ -415,6 +417,10 @@ def _event(kind: type, ids: dict[str, str], org_id: str) -> object:
     return kind(org_id, ids["request"], "execution", ids["asked"], ids["hash"])
 
 
+def _proposed(kind: Any, ids: dict[str, str], org_id: str) -> Any:
+    return kind(org_id, ids["request"], "adjustment", ids["proposal"], ids["proposal_hash"])
+
+
 def _upload(content: str) -> operations.Upload:
     return operations.Upload("currencies.csv", content.encode())
 
@@ -513,7 +519,8 @@ DOORS: dict[str, Door] = {
     "ledger.hold": Door(lambda w, i: ledger.hold(w, i["wallet"], ONE)),
     "ledger.operate": Door(lambda w, i: ledger.operate(w, ledger.EntryType.FEE, i["wallet"], ONE)),
     "ledger.pay_out": Door(lambda w, i: ledger.pay_out(w, i["wallet"], ONE)),
-    "ledger.over_limit": Door(lambda w, _: ledger.over_limit(w, ONE)),
+    "ledger.on_approved": Door(lambda w, i: ledger.on_approved(w, _proposed(approvals.Approved, i, w.org_id))),
+    "ledger.on_ended": Door(lambda w, i: ledger.on_ended(w, _proposed(approvals.Rejected, i, w.org_id))),
     "ledger.proposal": Door(lambda w, i: ledger.proposal(w, i["proposal"])),
     "ledger.proposals": Door(lambda w, i: [ledger.proposals(w), ledger.proposals(w, i["wallet"])]),
     "ledger.propose_adjustment": Door(
@@ -714,6 +721,7 @@ NO_DOORS = {
     "reference.add_organisation": "set-up, by the installation itself",
     "reference.all_ids": "the worker's rounds",
     "reference.ids_by_slug": "set-up, by the installation itself",
+    "ledger.over_limit": "says of an amount alone whether it is large here",
     "reference.rates_to": "asked through reference.rate, which is a door",
     "reference.next_number": "counts in its own organisation (below)",
     "security.accept_invitation": "whoever holds the secret of a link",

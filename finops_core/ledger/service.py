@@ -171,6 +171,7 @@ def adjust(work: Work, wallet_id: str, amount: Money, terms: Terms) -> Posted:
     ``REASON_MISSING``; ``ADJUSTMENT_OVER_LIMIT`` for one that somebody else must agree to.
     """
     work.require(Permission.LEDGER_ADJUST)
+    queries.wallet_account(work, wallet_id)
     if proposing.over_limit(work, amount, terms.effective_on):
         raise Conflict(
             "ADJUSTMENT_OVER_LIMIT",
