@@ -7,7 +7,7 @@ from importlib import import_module
 from types import TracebackType
 from typing import Self
 
-from finops_core import audit, security
+from finops_core import audit, ledger, security
 from finops_core.adapters.file_store import FolderFileStore
 from finops_core.catalog.listeners import LISTENERS
 from finops_core.catalog.operations import OPERATIONS
@@ -38,12 +38,16 @@ class Desk:
 
     @contextmanager
     def work(self, actor: Actor) -> Iterator[Work]:
-        """One transaction for one actor; commits on leaving. A refusal is recorded in a second unit of its own."""
+        """One transaction for one actor; commits on leaving. What was refused is recorded in a unit of its own."""
         try:
             with _about(actor), self._units.work(actor) as work:
                 yield work
-        except NotAllowed as refusal:
-            self._record_refusal(actor, refusal)
+        except FinOpsError as refusal:
+            if isinstance(refusal, NotAllowed):
+                self._record_refusal(actor, refusal)
+            if ledger.REFUSED in refusal.context:
+                with self._units.work(actor) as work:
+                    ledger.note_refused(work, refusal)
             raise
 
     @contextmanager

@@ -5,13 +5,13 @@ import streamlit as st
 from finops_core import ledger as core
 from finops_core.kernel.permissions import Permission
 from finops_core.ledger import EntryFilter, EntryType
-from ui import books, drifts, filters, html, ledger, rates, stops, wallets, widgets
+from ui import activity, books, drifts, filters, html, ledger, rates, stops, wallets, widgets
 from ui.format import words
 from ui.session import open_page
 
 here = open_page(Permission.LEDGER_VIEW)
 TRIAL, WALLETS, ENTRIES, RATES = "Trial balance", "Wallets", "Entries", "Rates"
-BALANCES, STOPS = "Balances", "Money stops"
+BALANCES, ACTIVITY, STOPS = "Balances", "Activity", "Money stops"
 asked = st.query_params.to_dict()
 
 
@@ -61,7 +61,7 @@ else:
     title = st.empty()
     view = st.segmented_control(
         "Show",
-        [TRIAL, WALLETS, ENTRIES, RATES, BALANCES, STOPS],
+        [TRIAL, WALLETS, ENTRIES, RATES, BALANCES, ACTIVITY, STOPS],
         default=TRIAL,
         required=True,
         key="view",
@@ -83,6 +83,10 @@ else:
         with title.container():
             widgets.head("Ledger", here.around.name, "balances held against their postings")
         drifts.section(here, asked.get(ledger.OLDER, ""))
+    elif view == ACTIVITY:
+        now = activity.section(here, asked.get(ledger.OLDER, ""))
+        with title.container():
+            widgets.head("Ledger", here.around.name, "what was booked and refused", f"as of {now}")
     elif view == STOPS:
         with title.container():
             widgets.head("Ledger", here.around.name, "what may not move, and why")

@@ -169,6 +169,7 @@ def both_at_work(folder: Path, url: str) -> Iterator[Towns]:
         towns.ids |= {"transfers": transfers.id, "failed": failed.id}
         rehearsed_and_told(towns, planned.id)
         booked(towns)
+        refuse(towns)
         gather(towns, done.id, asked.id, planned.id)
         with world.desk.work(worker_actor("")) as work:
             work.execute(update(session).values(last_seen_at=work.now - timedelta(minutes=5)))
@@ -276,6 +277,12 @@ def booked(towns: Towns) -> None:
         amounts = {"shown_minor": 18422016, "should_minor": 18422015, "repaired": True, "broken": False}
         drift = {"org_id": work.org_id, "id": f"drift_{MARK}", "found_at": work.now, **found, **amounts}
         work.execute(insert(ledger_drift), drift)
+
+
+def refuse(towns: Towns) -> None:
+    """An operation of Harbour's that was refused."""
+    with suppress(FinOpsError), towns.world.desk.work(towns.actor("hana", towns.harbour)) as work:
+        ledger.operate(work, ledger.EntryType.WITHDRAWAL, towns.ids["wallet"], Money(2**50, "USD"))
 
 
 def gather(towns: Towns, done: str, asked: str, planned: str) -> None:
@@ -527,6 +534,11 @@ DOORS: dict[str, Door] = {
         lambda w, i: ledger.propose_adjustment(w, ledger.Proposal(i["wallet"], ONE, MARK))
     ),
     "ledger.withdraw_proposal": Door(lambda w, i: ledger.withdraw_proposal(w, i["proposal"])),
+    "ledger.adjust_or_propose": Door(
+        lambda w, i: ledger.adjust_or_propose(w, i["wallet"], ONE, ledger.Terms(reason=MARK))
+    ),
+    "ledger.refusals": Door(lambda w, _: ledger.refusals(w)),
+    "ledger.statistics": Door(lambda w, _: ledger.statistics(w, timedelta(hours=1))),
     "ledger.exchange": Door(lambda w, i: ledger.exchange(w, i["wallet"], i["euro"], ONE)),
     "ledger.drifts": Door(lambda w, _: ledger.drifts(w)),
     "ledger.reconcile_wallet": Door(lambda w, i: ledger.reconcile_wallet(w, i["wallet"], MARK)),
@@ -721,6 +733,8 @@ NO_DOORS = {
     "reference.add_organisation": "set-up, by the installation itself",
     "reference.all_ids": "the worker's rounds",
     "reference.ids_by_slug": "set-up, by the installation itself",
+    "ledger.binds": "holds two values against each other",
+    "ledger.note_refused": "the desk, in its own unit (below: refusals)",
     "ledger.over_limit": "says of an amount alone whether it is large here",
     "reference.rates_to": "asked through reference.rate, which is a door",
     "reference.next_number": "counts in its own organisation (below)",

@@ -65,6 +65,7 @@ ENGINE_FILES: dict[str, set[str]] = {
         "verify",
     },
     "ledger": {
+        "activity",
         "booking",
         "chart",
         "drift",

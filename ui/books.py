@@ -1,17 +1,20 @@
 """One thing of the ledger on a page of its own: an entry, the accounts of a line, an account's statement."""
 
+from contextlib import suppress
 from datetime import date
 
 import streamlit as st
 
 from finops_core import ledger as core
 from finops_core import security
+from finops_core.kernel.errors import NotFound
+from finops_core.kernel.permissions import Permission
 from finops_core.ledger import Dated, EntryType
 from ui import drifts, html, ledger, log, wallet_acts, wallets, widgets
 from ui.format import words
 from ui.session import Here
 
-DATED = "by"
+DATED, PROPOSED = "by", "adjustment"
 BY = {Dated.EFFECTIVE: "the day it counts for", Dated.BOOKED: "the time it was booked"}
 
 
@@ -44,9 +47,19 @@ def entry(here: Here, entry_id: str) -> None:
     _back()
     with here.read() as reading:
         found = core.entry(reading, entry_id)
-        names = security.names(reading, [found.created_by])
+        behind = None
+        with suppress(NotFound):  # an id that a caller gave may name nothing
+            behind = core.proposal(reading, found.source[1]) if found.source[0] == PROPOSED else None
+        names = security.names(reading, [found.created_by, *([behind.proposed_by] if behind else [])])
     widgets.head("Entry", here.around.name, found.id)
     html.draw(ledger.facts(found, here.shown, lambda who: log.actor_name(who, names)))
+    if behind is not None:
+        kind, about = behind.asked.about
+        sees = here.may(Permission.APPROVALS_VIEW)
+        request = html.link("Open it", "approvals", {"request": behind.request_id}) if sees else behind.request_id
+        proposed = log.actor_name(behind.proposed_by, names)
+        told = f"{words(kind)} {about}" if about else ""
+        html.draw(html.facts([("Proposed by", proposed), ("About", told), ("Request", request)]))
     html.draw(ledger.postings(found.postings, here.shown))
     if not (found.reversed_by or found.reverses or found.type == EntryType.JOURNAL):
         wallet_acts.reversal(here, found.id)

@@ -33,8 +33,9 @@ def section(here: Here, day: date | None) -> None:
     with here.read() as reading:
         rows = reference.rates(reading, day)
         names = security.names(reading, {row.noted_by for row in rows})
+        counted_on = day or reference.today(reading)
     if rows:
-        html.draw(html.table(COLUMNS, [_row(row, names, here) for row in rows], "Exchange rates"))
+        html.draw(html.table(COLUMNS, [_row(row, names, here, counted_on) for row in rows], "Exchange rates"))
     else:
         widgets.empty("currency_exchange", "No rate is stored", "Take in a file of the European Central Bank's rates.")
     may = here.may(Permission.LEDGER_ADJUST)
@@ -52,11 +53,12 @@ def section(here: Here, day: date | None) -> None:
         refused()
 
 
-def _row(row: RateView, names: Mapping[str, str], here: Here) -> tuple[Cell, ...]:
+def _row(row: RateView, names: Mapping[str, str], here: Here, day: date) -> tuple[Cell, ...]:
+    old = html.badge("Too old to be used", "amber") if day - row.on_day > reference.VALID else ""
     return (
         f"1 {row.currency}",
         html.strong(f"{row.rate} {row.quote}"),
-        row.on_day.isoformat(),
+        html.lines(row.on_day.isoformat(), old),
         SOURCES[row.source],
         html.lines(here.shown.instant(row.noted_at), html.faint(log.actor_name(row.noted_by, names))),
     )

@@ -6,6 +6,7 @@ from datetime import datetime
 import streamlit as st
 
 from finops_core.approvals import RequestView, State
+from finops_core.ledger import binds
 from finops_core.operations import ExecutionView
 from ui import html, widgets
 from ui.format import Format, ago, until, words
@@ -14,6 +15,7 @@ from ui.runs import BANK_TRANSFERS
 
 STATE_TONES = {State.PENDING: "amber", State.APPROVED: "green", State.REJECTED: "red"}
 SOMEBODY, ADJUSTMENT = "somebody", "adjustment"
+BOUND = "What is booked is what you see here"
 PLAN_STANDS = "The plan is the one that was submitted"
 BOOKED_NOTE = "It is booked as you approve it; what the books refuse then, you read here, and it waits on."
 BALANCE_NOTE = "Balances are looked at again before the first payment; if less is there, nothing is paid."
@@ -79,7 +81,7 @@ def facts(
 def checks(request: RequestView, *, same_plan: bool) -> Markup:
     """What the desk has checked for somebody who may decide now; each is asked again when they do."""
     adjusts = request.subject_kind == ADJUSTMENT
-    first = ("What is booked is what was proposed", True) if adjusts else (PLAN_STANDS, same_plan)
+    first = (BOUND, binds(request.summary, request.content_hash)) if adjusts else (PLAN_STANDS, same_plan)
     found = [
         first,
         ("It was prepared by somebody else", request.refusal is None),
@@ -92,17 +94,20 @@ def checks(request: RequestView, *, same_plan: bool) -> Markup:
     return Markup(f'<p class="to-h">Checks</p><ul class="to-checks">{items}</ul><p class="to-note">{note}</p>')
 
 
-def adjustment(request: RequestView) -> Markup:
+def adjustment(request: RequestView, shown: Format) -> Markup:
     """What a proposed adjustment would book; nothing for any other request."""
     if request.subject_kind != ADJUSTMENT:
         return Markup()
     told = request.summary
     kind, about = told["about"]
+    # What is put up for approval has no sign.
+    [amount] = request.amounts
+    sign = "-" if told["amount"].startswith("-") else "+"
     return html.facts(
         [
             ("Adjusts", html.link(f"…{told['wallet_id'][-8:]}", "ledger", {"account": told["wallet_id"]})),
             ("Holder", told["holder"]),
-            ("By", html.strong(told["amount"])),
+            ("By", html.strong(f"{sign}{shown.amount(amount.minor, amount.currency)}")),
             ("Because", told["reason"]),
             ("Counts for", told["effective_on"] or "the day it is approved"),
             ("About", f"{words(kind)} {about}" if about else ""),

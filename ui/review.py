@@ -93,7 +93,7 @@ def _drawer(here: Here, request_id: str) -> None:
         html.draw(rehearsals.outcomes(asked.rehearsed, names, here))
     else:
         html.draw(requests.sums(request, here.shown))
-        html.draw(requests.adjustment(request))
+        html.draw(requests.adjustment(request, here.shown))
     html.draw(requests.said(request, names, here.shown))
     # One conversation about a matter: what is said here stands on the execution's page too.
     talk.section(here, *(("execution", asked.run.id) if asked.run else ("approval", request.id)))

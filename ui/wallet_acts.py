@@ -11,7 +11,7 @@ from finops_core.kernel.errors import Invalid
 from finops_core.kernel.ids import new_id
 from finops_core.kernel.money import Money
 from finops_core.kernel.permissions import Permission
-from finops_core.ledger import TO_ANOTHER, AccountState, EntryType, Posted, Proposal, Terms, WalletView
+from finops_core.ledger import TO_ANOTHER, AccountState, EntryType, Posted, Terms, WalletView
 from ui import html
 from ui.dialogs import Dialogs, refused, send
 from ui.format import words
@@ -134,7 +134,9 @@ def _moved(here: Here, wallet: WalletView) -> str:
     amount, terms = Money.parse(_typed(AMOUNT), wallet.currency), _terms()
     with here.work() as work:
         posted = ledger.operate(work, kind, wallet.id, amount, terms, other)
-    return _told(posted, f"Booked: {words(kind.value.lower()).lower()} of {amount}.")
+        became = ledger.entry(work, posted.id).postings[-1].amount if kind is EntryType.EXCHANGE else None
+    told = f"Booked: {words(kind.value.lower()).lower()} of {amount}."
+    return _told(posted, f"Booked: {amount} became {became}." if became else told)
 
 
 def _adjust(here: Here, wallet: WalletView) -> None:
@@ -167,13 +169,8 @@ def _adjusted(here: Here, wallet: WalletView) -> str:
         raise Invalid("INVALID_AMOUNT", f"{amount} is no amount to add or take away.", hint="Give it without a sign.")
     signed = amount if st.session_state[SIDE] == ADD else -amount
     terms = _terms((kind_of(about), about) if about else ("", ""))
-    posted = None
     with here.work() as work:
-        if ledger.over_limit(work, signed, terms.effective_on):
-            asked = Proposal(wallet.id, signed, terms.reason, terms.effective_on, terms.source)
-            ledger.propose_adjustment(work, asked)
-        else:
-            posted = ledger.adjust(work, wallet.id, signed, terms)
+        posted = ledger.adjust_or_propose(work, wallet.id, signed, terms)
     st.session_state[SPENT] = True
     return _told(posted, "Adjusted.") if posted else "Asked for approval. It is booked once somebody agrees."
 

@@ -14,7 +14,9 @@ from finops_core.ledger import (
     Posted,
     ProposalView,
     ReconciliationView,
+    RefusalView,
     Statement,
+    Statistics,
     StopView,
     TrialLine,
     WalletView,
@@ -198,6 +200,45 @@ class DriftsAnswer(Answer):
     next: str = NEXT
 
 
+class KindAnswer(Answer):
+    """Entries of a type in one currency; ``volume`` is what was credited in all of them."""
+
+    type: str = Field(examples=["DEPOSIT"])
+    many: int
+    volume: Amount
+
+
+class StatisticsAnswer(Answer):
+    """What was booked and refused in a period."""
+
+    since: datetime
+    until: datetime
+    entries: int
+    failed: int
+    error_rate: float = Field(description="The part of all operations that was refused, 0 to 1.")
+    kinds: list[KindAnswer]
+    refused: dict[str, int] = Field(description="Error code and how often.")
+
+
+class RefusalAnswer(Answer):
+    """An operation that was refused."""
+
+    id: str = Field(examples=["ref_0199b1c2d3e4"])
+    type: str
+    wallet: str = Field(description="As it was given; empty where none was.")
+    amount: Amount | None
+    code: str = Field(examples=["INSUFFICIENT_BALANCE"])
+    asked_by: str
+    asked_at: datetime
+
+
+class RefusalsAnswer(Answer):
+    """Refused operations, newest first."""
+
+    items: list[RefusalAnswer]
+    next: str = NEXT
+
+
 class ProposalAnswer(Answer):
     """An adjustment that needs somebody else's approval."""
 
@@ -296,6 +337,27 @@ def statement(found: Statement) -> StatementAnswer:
 def posted(found: Posted) -> PostedAnswer:
     """An entry that stands."""
     return PostedAnswer.of(found)
+
+
+def statistics(found: Statistics) -> StatisticsAnswer:
+    """What was booked and refused."""
+    kinds = [KindAnswer(type=each.type, many=each.many, volume=amount(each.volume)) for each in found.kinds]
+    same = {name: getattr(found, name) for name in ("since", "until", "entries", "failed", "error_rate", "refused")}
+    return StatisticsAnswer(kinds=kinds, **same)
+
+
+def refusal(view: RefusalView) -> RefusalAnswer:
+    """One refused operation."""
+    refused = view.refused
+    return RefusalAnswer(
+        id=view.id,
+        type=refused.type.value,
+        wallet=refused.wallet_id,
+        amount=amount(refused.amount) if refused.amount else None,
+        code=view.code,
+        asked_by=view.asked_by,
+        asked_at=view.asked_at,
+    )
 
 
 def proposal(view: ProposalView) -> ProposalAnswer:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from typing import TypeVar
 
 from finops_core import ledger
@@ -16,7 +16,9 @@ from finops_core.answers.ledger import (
     ProposalsAnswer,
     ReconciliationAnswer,
     ReconciliationsAnswer,
+    RefusalsAnswer,
     StatementAnswer,
+    StatisticsAnswer,
     StopAnswer,
     StopsAnswer,
     TrialBalanceAnswer,
@@ -111,10 +113,21 @@ def entry(reading: Reading, entry_id: str) -> EntryAnswer:
     return told.entry(ledger.entry(reading, entry_id))
 
 
+def statistics(reading: Reading, period: timedelta) -> StatisticsAnswer:
+    """What was booked and refused in the period that ends now."""
+    return told.statistics(ledger.statistics(reading, period))
+
+
+def refusals(reading: Reading, part: Part) -> RefusalsAnswer:
+    """Refused operations, newest first."""
+    rows, more = _part(ledger.refusals(reading, part.limit + 1, part.past), part)
+    return RefusalsAnswer(items=[told.refusal(row) for row in rows], next=rows[-1].id if more else "")
+
+
 def propose(work: Work, asked: Move) -> ProposalAnswer:
     """Ask somebody else to agree to an adjustment."""
     amount, terms = Money.parse(asked.amount, asked.currency), asked.terms
-    wanted = Proposal(asked.wallet, amount, terms.reason, terms.effective_on, terms.source)
+    wanted = Proposal(asked.wallet, amount, terms.reason, terms.effective_on, terms.source, terms.key)
     return told.proposal(ledger.proposal(work, ledger.propose_adjustment(work, wanted)))
 
 

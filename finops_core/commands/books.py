@@ -12,7 +12,9 @@ from finops_core.answers.ledger import (
     ProposalsAnswer,
     ReconciliationAnswer,
     ReconciliationsAnswer,
+    RefusalsAnswer,
     StatementAnswer,
+    StatisticsAnswer,
     StopAnswer,
     StopsAnswer,
     TrialBalanceAnswer,
@@ -77,6 +79,28 @@ def entry(told: EntryAnswer) -> str:
     undone = f"; undone by {told.reversed_by}" if told.reversed_by else ""
     head = f"{told.id}: {told.type}, counts for {told.effective_on}{undone}"
     return f"{head}\n{table(('Account', 'Holder', 'Amount', 'Worth'), rows)}"
+
+
+def statistics(told: StatisticsAnswer) -> str:
+    """What was booked and refused."""
+    rows = [(each.type, each.many, money(each.volume)) for each in told.kinds]
+    head = f"{told.entries} entries since {_when(told.since)} UTC; {_rate(told)}"
+    return f"{head}\n{table(('Kind', 'Entries', 'Volume'), rows)}" if rows else head
+
+
+def errors(told: StatisticsAnswer) -> str:
+    """Why operations were refused."""
+    head = f"Since {_when(told.since)} UTC {_rate(told)}"
+    return f"{head}\n{table(('Code', 'Operations'), list(told.refused.items()))}" if told.refused else head
+
+
+def refusals(told: RefusalsAnswer) -> str:
+    """Refused operations."""
+    rows = [
+        (_when(each.asked_at), each.type, each.wallet, money(each.amount) if each.amount else "", each.code)
+        for each in told.items
+    ]
+    return table(("Asked for (UTC)", "Kind", "Wallet", "Amount", "Code"), rows) + _more(told.next)
 
 
 def proposals(told: ProposalsAnswer) -> str:
@@ -146,6 +170,10 @@ def drifts(told: DriftsAnswer) -> str:
 def money(told: Amount) -> str:
     """An amount with its currency."""
     return f"{told.amount} {told.currency}"
+
+
+def _rate(told: StatisticsAnswer) -> str:
+    return f"{told.failed} operations were refused ({told.error_rate:.1%})"
 
 
 def _when(at: datetime) -> str:

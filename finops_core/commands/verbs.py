@@ -2,7 +2,7 @@
 
 import typer
 
-from finops_core.commands import approvals, desk, executions, files, ledger, payouts, proposals, rates
+from finops_core.commands import activity, approvals, desk, executions, files, ledger, payouts, proposals, rates
 
 PEOPLES = (
     desk.me,
@@ -51,6 +51,9 @@ PEOPLES = (
     ledger.reconcile_wallet,
     ledger.reconciliations,
     ledger.drifts,
+    activity.stats,
+    activity.errors,
+    activity.failed,
     proposals.propose_adjustment,
     proposals.proposals,
     proposals.withdraw_proposal,

@@ -147,8 +147,25 @@ def approval(told: ApprovalAnswer) -> str:
 
 def asked(told: ApprovalAnswer, planned: PlanAnswer | None) -> str:
     """One request with the rows that are agreed to, for whoever decides it."""
-    rows = plan(planned).rsplit("\n", 1)[0] if planned else "Its plan cannot be shown here; look at it on its page."
+    rows = _adjustment(told) or "Its plan cannot be shown here; look at it on its page."
+    if planned:
+        rows = plan(planned).rsplit("\n", 1)[0]
     return "\n".join([*_request(told), rows, *_standing(told), f"Content {told.content_hash}"])
+
+
+def _adjustment(told: ApprovalAnswer) -> str:
+    """What a proposed adjustment would book, "" for any other request."""
+    if told.subject_kind != "adjustment":
+        return ""
+    of, day = told.summary, told.summary["effective_on"] or "the day it is approved"
+    about = " ".join(of["about"]).strip()
+    return "\n".join(
+        [
+            f"{of['amount']} for {of['wallet_id']} of {of['holder']}, counts for {day}",
+            f"Because: {of['reason']}",
+            *([f"About: {about}"] if about else []),
+        ]
+    )
 
 
 def _request(told: ApprovalAnswer) -> list[str]:

@@ -10,7 +10,7 @@ from sqlalchemy import Row, bindparam, func, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
 from finops_core import audit, reference
-from finops_core.kernel.errors import FinOpsError
+from finops_core.kernel.errors import FinOpsError, Invalid
 from finops_core.kernel.ids import new_id
 from finops_core.kernel.money import Money
 from finops_core.kernel.rates import convert
@@ -160,6 +160,15 @@ def post_many(work: Work, entries: Sequence[Entry]) -> tuple[Posted, ...]:
     return tuple(results)
 
 
+def standing(work: Work, entry: Entry) -> Posted | None:
+    """What the key of an entry stands for already, None for nothing; ``DUPLICATE_TRANSACTION`` for something else.
+
+    For verbs that ask more before they book: what was booked once is told again, whatever has changed since.
+    """
+    stands = _known(work, [entry.key]).get(entry.key) if entry.key else None
+    return _first_result(stands, entry) if stands else None
+
+
 def _accounts(work: Work, lines: Sequence[rules.Line]) -> Mapping[str, _Account]:
     wanted = sorted({line.account_id for line in lines})
     found: dict[str, _Account] = {}
@@ -215,7 +224,11 @@ class _Worth:
         if asked not in self.seen:
             self.seen[asked] = reference.rates_to(self.work, base, [amount.currency], day).get(amount.currency)
         used = self.seen[asked]
-        return (convert(amount, used.value, base).minor, used.ids) if used else (None, "")
+        try:
+            return (convert(amount, used.value, base).minor, used.ids) if used else (None, "")
+        except Invalid:
+            # A rate that makes of it more than can be counted is wrong; what has happened is booked all the same.
+            return None, ""
 
 
 def _written(
@@ -290,6 +303,7 @@ def _store(work: Work, postings: Sequence[Mapping[str, Any]], heads: Sequence[Ma
     for posting in postings:
         by_entry[posting["journal_id"]].append(
             f"{posting['account_id']} {posting['amount_minor']} {posting['currency']}"
+            + (f" worth {posting['base_minor']} by {posting['rate_id']}" if posting["rate_id"] else "")
         )
     audit.record_many(
         work,

@@ -193,7 +193,7 @@ END
 STOP_KEEPS = _refuses("STOP_KEEPS", "BEFORE UPDATE", _STOP_CHANGED)
 STOP_STAYS = _refuses("STOP_STAYS", "BEFORE DELETE")
 
-_ASKED = "org_id id wallet_id amount_minor currency reason effective_on about_kind about_id content request_id"
+_ASKED = "org_id id wallet_id amount_minor currency reason effective_on about_kind about_id key content request_id"
 _PROPOSAL_CHANGED = " OR ".join(f"NEW.{name} <> OLD.{name}" for name in (*_ASKED.split(), "proposed_by", "proposed_at"))
 PROPOSAL_KEEPS = _refuses("PROPOSAL_KEEPS", "BEFORE UPDATE", f"OLD.state <> 'waiting' OR {_PROPOSAL_CHANGED}")
 PROPOSAL_STAYS = _refuses("PROPOSAL_STAYS", "BEFORE DELETE")

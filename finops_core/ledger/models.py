@@ -15,6 +15,7 @@ from finops_core.ledger import guards
 from finops_core.platform.tables import DataClass, OrgRow, Retention, big, instant, link, minor, org_table, table_of
 
 _HAS_KEY, _REVERSES, _STANDS = "key <> ''", "reverses <> ''", "lifted_at IS NULL"
+_WAITS = "state = 'waiting'"
 
 
 def _within(column: str) -> str:
@@ -123,6 +124,7 @@ class JournalEntry(OrgRow, table=True):
             postgresql_where=text(_REVERSES),
         ),
         Index("ix_ledger_journal_source", "source_id", "org_id", "source_kind"),
+        Index("ix_ledger_journal_booked", "booked_at", "org_id", "type"),
         # NULL passes a CHECK.
         CheckConstraint("type <> 'ADJUSTMENT' OR COALESCE(LENGTH(TRIM(reason)), 0) > 0", name="adjustment_reason"),
         append_only=True,
@@ -308,6 +310,26 @@ class Drift(OrgRow, table=True):
     found_at: Any = instant()
 
 
+class RefusedOperation(OrgRow, table=True):
+    """An operation on a wallet that was refused (``ref_…``), with its error's code; ``wallet_id`` as it was given."""
+
+    __tablename__ = "ledger_refusal"
+    __table_args__ = org_table(
+        Index("ix_ledger_refusal_asked", "asked_at", "org_id"),
+        retention=Retention.WORKING,
+        classes={"amount_minor": DataClass.CONFIDENTIAL},
+        listed=("asked_at", "type", "wallet_id", "code"),
+    )
+
+    type: str
+    wallet_id: str
+    currency: str
+    amount_minor: int = minor()
+    code: str
+    asked_by: str
+    asked_at: Any = instant()
+
+
 class AdjustmentProposal(OrgRow, table=True):
     """An adjustment that needs somebody else's approval (``adj_…``); what was asked for is never changed.
 
@@ -318,6 +340,23 @@ class AdjustmentProposal(OrgRow, table=True):
     __table_args__ = org_table(
         link("wallet_id", "ledger_account"),
         Index("ix_ledger_proposal_wallet", "wallet_id", "org_id", "id"),
+        # One and the same waits once, however many ask for it at the same instant.
+        Index(
+            "uq_ledger_proposal_waiting",
+            "content",
+            "org_id",
+            unique=True,
+            sqlite_where=text(_WAITS),
+            postgresql_where=text(_WAITS),
+        ),
+        Index(
+            "uq_ledger_proposal_key",
+            "key",
+            "org_id",
+            unique=True,
+            sqlite_where=text(_HAS_KEY),
+            postgresql_where=text(_HAS_KEY),
+        ),
         CheckConstraint("state IN ('waiting', 'booked', 'rejected', 'expired', 'withdrawn')", name="state"),
         CheckConstraint("(state = 'booked') = (journal_id <> '')", name="entry"),
         CheckConstraint("COALESCE(LENGTH(TRIM(reason)), 0) > 0", name="reason"),
@@ -335,6 +374,7 @@ class AdjustmentProposal(OrgRow, table=True):
     effective_on: str
     about_kind: str
     about_id: str
+    key: str
     content: str
     request_id: str
     proposed_by: str
@@ -346,4 +386,4 @@ class AdjustmentProposal(OrgRow, table=True):
 ledger_chart, ledger_account, ledger_balance = table_of(ChartAccount), table_of(LedgerAccount), table_of(LedgerBalance)
 ledger_journal, ledger_posting, ledger_period = table_of(JournalEntry), table_of(Posting), table_of(LedgerPeriod)
 ledger_stop, ledger_reconciliation, ledger_drift = table_of(MoneyStop), table_of(Reconciliation), table_of(Drift)
-ledger_proposal = table_of(AdjustmentProposal)
+ledger_proposal, ledger_refusal = table_of(AdjustmentProposal), table_of(RefusedOperation)

@@ -11,10 +11,11 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Row, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
-from finops_core import approvals, audit, reference
+from finops_core import approvals, audit, reference, security
 from finops_core.kernel.canonical import content_hash
-from finops_core.kernel.errors import Conflict, NotFound
+from finops_core.kernel.errors import Conflict, Invalid, NotFound
 from finops_core.kernel.ids import new_id
 from finops_core.kernel.money import Money
 from finops_core.kernel.permissions import Permission
@@ -25,6 +26,8 @@ from finops_core.ledger.rules import Entry, EntryType, Line
 from finops_core.platform.work import Reading, Work
 
 SUBJECT = ITEM_TYPE = "adjustment"
+HOLDER = "holder"
+"""What a request shows beside what is bound: whose wallet it is."""
 PAGE = 50
 
 
@@ -40,13 +43,17 @@ class ProposalState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """An adjustment as it is asked for. ``about``: kind and id of what it belongs to."""
+    """An adjustment as it is asked for.
+
+    ``about``: kind and id of what it belongs to. ``key``: the caller's idempotency key, "" for none.
+    """
 
     wallet_id: str
     amount: Money
     reason: str
     effective_on: date | None = None
     about: tuple[str, str] = ("", "")
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,34 +70,42 @@ class ProposalView:
 
 
 def over_limit(reading: Reading, amount: Money, day: date | None = None) -> bool:
-    """Whether an adjustment needs somebody else: worth more than the limit, or of unknown worth."""
+    """Whether an adjustment needs somebody else: worth more than the limit, or of unknown worth.
+
+    It is held against the rates of today and of the day it counts for; a rate that the actor has typed makes nothing
+    known.
+    """
     base = reference.organisation(reading).base_currency
     limit = Money.parse(str(reading.ports.settings.ledger_adjust_limit), base)
-    worth = amount
-    if amount.currency != base:
-        on = day or reference.today(reading)
-        used = reference.rates_to(reading, base, [amount.currency], on).get(amount.currency)
-        if used is None:
-            return True
-        worth = convert(amount, used.value, base)
-    return abs(worth.minor) > limit.minor
+    if amount.currency == base:
+        return abs(amount.minor) > limit.minor
+    today = reference.today(reading)
+    return any(_is_large(reading, amount, limit, on) for on in {today, day or today})
+
+
+def _is_large(reading: Reading, amount: Money, limit: Money, day: date) -> bool:
+    used = reference.rates_to(reading, limit.currency, [amount.currency], day).get(amount.currency)
+    if used is None or reading.actor.id in used.typed_by:
+        return True
+    try:
+        return abs(convert(amount, used.value, limit.currency).minor) > limit.minor
+    except Invalid:
+        return True
 
 
 def propose_adjustment(work: Work, asked: Proposal) -> str:
     """Ask somebody else to agree to an adjustment; its id. Needs ``LEDGER_ADJUST``.
 
-    ``REASON_MISSING``, ``INVALID_AMOUNT``, ``WALLET_NOT_FOUND``, ``CURRENCY_MISMATCH``; ``PROPOSED_BEFORE`` while the
-    very same waits already.
+    Refused as the adjustment itself would be, as far as that can be said before; ``PROPOSED_BEFORE`` while the very
+    same waits already. Under a key that stands for it the first one is given, for something else
+    ``DUPLICATE_TRANSACTION``.
     """
     work.require(Permission.LEDGER_ADJUST)
     wallet = queries.wallet_account(work, asked.wallet_id)
-    _check(asked, wallet.currency)
+    _check(work, asked, wallet.currency)
     bound = content_hash(_content(asked))
-    same = table.c.org_id == work.org_id, table.c.content == bound, table.c.state == ProposalState.WAITING.value
-    if work.first(select(table.c.id).where(*same)) is not None:
-        raise Conflict(
-            "PROPOSED_BEFORE", "The very same adjustment waits for approval already.", hint="Look at the requests."
-        )
+    if stands := _standing(work, asked.key, bound):
+        return stands
     proposal_id = new_id("adj")
     request_id = approvals.request(
         work,
@@ -99,8 +114,8 @@ def propose_adjustment(work: Work, asked: Proposal) -> str:
         content_hash=bound,
         item_type=ITEM_TYPE,
         title=f"Adjustment of {asked.amount} for {wallet.party_id}",
-        summary={**_content(asked), "holder": wallet.party_id},
-        amounts={asked.amount.currency: abs(asked.amount.minor)},
+        summary={**_content(asked), HOLDER: wallet.party_id},
+        amounts=_put_up(asked),
         excluded={},
     )
     row = {
@@ -113,6 +128,7 @@ def propose_adjustment(work: Work, asked: Proposal) -> str:
         "effective_on": asked.effective_on.isoformat() if asked.effective_on else "",
         "about_kind": asked.about[0],
         "about_id": asked.about[1],
+        "key": asked.key,
         "content": bound,
         "request_id": request_id,
         "proposed_by": work.actor.id,
@@ -120,10 +136,18 @@ def propose_adjustment(work: Work, asked: Proposal) -> str:
         "state": ProposalState.WAITING.value,
         "journal_id": "",
     }
-    work.execute(insert(table), row)
+    try:
+        work.execute(insert(table), row)
+    except IntegrityError as error:  # somebody else's, at the same instant
+        raise _before() from error
     detail = {"wallet": wallet.id, "amount": str(asked.amount), "request": request_id}
     audit.record(work, "adjustment.proposed", f"adjustment:{proposal_id}", detail=detail, after=bound)
     return proposal_id
+
+
+def binds(summary: Mapping[str, Any], bound: str) -> bool:
+    """Whether what a request shows of an adjustment is what its approval binds."""
+    return content_hash({name: value for name, value in summary.items() if name != HOLDER}) == bound
 
 
 def withdraw_proposal(work: Work, proposal_id: str) -> None:
@@ -158,14 +182,14 @@ def on_approved(work: Work, event: approvals.Approved) -> None:
     if event.subject_kind != SUBJECT:
         return
     seen = _one(work, event.subject_id)
-    if seen.state is not ProposalState.WAITING or content_hash(_content(seen.asked)) != event.content_hash:
+    request = approvals.of_subject(work, SUBJECT, seen.id)[0]
+    shown = {money.currency: money.minor for money in request.amounts}
+    same = content_hash(_content(seen.asked)) == event.content_hash and binds(request.summary, event.content_hash)
+    if seen.state is not ProposalState.WAITING or not same or shown != _put_up(seen.asked):
         raise Conflict("PROPOSAL_CHANGED", "This is not what was asked for.", hint="Have it proposed anew.")
-    asked = seen.asked
-    against = chart.account(work, chart.SUSPENSE, asked.amount.currency)
-    lines = Line(against, -asked.amount), Line(asked.wallet_id, asked.amount, rules.WALLET)
-    source = (SUBJECT, seen.id)
-    entry = Entry(EntryType.ADJUSTMENT, lines, asked.effective_on, f"{SUBJECT}:{seen.id}", asked.reason, source)
-    posted = booking.post(work, entry)
+    if seen.proposed_by not in {person.id for person in security.people_with(work, Permission.LEDGER_ADJUST)}:
+        raise Conflict("PROPOSER_LEFT", "Whoever proposed it may not adjust any more.", hint="Have it proposed anew.")
+    posted = booking.post(work, _entry(work, seen.asked, (SUBJECT, seen.id)))
     _end(work, seen, ProposalState.BOOKED, posted.id)
 
 
@@ -182,20 +206,58 @@ def _end(work: Work, seen: ProposalView, state: ProposalState, journal_id: str =
     audit.record(work, f"adjustment.{state.value}", f"adjustment:{seen.id}", detail=detail)
 
 
-def _check(asked: Proposal, currency: str) -> None:
-    if not asked.reason.strip():
-        raise rules.reason_missing("An adjustment")
-    if not asked.amount.minor:
-        raise rules.invalid_amount("An adjustment of nothing changes nothing.")
+def _check(work: Work, asked: Proposal, currency: str) -> None:
     if asked.amount.currency != currency:
         raise rules.currency_mismatch(asked.amount, currency, "The wallet")
+    if not asked.amount.minor:
+        raise rules.invalid_amount("An adjustment of nothing changes nothing.")
+    rules.check_entry(_entry(work, asked, ("", "")))
+
+
+def _entry(work: Work, asked: Proposal, source: tuple[str, str]) -> Entry:
+    """What it is booked as. Without a key: that it is booked once, its own state says."""
+    against = chart.account(work, chart.SUSPENSE, asked.amount.currency)
+    lines = Line(against, -asked.amount), Line(asked.wallet_id, asked.amount, rules.WALLET)
+    return Entry(EntryType.ADJUSTMENT, lines, asked.effective_on, "", asked.reason.strip(), source)
+
+
+def _standing(work: Work, key: str, bound: str) -> str:
+    """The proposal that a key stands for, "" for none; the very same that waits is refused."""
+    mine = table.c.org_id == work.org_id
+    if key and (
+        row := work.first(select(table.c.id, table.c.content).where(mine, table.c.key == key, table.c.key != ""))
+    ):
+        if row.content != bound:
+            raise rules.duplicate(key)
+        return str(row.id)
+    same = table.c.content == bound, table.c.state == ProposalState.WAITING.value
+    if work.first(select(table.c.id).where(mine, *same)) is not None:
+        raise _before()
+    return ""
+
+
+def _before() -> Conflict:
+    return Conflict(
+        "PROPOSED_BEFORE", "The very same adjustment waits for approval already.", hint="Look at the requests."
+    )
+
+
+def _put_up(asked: Proposal) -> Mapping[str, int]:
+    """What an approver's authority is held against."""
+    return {asked.amount.currency: abs(asked.amount.minor)}
 
 
 def _content(asked: Proposal) -> Mapping[str, Any]:
     """What an approval binds."""
-    facts = asdict(asked)
+    facts = {name: value for name, value in asdict(asked).items() if name != "key"}
     day = asked.effective_on.isoformat() if asked.effective_on else ""
-    return {**facts, "amount": str(asked.amount), "reason": asked.reason.strip(), "effective_on": day}
+    told = {
+        "amount": str(asked.amount),
+        "reason": asked.reason.strip(),
+        "effective_on": day,
+        "about": list(asked.about),
+    }
+    return {**facts, **told}
 
 
 def _one(reading: Reading, proposal_id: str) -> ProposalView:
@@ -212,6 +274,7 @@ def _view(row: Row[Any]) -> ProposalView:
         row.reason,
         date.fromisoformat(row.effective_on) if row.effective_on else None,
         (row.about_kind, row.about_id),
+        row.key,
     )
     state = ProposalState(row.state)
     return ProposalView(row.id, asked, row.request_id, row.proposed_by, row.proposed_at, state, row.journal_id)

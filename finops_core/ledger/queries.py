@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, Subquery, func, select, union_all
 
 from finops_core.kernel.money import Money
 from finops_core.kernel.permissions import Permission
@@ -78,16 +78,12 @@ def balance_on(reading: Reading, account_id: str, day: date) -> Money:
 
 
 def trial_balance(reading: Reading, day: date | None = None) -> tuple[TrialLine, ...]:
-    """Every line of the chart that was ever posted to, per currency, at the end of a day (None: now); adds up to 0."""
+    """Every line of the chart that was ever posted to, per currency, at the end of a day (None: now); adds up to 0.
+
+    Now it reads the balances that are kept, and adds up postings only where none is.
+    """
     reading.require(Permission.LEDGER_VIEW)
-    sums = (
-        select(ledger_posting.c.account_id, func.sum(ledger_posting.c.amount_minor).label("minor"))
-        .where(ledger_posting.c.org_id == reading.org_id)
-        .group_by(ledger_posting.c.account_id)
-    )
-    if day is not None:
-        sums = sums.where(ledger_posting.c.effective_on <= day.isoformat())
-    each = sums.subquery()
+    each = _held_now(reading) if day is None else _held_on(reading, day)
     rows = reading.rows(
         select(
             ledger_chart.c.code,
@@ -107,6 +103,34 @@ def trial_balance(reading: Reading, day: date | None = None) -> tuple[TrialLine,
         .order_by(ledger_chart.c.code, ledger_account.c.currency)
     )
     return tuple(TrialLine(row.code, row.name, row.kind, Money(int(row.minor), row.currency)) for row in rows)
+
+
+def _held_on(reading: Reading, day: date) -> Subquery:
+    """Account and what it held at the end of a day."""
+    return (
+        _sums(reading)
+        .where(ledger_posting.c.effective_on <= day.isoformat())
+        .group_by(ledger_posting.c.account_id)
+        .subquery()
+    )
+
+
+def _held_now(reading: Reading) -> Subquery:
+    """Account and what it holds, of those that were posted to."""
+    uncounted = select(ledger_account.c.id).where(
+        ledger_account.c.org_id == reading.org_id, ledger_account.c.counted.is_(False)
+    )
+    kept = select(ledger_balance.c.id.label("account_id"), ledger_balance.c.posted_minor.label("minor")).where(
+        ledger_balance.c.org_id == reading.org_id, ledger_balance.c.version > 0
+    )
+    added = _sums(reading).where(ledger_posting.c.account_id.in_(uncounted)).group_by(ledger_posting.c.account_id)
+    return union_all(kept, added).subquery()
+
+
+def _sums(reading: Reading) -> Select[Any]:
+    return select(ledger_posting.c.account_id, func.sum(ledger_posting.c.amount_minor).label("minor")).where(
+        ledger_posting.c.org_id == reading.org_id
+    )
 
 
 def _currency(reading: Reading, account_id: str) -> str:

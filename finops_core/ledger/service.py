@@ -11,14 +11,16 @@ from datetime import date
 from sqlalchemy import select, update
 
 from finops_core import audit, reference
-from finops_core.kernel.errors import Conflict, Invalid
+from finops_core.kernel.errors import Conflict, Invalid, NotAllowed
 from finops_core.kernel.money import Money
 from finops_core.kernel.permissions import Permission
 from finops_core.kernel.rates import convert
-from finops_core.ledger import booking, chart, journal, proposing, queries, rules
+from finops_core.ledger import activity, booking, chart, journal, proposing, queries, rules
+from finops_core.ledger.activity import Refused
 from finops_core.ledger.booking import Posted
 from finops_core.ledger.journal import EntryPosting
 from finops_core.ledger.models import ledger_account, ledger_balance
+from finops_core.ledger.proposing import Proposal
 from finops_core.ledger.rules import AccountState, Entry, EntryType, Line
 from finops_core.platform.work import Work
 
@@ -36,6 +38,7 @@ class Terms:
 
 
 NO_TERMS = Terms()
+OVER_LIMIT = "ADJUSTMENT_OVER_LIMIT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,25 +120,26 @@ def transfer(work: Work, from_wallet_id: str, to_wallet_id: str, amount: Money, 
 def exchange(work: Work, wallet_id: str, to_wallet_id: str, amount: Money, terms: Terms = NO_TERMS) -> Posted:
     """Money of a wallet becomes money of another currency, in a wallet of that currency, at the day's stored rate.
 
-    The amount is what is given; what it becomes is rounded half to even. ``RATE_UNKNOWN``.
+    The amount is what is given; what it becomes is rounded half to even. ``RATE_UNKNOWN``, and
+    ``RATE_YOURS`` at a rate that one has typed oneself.
     """
     work.require(Permission.LEDGER_POST)
     rules.check_amount(amount)
     to = queries.wallet_account(work, to_wallet_id)
     if to.currency == amount.currency:
         raise _bad(f"Both are in {to.currency}.", "Transfer it instead.")
-    day = terms.effective_on or reference.today(work)
-    becomes = convert(amount, reference.rate(work, amount.currency, to.currency, day).value, to.currency)
-    if not becomes.minor:
-        raise rules.invalid_amount(f"{amount} would become nothing in {to.currency}.")
+    # What was asked for, not what it came to: asked again, it is the same whatever rates did since.
+    entry = replace(_entry(EntryType.EXCHANGE, (), terms), asked=(wallet_id, to.id, str(amount)))
+    if (stands := booking.standing(work, entry)) is not None:
+        return stands
+    becomes = _becomes(work, amount, to.currency, terms.effective_on or reference.today(work))
     lines = (
         _wallet(wallet_id).line(-amount),
         _system(work, chart.EXCHANGE, amount).line(amount),
         _system(work, chart.EXCHANGE, becomes).line(-becomes),
         _wallet(to.id).line(becomes),
     )
-    asked = (wallet_id, to.id, str(amount))
-    return booking.post(work, replace(_entry(EntryType.EXCHANGE, lines, terms), asked=asked))
+    return booking.post(work, replace(entry, lines=lines))
 
 
 def operate(
@@ -145,24 +149,8 @@ def operate(
 
     ``OPERATION_BAD`` for a type that is none of them, and what the operation itself refuses.
     """
-    if to_wallet_id and type_ not in TO_ANOTHER:
-        raise _bad(f"{type_.value} concerns one wallet alone.", "Leave the other wallet out.")
-    match type_:
-        case EntryType.ADJUSTMENT:
-            return adjust(work, wallet_id, amount, terms)
-        case EntryType.TRANSFER | EntryType.EXCHANGE:
-            if not to_wallet_id:
-                raise _bad(f"{type_.value} gives to another wallet.", "Name the wallet it goes to.")
-            verb = transfer if type_ is EntryType.TRANSFER else exchange
-            return verb(work, wallet_id, to_wallet_id, amount, terms)
-        case EntryType.ESCROW_RELEASE:
-            return release(work, wallet_id, amount, to_wallet_id, terms)
-        case EntryType.REFUND:
-            return refund(work, wallet_id, amount, to_wallet_id, terms)
-    plain = _PLAIN.get(type_)
-    if plain is None:
-        raise _bad(f"{type_.value} is no operation on a wallet.", "Name one, such as DEPOSIT.")
-    return plain(work, wallet_id, amount, terms)
+    with activity.told(Refused(type_, wallet_id, amount)):
+        return _operated(work, type_, wallet_id, amount, terms, to_wallet_id)
 
 
 def adjust(work: Work, wallet_id: str, amount: Money, terms: Terms) -> Posted:
@@ -170,16 +158,8 @@ def adjust(work: Work, wallet_id: str, amount: Money, terms: Terms) -> Posted:
 
     ``REASON_MISSING``; ``ADJUSTMENT_OVER_LIMIT`` for one that somebody else must agree to.
     """
-    work.require(Permission.LEDGER_ADJUST)
-    queries.wallet_account(work, wallet_id)
-    if proposing.over_limit(work, amount, terms.effective_on):
-        raise Conflict(
-            "ADJUSTMENT_OVER_LIMIT",
-            f"An adjustment of {amount} needs somebody else's approval.",
-            hint="Propose it; it is booked once somebody with the authority agrees.",
-        )
-    lines = (_system(work, chart.SUSPENSE, amount).line(-amount), _wallet(wallet_id).line(amount))
-    return booking.post(work, _entry(EntryType.ADJUSTMENT, lines, terms))
+    with activity.told(Refused(EntryType.ADJUSTMENT, wallet_id, amount)):
+        return _adjusted(work, wallet_id, amount, terms)
 
 
 def reverse(work: Work, journal_id: str, terms: Terms) -> Posted:
@@ -188,16 +168,8 @@ def reverse(work: Work, journal_id: str, terms: Terms) -> Posted:
     ``JOURNAL_UNKNOWN``, ``ALREADY_REVERSED``, ``FOLLOWS_ITS_DOCUMENT``, ``REASON_MISSING``, and
     ``INSUFFICIENT_BALANCE`` where the money is gone.
     """
-    work.require(Permission.LEDGER_ADJUST)
-    if not terms.reason.strip():
-        raise rules.reason_missing("A reversal")
-    undone = journal.entry(work, journal_id)
-    if undone.reversed_by:
-        raise rules.reversed_before()
-    if undone.type == EntryType.JOURNAL and undone.source[0]:
-        raise rules.follows_its_document(undone.source[0])
-    lines = tuple(_taken_back(posting) for posting in undone.postings)
-    return booking.post(work, replace(_entry(EntryType.REVERSAL, lines, terms), reverses=journal_id))
+    with activity.told(Refused(EntryType.REVERSAL)):
+        return _reversed(work, journal_id, terms)
 
 
 def freeze(work: Work, wallet_id: str, reason: str) -> None:
@@ -223,6 +195,80 @@ _PLAIN = {
 }
 
 
+def _operated(work: Work, type_: EntryType, wallet_id: str, amount: Money, terms: Terms, to_wallet_id: str) -> Posted:
+    if to_wallet_id and type_ not in TO_ANOTHER:
+        raise _bad(f"{type_.value} concerns one wallet alone.", "Leave the other wallet out.")
+    match type_:
+        case EntryType.ADJUSTMENT:
+            return adjust(work, wallet_id, amount, terms)
+        case EntryType.TRANSFER | EntryType.EXCHANGE:
+            if not to_wallet_id:
+                raise _bad(f"{type_.value} gives to another wallet.", "Name the wallet it goes to.")
+            verb = transfer if type_ is EntryType.TRANSFER else exchange
+            return verb(work, wallet_id, to_wallet_id, amount, terms)
+        case EntryType.ESCROW_RELEASE:
+            return release(work, wallet_id, amount, to_wallet_id, terms)
+        case EntryType.REFUND:
+            return refund(work, wallet_id, amount, to_wallet_id, terms)
+    plain = _PLAIN.get(type_)
+    if plain is None:
+        raise _bad(f"{type_.value} is no operation on a wallet.", "Name one, such as DEPOSIT.")
+    return plain(work, wallet_id, amount, terms)
+
+
+def _adjusted(work: Work, wallet_id: str, amount: Money, terms: Terms) -> Posted:
+    work.require(Permission.LEDGER_ADJUST)
+    queries.wallet_account(work, wallet_id)
+    lines = (_system(work, chart.SUSPENSE, amount).line(-amount), _wallet(wallet_id).line(amount))
+    entry = _entry(EntryType.ADJUSTMENT, lines, terms)
+    if (stands := booking.standing(work, entry)) is not None:
+        return stands
+    if proposing.over_limit(work, amount, terms.effective_on):
+        raise _over_limit(amount)
+    return booking.post(work, entry)
+
+
+def _reversed(work: Work, journal_id: str, terms: Terms) -> Posted:
+    work.require(Permission.LEDGER_ADJUST)
+    if not terms.reason.strip():
+        raise rules.reason_missing("A reversal")
+    undone = journal.entry(work, journal_id)
+    if undone.reversed_by:
+        raise rules.reversed_before()
+    if undone.type == EntryType.REVERSAL:
+        raise Conflict(
+            "REVERSAL_STANDS", "A reversal cannot be reversed.", hint="Book again what it took back, as a new entry."
+        )
+    if undone.type == EntryType.ADJUSTMENT:
+        for posting in undone.postings:
+            if proposing.over_limit(work, posting.amount, undone.effective_on):
+                raise _over_limit(posting.amount)
+    if undone.type == EntryType.JOURNAL and undone.source[0]:
+        raise rules.follows_its_document(undone.source[0])
+    lines = tuple(_taken_back(posting) for posting in undone.postings)
+    return booking.post(work, replace(_entry(EntryType.REVERSAL, lines, terms), reverses=journal_id))
+
+
+def adjust_or_propose(work: Work, wallet_id: str, amount: Money, terms: Terms) -> Posted | None:
+    """Adjust, or ask somebody else to agree where one alone may not: None then. Needs ``LEDGER_ADJUST``."""
+    try:
+        return adjust(work, wallet_id, amount, terms)
+    except Conflict as over:
+        if over.code != OVER_LIMIT:
+            raise
+    key, about = terms.key, terms.source
+    proposing.propose_adjustment(work, Proposal(wallet_id, amount, terms.reason, terms.effective_on, about, key))
+    return None
+
+
+def _over_limit(amount: Money) -> Conflict:
+    return Conflict(
+        OVER_LIMIT,
+        f"An adjustment of {amount} needs somebody else's approval.",
+        hint="Propose it; it is booked once somebody with the authority agrees.",
+    )
+
+
 def _bad(message: str, hint: str) -> Invalid:
     return Invalid("OPERATION_BAD", message, hint=hint)
 
@@ -237,6 +283,20 @@ def _move(work: Work, type_: EntryType, from_: _Side, to: _Side, amount: Money, 
 
 def _entry(type_: EntryType, lines: tuple[Line, ...], terms: Terms) -> Entry:
     return Entry(type_, lines, terms.effective_on, terms.key, terms.reason.strip(), terms.source)
+
+
+def _becomes(work: Work, amount: Money, currency: str, day: date) -> Money:
+    used = reference.rate(work, amount.currency, currency, day)
+    if work.actor.id in used.typed_by:
+        raise NotAllowed(
+            "RATE_YOURS",
+            "You typed the rate that this would be exchanged at.",
+            hint="Have somebody else note it, or take in the European Central Bank's.",
+        )
+    found = convert(amount, used.value, currency)
+    if not found.minor:
+        raise rules.invalid_amount(f"{amount} would become nothing in {currency}.")
+    return found
 
 
 def _taken_back(posting: EntryPosting) -> Line:

@@ -64,7 +64,7 @@ class Settings(BaseSettings):
     payout_rate_per_s: Annotated[float, Field(gt=0)] = 5.0
     payout_refresh_s: int = 15 * 60
     payout_burst: Annotated[int, Field(ge=1)] = 10
-    ledger_adjust_limit: Annotated[int, Field(ge=0)] = 1_000
+    ledger_adjust_limit: Annotated[int, Field(ge=0, le=10**9)] = 1_000
     ledger_minor_drift: Annotated[int, Field(ge=0)] = 1
     rates_url: str = ""
     rates_timeout_s: Annotated[float, Field(gt=0)] = 15.0

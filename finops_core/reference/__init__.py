@@ -1,6 +1,7 @@
 """Organisations, the numbers auditors expect without gaps, and stored exchange rates."""
 
 from finops_core.reference.exchanges import (
+    VALID,
     RateSource,
     RatesTaken,
     RateUsed,
@@ -23,6 +24,7 @@ from finops_core.reference.queries import (
 from finops_core.reference.service import add_organisation, next_number
 
 __all__ = [
+    "VALID",
     "OrganisationView",
     "RateSource",
     "RateUsed",

@@ -42,13 +42,18 @@ def read(content: bytes) -> tuple[Quoted, ...]:
         found = list(_of_xml(text, faults) if text.lstrip().startswith("<") else _of_csv(text, faults))
     except (UnicodeDecodeError, csv.Error, ParseError, DefusedXmlException):
         raise _bad(["It is neither a CSV nor an XML file."]) from None
+    kept: dict[tuple[str, date], Quoted] = {}
+    for each in found:
+        stood = kept.setdefault((each.currency, each.day), each)
+        if stood.rate != each.rate:
+            faults.append(f"{each.currency} has two rates for {each.day.isoformat()}: {stood.rate} and {each.rate}.")
     if not (found or faults):
         faults.append("There is no rate in it.")
     if len(found) > MOST:
         faults.append(f"It holds {len(found):,} rates; at most {MOST:,} are taken in at once.")
     if faults:
         raise _bad(faults)
-    return tuple(found)
+    return tuple(kept.values())
 
 
 def _of_csv(text: str, faults: list[str]) -> Iterator[Quoted]:
@@ -66,7 +71,7 @@ def _of_xml(text: str, faults: list[str]) -> Iterator[Quoted]:
     days = [each for each in fromstring(text, forbid_dtd=True).iter() if each.get("time")]
     for day in days:
         rates = [(each.get("currency", ""), each.get("rate", "")) for each in day]
-        yield from _of_day(str(day.get("time")), rates, f"The day {day.get('time')}", faults)
+        yield from _of_day(str(day.get("time")), rates, f"The day {str(day.get('time'))[:30]}", faults)
 
 
 def _of_day(said: str, rates: Iterable[tuple[str, str]], where: str, faults: list[str]) -> Iterator[Quoted]:
@@ -77,7 +82,7 @@ def _of_day(said: str, rates: Iterable[tuple[str, str]], where: str, faults: lis
     for code, rate in rates:
         currency, told = code.strip(), rate.strip()
         # Currencies that are no more (the file goes back to 1999) cannot be counted, and need no rate.
-        if told in _NOT_FIXED or not currencies.is_known(currency):
+        if told in _NOT_FIXED or currency == EURO or not currencies.is_known(currency):
             continue
         try:
             parse_rate(told)

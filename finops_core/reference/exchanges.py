@@ -10,12 +10,12 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import Any
 
-from sqlalchemy import Row, and_, func, insert, or_, select
+from sqlalchemy import Row, case, func, insert, select
 
 from finops_core import audit
 from finops_core.kernel.actor import worker_actor
 from finops_core.kernel.currencies import exponent
-from finops_core.kernel.errors import Invalid, NotFound
+from finops_core.kernel.errors import FinOpsError, Invalid, NotFound
 from finops_core.kernel.ids import new_id
 from finops_core.kernel.permissions import Permission
 from finops_core.kernel.rates import parse_rate
@@ -61,11 +61,13 @@ class RateUsed:
         value: what one unit costs, exactly.
         on_day: the day it was published for.
         ids: the stored rates that it follows from, joined by "+".
+        typed_by: who typed them; nobody for the bank's own.
     """
 
     value: Fraction
     on_day: date
     ids: str
+    typed_by: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,15 +117,23 @@ def fetch_rates(units: Units, claim: Claim) -> None:
     content = units.ports.rates()
     with units.read(worker_actor("")) as reading:
         org_ids = queries.all_ids(reading)
+    troubles = []
     for org_id in org_ids:
-        with units.work(worker_actor(org_id)) as work:
-            _taken(work, content)
+        try:
+            with units.work(worker_actor(org_id)) as work:
+                _taken(work, content)
+        except FinOpsError as error:
+            # What one organisation refuses must not keep the others from their rates.
+            troubles.append(error)
+    if troubles:
+        raise troubles[0]
 
 
 def _taken(work: Work, content: bytes) -> RatesTaken:
     found = ecb.read(content)
     first, last = min(each.day for each in found), max(each.day for each in found)
-    if last > queries.today(work):
+    # The bank's day can be ahead of the organisation's own.
+    if last > max(queries.today(work), work.now.date()):
         raise Invalid("RATE_AHEAD", f"{last.isoformat()} is still to come.", hint="Take in rates that were published.")
     known = _stored(work, first, last)
     new = [each for each in found if known.get((each.currency, each.day.isoformat())) != each.rate]
@@ -146,9 +156,9 @@ def rates(reading: Reading, day: date | None = None) -> tuple[RateView, ...]:
     """The newest rate of each pair of currencies at the end of a day (None: now). Needs ``LEDGER_VIEW``."""
     reading.require(Permission.LEDGER_VIEW)
     until = day or queries.today(reading)
-    place = func.row_number().over(
-        partition_by=(table.c.currency, table.c.quote), order_by=(table.c.on_day.desc(), table.c.id.desc())
-    )
+    forth = table.c.currency < table.c.quote
+    pair = case((forth, table.c.currency), else_=table.c.quote), case((forth, table.c.quote), else_=table.c.currency)
+    place = func.row_number().over(partition_by=pair, order_by=(table.c.on_day.desc(), table.c.id.desc()))
     each = (
         select(table, place.label("place"))
         .where(table.c.org_id == reading.org_id, table.c.on_day <= until.isoformat())
@@ -181,45 +191,51 @@ def rates_to(reading: Reading, quote: str, currencies: Collection[str], day: dat
     wanted = sorted(set(currencies) - {quote})
     if not wanted:
         return {}
-    through = [*wanted, quote]
-    pairs = or_(
-        and_(table.c.currency.in_(wanted), table.c.quote == quote),
-        and_(table.c.currency == quote, table.c.quote.in_(wanted)),
-        and_(table.c.currency == EURO, table.c.quote.in_(through)),
-    )
-    since = (day - VALID).isoformat()
+    ends = {*wanted, quote, EURO}
+    since = date.fromordinal(max(day.toordinal() - VALID.days, 1))
     rows = reading.rows(
         select(table)
-        .where(table.c.org_id == reading.org_id, table.c.on_day > since, table.c.on_day <= day.isoformat(), pairs)
+        .where(table.c.org_id == reading.org_id, table.c.currency.in_(ends), table.c.quote.in_(ends))
+        .where(table.c.on_day >= since.isoformat(), table.c.on_day <= day.isoformat())
         .order_by(table.c.on_day.desc(), table.c.id.desc())
     )
-    newest = _newest(rows)
-    chosen = {currency: _choose(newest, currency, quote) for currency in wanted}
+    days = _by_day(rows)
+    chosen = {currency: _choose(days, currency, quote) for currency in wanted}
     return {currency: used for currency, used in chosen.items() if used is not None}
 
 
-def _newest(rows: Iterable[Row[Any]]) -> Mapping[tuple[str, str], Row[Any]]:
-    found: dict[tuple[str, str], Row[Any]] = {}
+Legs = Mapping[frozenset[str], Row[Any]]
+"""Of one day the rate of each pair of currencies that counts: the one noted last, whichever way round it was noted."""
+
+
+def _by_day(rows: Iterable[Row[Any]]) -> Sequence[Legs]:
+    """The days' rates, newest day first."""
+    days: dict[str, dict[frozenset[str], Row[Any]]] = {}
     for row in rows:
-        found.setdefault((row.currency, row.quote), row)
-    return found
+        days.setdefault(row.on_day, {}).setdefault(frozenset({row.currency, row.quote}), row)
+    return list(days.values())
 
 
-def _choose(newest: Mapping[tuple[str, str], Row[Any]], currency: str, quote: str) -> RateUsed | None:
-    """The newest way from one to the other; of one day the one that needs the fewest steps."""
-    ways = []
-    if straight := newest.get((currency, quote)):
-        ways.append(_used(parse_rate(straight.rate), [straight]))
-    if back := newest.get((quote, currency)):
-        ways.append(_used(1 / parse_rate(back.rate), [back]))
-    here, there = newest.get((EURO, currency)), newest.get((EURO, quote))
-    if here is not None and there is not None:
-        ways.append(_used(parse_rate(there.rate) / parse_rate(here.rate), [here, there]))
-    return max(ways, key=lambda way: way.on_day, default=None)
+def _choose(days: Sequence[Legs], currency: str, quote: str) -> RateUsed | None:
+    """The newest day's way from one to the other: straight, or by way of the euro by two rates of that day."""
+    for legs in days:
+        way = [(currency, quote)]
+        if frozenset(way[0]) not in legs:
+            way = [(currency, EURO), (EURO, quote)]
+        found = [legs.get(frozenset(leg)) for leg in way]
+        rows = [row for row in found if row is not None]
+        if len(rows) == len(way):
+            return _used(way, rows)
+    return None
 
 
-def _used(value: Fraction, rows: Sequence[Row[Any]]) -> RateUsed:
-    return RateUsed(value, date.fromisoformat(min(row.on_day for row in rows)), "+".join(row.id for row in rows))
+def _used(way: Sequence[tuple[str, str]], rows: Sequence[Row[Any]]) -> RateUsed:
+    value = Fraction(1)
+    for (currency, _), row in zip(way, rows, strict=True):
+        each = parse_rate(row.rate)
+        value *= each if row.currency == currency else 1 / each
+    typed = frozenset(row.noted_by for row in rows if row.source == RateSource.MANUAL.value)
+    return RateUsed(value, date.fromisoformat(rows[0].on_day), "+".join(row.id for row in rows), typed)
 
 
 def _stored(work: Work, first: date, last: date) -> Mapping[tuple[str, str], str]:

@@ -8,6 +8,7 @@ from finops_core.kernel.business_days import add_business_days
 from finops_core.kernel.currencies import exponent
 from finops_core.kernel.errors import Invalid
 from finops_core.kernel.ids import new_id
+from finops_core.platform.inserts import insert_missing
 from finops_core.platform.work import Work
 from finops_core.reference.models import number_series, organisation
 
@@ -52,8 +53,8 @@ def next_number(work: Work, series: str) -> str:
     mine = (number_series.c.org_id == work.org_id, number_series.c.id == key)
     value = work.scalar(select(number_series.c.next_value).where(*mine).with_for_update())
     if value is None:
-        value = 1
-        work.execute(insert(number_series).values(org_id=work.org_id, id=key, next_value=2))
-    else:
-        work.execute(update(number_series).where(*mine).values(next_value=value + 1))
+        # Two first ones at once: the second waits here for the first, and counts on from it.
+        insert_missing(work, number_series, [{"org_id": work.org_id, "id": key, "next_value": 1}])
+        value = work.scalar(select(number_series.c.next_value).where(*mine).with_for_update())
+    work.execute(update(number_series).where(*mine).values(next_value=value + 1))
     return f"{key}-{value:04d}"

@@ -11,6 +11,7 @@ from finops_core.kernel.money import Money
 from finops_core.ledger import chart, journal, service, stopping
 from finops_core.ledger.rules import EntryType, StopWidth
 from finops_core.ledger.service import Terms
+from tests.desks import person_actor
 from tests.ledger.conftest import Books, usd
 
 
@@ -22,7 +23,8 @@ def day(books: Books) -> date:
 
 
 def note(books: Books, currency: str, quote: str, rate: str, day: date) -> str:
-    with books.work() as work:
+    """Noted by somebody else: nobody exchanges at a rate of their own."""
+    with books.desk.work(person_actor("person_carla", books.org_id)) as work:
         return reference.note_rate(work, currency, quote, rate, day)
 
 
@@ -94,7 +96,7 @@ def test_reversed_an_exchange_leaves_nothing_behind_in_any_currency_nor_in_what_
 def test_it_is_refused_where_there_is_no_rate_no_other_currency_or_nothing_left(books: Books, day: date):
     ann, euro, yen = books.wallets["ann"], books.wallet("e", "EUR"), books.wallet("y", "JPY")
     books.fund("ann", 10_000)
-    note(books, "USD", "EUR", "0.95", day - timedelta(days=7))
+    note(books, "USD", "EUR", "0.95", day - timedelta(days=8))
     note(books, "USD", "JPY", "0.4", day)
 
     assert refused(books, service.exchange, ann, euro, usd(100)) == "RATE_UNKNOWN"
@@ -136,7 +138,12 @@ def test_every_posting_of_another_currency_is_worth_what_the_day_it_counts_for_s
         ([("USD", "GBP", "0.8", 0), ("USD", "GBP", "0.81", 0)], Fraction(81, 100)),  # noted later
         ([("USD", "GBP", "0.8", 1), ("GBP", "USD", "2", 0)], Fraction(1, 2)),  # of a later day
         ([("EUR", "USD", "1.2", 0), ("EUR", "GBP", "0.9", 0), ("USD", "GBP", "0.8", 0)], Fraction(4, 5)),
-        ([("USD", "GBP", "0.8", 6)], Fraction(4, 5)),
+        ([("USD", "GBP", "0.8", 7)], Fraction(4, 5)),
+        # One pair has one rate, whichever way round it was noted last.
+        ([("USD", "GBP", "0.8", 0), ("GBP", "USD", "2", 0)], Fraction(1, 2)),
+        ([("GBP", "USD", "2", 0), ("USD", "GBP", "0.8", 0)], Fraction(4, 5)),
+        # Both legs by way of the euro are of one day.
+        ([("EUR", "USD", "1.2", 1), ("EUR", "GBP", "0.9", 1), ("EUR", "USD", "9", 0)], Fraction(3, 4)),
     ],
 )
 def test_a_rate_is_found_straight_turned_round_or_by_way_of_the_euro(books: Books, day: date, noted, value: Fraction):
@@ -145,3 +152,57 @@ def test_a_rate_is_found_straight_turned_round_or_by_way_of_the_euro(books: Book
 
     with books.read() as reading:
         assert reference.rate(reading, "USD", "GBP", day).value == value
+
+
+def test_nobody_exchanges_at_a_rate_they_have_typed_themselves(books: Books, day: date):
+    ann, euro = books.wallets["ann"], books.wallet("e", "EUR")
+    books.fund("ann", 10_000)
+    with books.work() as work:
+        reference.note_rate(work, "USD", "EUR", "9", day)
+
+    assert refused(books, service.exchange, ann, euro, usd(1_000)) == "RATE_YOURS"
+    note(books, "USD", "EUR", "0.95", day)
+    with books.work() as work:
+        service.exchange(work, ann, euro, usd(1_000))
+    assert books.balance("e") == 950
+
+
+def test_there_and_back_gains_nothing_whatever_was_noted(books: Books, day: date):
+    ann, euro = books.wallets["ann"], books.wallet("e", "EUR")
+    books.fund("ann", 100_000)
+    with books.desk.work(person_actor("person_carla", books.org_id)) as work:
+        reference.take_in_rates(work, f"Date,USD\n{day.isoformat()},1.10\n".encode())
+    note(books, "USD", "EUR", "1.00", day)
+
+    for _ in range(3):
+        with books.work() as work:
+            service.exchange(work, ann, euro, usd(100_000))
+        with books.work() as work:
+            service.exchange(work, euro, ann, Money(books.balance("e"), "EUR"))
+
+    assert (books.balance("ann"), books.balance("e")) == (100_000, 0)
+
+
+def test_asked_again_when_the_rate_is_long_too_old_it_is_told_what_was_booked(books: Books, day: date):
+    ann, euro = books.wallets["ann"], books.wallet("e", "EUR")
+    books.fund("ann", 10_000)
+    note(books, "USD", "EUR", "0.95", day)
+    with books.work() as work:
+        first = service.exchange(work, ann, euro, usd(1_000), Terms(key="once"))
+    books.desk.clock.advance(timedelta(days=30))
+
+    with books.work() as work:
+        again = service.exchange(work, ann, euro, usd(1_000), Terms(key="once"))
+
+    assert (again.id, again.repeated) == (first.id, True)
+
+
+def test_a_rate_that_makes_more_than_can_be_counted_stops_no_booking(books: Books, day: date):
+    pounds = books.wallet("p", "GBP")
+    note(books, "GBP", "USD", "999999999999", day)
+
+    with books.work() as work:
+        posted = service.deposit(work, pounds, Money(10_000_000, "GBP"), Terms(effective_on=day))
+        old = service.deposit(work, pounds, Money(1, "GBP"), Terms(effective_on=date(1, 1, 1)))
+
+    assert [each[2] for each in (*postings(books, posted.id), *postings(books, old.id))] == ["None"] * 4

@@ -29,6 +29,11 @@ STOP = (
     "{lifted}, '')"
 )
 NOW = "'2026-11-20 09:00:00'"
+PROPOSAL = (
+    "INSERT INTO ledger_proposal (org_id, id, wallet_id, amount_minor, currency, reason, effective_on, about_kind, "
+    "about_id, key, content, request_id, proposed_by, proposed_at, state, journal_id) VALUES ('{org}', 'adj_x', "
+    f"'{{wallet}}', 1, 'USD', 'x', '', '', '', '', '', 'ap_x', 'person_me', {NOW}, 'waiting', '')"
+)
 GIFT = (
     "INSERT INTO ledger_balance (org_id, id, posted_minor, version, moved_at) "
     "VALUES ('{org}', '{id}', {minor}, {version}, '2026-11-20 09:00:00')"
@@ -220,6 +225,8 @@ def attacks(forger: Forger) -> dict[str, tuple[str, ...]]:
         "lg_stop_waits": (STOP.format(org=org, lifted=NOW),),
         "lg_stop_keeps": (STOP.format(org=org, lifted="NULL"), "UPDATE ledger_stop SET reason = 'y'"),
         "lg_stop_stays": (STOP.format(org=org, lifted="NULL"), "DELETE FROM ledger_stop"),
+        "lg_proposal_keeps": (PROPOSAL.format(org=org, wallet=ann), "UPDATE ledger_proposal SET amount_minor = 2"),
+        "lg_proposal_stays": (PROPOSAL.format(org=org, wallet=ann), "DELETE FROM ledger_proposal"),
     }
 
 

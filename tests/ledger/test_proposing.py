@@ -1,6 +1,8 @@
 """Adjustments above the limit: nobody books them alone, and what is agreed to is exactly what was proposed."""
 
+import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -16,9 +18,11 @@ from finops_core.kernel.actor import worker_actor
 from finops_core.kernel.clock import ManualClock, SystemClock
 from finops_core.kernel.errors import FinOpsError
 from finops_core.kernel.money import Money
-from finops_core.ledger import Proposal, ProposalState, StopWidth, Terms
+from finops_core.kernel.permissions import Permission
+from finops_core.ledger import EntryType, Proposal, ProposalState, StopWidth, Terms
 from finops_core.platform.db import open_owner_engine
 from tests.postgres import PostgresServer
+from tests.tampering import tamper
 from tests.world import World, running_world
 
 pytestmark = pytest.mark.slow
@@ -173,6 +177,8 @@ def test_an_amount_of_another_currency_counts_at_its_rate_and_needs_two_where_th
         reference.note_rate(work, "KWD", "USD", "3.25", today)
 
     with world.desk.read(world.actor("carla")) as reading:
+        assert ledger.over_limit(reading, Money(1, "KWD")), "a rate of her own"
+    with world.desk.read(world.actor("eva")) as reading:
         # 307.692 dinars are 999.999 dollars, 307.695 are 1,000.01.
         assert not ledger.over_limit(reading, Money(307_692, "KWD"))
         assert ledger.over_limit(reading, Money(307_695, "KWD"))
@@ -187,3 +193,152 @@ def test_no_program_changes_or_removes_what_was_asked_for(world: World, wallet: 
     decide(world, "ben", seen)
     again = "UPDATE ledger_proposal SET state = 'waiting', journal_id = '' WHERE id = :id"
     assert "PROPOSAL_KEEPS" in refused_by_the_database(world, again, seen.id)
+
+
+def test_a_rate_of_ones_own_and_a_day_of_long_ago_make_nothing_small(world: World):
+    with world.desk.work(world.actor("ana")) as work:
+        pounds = ledger.open_wallet(work, "party_pounds", "GBP")
+    with world.desk.read(world.actor("carla")) as reading:
+        today = reference.today(reading)
+    long_ago = today - timedelta(days=900)
+    for day in (long_ago, today):
+        with world.desk.work(world.actor("carla")) as work:
+            reference.note_rate(work, "GBP", "USD", "0.000000000001", day)
+        much = Money(5_000_000, "GBP")
+        terms = Terms(reason=WHY, effective_on=long_ago)
+        assert (
+            refused(world, "carla", lambda w, a=much, t=terms: ledger.adjust(w, pounds, a, t))
+            == "ADJUSTMENT_OVER_LIMIT"
+        )
+
+    # The bank's rate of today counts, but not for a day of which only one's own is known.
+    with world.desk.work(world.actor("carla")) as work:
+        reference.take_in_rates(work, f"Date,USD,GBP\n{today.isoformat()},1.05,0.83\n".encode())
+    small = Money(100, "GBP")
+    assert refused(world, "carla", lambda w: ledger.adjust(w, pounds, small, Terms("", WHY, long_ago))) == (
+        "ADJUSTMENT_OVER_LIMIT"
+    )
+
+
+def test_under_its_key_an_adjustment_is_told_again_whatever_the_rate_did(world: World):
+    with world.desk.work(world.actor("ana")) as work:
+        francs = ledger.open_wallet(work, "party_francs", "CHF")
+    with world.desk.read(world.actor("carla")) as reading:
+        today = reference.today(reading)
+
+    def rate(value: str) -> None:
+        with world.desk.work(worker_actor(world.orgs["harbour"])) as work:
+            work.permissions = frozenset(Permission)
+            reference.note_rate(work, "CHF", "USD", value, today)
+
+    def book():
+        with world.desk.work(world.actor("carla")) as work:
+            return ledger.adjust_or_propose(work, francs, Money(90_000, "CHF"), Terms("once", WHY))
+
+    rate("1")
+    first = book()
+    rate("1.2")
+    again = book()
+
+    assert first is not None
+    assert again is not None
+    assert (again.id, again.repeated) == (first.id, True)
+    assert balance(world, francs) == 90_000
+
+
+def test_two_people_who_ask_for_the_very_same_at_once_ask_once(world: World, wallet: str):
+    def ask(_: int) -> str:
+        try:
+            return propose(world, asked(wallet, 777_777)).id
+        except FinOpsError as error:
+            return error.code
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(ask, range(4)))
+
+    assert sorted(found)[:3] == ["PROPOSED_BEFORE"] * 3
+    with world.desk.read(world.actor("eva")) as reading:
+        assert len(ledger.proposals(reading, wallet)) == 1
+
+
+def test_a_key_stands_for_one_proposal_for_ever(world: World, wallet: str):
+    first = propose(world, replace(asked(wallet), key="K"))
+    decide(world, "ben", first)
+
+    assert propose(world, replace(asked(wallet), key="K")).id == first.id
+    changed = replace(asked(wallet, 222_222), key="K")
+    assert refused(world, "carla", lambda w: ledger.propose_adjustment(w, changed)) == "DUPLICATE_TRANSACTION"
+
+
+def test_what_can_never_be_booked_is_not_asked_of_anybody(world: World, wallet: str):
+    long = replace(asked(wallet), reason="x" * 501)
+
+    assert refused(world, "carla", lambda w: ledger.propose_adjustment(w, long)) == "REASON_LONG"
+
+
+def test_nothing_is_booked_of_somebody_who_may_not_adjust_any_more(world: World, wallet: str):
+    seen = propose(world, asked(wallet))
+    to = {"to": world.people["dan"], "id": seen.id}  # as if Dan had been a controller then
+    tamper(world.desk.settings, "UPDATE ledger_proposal SET proposed_by = :to WHERE id = :id", **to)
+    world.desk.migrate()
+    with pytest.raises(FinOpsError) as caught:
+        decide(world, "ben", seen)
+
+    assert caught.value.code == "PROPOSER_LEFT"
+    assert balance(world, wallet) == 500_000
+
+
+def test_what_the_approver_is_shown_is_what_is_bound_or_nothing_is_booked(world: World, wallet: str):
+    seen = propose(world, asked(wallet, -300_000))
+    with world.desk.read(world.actor("eva")) as reading:
+        before = approvals.of_subject(reading, "adjustment", seen.id)[0]
+    assert ledger.binds(before.summary, before.content_hash)
+    shown = json.dumps({**before.summary, "amount": "10.00 USD"})
+    tamper(world.desk.settings, "UPDATE approval_request SET summary = :to WHERE id = :id", to=shown, id=before.id)
+    world.desk.migrate()
+
+    with world.desk.read(world.actor("eva")) as reading:
+        after = approvals.of_subject(reading, "adjustment", seen.id)[0]
+    assert not ledger.binds(after.summary, after.content_hash)
+    with pytest.raises(FinOpsError) as caught:
+        decide(world, "ben", seen)
+    assert (caught.value.code, balance(world, wallet)) == ("PROPOSAL_CHANGED", 500_000)
+
+
+def test_what_two_have_booked_one_alone_does_not_undo_nor_is_an_undoing_undone(world: World, wallet: str):
+    seen = propose(world, asked(wallet))
+    decide(world, "ben", seen)
+    with world.desk.read(world.actor("eva")) as reading:
+        large = ledger.proposal(reading, seen.id).journal_id
+    with world.desk.work(world.actor("carla")) as work:
+        small = ledger.adjust(work, wallet, Money(100, "USD"), Terms(reason=WHY))
+        undone = ledger.reverse(work, small.id, Terms(reason=WHY))
+
+    for entry_id, code in ((large, "ADJUSTMENT_OVER_LIMIT"), (undone.id, "REVERSAL_STANDS")):
+        assert refused(world, "carla", lambda w, i=entry_id: ledger.reverse(w, i, Terms(reason=WHY))) == code
+
+
+def test_refused_operations_are_kept_with_their_reasons_and_counted(world: World, wallet: str):
+    def counts() -> ledger.Statistics:
+        with world.desk.read(world.actor("eva")) as reading:
+            return ledger.statistics(reading, timedelta(hours=1))
+
+    before = counts()
+    much = Money(500_001, "USD")
+    assert refused(world, "ana", lambda w: ledger.operate(w, EntryType.FEE, wallet, much)) == "INSUFFICIENT_BALANCE"
+    assert refused(world, "ben", lambda w: ledger.operate(w, EntryType.FEE, wallet, much)) == "NOT_ALLOWED"
+    with world.desk.work(world.actor("ana")) as work:
+        ledger.operate(work, EntryType.FEE, wallet, Money(7, "USD"))
+    after = counts()
+
+    assert (after.failed - before.failed, after.entries - before.entries) == (2, 1)
+    assert after.error_rate == after.failed / (after.failed + after.entries)
+    assert after.refused["INSUFFICIENT_BALANCE"] - before.refused.get("INSUFFICIENT_BALANCE", 0) == 1
+    fees = next(each for each in after.kinds if each.type == "FEE")
+    assert (fees.many, fees.volume) == (1, Money(7, "USD"))
+    with world.desk.read(world.actor("eva")) as reading:
+        newest = ledger.refusals(reading, 2)
+        told = audit.records(reading, AuditFilter(verb="access.denied"), limit=1).rows
+    assert [each.code for each in newest] == ["NOT_ALLOWED", "INSUFFICIENT_BALANCE"]
+    assert newest[1].refused == ledger.Refused(EntryType.FEE, wallet, much)
+    assert told

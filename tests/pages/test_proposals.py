@@ -53,7 +53,8 @@ def test_it_is_asked_for_seen_on_the_wallet_and_booked_once_the_approver_agrees(
     drawer = at("ben", "approvals", request=seen.request_id)
     told = shown(drawer)
     assert WHY in told
-    assert "What is booked is what was proposed" in told
+    assert "+1,500.00 USD" in told
+    assert "What is booked is what you see here" in told
     assert "first payment" not in told
     press(drawer, "Approve")
 

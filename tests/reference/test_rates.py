@@ -89,6 +89,8 @@ def test_a_file_is_taken_in_once_and_what_was_corrected_counts_from_then_on(town
         (b"Date,USD\n", "There is no rate in it."),
         (b"Date,USD,JPY\n2026-11-20,1,5,x\n19.11.2026,1,2\n2026-11-18,-1,nan\n", "Row 3: “19.11.2026” is not a day."),
         (b"Date,USD\n" + b"2026-11-20,1\n" * (ecb.MOST + 1), "at most 20,000"),
+        (b"Date,USD,USD\n2026-11-20,1.05,1.06\n", "USD has two rates for 2026-11-20: 1.05 and 1.06."),
+        (b"Date,EUR\n2026-11-20,1\n", "There is no rate in it."),
     ],
 )
 def test_a_file_that_is_none_is_refused_with_everything_that_is_wrong(town, content: bytes, said: str):

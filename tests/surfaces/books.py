@@ -1,10 +1,13 @@
 """The ledger: the cases."""
 
 from collections.abc import Mapping
+from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
 from finops_core import ledger
 from finops_core.answers import ledger as told
+from finops_core.kernel.errors import FinOpsError
 from finops_core.kernel.ids import new_id
 from finops_core.kernel.money import Money
 from finops_core.ledger import EntryFilter, EntryType, Proposal, StopWidth, Terms
@@ -61,6 +64,14 @@ def taken_back(work: Any, ids: Ids) -> Any:
     ledger.withdraw_proposal(work, ids["proposal"])
     work.hear()
     return shown(told.proposal(ledger.proposal(work, ids["proposal"])))
+
+
+def refused_once(place: Place) -> Ids:
+    """A withdrawal of more than there is."""
+    ids, world = wallets(place), place.office.world
+    with suppress(FinOpsError), world.desk.work(world.actor("ana")) as work:
+        ledger.operate(work, EntryType.WITHDRAWAL, ids["wallet"], MUCH)
+    return ids
 
 
 def shown(answer: Any) -> Any:
@@ -320,6 +331,42 @@ CASES: Mapping[str, Case] = {
         ("POST", at("proposals/{proposal}/withdraw"), None),
         "withdraw-proposal {proposal}",
         keys=("amount", "reason", "state", "entry"),
+    ),
+    "figures of a day": Case(
+        "eva",
+        refused_once,
+        lambda r, _: shown(told.statistics(ledger.statistics(r, timedelta(hours=24)))),
+        ("GET", at("statistics?hours=24"), None),
+        "stats --period 24h",
+        writes=False,
+        keys=("failed", "refused"),
+    ),
+    "errors of an hour": Case(
+        "eva",
+        refused_once,
+        lambda r, _: shown(told.statistics(ledger.statistics(r, timedelta(hours=1)))),
+        ("GET", at("statistics?hours=1"), None),
+        "errors --period 1h",
+        writes=False,
+        keys=("failed", "refused"),
+    ),
+    "refused operations": Case(
+        "eva",
+        refused_once,
+        lambda r, _: answered(ledger.refusals(r, 1), told.refusal),
+        ("GET", at("refusals?limit=1"), None),
+        "failed --limit 1",
+        writes=False,
+        keys=("items",),
+    ),
+    "figures without the right": Case(
+        "ben",
+        nothing,
+        lambda r, _: ledger.statistics(r, timedelta(hours=24)),
+        ("GET", at("statistics"), None),
+        "stats",
+        code="NOT_ALLOWED",
+        writes=False,
     ),
     "reverse": Case(
         "carla",

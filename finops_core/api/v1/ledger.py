@@ -1,6 +1,6 @@
 """The ledger: wallets and what is done with them, entries, statements, money stops, and looks at the balances."""
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
@@ -15,7 +15,9 @@ from finops_core.answers.ledger import (
     PostedAnswer,
     ReconciliationAnswer,
     ReconciliationsAnswer,
+    RefusalsAnswer,
     StatementAnswer,
+    StatisticsAnswer,
     StopAnswer,
     StopsAnswer,
     TrialBalanceAnswer,
@@ -31,6 +33,7 @@ router = APIRouter(prefix="/ledger", tags=["ledger"])
 _LEDGER = (Scope.LEDGER,)
 _MOVES, _LOOKS = problems(400, 403, 404, 409, 413), problems(403, 404)
 _ID, _PLACE = r"^[A-Za-z0-9_.-]*$", r"^[A-Za-z0-9_.~-]*$"
+HOURS_MOST = 90 * 24
 Id = Annotated[str, Query(max_length=80, pattern=_ID)]
 Given = Annotated[str, Field(max_length=80, pattern=_ID)]
 Day = Annotated[date | None, Query(description="Up to the end of this day; everything without.")]
@@ -113,6 +116,20 @@ def trial_balance(caller: Asking, day: Day = None) -> Response:
     """Every line of the chart that was posted to; a debit is negative, and each currency adds up to zero."""
     with caller.read() as reading:
         return told(ledger_verbs.trial_balance(reading, day))
+
+
+@router.get("/statistics", summary="Statistics", response_model=StatisticsAnswer, responses=problems(403))
+def statistics(caller: Asking, hours: Annotated[int, Query(ge=1, le=HOURS_MOST)] = 24) -> Response:
+    """What was booked and refused in so many hours until now."""
+    with caller.read() as reading:
+        return told(ledger_verbs.statistics(reading, timedelta(hours=hours)))
+
+
+@router.get("/refusals", summary="Refused operations", response_model=RefusalsAnswer, responses=problems(403))
+def refusals(caller: Asking, part: Here) -> Response:
+    """Newest first."""
+    with caller.read() as reading:
+        return told(ledger_verbs.refusals(reading, part))
 
 
 @router.get("/wallets", summary="Wallets", response_model=WalletsAnswer, responses=problems(403))
