@@ -8,9 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from tests.api.v1.programs import open_office
+from tests.processes import ROOT
 from tests.surfaces import books, executions, payouts, rates, requests
 from tests.surfaces.places import Place
-from tests.surfaces.ways import by_api, by_command, by_screen, comparable, refusal_of
+from tests.surfaces.ways import Case, by_api, by_command, by_screen, comparable, refusal_of
 
 pytestmark = pytest.mark.slow
 CASES = {**executions.CASES, **payouts.CASES, **requests.CASES, **books.CASES, **rates.CASES}
@@ -39,3 +40,32 @@ def test_a_verb_gives_the_same_answer_and_the_same_refusal_on_all_three_surfaces
         on_screen, by_program, at_terminal = (refusal_of(answer) for answer in answers)
         assert by_program == at_terminal
         assert on_screen[0] in {"", by_program[0]}, "a page that draws nothing says nothing"
+
+
+def procedures() -> list[tuple[str, ...]]:
+    """(to do, command, route, page) of each row of the operator's table."""
+    text = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
+    part = text.split("## The ledger, procedure by procedure")[1].split("\n## ")[0]
+    rows = [line for line in part.splitlines() if line.startswith("| ") and "`" in line]
+    return [tuple(cell.strip().strip("`") for cell in row.strip("|").split("|")) for row in rows]
+
+
+@pytest.mark.parametrize("row", procedures(), ids=lambda row: row[0])
+def test_each_procedure_of_the_operator_is_one_that_is_carried_out_here(row: tuple[str, ...]):
+    """Its command with its switches, its route and its page: the cases above do it by both, and draw alike."""
+    _, command, route, page = row
+    words = [word for word in command.split() if word == command.split()[0] or word.startswith("--")]
+    method, path = route.split()
+
+    def does(case: Case) -> bool:
+        known = case.cli.split()
+        same_command = known[0] == words[0] and {*words[1:]} - {"--limit", "--reason"} <= {*known}
+        return not case.code and same_command and (case.api[0], bare(case.api[1])) == (method, bare(path))
+
+    assert [name for name, case in CASES.items() if does(case)], "no case does this"
+    assert f'"{page}"' in (ROOT / "pages" / "ledger.py").read_text(encoding="utf-8")
+
+
+def bare(path: str) -> str:
+    """A route without what is asked of it."""
+    return path.split("?", maxsplit=1)[0]

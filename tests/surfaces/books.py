@@ -432,6 +432,22 @@ CASES: Mapping[str, Case] = {
         "reconcile",
         code="NOT_ALLOWED",
     ),
+    "only look at the balances": Case(
+        "carla",
+        nothing,
+        lambda w, _: shown(told.reconciliation(ledger.reconciliation(w, ledger.ask_to_reconcile(w, dry_run=True)))),
+        ("POST", at("reconciliations"), {"dry_run": True}),
+        "reconcile --dry-run",
+        keys=("width", "dry_run", "reason"),
+    ),
+    "only look at one wallet": Case(
+        "carla",
+        wallets,
+        lambda w, i: shown(told.reconciliation(ledger.reconcile_wallet(w, i["wallet"], dry_run=True))),
+        ("POST", at("wallets/{wallet}/reconcile"), {"dry_run": True}),
+        "reconcile-wallet {wallet} --dry-run",
+        keys=("width", "dry_run", "checked", "drifted", "repaired", "broken"),
+    ),
     "look at one wallet": Case(
         "carla",
         wallets,
