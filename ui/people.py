@@ -9,7 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 from finops_core import security
 from finops_core.kernel.actor import SYSTEM_ID
 from finops_core.security import Access, MemberDetail, MemberEntry, PeopleFilter, RoleView
-from ui import filters, html, people_acts, widgets
+from ui import authorities, filters, html, people_acts, widgets
 from ui.format import NOTHING, Format, ago, plural
 from ui.html import Cell, Column, Markup
 from ui.session import Here
@@ -85,6 +85,8 @@ def one(here: Here, person_id: str) -> None:
         people_acts.roles(here, found, every)
     with right, st.container(border=True):
         people_acts.ways_in(here, found, sessions)
+    with st.container(border=True):
+        authorities.section(here, found)
     with st.container(border=True):
         people_acts.standing(here, found)
     st.header("History", anchor=False)

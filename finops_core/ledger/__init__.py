@@ -13,6 +13,7 @@ from finops_core.ledger.activity import (
 from finops_core.ledger.booking import Posted
 from finops_core.ledger.holdings import WalletView, wallet, wallets
 from finops_core.ledger.journal import EntryFilter, EntryLine, EntryPosting, entries, entry
+from finops_core.ledger.proposing import ITEM_TYPE as ADJUSTMENT_ITEM
 from finops_core.ledger.proposing import (
     Proposal,
     ProposalState,
@@ -69,6 +70,7 @@ from finops_core.ledger.statements import (
 from finops_core.ledger.stopping import StopView, money_stop, resume, stop, stops
 
 __all__ = [
+    "ADJUSTMENT_ITEM",
     "PAGE",
     "REFUSED",
     "TO_ANOTHER",
