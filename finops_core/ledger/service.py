@@ -233,6 +233,10 @@ def _reversed(work: Work, journal_id: str, terms: Terms) -> Posted:
     if not terms.reason.strip():
         raise rules.reason_missing("A reversal")
     undone = journal.entry(work, journal_id)
+    lines = tuple(_taken_back(posting) for posting in undone.postings)
+    entry = replace(_entry(EntryType.REVERSAL, lines, terms), reverses=journal_id)
+    if (stands := booking.standing(work, entry)) is not None:
+        return stands
     if undone.reversed_by:
         raise rules.reversed_before()
     if undone.type == EntryType.REVERSAL:
@@ -245,8 +249,7 @@ def _reversed(work: Work, journal_id: str, terms: Terms) -> Posted:
                 raise _over_limit(posting.amount)
     if undone.type == EntryType.JOURNAL and undone.source[0]:
         raise rules.follows_its_document(undone.source[0])
-    lines = tuple(_taken_back(posting) for posting in undone.postings)
-    return booking.post(work, replace(_entry(EntryType.REVERSAL, lines, terms), reverses=journal_id))
+    return booking.post(work, entry)
 
 
 def adjust_or_propose(work: Work, wallet_id: str, amount: Money, terms: Terms) -> Posted | None:

@@ -206,3 +206,16 @@ def test_a_rate_that_makes_more_than_can_be_counted_stops_no_booking(books: Book
         old = service.deposit(work, pounds, Money(1, "GBP"), Terms(effective_on=date(1, 1, 1)))
 
     assert [each[2] for each in (*postings(books, posted.id), *postings(books, old.id))] == ["None"] * 4
+
+
+def test_a_reversal_asked_for_again_under_its_key_is_the_first_one(books: Books):
+    books.fund("ann", 100)
+    with books.work() as work:
+        posted = service.charge_fee(work, books.wallets["ann"], usd(100))
+        first = service.reverse(work, posted.id, Terms(key="undo", reason="twice"))
+
+    with books.work() as work:
+        again = service.reverse(work, posted.id, Terms(key="undo", reason="twice"))
+
+    assert (again.id, again.repeated, books.balance("ann")) == (first.id, True, 100)
+    assert refused(books, service.reverse, posted.id, Terms(key="other", reason="twice")) == "ALREADY_REVERSED"
