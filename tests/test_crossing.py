@@ -268,7 +268,7 @@ def booked(towns: Towns) -> None:
         asked = approvals.of_subject(work, "adjustment", towns.ids["proposal"])[0]
         towns.ids["proposal_hash"] = asked.content_hash
         towns.ids["euro"] = ledger.open_wallet(work, f"party_{MARK}_euro", "EUR")
-        reference.note_rate(work, "USD", "EUR", "0.95", reference.today(work))
+        reference.take_in_rates(work, f"Date,USD\n{reference.today(work).isoformat()},1.05\n".encode())
         towns.ids["reconciliation"] = ledger.ask_to_reconcile(work, MARK)
         towns.ids["stop"] = ledger.stop(work, ledger.StopWidth.WALLET, MARK, wallets[2])
         span = {"from_on": "2020-01-01", "to_on": "2020-01-31", "locked_at": work.now, "locked_by": MARK}

@@ -225,7 +225,7 @@ class RefusalAnswer(Answer):
 
     id: str = Field(examples=["ref_0199b1c2d3e4"])
     type: str
-    wallet: str = Field(description="As it was given; empty where none was.")
+    wallet: str = Field(description="Empty where it was none of yours.")
     amount: Amount | None
     code: str = Field(examples=["INSUFFICIENT_BALANCE"])
     asked_by: str

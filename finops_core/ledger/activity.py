@@ -5,7 +5,7 @@ A refusal leaves nothing in the books: it is written afterwards, in a unit of it
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,7 +15,7 @@ from finops_core.kernel.errors import FinOpsError
 from finops_core.kernel.ids import new_id
 from finops_core.kernel.money import Money
 from finops_core.kernel.permissions import Permission
-from finops_core.ledger.models import ledger_journal, ledger_posting, ledger_refusal
+from finops_core.ledger.models import ledger_account, ledger_journal, ledger_posting, ledger_refusal
 from finops_core.ledger.rules import EntryType
 from finops_core.platform.work import Reading, Work
 
@@ -23,7 +23,6 @@ PAGE = 50
 KEPT = timedelta(days=90)
 REFUSED = "refused"
 """Where an error says which operation it refused; the desk looks there."""
-GIVEN_CHARS = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +30,7 @@ class Refused:
     """An operation that was refused. ``wallet_id`` as it was given, "" for none; ``amount`` None for none."""
 
     type: EntryType
-    wallet_id: str = ""
+    wallet_id: str = field(default="", repr=False)
     amount: Money | None = None
 
 
@@ -127,15 +126,20 @@ def told(refused: Refused) -> Iterator[None]:
 
 
 def note_refused(work: Work, error: FinOpsError) -> None:
-    """Keep that an operation was refused; nothing for any other error. For the desk, after the unit that failed."""
+    """Keep that an operation was refused; nothing for any other error. For the desk, after the unit that failed.
+
+    Of somebody who may not even look at the ledger nothing is kept here: that access was denied stands in the log.
+    """
     refused = error.context.get(REFUSED)
-    if not isinstance(refused, Refused):
+    if not isinstance(refused, Refused) or not work.may(Permission.LEDGER_VIEW):
         return
+    table = ledger_account
+    ours = work.scalar(select(table.c.id).where(table.c.org_id == work.org_id, table.c.id == refused.wallet_id))
     row = {
         "org_id": work.org_id,
         "id": new_id("ref"),
         "type": refused.type.value,
-        "wallet_id": refused.wallet_id[:GIVEN_CHARS],
+        "wallet_id": ours or "",
         "currency": refused.amount.currency if refused.amount else "",
         "amount_minor": refused.amount.minor if refused.amount else 0,
         "code": error.code,

@@ -311,7 +311,7 @@ class Drift(OrgRow, table=True):
 
 
 class RefusedOperation(OrgRow, table=True):
-    """An operation on a wallet that was refused (``ref_…``), with its error's code; ``wallet_id`` as it was given."""
+    """An operation on a wallet that was refused (``ref_…``) and its error's code; ``wallet_id`` "" for none of ours."""
 
     __tablename__ = "ledger_refusal"
     __table_args__ = org_table(

@@ -326,6 +326,7 @@ def test_refused_operations_are_kept_with_their_reasons_and_counted(world: World
     before = counts()
     much = Money(500_001, "USD")
     assert refused(world, "ana", lambda w: ledger.operate(w, EntryType.FEE, wallet, much)) == "INSUFFICIENT_BALANCE"
+    assert refused(world, "eva", lambda w: ledger.operate(w, EntryType.FEE, wallet, much)) == "NOT_ALLOWED"
     assert refused(world, "ben", lambda w: ledger.operate(w, EntryType.FEE, wallet, much)) == "NOT_ALLOWED"
     with world.desk.work(world.actor("ana")) as work:
         ledger.operate(work, EntryType.FEE, wallet, Money(7, "USD"))
