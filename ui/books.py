@@ -14,7 +14,7 @@ from ui import drifts, html, ledger, log, wallet_acts, wallets, widgets
 from ui.format import words
 from ui.session import Here
 
-DATED, PROPOSED = "by", "adjustment"
+DATED = "by"
 BY = {Dated.EFFECTIVE: "the day it counts for", Dated.BOOKED: "the time it was booked"}
 
 
@@ -49,7 +49,7 @@ def entry(here: Here, entry_id: str) -> None:
         found = core.entry(reading, entry_id)
         behind = None
         with suppress(NotFound):  # an id that a caller gave may name nothing
-            behind = core.proposal(reading, found.source[1]) if found.source[0] == PROPOSED else None
+            behind = core.proposal(reading, found.source[1]) if found.source[0] == core.ADJUSTMENT_ITEM else None
         names = security.names(reading, [found.created_by, *([behind.proposed_by] if behind else [])])
     widgets.head("Entry", here.around.name, found.id)
     html.draw(ledger.facts(found, here.shown, lambda who: log.actor_name(who, names)))

@@ -6,7 +6,7 @@ from datetime import datetime
 import streamlit as st
 
 from finops_core.approvals import RequestView, State
-from finops_core.ledger import binds
+from finops_core.ledger import ADJUSTMENT_ITEM, binds
 from finops_core.operations import ExecutionView
 from ui import html, widgets
 from ui.format import Format, ago, until, words
@@ -14,7 +14,7 @@ from ui.html import Markup
 from ui.runs import BANK_TRANSFERS
 
 STATE_TONES = {State.PENDING: "amber", State.APPROVED: "green", State.REJECTED: "red"}
-SOMEBODY, ADJUSTMENT = "somebody", "adjustment"
+SOMEBODY = "somebody"
 BOUND = "What is booked is what you see here"
 PLAN_STANDS = "The plan is the one that was submitted"
 BOOKED_NOTE = "It is booked as you approve it; what the books refuse then, you read here, and it waits on."
@@ -80,7 +80,7 @@ def facts(
 
 def checks(request: RequestView, *, same_plan: bool) -> Markup:
     """What the desk has checked for somebody who may decide now; each is asked again when they do."""
-    adjusts = request.subject_kind == ADJUSTMENT
+    adjusts = request.subject_kind == ADJUSTMENT_ITEM
     first = (BOUND, binds(request.summary, request.content_hash)) if adjusts else (PLAN_STANDS, same_plan)
     found = [
         first,
@@ -89,14 +89,14 @@ def checks(request: RequestView, *, same_plan: bool) -> Markup:
         ("It still waits and has not expired", request.refusal is None),
     ]
     items = "".join(f"<li>{_check(sentence, passed=passed)}</li>" for sentence, passed in found)
-    note = html.faint(FILE_NOTE if request.summary.get("operation") == BANK_TRANSFERS else BALANCE_NOTE)
-    note = html.faint(BOOKED_NOTE) if adjusts else note
+    by_file = request.summary.get("operation") == BANK_TRANSFERS
+    note = html.faint(BOOKED_NOTE if adjusts else FILE_NOTE if by_file else BALANCE_NOTE)
     return Markup(f'<p class="to-h">Checks</p><ul class="to-checks">{items}</ul><p class="to-note">{note}</p>')
 
 
 def adjustment(request: RequestView, shown: Format) -> Markup:
     """What a proposed adjustment would book; nothing for any other request."""
-    if request.subject_kind != ADJUSTMENT:
+    if request.subject_kind != ADJUSTMENT_ITEM:
         return Markup()
     told = request.summary
     kind, about = told["about"]

@@ -6,7 +6,7 @@ import typer
 
 from finops_core.commands.acting import Json
 from finops_core.commands.asking import Limit, change, day_of, look
-from finops_core.commands.ledger import Past, Reason, Wallet
+from finops_core.commands.ledger import Key, Past, Reason, Wallet
 
 
 def propose_adjustment(
@@ -15,6 +15,7 @@ def propose_adjustment(
     currency: Annotated[str, typer.Argument(help="ISO 4217.")],
     take: Annotated[bool, typer.Option("--take", help="Take it away instead of adding it.")] = False,
     reason: Reason = "",
+    key: Key = "",
     day: Annotated[str, typer.Option(help="The business day it counts for; that of its approval without.")] = "",
     as_json: Json = False,
 ) -> None:
@@ -24,7 +25,7 @@ def propose_adjustment(
     from finops_core.ledger import EntryType, Terms
     from finops_core.security import Scope
 
-    terms = Terms("", reason, day_of(day, "--day"))
+    terms = Terms(key, reason, day_of(day, "--day"))
     asked = ledger_verbs.Move(EntryType.ADJUSTMENT, name, f"-{amount}" if take else amount, currency, "", terms)
     change(lambda work: ledger_verbs.propose(work, asked), books.proposal, Scope.LEDGER, as_json=as_json)
 

@@ -120,7 +120,7 @@ def test_a_rate_is_noted_between_two_currencies_for_a_day_that_has_come(town):
     assert [each.object for each in told] == [f"rate:{rate_id}"]
     for said, code in (
         (("USD", "USD", "1", day), "RATE_OF_ITSELF"),
-        (("USD", "XXX", "1", day), "CURRENCY_UNKNOWN"),
+        (("USD", "QQQ", "1", day), "CURRENCY_UNKNOWN"),
         (("USD", "EUR", "0", day), "RATE_BAD"),
         (("USD", "EUR", "1e3", day), "RATE_BAD"),
         (("USD", "EUR", "1", day + timedelta(days=1)), "RATE_AHEAD"),

@@ -303,8 +303,12 @@ CASES: Mapping[str, Case] = {
         "carla",
         wallets,
         lambda w, i: shown(told.proposal(ledger.proposal(w, ledger.propose_adjustment(w, proposal(i["wallet"]))))),
-        ("POST", at("wallets/{wallet}/proposals"), {"amount": "1000.01", "currency": "USD", "reason": "why"}),
-        "propose-adjustment {wallet} 1000.01 USD --reason why",
+        (
+            "POST",
+            at("wallets/{wallet}/proposals"),
+            {"amount": "1000.01", "currency": "USD", "reason": "why", "key": "{holder}"},
+        ),
+        "propose-adjustment {wallet} 1000.01 USD --reason why --key {holder}",
         keys=("amount", "reason", "state", "entry"),
     ),
     "propose without the right": Case(

@@ -36,6 +36,14 @@ _ID, _PLACE = r"^[A-Za-z0-9_.-]*$", r"^[A-Za-z0-9_.~-]*$"
 HOURS_MOST = 90 * 24
 Id = Annotated[str, Query(max_length=80, pattern=_ID)]
 Given = Annotated[str, Field(max_length=80, pattern=_ID)]
+Key = Annotated[
+    str,
+    Field(
+        max_length=200,
+        pattern="^[!-~]*$",
+        description="The ledger's own idempotency key, kept for ever: the same content under it gives the first one.",
+    ),
+]
 Day = Annotated[date | None, Query(description="Up to the end of this day; everything without.")]
 
 
@@ -73,12 +81,7 @@ class MoveAsk(Ask):
     to_wallet: Given = Field(default="", description="Where money goes to another wallet.")
     reason: Text = ""
     effective_on: date | None = Field(default=None, description="The business day it counts for; today without.")
-    key: str = Field(
-        default="",
-        max_length=200,
-        pattern="^[!-~]*$",
-        description="The ledger's own idempotency key, kept for ever: the same content under it gives the first entry.",
-    )
+    key: Key = ""
     source_kind: Given = Field(default="", description="What kind of document it comes from.")
     source_id: Given = ""
 
@@ -86,7 +89,7 @@ class MoveAsk(Ask):
 class ReverseAsk(ReasonAsk):
     """Why an entry is undone."""
 
-    key: str = Field(default="", max_length=200, pattern="^[!-~]*$")
+    key: Key = ""
 
 
 class StopAsk(ReasonAsk):

@@ -11,7 +11,7 @@ from finops_core.answers import ledger_verbs
 from finops_core.answers.ledger import ProposalAnswer, ProposalsAnswer
 from finops_core.answers.ledger_verbs import Move
 from finops_core.api.v1.asking import Ask, Asking, Changing, Name, Text, problems, told
-from finops_core.api.v1.ledger import Given, Here, Id
+from finops_core.api.v1.ledger import Given, Here, Id, Key
 from finops_core.ledger import EntryType, Terms
 from finops_core.security import Scope
 
@@ -30,6 +30,7 @@ class ProposeAsk(Ask):
     effective_on: date | None = Field(default=None, description="The business day it counts for; that of its approval.")
     source_kind: Given = Field(default="", description="What kind of document it belongs to.")
     source_id: Given = ""
+    key: Key = ""
 
 
 @router.get("/proposals", summary="Proposed adjustments", response_model=ProposalsAnswer, responses=problems(403))
@@ -44,7 +45,7 @@ def proposals(caller: Asking, part: Here, wallet: Id = "", waiting: Waiting = Fa
 )
 def propose(change: Changing, name: Name, asked: ProposeAsk) -> Response:
     """Booked once somebody with the authority approves the request that it names."""
-    terms = Terms("", asked.reason, asked.effective_on, (asked.source_kind, asked.source_id))
+    terms = Terms(asked.key, asked.reason, asked.effective_on, (asked.source_kind, asked.source_id))
     wanted = Move(EntryType.ADJUSTMENT, name, asked.amount, asked.currency, "", terms)
     return change.done(_LEDGER, lambda work: ledger_verbs.propose(work, wanted), asked)
 
