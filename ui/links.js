@@ -3,7 +3,7 @@
 (() => {
   if (window.tieoutLinks) return;
   window.tieoutLinks = true;
-  const DRAWER = '[role="dialog"]', BACK_MS = 100, BACK_TRIES = 50, COPIED_MS = 3000, AGAIN_MS = 700;
+  const DRAWER = '[role="dialog"]', BACK_MS = 100, BACK_TRIES = 50, COPIED_MS = 3000;
   let opener = "";
   const go = (address) => {
     history.pushState({}, "", address);
@@ -84,10 +84,6 @@
     event.stopPropagation();
     go(entry.pathname);
     putAway(entry);
-    // A part of the page that was just being drawn may ask by the old address after us: the start is asked for again.
-    setTimeout(() => {
-      if (location.pathname === entry.pathname && !location.search) window.dispatchEvent(new PopStateEvent("popstate"));
-    }, AGAIN_MS);
   }, true);
   // What makes the desk installable stands in the page's head, which Streamlit writes: it is put there from here.
   const head = (tag, facts) => {

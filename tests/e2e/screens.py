@@ -95,6 +95,10 @@ class Screen:
         self.main.get_by_role("heading", name=name).first.wait_for(timeout=WAIT_MS)
         self.settle()
 
+    def listening(self) -> None:
+        """Wait for the page's own script: on a slow machine it is there some time after what it listens to."""
+        self.page.wait_for_function("window.tieoutLinks === true", timeout=WAIT_MS)
+
     def menu(self) -> list[str]:
         """The names in the menu, from top to bottom."""
         return [name.strip() for name in self.page.get_by_test_id("stSidebarNavLink").locator("p").all_inner_texts()]
@@ -104,6 +108,7 @@ class Screen:
         entry = self.page.get_by_test_id("stSidebarNavLink").filter(has_text=name)
         if self.size == "phone":
             self.page.get_by_test_id("stExpandSidebarButton").click()
+        self.listening()
         entry.click()
         self.heading(name)
 

@@ -14,7 +14,8 @@ from tests.processes import until
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 HARBOUR = "acct_sbx_harbour"
-DELAY_S = 10.0
+# Long enough for a slow browser to stop the batch meanwhile, and below the time-out of the provider's client.
+DELAY_S = 25.0
 
 
 def paid(backstage: Backstage, execution_id: str) -> list[tuple[str, int]]:

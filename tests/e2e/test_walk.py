@@ -380,6 +380,7 @@ def test_the_menu_entry_leads_back_though_streamlit_still_knows_the_old_address(
     ana.heading("Stripe balance payout")
 
     # When the entry is pressed by a script: no pause between one listener and the next, as on a busy machine
+    ana.listening()
     ana.page.get_by_test_id("stSidebarNavLink").filter(has_text="Upload & run").evaluate("entry => entry.click()")
 
     # Then she is at the catalogue again

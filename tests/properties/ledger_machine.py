@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from fractions import Fraction
 from itertools import count
 from typing import ClassVar
 
@@ -13,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 
+from finops_core import reference
 from finops_core.kernel.errors import FinOpsError
 from finops_core.kernel.money import Money
 from finops_core.ledger import chart, queries, service, stopping
@@ -20,6 +22,7 @@ from finops_core.ledger.checks import CHECKS
 from finops_core.ledger.rules import ESSENTIAL, EntryType, StopWidth
 from finops_core.ledger.service import Terms
 from finops_core.platform.db import open_owner_engine
+from finops_core.reference.exchanges import VALID
 from tests.desks import AreaDesk, person_actor
 
 WALLETS = ("ann", "bob", "cid", "eva")
@@ -27,6 +30,9 @@ CURRENCY = {"ann": "USD", "bob": "USD", "cid": "USD", "eva": "EUR"}
 names, amounts = st.sampled_from(WALLETS), st.integers(1, 60)
 keys = st.sampled_from(("", "k1", "k2", "k3", "k4"))
 WHY = "a test"
+OPENS_WITH = 150
+RATES = ("0.9", "1.0543", "1.25")
+"""What a euro has cost in dollars."""
 TYPE_OF = {
     "deposit": "DEPOSIT",
     "withdraw": "WITHDRAWAL",
@@ -34,6 +40,7 @@ TYPE_OF = {
     "charge_fee": "FEE",
     "refund": "REFUND",
     "transfer": "TRANSFER",
+    "exchange": "EXCHANGE",
     "hold": "ESCROW_HOLD",
     "release": "ESCROW_RELEASE",
     "adjust": "ADJUSTMENT",
@@ -76,22 +83,29 @@ class Oracle:
         keys: key -> what was asked with it, and the entry it gave.
         stops: what is stopped -> its id.
         undone: entries that were reversed; ``entries``: each entry with what it did to whom.
+        today: days since the beginning; ``rates``: by day, what a euro cost in dollars; ``booked``: entry -> its type
+            and its day.
     """
 
     free: dict[str, int] = field(default_factory=lambda: dict.fromkeys(WALLETS, 0))
     held: dict[str, int] = field(default_factory=lambda: dict.fromkeys(WALLETS, 0))
     frozen: set[str] = field(default_factory=set)
+    has_held: set[str] = field(default_factory=set)
     keys: dict[str, tuple[tuple[object, ...], str]] = field(default_factory=dict)
     entries: dict[str, tuple[tuple[str, str, int], ...]] = field(default_factory=dict)
     undone: set[str] = field(default_factory=set)
     stops: dict[tuple[StopWidth, str], str] = field(default_factory=dict)
+    today: int = 0
+    rates: dict[int, Fraction] = field(default_factory=dict)
+    booked: dict[str, tuple[str, int]] = field(default_factory=dict)
 
     def refuses(self, moves: tuple[tuple[str, str, int], ...], type_: str) -> str:
         """The code of the first refusal, "" for none; moves are (free or held, wallet, minor units)."""
         if any(self.stopped(width, of, type_, moves) for width, of in self.stops):
             return "MONEY_STOPPED"
         for pot, name, minor in moves:
-            if pot == "free" and name in self.frozen:
+            # What is held is frozen with the wallet, once there is an account that has held something.
+            if name in self.frozen and (pot == "free" or name in self.has_held):
                 return "ACCOUNT_FROZEN"
             if minor < 0 and getattr(self, pot)[name] + minor < 0:
                 return "INSUFFICIENT_BALANCE"
@@ -106,9 +120,21 @@ class Oracle:
             or (width is StopWidth.WALLET and of in {name for _, name, _ in moves})
         )
 
+    def rate(self, day: int) -> Fraction | None:
+        """What a euro costs on a day: the newest of the days before, unless that is too long ago."""
+        newest = max((noted for noted in self.rates if noted <= day), default=None)
+        return None if newest is None or day - newest > VALID.days else self.rates[newest]
+
+    def needs_another(self, moves: tuple[tuple[str, str, int], ...], *days: int) -> bool:
+        """Whether an adjustment is of unknown worth on one of the days: all are far below the limit else."""
+        foreign = any(CURRENCY[name] != "USD" for _, name, _ in moves)
+        return foreign and any(self.rate(day) is None for day in {self.today, *days})
+
     def apply(self, moves: tuple[tuple[str, str, int], ...]) -> None:
         for pot, name, minor in moves:
             getattr(self, pot)[name] += minor
+            if pot == "held":
+                self.has_held.add(name)
 
 
 class Cut(Exception):
@@ -125,11 +151,16 @@ class LedgerMachine(RuleBasedStateMachine):
     @initialize()
     def opens(self) -> None:
         self.clerk = person_actor("person_clerk", self.desk.org(f"harbour{next(self._runs)}"))
+        # Nobody exchanges at a rate of their own.
+        self.rater = person_actor("person_rater", self.clerk.org_id)
         self.oracle = Oracle()
         with self.desk.work(self.clerk) as work:
             self.ids = {name: service.open_wallet(work, f"party_{name}", CURRENCY[name]) for name in WALLETS}
+        for name in WALLETS:
+            # Or nearly everything would be refused for want of money.
+            self.deposits(name=name, minor=OPENS_WITH, key="")
 
-    @rule(name=names, minor=amounts, key=keys)
+    @rule(name=names, minor=st.integers(1, 200), key=keys)
     def deposits(self, name: str, minor: int, key: str) -> None:
         self._ask("deposit", (("free", name, minor),), key, (name, minor))
 
@@ -152,9 +183,26 @@ class LedgerMachine(RuleBasedStateMachine):
     def releases(self, name: str, minor: int, key: str) -> None:
         self._ask("release", (("held", name, -minor), ("free", name, minor)), key, (name, minor))
 
+    @rule(dollar=st.sampled_from(WALLETS[:3]), back=st.booleans(), minor=amounts, key=keys)
+    def exchanges(self, dollar: str, back: bool, minor: int, key: str) -> None:
+        name, other = ("eva", dollar) if back else (dollar, "eva")
+        euro = self.oracle.rate(self.oracle.today)
+        becomes = round(minor * (euro if CURRENCY[name] == "EUR" else 1 / euro)) if euro else 0
+        early = "RATE_UNKNOWN" if euro is None else "" if becomes else "INVALID_AMOUNT"
+        moves = ("free", name, -minor), ("free", other, becomes)
+        self._ask("exchange", moves, key, (name, other, minor), early)
+
+    @rule(rate=st.sampled_from(RATES))
+    def a_rate_is_noted(self, rate: str) -> None:
+        with self.desk.work(self.rater) as work:
+            reference.note_rate(work, "EUR", "USD", rate, reference.today(work))
+        self.oracle.rates[self.oracle.today] = Fraction(rate)
+
     @rule(name=names, minor=amounts, up=st.booleans())
     def adjusts(self, name: str, minor: int, up: bool) -> None:
-        self._ask("adjust", (("free", name, minor if up else -minor),), "", (name, minor if up else -minor))
+        moves = (("free", name, minor if up else -minor),)
+        early = "ADJUSTMENT_OVER_LIMIT" if self.oracle.needs_another(moves) else ""
+        self._ask("adjust", moves, "", (name, minor if up else -minor), early)
 
     @precondition(lambda self: self.oracle.keys)
     @rule(data=st.data())
@@ -168,14 +216,23 @@ class LedgerMachine(RuleBasedStateMachine):
     def reverses(self, data: st.DataObject) -> None:
         entry = data.draw(st.sampled_from(sorted(self.oracle.entries)))
         moves = tuple((pot, name, -minor) for pot, name, minor in self.oracle.entries[entry])
-        wanted = "ALREADY_REVERSED" if entry in self.oracle.undone else self.oracle.refuses(moves, "REVERSAL")
+        type_, day = self.oracle.booked[entry]
+        if entry in self.oracle.undone:
+            wanted = "ALREADY_REVERSED"
+        elif type_ == "REVERSAL":
+            wanted = "REVERSAL_STANDS"
+        elif type_ == "ADJUSTMENT" and self.oracle.needs_another(moves, day):
+            wanted = "ADJUSTMENT_OVER_LIMIT"
+        else:
+            wanted = self.oracle.refuses(moves, "REVERSAL")
         code, posted = self._try(lambda work: service.reverse(work, entry, Terms(reason=WHY)))
         assert code == wanted
+        self.seen[code or "reversed"] += 1
         if not code:
             self.oracle.apply(moves)
             self.oracle.undone.add(entry)
             self.oracle.entries[posted.id] = moves
-            self.seen["reversed"] += 1
+            self.oracle.booked[posted.id] = "REVERSAL", self.oracle.today
 
     @rule(name=names)
     def freezes_or_opens(self, name: str) -> None:
@@ -196,6 +253,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(days=st.integers(-2, 5))
     def time_passes(self, days: int) -> None:
         self.desk.clock.advance(timedelta(days=days))
+        self.oracle.today += days
 
     @rule(name=names, minor=amounts, place=st.integers(1, 14))
     def a_unit_is_cut(self, name: str, minor: int, place: int) -> None:
@@ -243,11 +301,14 @@ class LedgerMachine(RuleBasedStateMachine):
             assert escrow == sum(self.oracle.held[name] for name in WALLETS if CURRENCY[name] == currency)
             assert sum(line.total.minor for line in in_currency) == 0
 
-    def _ask(self, verb: str, moves: tuple[tuple[str, str, int], ...], key: str, asked: tuple[object, ...]) -> None:
+    def _ask(
+        self, verb: str, moves: tuple[tuple[str, str, int], ...], key: str, asked: tuple[object, ...], early: str = ""
+    ) -> None:
+        """Ask for an operation; ``early``: what it is refused with before the ledger's own rules are asked."""
         name, minor = str(asked[0]), int(str(asked[-1]))
         before = self.oracle.keys.get(key)
         terms = Terms(key=key, reason=WHY)
-        others = (self.ids[str(asked[1])],) if verb == "transfer" else ()
+        others = (self.ids[str(asked[1])],) if verb in ("transfer", "exchange") else ()
         act = getattr(service, verb)
         given = {"terms": terms}
         code, posted = self._try(lambda work: act(work, self.ids[name], *others, self._money(name, minor), **given))
@@ -256,19 +317,18 @@ class LedgerMachine(RuleBasedStateMachine):
             assert (code, posted and posted.id) == (("", before[1]) if same else ("DUPLICATE_TRANSACTION", None))
             self.seen["repeated" if same else "key refused"] += 1
             return
-        assert code == self.oracle.refuses(moves, TYPE_OF[verb])
+        assert code == (early or self.oracle.refuses(moves, TYPE_OF[verb]))
+        self.seen[code or verb] += 1
         if code:
-            self.seen[code] += 1
             return
         self.oracle.apply(moves)
         self.oracle.entries[posted.id] = moves
+        self.oracle.booked[posted.id] = TYPE_OF[verb], self.oracle.today
         if key:
             self.oracle.keys[key] = ((verb, *asked), posted.id)
 
     def _refused(self, verb: str, name: str, other: str, minor: int) -> None:
-        code, _ = self._try(
-            lambda work: getattr(service, verb)(work, self.ids[name], self.ids[other], self._money(name, minor))
-        )
+        code, _ = self._try(lambda work: getattr(service, verb)(work, *self._pair(name, other, minor)))
         moves = ("free", name, 0), ("free", other, 0)
         halted = any(self.oracle.stopped(*what, TYPE_OF[verb], moves) for what in self.oracle.stops)
         assert code == ("INVALID_AMOUNT" if name == other else "MONEY_STOPPED" if halted else "CURRENCY_MISMATCH")
@@ -279,6 +339,9 @@ class LedgerMachine(RuleBasedStateMachine):
                 return "", act(work)
         except FinOpsError as error:
             return error.code, None
+
+    def _pair(self, name: str, other: str, minor: int) -> tuple[str, str, Money]:
+        return self.ids[name], self.ids[other], self._money(name, minor)
 
     def _money(self, name: str, minor: int) -> Money:
         return Money(minor, CURRENCY[name])

@@ -20,18 +20,21 @@ BASE = settings(
     # A shorter example takes longer to find than this one to read.
     phases=(Phase.explicit, Phase.generate),
 )
-SHORT = settings(BASE, max_examples=15, stateful_step_count=30)
+SHORT = settings(BASE, max_examples=15, stateful_step_count=40)
 LONG = settings(BASE, max_examples=60, stateful_step_count=50)
-MET = {
-    "INSUFFICIENT_BALANCE",
+MET_SOON = {"INSUFFICIENT_BALANCE", "cut", "attack refused"}
+MET = MET_SOON | {
     "ACCOUNT_FROZEN",
     "repeated",
     "key refused",
-    "cut",
-    "attack refused",
     "reversed",
     "MONEY_STOPPED",
+    "exchange",
+    "RATE_UNKNOWN",
+    "ADJUSTMENT_OVER_LIMIT",
+    "REVERSAL_STANDS",
 }
+"""What many weeks must have met to prove anything; a few meet only some of it, others at every change of the code."""
 
 
 @pytest.fixture
@@ -45,7 +48,7 @@ def machine(tmp_path: Path, database_url: str) -> Iterator[type[LedgerMachine]]:
 def test_a_few_weeks_of_a_ledger_add_up(machine: type[LedgerMachine]):
     run_state_machine_as_test(machine, settings=SHORT)
 
-    assert set(machine.seen) >= MET, machine.seen
+    assert set(machine.seen) >= MET_SOON, machine.seen
 
 
 @pytest.mark.deep
