@@ -41,7 +41,8 @@ from finops_core.kernel.ids import new_id
 from finops_core.kernel.money import Money
 from finops_core.kernel.permissions import Permission
 from finops_core.kernel.provider import Mode, ProviderEvent
-from finops_core.ledger.models import ledger_drift, ledger_period
+from finops_core.ledger.models import ledger_period
+from finops_core.ledger.records import ledger_drift
 from finops_core.notifications import outbox
 from finops_core.notifications.models import dispatch
 from finops_core.operations import ExecutionFilter

@@ -5,6 +5,7 @@ import finops_core.audit.models
 import finops_core.connections.models
 import finops_core.files.models
 import finops_core.ledger.models
+import finops_core.ledger.records
 import finops_core.notifications.models
 import finops_core.operations.models
 import finops_core.payouts.models

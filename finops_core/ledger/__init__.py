@@ -13,6 +13,17 @@ from finops_core.ledger.activity import (
 from finops_core.ledger.booking import Posted
 from finops_core.ledger.holdings import WalletView, wallet, wallets
 from finops_core.ledger.journal import EntryFilter, EntryLine, EntryPosting, entries, entry
+from finops_core.ledger.pending import (
+    MAY_WAIT,
+    PendingMove,
+    PendingState,
+    PendingView,
+    begin_pending,
+    pending_move,
+    pending_moves,
+    post_pending,
+    void_pending,
+)
 from finops_core.ledger.proposing import ITEM_TYPE as ADJUSTMENT_ITEM
 from finops_core.ledger.proposing import (
     Proposal,
@@ -71,6 +82,7 @@ from finops_core.ledger.stopping import StopView, money_stop, resume, stop, stop
 
 __all__ = [
     "ADJUSTMENT_ITEM",
+    "MAY_WAIT",
     "PAGE",
     "REFUSED",
     "TO_ANOTHER",
@@ -84,6 +96,9 @@ __all__ = [
     "EntryPosting",
     "EntryType",
     "KindOfEntry",
+    "PendingMove",
+    "PendingState",
+    "PendingView",
     "Posted",
     "Proposal",
     "ProposalState",
@@ -106,6 +121,7 @@ __all__ = [
     "ask_to_reconcile",
     "balance",
     "balance_on",
+    "begin_pending",
     "binds",
     "charge_fee",
     "deposit",
@@ -123,6 +139,9 @@ __all__ = [
     "operate",
     "over_limit",
     "pay_out",
+    "pending_move",
+    "pending_moves",
+    "post_pending",
     "proposal",
     "proposals",
     "propose_adjustment",
@@ -141,6 +160,7 @@ __all__ = [
     "transfer",
     "trial_balance",
     "unfreeze",
+    "void_pending",
     "wallet",
     "wallets",
     "withdraw",

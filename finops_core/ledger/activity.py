@@ -15,7 +15,8 @@ from finops_core.kernel.errors import FinOpsError
 from finops_core.kernel.ids import new_id
 from finops_core.kernel.money import Money
 from finops_core.kernel.permissions import Permission
-from finops_core.ledger.models import ledger_account, ledger_journal, ledger_posting, ledger_refusal
+from finops_core.ledger.models import ledger_account, ledger_journal, ledger_posting
+from finops_core.ledger.records import ledger_refusal
 from finops_core.ledger.rules import EntryType
 from finops_core.platform.work import Reading, Work
 

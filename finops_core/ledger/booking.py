@@ -169,6 +169,17 @@ def standing(work: Work, entry: Entry) -> Posted | None:
     return _first_result(stands, entry) if stands else None
 
 
+def first_result(work: Work, journal_id: str) -> Posted | None:
+    """An entry that stands, as it is told to whoever asks for it again; None when there is no such entry."""
+    head = ledger_journal
+    row = work.first(
+        select(head.c.id, head.c.booked_at, head.c.effective_on).where(
+            head.c.org_id == work.org_id, head.c.id == journal_id
+        )
+    )
+    return Posted(row.id, row.booked_at, date.fromisoformat(row.effective_on), repeated=True) if row else None
+
+
 def _accounts(work: Work, lines: Sequence[rules.Line]) -> Mapping[str, _Account]:
     wanted = sorted({line.account_id for line in lines})
     found: dict[str, _Account] = {}

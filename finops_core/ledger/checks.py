@@ -7,6 +7,8 @@ from sqlalchemy import Row, and_, func, or_, select
 from finops_core.kernel.job import Check
 from finops_core.kernel.money import Money
 from finops_core.ledger.models import ledger_account, ledger_balance, ledger_journal, ledger_posting
+from finops_core.ledger.records import ledger_pending
+from finops_core.ledger.rules import PENDING
 from finops_core.platform.work import Reading
 
 MOST = 1_000
@@ -118,6 +120,33 @@ def nothing_is_below_its_limit(reading: Reading) -> list[str]:
     return [f"Account {row.id} is at {Money(row.posted_minor, row.currency)}, below its limit" for row in rows]
 
 
+def pending_money_is_what_waits(reading: Reading) -> list[str]:
+    """What each holder's pending account keeps is what their pending moves set aside."""
+    wallet, waits = ledger_account.alias("wallet"), ledger_pending
+    sums = (
+        select(wallet.c.party_id, wallet.c.currency, func.sum(waits.c.amount_minor).label("minor"))
+        .select_from(waits)
+        .join(wallet, and_(wallet.c.org_id == waits.c.org_id, wallet.c.id == waits.c.wallet_id))
+        .where(waits.c.org_id == reading.org_id, waits.c.state == "pending")
+        .group_by(wallet.c.party_id, wallet.c.currency)
+        .subquery()
+    )
+    minor = func.coalesce(sums.c.minor, 0)
+    theirs = and_(sums.c.party_id == account.c.party_id, sums.c.currency == account.c.currency)
+    rows = reading.rows(
+        select(account.c.id, account.c.currency, kept.c.posted_minor, minor.label("minor"))
+        .select_from(account)
+        .join(kept, and_(kept.c.org_id == account.c.org_id, kept.c.id == account.c.id))
+        .outerjoin(sums, theirs)
+        .where(account.c.org_id == reading.org_id, account.c.purpose == PENDING, kept.c.posted_minor != minor)
+        .limit(MOST)
+    )
+    return [
+        f"Account {row.id} keeps {_shown(row)} for pending moves; {Money(int(row.minor), row.currency)} is pending"
+        for row in rows
+    ]
+
+
 CHECKS = (
     Check(
         "ledger.zero",
@@ -149,5 +178,11 @@ CHECKS = (
         "No account is below its limit",
         nothing_is_below_its_limit,
         "More was taken than was there. Freeze the wallet and find out which entry it was.",
+    ),
+    Check(
+        "ledger.pending",
+        "Pending money is what waits",
+        pending_money_is_what_waits,
+        "Money was set aside without a pending move, or one was ended past the desk. Compare with the audit log.",
     ),
 )

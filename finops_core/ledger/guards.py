@@ -197,3 +197,9 @@ _ASKED = "org_id id wallet_id amount_minor currency reason effective_on about_ki
 _PROPOSAL_CHANGED = " OR ".join(f"NEW.{name} <> OLD.{name}" for name in (*_ASKED.split(), "proposed_by", "proposed_at"))
 PROPOSAL_KEEPS = _refuses("PROPOSAL_KEEPS", "BEFORE UPDATE", f"OLD.state <> 'waiting' OR {_PROPOSAL_CHANGED}")
 PROPOSAL_STAYS = _refuses("PROPOSAL_STAYS", "BEFORE DELETE")
+
+_BEGUN = """org_id id type wallet_id to_wallet_id amount_minor currency reason source_kind source_id key content
+begun_by begun_at expires_at held_entry"""
+_PENDING_CHANGED = " OR ".join(f"NEW.{name} <> OLD.{name}" for name in _BEGUN.split())
+PENDING_KEEPS = _refuses("PENDING_KEEPS", "BEFORE UPDATE", f"OLD.state <> 'pending' OR {_PENDING_CHANGED}")
+PENDING_STAYS = _refuses("PENDING_STAYS", "BEFORE DELETE")

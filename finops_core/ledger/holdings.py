@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import Row, Select, func, select
 
 from finops_core.kernel.money import Money
 from finops_core.kernel.permissions import Permission
@@ -15,6 +15,19 @@ from finops_core.platform.work import Reading
 
 _WALLET, _KEPT = ledger_account, ledger_balance
 _ASIDE, _ASIDE_KEPT = ledger_account.alias("aside"), ledger_balance.alias("aside_kept")
+_HELD = (
+    select(func.coalesce(func.sum(_ASIDE_KEPT.c.posted_minor), 0))
+    .select_from(_ASIDE)
+    .join(_ASIDE_KEPT, (_ASIDE_KEPT.c.org_id == _ASIDE.c.org_id) & (_ASIDE_KEPT.c.id == _ASIDE.c.id))
+    .where(
+        _ASIDE.c.org_id == _WALLET.c.org_id,
+        _ASIDE.c.party_id == _WALLET.c.party_id,
+        _ASIDE.c.currency == _WALLET.c.currency,
+        _ASIDE.c.purpose.in_(rules.ASIDE),
+    )
+    .correlate(_WALLET)
+    .scalar_subquery()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +62,11 @@ def wallet(reading: Reading, wallet_id: str) -> WalletView:
 
 
 def _query(reading: Reading) -> Select[Any]:
-    theirs = (
-        (_ASIDE.c.org_id == _WALLET.c.org_id)
-        & (_ASIDE.c.party_id == _WALLET.c.party_id)
-        & (_ASIDE.c.currency == _WALLET.c.currency)
-        & (_ASIDE.c.purpose == rules.ESCROW)
-    )
     columns = (_WALLET.c.id, _WALLET.c.party_id, _WALLET.c.currency, _WALLET.c.state, _WALLET.c.state_reason)
     return (
-        select(*columns, _KEPT.c.posted_minor, _ASIDE_KEPT.c.posted_minor.label("aside_minor"))
+        select(*columns, _KEPT.c.posted_minor, _HELD.label("aside_minor"))
         .select_from(_WALLET)
         .outerjoin(_KEPT, (_KEPT.c.org_id == _WALLET.c.org_id) & (_KEPT.c.id == _WALLET.c.id))
-        .outerjoin(_ASIDE, theirs)
-        .outerjoin(_ASIDE_KEPT, (_ASIDE_KEPT.c.org_id == _ASIDE.c.org_id) & (_ASIDE_KEPT.c.id == _ASIDE.c.id))
         .where(_WALLET.c.org_id == reading.org_id, _WALLET.c.purpose == rules.WALLET)
     )
 
@@ -71,5 +76,5 @@ def _view(row: Row[Any]) -> WalletView:
         return Money(minor or 0, row.currency)
 
     state = AccountState(row.state)
-    kept, aside = money(row.posted_minor), money(row.aside_minor)
+    kept, aside = money(row.posted_minor), money(int(row.aside_minor))
     return WalletView(row.id, row.party_id, row.currency, kept, aside, state, row.state_reason)

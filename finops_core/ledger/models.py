@@ -14,11 +14,11 @@ from finops_core.kernel.money import MAX_MINOR
 from finops_core.ledger import guards
 from finops_core.platform.tables import DataClass, OrgRow, Retention, big, instant, link, minor, org_table, table_of
 
-_HAS_KEY, _REVERSES, _STANDS = "key <> ''", "reverses <> ''", "lifted_at IS NULL"
-_WAITS = "state = 'waiting'"
+HAS_KEY, _REVERSES, _STANDS = "key <> ''", "reverses <> ''", "lifted_at IS NULL"
 
 
-def _within(column: str) -> str:
+def within(column: str) -> str:
+    """That a column of minor units holds no more than can be counted."""
     return f"{column} BETWEEN -{MAX_MINOR} AND {MAX_MINOR}"
 
 
@@ -85,7 +85,7 @@ class LedgerBalance(OrgRow, table=True):
     __tablename__ = "ledger_balance"
     __table_args__ = org_table(
         link("id", "ledger_account"),
-        CheckConstraint(_within("posted_minor"), name="range"),
+        CheckConstraint(within("posted_minor"), name="range"),
         guards=(guards.BALANCE_BEGINS, guards.BALANCE_FOLLOWS, guards.BALANCE_STAYS),
         classes={"posted_minor": DataClass.CONFIDENTIAL},
     )
@@ -112,8 +112,8 @@ class JournalEntry(OrgRow, table=True):
             "org_id",
             "key",
             unique=True,
-            sqlite_where=text(_HAS_KEY),
-            postgresql_where=text(_HAS_KEY),
+            sqlite_where=text(HAS_KEY),
+            postgresql_where=text(HAS_KEY),
         ),
         Index(
             "uq_ledger_journal_reverses",
@@ -176,7 +176,7 @@ class Posting(SQLModel, table=True):
         # Holds all that a balance as of a day is made of.
         Index("ix_ledger_posting_day", "account_id", "org_id", "effective_on", "amount_minor"),
         CheckConstraint("amount_minor <> 0", name="moves"),
-        CheckConstraint(_within("amount_minor"), name="range"),
+        CheckConstraint(within("amount_minor"), name="range"),
         append_only=True,
         retention=Retention.RECORD,
         guards=(guards.POSTING_ENTERS,),
@@ -253,137 +253,6 @@ class MoneyStop(OrgRow, table=True):
     lifted_reason: str
 
 
-class Reconciliation(OrgRow, table=True):
-    """One look at balances beside their postings (``rec_…``): on schedule, or asked for by somebody.
-
-    Attributes:
-        width: hourly, full, or one wallet (``ReconcileWidth``); ``account_id`` of the wallet, else "".
-        dry_run: found what is off, and mended nothing.
-        checked, drifted, repaired, broken: accounts; broken are those whose postings do not fit each other.
-    """
-
-    __tablename__ = "ledger_reconciliation"
-    __table_args__ = org_table(
-        CheckConstraint("width IN ('hourly', 'full', 'wallet')", name="width"),
-        retention=Retention.WORKING,
-        classes={"reason": DataClass.CONFIDENTIAL},
-        listed=("asked_at", "width", "dry_run", "checked", "drifted", "repaired", "broken"),
-    )
-
-    width: str
-    account_id: str
-    dry_run: bool
-    asked_by: str
-    reason: str
-    asked_at: Any = instant()
-    ended_at: Any = instant(nullable=True)
-    checked: int = big()
-    drifted: int = big()
-    repaired: int = big()
-    broken: int = big()
-
-
-class Drift(OrgRow, table=True):
-    """An account that was off (``drift_…``), as a reconciliation found it. Never changed.
-
-    ``shown_minor`` stood in its balance, ``should_minor`` is what its postings add up to.
-    """
-
-    __tablename__ = "ledger_drift"
-    __table_args__ = org_table(
-        link("reconciliation_id", "ledger_reconciliation"),
-        link("account_id", "ledger_account"),
-        Index("ix_ledger_drift_account", "account_id", "org_id", "id"),
-        retention=Retention.RECORD,
-        append_only=True,
-        classes={"shown_minor": DataClass.CONFIDENTIAL, "should_minor": DataClass.CONFIDENTIAL},
-        listed=("found_at", "account_id", "repaired"),
-    )
-
-    reconciliation_id: str
-    account_id: str
-    currency: str
-    shown_minor: int = minor()
-    should_minor: int = minor()
-    repaired: bool
-    broken: bool
-    found_at: Any = instant()
-
-
-class RefusedOperation(OrgRow, table=True):
-    """An operation on a wallet that was refused (``ref_…``) and its error's code; ``wallet_id`` "" for none of ours."""
-
-    __tablename__ = "ledger_refusal"
-    __table_args__ = org_table(
-        Index("ix_ledger_refusal_asked", "asked_at", "org_id"),
-        retention=Retention.WORKING,
-        classes={"amount_minor": DataClass.CONFIDENTIAL},
-        listed=("asked_at", "type", "wallet_id", "code"),
-    )
-
-    type: str
-    wallet_id: str
-    currency: str
-    amount_minor: int = minor()
-    code: str
-    asked_by: str
-    asked_at: Any = instant()
-
-
-class AdjustmentProposal(OrgRow, table=True):
-    """An adjustment that needs somebody else's approval (``adj_…``); what was asked for is never changed.
-
-    ``content`` is the hash that its approval binds; ``journal_id`` the entry once it is booked.
-    """
-
-    __tablename__ = "ledger_proposal"
-    __table_args__ = org_table(
-        link("wallet_id", "ledger_account"),
-        Index("ix_ledger_proposal_wallet", "wallet_id", "org_id", "id"),
-        # One and the same waits once, however many ask for it at the same instant.
-        Index(
-            "uq_ledger_proposal_waiting",
-            "content",
-            "org_id",
-            unique=True,
-            sqlite_where=text(_WAITS),
-            postgresql_where=text(_WAITS),
-        ),
-        Index(
-            "uq_ledger_proposal_key",
-            "key",
-            "org_id",
-            unique=True,
-            sqlite_where=text(_HAS_KEY),
-            postgresql_where=text(_HAS_KEY),
-        ),
-        CheckConstraint("state IN ('waiting', 'booked', 'rejected', 'expired', 'withdrawn')", name="state"),
-        CheckConstraint("(state = 'booked') = (journal_id <> '')", name="entry"),
-        CheckConstraint("COALESCE(LENGTH(TRIM(reason)), 0) > 0", name="reason"),
-        CheckConstraint(f"amount_minor <> 0 AND {_within('amount_minor')}", name="amount"),
-        guards=(guards.PROPOSAL_KEEPS, guards.PROPOSAL_STAYS),
-        retention=Retention.RECORD,
-        classes={"amount_minor": DataClass.CONFIDENTIAL, "reason": DataClass.CONFIDENTIAL},
-        listed=("proposed_at", "wallet_id", "state"),
-    )
-
-    wallet_id: str
-    amount_minor: int = minor()
-    currency: str
-    reason: str
-    effective_on: str
-    about_kind: str
-    about_id: str
-    key: str
-    content: str
-    request_id: str
-    proposed_by: str
-    proposed_at: Any = instant()
-    state: str
-    journal_id: str
-
-
 ledger_chart, ledger_account, ledger_balance = table_of(ChartAccount), table_of(LedgerAccount), table_of(LedgerBalance)
 ledger_journal, ledger_posting, ledger_period = table_of(JournalEntry), table_of(Posting), table_of(LedgerPeriod)
-ledger_stop, ledger_reconciliation, ledger_drift = table_of(MoneyStop), table_of(Reconciliation), table_of(Drift)
-ledger_proposal, ledger_refusal = table_of(AdjustmentProposal), table_of(RefusedOperation)
+ledger_stop = table_of(MoneyStop)

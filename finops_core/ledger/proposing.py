@@ -21,7 +21,7 @@ from finops_core.kernel.money import Money
 from finops_core.kernel.permissions import Permission
 from finops_core.kernel.rates import convert
 from finops_core.ledger import booking, chart, queries, rules
-from finops_core.ledger.models import ledger_proposal as table
+from finops_core.ledger.records import ledger_proposal as table
 from finops_core.ledger.rules import Entry, EntryType, Line
 from finops_core.platform.work import Reading, Work
 

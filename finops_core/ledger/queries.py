@@ -9,12 +9,7 @@ from sqlalchemy import Select, Subquery, func, select, union_all
 from finops_core.kernel.money import Money
 from finops_core.kernel.permissions import Permission
 from finops_core.ledger import rules
-from finops_core.ledger.models import (
-    ledger_account,
-    ledger_balance,
-    ledger_chart,
-    ledger_posting,
-)
+from finops_core.ledger.models import ledger_account, ledger_balance, ledger_chart, ledger_posting
 from finops_core.platform.work import Reading
 
 PAGE = 50

@@ -19,7 +19,7 @@ from finops_core.kernel.money import Money
 from finops_core.kernel.permissions import Permission
 from finops_core.ledger import drift, queries, rules
 from finops_core.ledger.drift import Off
-from finops_core.ledger.models import ledger_drift, ledger_reconciliation
+from finops_core.ledger.records import ledger_drift, ledger_reconciliation
 from finops_core.ledger.rules import ReconcileWidth
 from finops_core.notifications import Kind
 from finops_core.platform import queue

@@ -15,8 +15,9 @@ from finops_core.kernel.money import MAX_MINOR, Money
 
 REASON_MAX_CHARS = 500
 KEY_MAX_CHARS = 200
-WALLET, ESCROW = "wallet", "escrow"
-"""What a holder's accounts are for: money to use, and money set aside."""
+WALLET, ESCROW, PENDING = "wallet", "escrow", "pending"
+"""What a holder's accounts are for: money to use, money set aside, and money on its way in two steps."""
+ASIDE = (ESCROW, PENDING)
 SUNDAY = 6
 
 

@@ -185,6 +185,8 @@ def unfreeze(work: Work, wallet_id: str, reason: str) -> None:
     _set_state(work, wallet_id, AccountState.OPEN, reason)
 
 
+_FOLLOWS = {rules.PENDING: frozenset({EntryType.ESCROW_HOLD, EntryType.ESCROW_RELEASE})}
+"""Kind of document -> entries that stand and fall with it, besides the own books' that any document has."""
 TO_ANOTHER = frozenset({EntryType.TRANSFER, EntryType.ESCROW_RELEASE, EntryType.REFUND, EntryType.EXCHANGE})
 _PLAIN = {
     EntryType.DEPOSIT: deposit,
@@ -195,15 +197,20 @@ _PLAIN = {
 }
 
 
-def _operated(work: Work, type_: EntryType, wallet_id: str, amount: Money, terms: Terms, to_wallet_id: str) -> Posted:
+def check_other(type_: EntryType, to_wallet_id: str) -> None:
+    """Refuse another wallet where the operation knows of none, and none where it must have one: ``OPERATION_BAD``."""
     if to_wallet_id and type_ not in TO_ANOTHER:
         raise _bad(f"{type_.value} concerns one wallet alone.", "Leave the other wallet out.")
+    if not to_wallet_id and type_ in (EntryType.TRANSFER, EntryType.EXCHANGE):
+        raise _bad(f"{type_.value} gives to another wallet.", "Name the wallet it goes to.")
+
+
+def _operated(work: Work, type_: EntryType, wallet_id: str, amount: Money, terms: Terms, to_wallet_id: str) -> Posted:
+    check_other(type_, to_wallet_id)
     match type_:
         case EntryType.ADJUSTMENT:
             return adjust(work, wallet_id, amount, terms)
         case EntryType.TRANSFER | EntryType.EXCHANGE:
-            if not to_wallet_id:
-                raise _bad(f"{type_.value} gives to another wallet.", "Name the wallet it goes to.")
             verb = transfer if type_ is EntryType.TRANSFER else exchange
             return verb(work, wallet_id, to_wallet_id, amount, terms)
         case EntryType.ESCROW_RELEASE:
@@ -247,7 +254,7 @@ def _reversed(work: Work, journal_id: str, terms: Terms) -> Posted:
         for posting in undone.postings:
             if proposing.over_limit(work, posting.amount, undone.effective_on):
                 raise _over_limit(posting.amount)
-    if undone.type == EntryType.JOURNAL and undone.source[0]:
+    if undone.type in _FOLLOWS.get(undone.source[0], {EntryType.JOURNAL} if undone.source[0] else ()):
         raise rules.follows_its_document(undone.source[0])
     return booking.post(work, entry)
 
@@ -327,12 +334,12 @@ def _set_state(work: Work, wallet_id: str, state: AccountState, reason: str) -> 
         raise rules.reason_missing("Freezing or opening a wallet")
     wallet = queries.wallet_account(work, wallet_id)
     # What is held for the holder stays where it is, too.
-    aside = chart.Wanted(chart.ESCROW, wallet.currency, wallet.party_id, rules.ESCROW)
-    both = sorted({wallet.id, *chart.known(work, [aside]).values()})
+    aside = [chart.Wanted(chart.ESCROW, wallet.currency, wallet.party_id, purpose) for purpose in rules.ASIDE]
+    theirs = sorted({wallet.id, *chart.known(work, aside).values()})
     # Entries hold the balance while they are written: none that saw the wallet open is left once this has it.
     work.execute(
         select(ledger_balance.c.id)
-        .where(ledger_balance.c.org_id == work.org_id, ledger_balance.c.id.in_(both))
+        .where(ledger_balance.c.org_id == work.org_id, ledger_balance.c.id.in_(theirs))
         .order_by(ledger_balance.c.id)
         .with_for_update()
     )
@@ -340,7 +347,7 @@ def _set_state(work: Work, wallet_id: str, state: AccountState, reason: str) -> 
         update(ledger_account)
         .where(
             ledger_account.c.org_id == work.org_id,
-            ledger_account.c.id.in_(both),
+            ledger_account.c.id.in_(theirs),
             ledger_account.c.state.not_in([state.value, AccountState.CLOSED.value]),
         )
         .values(state=state.value, state_reason=reason.strip() if state is AccountState.FROZEN else "")

@@ -1,9 +1,13 @@
 """The standing checks of the ledger see damage that somebody did past every guard, and nothing where all is well."""
 
+from datetime import timedelta
+
 import pytest
 
-from finops_core.ledger import service
+from finops_core.ledger import pending, service
 from finops_core.ledger.checks import CHECKS
+from finops_core.ledger.pending import PendingMove
+from finops_core.ledger.rules import EntryType
 from tests.ledger.conftest import Books, usd
 from tests.tampering import tamper
 
@@ -52,3 +56,18 @@ def test_damage_done_past_the_guards_is_found(books: Books, damage: str):
 
     # Then the checks that should, and no others, say so
     assert found(books) == DAMAGE[damage]
+
+
+@pytest.mark.parametrize(
+    "damage", ["UPDATE ledger_pending SET state = 'voided', ended_at = begun_at", "DELETE FROM ledger_pending"]
+)
+def test_pending_money_without_its_move_is_found(books: Books, damage: str):
+    books.fund("ann", 100)
+    with books.work() as work:
+        move = PendingMove(EntryType.WITHDRAWAL, books.wallets["ann"], usd(40), timedelta(hours=1))
+        pending.begin_pending(work, move)
+    assert found(books) == set()
+
+    assert tamper(books.desk.settings, damage, foreign_keys=False)
+
+    assert found(books) == {"ledger.pending"}

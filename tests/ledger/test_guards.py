@@ -34,6 +34,12 @@ PROPOSAL = (
     "about_id, key, content, request_id, proposed_by, proposed_at, state, journal_id) VALUES ('{org}', 'adj_x', "
     f"'{{wallet}}', 1, 'USD', 'x', '', '', '', '', '', 'ap_x', 'person_me', {NOW}, 'waiting', '')"
 )
+PENDING = (
+    "INSERT INTO ledger_pending (org_id, id, type, wallet_id, to_wallet_id, amount_minor, currency, reason, "
+    "source_kind, source_id, key, content, begun_by, begun_at, expires_at, held_entry, state, posted_minor, entry_id, "
+    "ended_by, ended_at, ended_reason) VALUES ('{org}', 'pend_x', 'FEE', '{wallet}', '', 5, 'USD', '', '', '', '', '', "
+    f"'person_me', {NOW}, {NOW}, 'je_x', '{{state}}', {{posted}}, '{{entry}}', '', {{ended}}, '')"
+)
 GIFT = (
     "INSERT INTO ledger_balance (org_id, id, posted_minor, version, moved_at) "
     "VALUES ('{org}', '{id}', {minor}, {version}, '2026-11-20 09:00:00')"
@@ -186,6 +192,20 @@ def test_no_change_of_what_stands_passes(books: Books, forger: Forger):
         assert refused(books, statement), statement
 
 
+ENDS = {
+    "ck_ledger_pending_entry": {"state": "voided", "posted": 0, "entry": "je_x", "ended": NOW},
+    "ck_ledger_pending_ended": {"state": "voided", "posted": 0, "entry": "", "ended": "NULL"},
+    "ck_ledger_pending_posted": {"state": "posted", "posted": 0, "entry": "je_x", "ended": NOW},
+    "ck_ledger_pending_part": {"state": "posted", "posted": 6, "entry": "je_x", "ended": NOW},
+    "ck_ledger_pending_state": {"state": "gone", "posted": 0, "entry": "", "ended": NOW},
+}
+
+
+@pytest.mark.parametrize("rule", ENDS)
+def test_what_became_of_a_pending_move_is_one_thing_and_whole(books: Books, forger: Forger, rule: str):
+    assert rule in refused(books, PENDING.format(org=books.org_id, wallet=forger.ann, **ENDS[rule]))
+
+
 def test_a_balance_row_cannot_be_invented(books: Books, forger: Forger):
     for version in (0, 1):
         gift = GIFT.format(org=books.org_id, id=forger.outside, minor=999, version=version)
@@ -209,6 +229,7 @@ def test_a_role_cannot_lay_a_table_of_its_own_over_the_ledgers(books: Books, for
 def attacks(forger: Forger) -> dict[str, tuple[str, ...]]:
     """Guard -> what it alone stops."""
     org, ann = forger.books.org_id, forger.ann
+    begun = PENDING.format(org=org, wallet=ann, state="pending", posted=0, entry="", ended="NULL")
     return {
         "lg_posting_enters": (
             forger.give_ann(-101),
@@ -227,6 +248,8 @@ def attacks(forger: Forger) -> dict[str, tuple[str, ...]]:
         "lg_stop_stays": (STOP.format(org=org, lifted="NULL"), "DELETE FROM ledger_stop"),
         "lg_proposal_keeps": (PROPOSAL.format(org=org, wallet=ann), "UPDATE ledger_proposal SET amount_minor = 2"),
         "lg_proposal_stays": (PROPOSAL.format(org=org, wallet=ann), "DELETE FROM ledger_proposal"),
+        "lg_pending_keeps": (begun, "UPDATE ledger_pending SET amount_minor = 4"),
+        "lg_pending_stays": (begun, "DELETE FROM ledger_pending"),
     }
 
 
