@@ -268,6 +268,8 @@ def booked(towns: Towns) -> None:
         towns.ids["proposal"] = ledger.propose_adjustment(work, proposal)
         asked = approvals.of_subject(work, "adjustment", towns.ids["proposal"])[0]
         towns.ids["proposal_hash"] = asked.content_hash
+        wait = ledger.PendingMove(ledger.EntryType.FEE, wallets[0], Money(100, "USD"), timedelta(hours=1), key=MARK)
+        towns.ids["pending"] = ledger.begin_pending(work, wait)
         towns.ids["euro"] = ledger.open_wallet(work, f"party_{MARK}_euro", "EUR")
         reference.take_in_rates(work, f"Date,USD\n{reference.today(work).isoformat()},1.05\n".encode())
         towns.ids["reconciliation"] = ledger.ask_to_reconcile(work, MARK)
@@ -529,6 +531,15 @@ DOORS: dict[str, Door] = {
     "ledger.pay_out": Door(lambda w, i: ledger.pay_out(w, i["wallet"], ONE)),
     "ledger.on_approved": Door(lambda w, i: ledger.on_approved(w, _proposed(approvals.Approved, i, w.org_id))),
     "ledger.on_ended": Door(lambda w, i: ledger.on_ended(w, _proposed(approvals.Rejected, i, w.org_id))),
+    "ledger.begin_pending": Door(
+        lambda w, i: ledger.begin_pending(
+            w, ledger.PendingMove(ledger.EntryType.FEE, i["wallet"], ONE, timedelta(hours=1))
+        )
+    ),
+    "ledger.pending_move": Door(lambda w, i: ledger.pending_move(w, i["pending"])),
+    "ledger.pending_moves": Door(lambda w, i: [ledger.pending_moves(w), ledger.pending_moves(w, i["wallet"])]),
+    "ledger.post_pending": Door(lambda w, i: ledger.post_pending(w, i["pending"])),
+    "ledger.void_pending": Door(lambda w, i: ledger.void_pending(w, i["pending"], MARK)),
     "ledger.proposal": Door(lambda w, i: ledger.proposal(w, i["proposal"])),
     "ledger.proposals": Door(lambda w, i: [ledger.proposals(w), ledger.proposals(w, i["wallet"])]),
     "ledger.propose_adjustment": Door(

@@ -61,7 +61,8 @@ def entry(here: Here, entry_id: str) -> None:
         told = f"{words(kind)} {about}" if about else ""
         html.draw(html.facts([("Proposed by", proposed), ("About", told), ("Request", request)]))
     html.draw(ledger.postings(found.postings, here.shown))
-    if not (found.reversed_by or found.reverses or found.type == EntryType.JOURNAL):
+    stays = found.type == EntryType.JOURNAL or (found.source[0] == "pending" and found.type.startswith("ESCROW"))
+    if not (found.reversed_by or found.reverses or stays):
         wallet_acts.reversal(here, found.id)
 
 
@@ -92,6 +93,7 @@ def account(here: Here, account_id: str, older: str) -> None:
         found = core.statement(reading, account_id, before=older, until=day, dated=dated)
         wallet = core.wallet(reading, account_id) if found.account.purpose == core.WALLET else None
         waiting = core.proposals(reading, account_id, waiting=True) if wallet else ()
+        moves = core.pending_moves(reading, account_id, waiting=True) if wallet else ()
         off = core.drifts(reading, account_id)
         now = here.shown.as_of(reading.now)
     seen = found.account
@@ -101,7 +103,7 @@ def account(here: Here, account_id: str, older: str) -> None:
         state = "" if seen.state == "open" else html.badge(words(seen.state), "amber")
         html.draw(html.line(html.faint("Balance", small=False), ledger.balance(found.balance, here.shown), state))
         if wallet is not None:
-            wallets.panel(here, wallet, waiting)
+            wallets.panel(here, wallet, waiting, moves)
     if found.lines:
         html.draw(ledger.statement(found, here.shown, dated))
     else:

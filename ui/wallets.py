@@ -7,8 +7,8 @@ import streamlit as st
 
 from finops_core import ledger as core
 from finops_core.kernel.permissions import Permission
-from finops_core.ledger import PAGE, AccountState, ProposalView, WalletView
-from ui import drifts, filters, html, ledger, wallet_acts, widgets
+from finops_core.ledger import PAGE, AccountState, PendingView, ProposalView, WalletView
+from ui import drifts, filters, html, ledger, pending, wallet_acts, widgets
 from ui.dialogs import attempt
 from ui.format import Format, words
 from ui.html import Cell, Column, Markup
@@ -51,12 +51,15 @@ def table(rows: Sequence[WalletView], shown: Format) -> Markup:
     return html.table(COLUMNS, [_row(row, shown) for row in rows], "Wallets")
 
 
-def panel(here: Here, wallet: WalletView, waiting: Sequence[ProposalView] = ()) -> None:
+def panel(
+    here: Here, wallet: WalletView, waiting: Sequence[ProposalView] = (), moves: Sequence[PendingView] = ()
+) -> None:
     """What a wallet has set aside, why it is frozen, and the buttons of those who may move its money."""
     held = here.shown.amount(wallet.held.minor, wallet.currency) if wallet.held.minor else ""
     html.draw(html.facts([("Held for the holder", held), ("Frozen because", wallet.state_reason)]))
     for proposal in waiting:
         _proposed(here, proposal)
+    pending.section(here, wallet, moves)
     asks = [
         (wallet_acts.MOVE, "Move money", "swap_horiz", here.may(Permission.LEDGER_POST) and _open(wallet)),
         (wallet_acts.ADJUST, "Adjust", "tune", here.may(Permission.LEDGER_ADJUST) and _open(wallet)),
@@ -67,6 +70,8 @@ def panel(here: Here, wallet: WalletView, waiting: Sequence[ProposalView] = ()) 
         for what, label, icon, may in asks:
             if may and st.button(label, icon=f":material/{icon}:", key=f"wallet_{what}"):
                 wallet_acts.ask(what)
+        if asks[0][3] and st.button("Set aside", icon=":material/hourglass_top:", key="wallet_pend"):
+            pending.ask(pending.BEGIN)
         if here.may(Permission.LEDGER_ADJUST) and st.button("Check balance", icon=":material/balance:", key="check"):
             drifts.DIALOGS.ask(drifts.WALLET)
     wallet_acts.open_asked(here, wallet)

@@ -60,7 +60,7 @@ def trial_balance(reading: Reading, day: date | None) -> TrialBalanceAnswer:
 
 def wallets(reading: Reading, holder: str, part: Part) -> WalletsAnswer:
     """Wallets, of one holder or of all."""
-    rows, more = _part(ledger.wallets(reading, holder, part.limit + 1, part.past), part)
+    rows, more = page_of(ledger.wallets(reading, holder, part.limit + 1, part.past), part)
     return WalletsAnswer(items=[told.wallet(row) for row in rows], next=rows[-1].id if more else "")
 
 
@@ -104,7 +104,7 @@ def statement(reading: Reading, account_id: str, part: Part, until: date | None,
 
 def entries(reading: Reading, wanted: EntryFilter, part: Part) -> EntriesAnswer:
     """Entries, newest first."""
-    rows, more = _part(ledger.entries(reading, wanted, part.limit + 1, part.past), part)
+    rows, more = page_of(ledger.entries(reading, wanted, part.limit + 1, part.past), part)
     return EntriesAnswer(items=[told.entry(row) for row in rows], next=rows[-1].id if more else "")
 
 
@@ -120,7 +120,7 @@ def statistics(reading: Reading, period: timedelta) -> StatisticsAnswer:
 
 def refusals(reading: Reading, part: Part) -> RefusalsAnswer:
     """Refused operations, newest first."""
-    rows, more = _part(ledger.refusals(reading, part.limit + 1, part.past), part)
+    rows, more = page_of(ledger.refusals(reading, part.limit + 1, part.past), part)
     return RefusalsAnswer(items=[told.refusal(row) for row in rows], next=rows[-1].id if more else "")
 
 
@@ -133,7 +133,7 @@ def propose(work: Work, asked: Move) -> ProposalAnswer:
 
 def proposals(reading: Reading, wallet_id: str, part: Part, *, waiting: bool) -> ProposalsAnswer:
     """Proposals, newest first."""
-    rows, more = _part(ledger.proposals(reading, wallet_id, part.limit + 1, part.past, waiting=waiting), part)
+    rows, more = page_of(ledger.proposals(reading, wallet_id, part.limit + 1, part.past, waiting=waiting), part)
     return ProposalsAnswer(items=[told.proposal(row) for row in rows], next=rows[-1].id if more else "")
 
 
@@ -178,15 +178,16 @@ def reconciliation(reading: Reading, run_id: str) -> ReconciliationAnswer:
 
 def reconciliations(reading: Reading, part: Part) -> ReconciliationsAnswer:
     """Looks at the balances, newest first."""
-    rows, more = _part(ledger.reconciliations(reading, part.limit + 1, part.past), part)
+    rows, more = page_of(ledger.reconciliations(reading, part.limit + 1, part.past), part)
     return ReconciliationsAnswer(items=[told.reconciliation(row) for row in rows], next=rows[-1].id if more else "")
 
 
 def drifts(reading: Reading, account_id: str, part: Part) -> DriftsAnswer:
     """What was found off, newest first."""
-    rows, more = _part(ledger.drifts(reading, account_id, part.limit + 1, part.past), part)
+    rows, more = page_of(ledger.drifts(reading, account_id, part.limit + 1, part.past), part)
     return DriftsAnswer(items=[told.drift(row) for row in rows], next=rows[-1].id if more else "")
 
 
-def _part(rows: Sequence[T], part: Part) -> tuple[Sequence[T], bool]:
+def page_of(rows: Sequence[T], part: Part) -> tuple[Sequence[T], bool]:
+    """The rows of a page, of which one too many was asked for, and whether there are more."""
     return rows[: part.limit], len(rows) > part.limit

@@ -21,6 +21,7 @@ from finops_core.answers.ledger import (
     WalletAnswer,
     WalletsAnswer,
 )
+from finops_core.answers.pending import PendingAnswer, PendingMovesAnswer
 from finops_core.answers.rates import RatesAnswer, RatesTakenAnswer
 from finops_core.commands.words import table
 
@@ -113,6 +114,19 @@ def proposal(told: ProposalAnswer) -> str:
     booked = f", booked as {told.entry}" if told.entry else f", to decide as {told.approval}"
     more = booked if told.entry or told.state == "waiting" else ""
     return f"{told.id}: {money(told.amount)} for {told.wallet}, {told.state}{more}: {told.reason}"
+
+
+def pendings(told: PendingMovesAnswer) -> str:
+    """Moves in two steps."""
+    return "\n".join(pending(each) for each in told.items) + _more(told.next)
+
+
+def pending(told: PendingAnswer) -> str:
+    """One of them."""
+    to = f" to {told.to_wallet}" if told.to_wallet else ""
+    then = f", {money(told.posted)} of it as {told.entry}" if told.entry else ""
+    until = f" until {_when(told.expires_at)} UTC" if told.ended_at is None else then
+    return f"{told.id}: {told.type} of {money(told.amount)} from {told.wallet}{to}, {told.state}{until}"
 
 
 def rates(told: RatesAnswer) -> str:

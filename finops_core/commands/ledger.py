@@ -1,11 +1,14 @@
 """Commands about the ledger: wallets and what is done with them, entries, statements, stops, looks at the balances."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from finops_core.commands.acting import Json
 from finops_core.commands.asking import Limit, change, day_of, look, one_of
+
+if TYPE_CHECKING:
+    from finops_core.ledger import EntryType
 
 Wallet = Annotated[str, typer.Argument(help="Id of a wallet, acc_….")]
 Reason = Annotated[str, typer.Option(help="Why, for whoever reads it later.")]
@@ -59,6 +62,14 @@ def open_wallet(
     change(lambda work: ledger_verbs.open_wallet(work, holder, currency), books.wallet, Scope.LEDGER, as_json=as_json)
 
 
+def type_of(operation: str) -> "EntryType":
+    """The operation that somebody typed."""
+    from finops_core.ledger import EntryType
+
+    one_of(EntryType, operation, "OPERATION")
+    return EntryType(operation)
+
+
 def move(
     operation: Annotated[str, typer.Argument(help="DEPOSIT, WITHDRAWAL, ESCROW_HOLD, ESCROW_RELEASE, PAYOUT, FEE …")],
     name: Wallet,
@@ -73,12 +84,11 @@ def move(
     """Book one of the operations on a wallet."""
     from finops_core.answers import ledger_verbs
     from finops_core.commands import books
-    from finops_core.ledger import EntryType, Terms
+    from finops_core.ledger import Terms
     from finops_core.security import Scope
 
-    one_of(EntryType, operation, "OPERATION")
     terms = Terms(key, reason, day_of(day, "--day"))
-    asked = ledger_verbs.Move(EntryType(operation), name, amount, currency, to, terms)
+    asked = ledger_verbs.Move(type_of(operation), name, amount, currency, to, terms)
     change(lambda work: ledger_verbs.move(work, asked), books.posted, Scope.LEDGER, as_json=as_json)
 
 

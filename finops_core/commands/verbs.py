@@ -2,7 +2,18 @@
 
 import typer
 
-from finops_core.commands import activity, approvals, desk, executions, files, ledger, payouts, proposals, rates
+from finops_core.commands import (
+    activity,
+    approvals,
+    desk,
+    executions,
+    files,
+    ledger,
+    payouts,
+    pending,
+    proposals,
+    rates,
+)
 
 PEOPLES = (
     desk.me,
@@ -57,6 +68,10 @@ PEOPLES = (
     proposals.propose_adjustment,
     proposals.proposals,
     proposals.withdraw_proposal,
+    pending.begin_pending,
+    pending.post_pending,
+    pending.void_pending,
+    pending.pending_moves,
     rates.rates,
     rates.note_rate,
     rates.take_in_rates,

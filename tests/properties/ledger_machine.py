@@ -17,8 +17,9 @@ from sqlalchemy.exc import DBAPIError
 from finops_core import reference
 from finops_core.kernel.errors import FinOpsError
 from finops_core.kernel.money import Money
-from finops_core.ledger import chart, queries, service, stopping
+from finops_core.ledger import chart, pending, queries, service, stopping
 from finops_core.ledger.checks import CHECKS
+from finops_core.ledger.pending import PendingMove
 from finops_core.ledger.rules import ESSENTIAL, EntryType, StopWidth
 from finops_core.ledger.service import Terms
 from finops_core.platform.db import open_owner_engine
@@ -70,6 +71,8 @@ ATTACKS = (
     LATE_LINE,
     "DELETE FROM ledger_stop",
     "UPDATE ledger_stop SET width = 'type', subject = 'FEE'",
+    "UPDATE ledger_pending SET amount_minor = amount_minor + 1",
+    "DELETE FROM ledger_pending",
     "INSERT INTO ledger_balance SELECT org_id, id, 5, 0, created_at FROM ledger_account WHERE NOT counted",
 )
 
@@ -82,6 +85,7 @@ class Oracle:
         free, held: of each wallet, in minor units.
         keys: key -> what was asked with it, and the entry it gave.
         stops: what is stopped -> its id.
+        waiting: what is set aside for moves -> wallet, minor units and the day its time is over.
         undone: entries that were reversed; ``entries``: each entry with what it did to whom.
         today: days since the beginning; ``rates``: by day, what a euro cost in dollars; ``booked``: entry -> its type
             and its day.
@@ -90,9 +94,11 @@ class Oracle:
     free: dict[str, int] = field(default_factory=lambda: dict.fromkeys(WALLETS, 0))
     held: dict[str, int] = field(default_factory=lambda: dict.fromkeys(WALLETS, 0))
     frozen: set[str] = field(default_factory=set)
-    has_held: set[str] = field(default_factory=set)
+    has_held: set[tuple[str, str]] = field(default_factory=set)
     keys: dict[str, tuple[tuple[object, ...], str]] = field(default_factory=dict)
     entries: dict[str, tuple[tuple[str, str, int], ...]] = field(default_factory=dict)
+    pending: dict[str, int] = field(default_factory=lambda: dict.fromkeys(WALLETS, 0))
+    waiting: dict[str, tuple[str, int, int]] = field(default_factory=dict)
     undone: set[str] = field(default_factory=set)
     stops: dict[tuple[StopWidth, str], str] = field(default_factory=dict)
     today: int = 0
@@ -105,7 +111,7 @@ class Oracle:
             return "MONEY_STOPPED"
         for pot, name, minor in moves:
             # What is held is frozen with the wallet, once there is an account that has held something.
-            if name in self.frozen and (pot == "free" or name in self.has_held):
+            if name in self.frozen and (pot == "free" or (pot, name) in self.has_held):
                 return "ACCOUNT_FROZEN"
             if minor < 0 and getattr(self, pot)[name] + minor < 0:
                 return "INSUFFICIENT_BALANCE"
@@ -133,8 +139,7 @@ class Oracle:
     def apply(self, moves: tuple[tuple[str, str, int], ...]) -> None:
         for pot, name, minor in moves:
             getattr(self, pot)[name] += minor
-            if pot == "held":
-                self.has_held.add(name)
+            self.has_held.add((pot, name))
 
 
 class Cut(Exception):
@@ -210,6 +215,56 @@ class LedgerMachine(RuleBasedStateMachine):
         key = data.draw(st.sampled_from(sorted(self.oracle.keys)))
         verb, *asked = self.oracle.keys[key][0]
         self._ask(str(verb), (), key, tuple(asked))
+
+    @rule(name=names, minor=amounts, days=st.integers(1, 6))
+    def sets_aside(self, name: str, minor: int, days: int) -> None:
+        moves = ("free", name, -minor), ("pending", name, minor)
+        move = PendingMove(EntryType.WITHDRAWAL, self.ids[name], self._money(name, minor), timedelta(days=days))
+        code, pending_id = self._try(lambda work: pending.begin_pending(work, move))
+        assert code == self.oracle.refuses(moves, "ESCROW_HOLD")
+        if not code:
+            self.oracle.apply(moves)
+            self.oracle.waiting[pending_id] = name, minor, self.oracle.today + days
+
+    @precondition(lambda self: self.oracle.waiting)
+    @rule(data=st.data(), part=st.sampled_from((1, 2)), posts=st.booleans())
+    def ends_a_pending_move(self, data: st.DataObject, part: int, posts: bool) -> None:
+        pending_id = data.draw(st.sampled_from(sorted(self.oracle.waiting)))
+        name, minor, until = self.oracle.waiting[pending_id]
+        posted = max(minor // part, 1) if posts else 0
+        back = ("pending", name, -minor), ("free", name, minor)
+        late = posts and until <= self.oracle.today
+        wanted = "PENDING_EXPIRED" if late else self.oracle.refuses(back, "ESCROW_RELEASE")
+        out = ("free", name, -posted)
+        if posts and not wanted:
+            # What was given back is there: only a stop can be in the way of what it is given back for.
+            wanted = "MONEY_STOPPED" if self.oracle.refuses((out,), "WITHDRAWAL") == "MONEY_STOPPED" else ""
+        amount = self._money(name, posted) if posts else None
+        if posts:
+            code, entry = self._try(lambda work: pending.post_pending(work, pending_id, amount))
+        else:
+            code, entry = self._try(lambda work: pending.void_pending(work, pending_id, WHY))
+        assert code == wanted
+        if not code:
+            self._ended(pending_id)
+            if posts:
+                self.oracle.apply((out,))
+                self.oracle.entries[entry.id] = (out,)
+                self.oracle.booked[entry.id] = "WITHDRAWAL", self.oracle.today
+            self.seen["posted in two steps" if posts else "given back"] += 1
+
+    @rule()
+    def late_ones_are_given_back(self) -> None:
+        pending.expire_pending(self.desk.units, None)
+        for pending_id, (name, minor, until) in list(self.oracle.waiting.items()):
+            back = ("pending", name, -minor), ("free", name, minor)
+            if until <= self.oracle.today and not self.oracle.refuses(back, "ESCROW_RELEASE"):
+                self._ended(pending_id)
+                self.seen["expired"] += 1
+
+    def _ended(self, pending_id: str) -> None:
+        name, minor, _ = self.oracle.waiting.pop(pending_id)
+        self.oracle.apply((("pending", name, -minor), ("free", name, minor)))
 
     @precondition(lambda self: self.oracle.entries)
     @rule(data=st.data())
@@ -298,7 +353,10 @@ class LedgerMachine(RuleBasedStateMachine):
         for currency in ("USD", "EUR"):
             in_currency = [line for line in trial if line.total.currency == currency]
             escrow = sum(line.total.minor for line in in_currency if line.code == chart.ESCROW)
-            assert escrow == sum(self.oracle.held[name] for name in WALLETS if CURRENCY[name] == currency)
+            aside = [
+                self.oracle.held[name] + self.oracle.pending[name] for name in WALLETS if CURRENCY[name] == currency
+            ]
+            assert escrow == sum(aside)
             assert sum(line.total.minor for line in in_currency) == 0
 
     def _ask(

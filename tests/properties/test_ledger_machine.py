@@ -33,6 +33,9 @@ MET = MET_SOON | {
     "RATE_UNKNOWN",
     "ADJUSTMENT_OVER_LIMIT",
     "REVERSAL_STANDS",
+    "posted in two steps",
+    "given back",
+    "expired",
 }
 """What many weeks must have met to prove anything; a few meet only some of it, others at every change of the code."""
 

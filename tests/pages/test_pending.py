@@ -1,0 +1,92 @@
+"""Money moved in two steps on a wallet's page: set aside, posted in part, given back, and what time does."""
+
+from datetime import timedelta
+
+import pytest
+
+from finops_core import ledger
+from finops_core.kernel.money import Money
+from finops_core.ledger import EntryType, PendingMove
+from tests.pages.conftest import press, shown
+from tests.world import World
+
+
+@pytest.fixture
+def two(world: World, request: pytest.FixtureRequest) -> tuple[str, str]:
+    name = request.node.name[:30]
+    with world.desk.work(world.actor("ana")) as work:
+        one, other = (ledger.open_wallet(work, f"party_{name}{n}", "USD") for n in (1, 2))
+        ledger.deposit(work, one, Money(10_000, "USD"))
+    return one, other
+
+
+def begun(world: World, two: tuple[str, str], minor: int = 4_000) -> str:
+    one, other = two
+    move = PendingMove(EntryType.TRANSFER, one, Money(minor, "USD"), timedelta(hours=5), other, "an order")
+    with world.desk.work(world.actor("ana")) as work:
+        return ledger.begin_pending(work, move)
+
+
+def wallet(world: World, wallet_id: str) -> tuple[int, int]:
+    with world.desk.read(world.actor("eva")) as reading:
+        seen = ledger.wallet(reading, wallet_id)
+    return seen.balance.minor, seen.held.minor
+
+
+def typed(screen, **texts: str):
+    for key, text in texts.items():
+        next(field for field in screen.text_input if field.key == key).input(text)
+    return screen
+
+
+def test_it_is_set_aside_shown_to_all_and_posted_in_part(world: World, two, at):
+    one, other = two
+    screen = at("ana", "ledger", account=one, do="begin")
+    screen.selectbox(key="pend_kind").select(EntryType.TRANSFER).run()
+    done = press(typed(screen, pend_amount="40.00", pend_other=other, pend_why="an order"), "Set it aside")
+
+    assert "40.00 USD is set aside" in done.toast[0].value
+    assert wallet(world, one) == (6_000, 4_000)
+    with world.desk.read(world.actor("eva")) as reading:
+        [move] = ledger.pending_moves(reading, one, waiting=True)
+    for who in ("ana", "eva"):
+        assert "40.00 USD is set aside: transfer." in shown(at(who, "ledger", account=one))
+    assert not [button for button in at("eva", "ledger", account=one).button if button.label in {"Post", "Give back"}]
+
+    posted = press(typed(at("ana", "ledger", account=one, do="post", pending=move.id), pend_amount="15.00"), "Post it")
+
+    assert "Booked: 15.00 USD" in posted.toast[0].value
+    assert (wallet(world, one), wallet(world, other)) == ((8_500, 0), (1_500, 0))
+    assert "is set aside" not in shown(at("ana", "ledger", account=one))
+
+
+def test_given_back_needs_a_reason(world: World, two, at):
+    move = begun(world, two)
+
+    silent = press(at("ana", "ledger", account=two[0], do="void", pending=move), "Give it back")
+    assert "needs a reason" in shown(silent)
+    assert wallet(world, two[0]) == (6_000, 4_000)
+    press(typed(at("ana", "ledger", account=two[0], do="void", pending=move), pend_why="cancelled"), "Give it back")
+
+    assert wallet(world, two[0]) == (10_000, 0)
+
+
+def test_what_is_too_much_is_refused_in_the_dialog(world: World, two, at):
+    screen = at("ana", "ledger", account=two[0], do="begin")
+    screen.selectbox(key="pend_kind").select(EntryType.FEE).run()
+
+    seen = press(typed(screen, pend_amount="100.01"), "Set it aside")
+
+    assert "has 100.00 USD to give" in shown(seen)
+    assert wallet(world, two[0]) == (10_000, 0)
+
+
+def test_the_entries_it_made_lead_to_no_reversal(world: World, two, at):
+    move = begun(world, two)
+    with world.desk.read(world.actor("eva")) as reading:
+        held = ledger.pending_move(reading, move).held_entry
+
+    screen = at("carla", "ledger", entry=held)
+
+    assert move in shown(screen)
+    assert "Reverse" not in [button.label for button in screen.button]
