@@ -4,8 +4,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from importlib import import_module
+from logging import getLogger
+from time import monotonic, perf_counter
 from types import TracebackType
 from typing import Self
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from finops_core import audit, ledger, security
 from finops_core.adapters.file_store import FolderFileStore
@@ -13,7 +17,7 @@ from finops_core.catalog.listeners import LISTENERS
 from finops_core.catalog.operations import OPERATIONS
 from finops_core.catalog.subjects import SUBJECTS
 from finops_core.catalog.tables import TABLES
-from finops_core.kernel.actor import Actor
+from finops_core.kernel.actor import Actor, worker_actor
 from finops_core.kernel.clock import Clock, SystemClock
 from finops_core.kernel.errors import FinOpsError, NotAllowed
 from finops_core.kernel.provider import ProviderEvent
@@ -24,6 +28,7 @@ from finops_core.platform.ports import MailServer, PayoutProvider, Ports, Poster
 from finops_core.platform.settings import Settings
 from finops_core.platform.work import Reading, UnitFactory, Work
 
+_log = getLogger(__name__)
 _LATE = ("finops_core.adapters.stripe_webhooks", "finops_core.adapters.stripe_payouts")
 
 
@@ -35,10 +40,12 @@ class Desk:
         self.database = database
         self.ports = ports
         self._units = UnitFactory(database, ports, LISTENERS, security.permissions_of)
+        self._timings = ledger.Timings()
 
     @contextmanager
     def work(self, actor: Actor) -> Iterator[Work]:
         """One transaction for one actor; commits on leaving. What was refused is recorded in a unit of its own."""
+        began = perf_counter()
         try:
             with _about(actor), self._units.work(actor) as work:
                 yield work
@@ -49,6 +56,8 @@ class Desk:
                 with self._units.work(actor) as work:
                     ledger.note_refused(work, refusal)
             raise
+        if ledger.BOOKED in work.marks:
+            self._time(work, perf_counter() - began)
 
     @contextmanager
     def read(self, actor: Actor, orgs: Iterable[str] = ()) -> Iterator[Reading]:
@@ -84,6 +93,16 @@ class Desk:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _time(self, done: Work, took_s: float) -> None:
+        """Count how long a unit took that is committed; what goes wrong here must not look as if it had failed."""
+        try:
+            counted = self._timings.note(done.org_id, took_s, done.now, monotonic())
+            if counted is not None:
+                with self._units.work(worker_actor(done.org_id)) as work:
+                    ledger.keep_timings(work, counted)
+        except (SQLAlchemyError, FinOpsError, OSError):
+            _log.warning("How long booking took could not be kept", exc_info=True)
 
     def _record_refusal(self, actor: Actor, refusal: FinOpsError) -> None:
         with self._units.work(actor) as work:

@@ -686,6 +686,7 @@ DOORS: dict[str, Door] = {
 NO_DOORS = {
     "operations.of_the_same_file": "of an execution that was opened, which has its door; asked by payouts.meanwhile",
     "ledger.ask_to_reconcile": "asks for a look at its own organisation's accounts",
+    "ledger.keep_timings": "writes how long its own organisation's bookings took",
     "ledger.open_wallet": "makes a wallet of its own organisation",
     "approvals.expire_due": "the worker's round; needs WORKER_ACT (below)",
     "approvals.request": "writes a question of its own organisation about an id its caller has checked",

@@ -79,6 +79,7 @@ ENGINE_FILES: dict[str, set[str]] = {
         "records",
         "statements",
         "stopping",
+        "timing",
     },
     "notifications": {
         "about_people",

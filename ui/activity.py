@@ -69,8 +69,16 @@ def _figures(seen: Statistics, here: Here) -> Markup:
             ("Entries", html.strong(here.shown.count(seen.entries))),
             ("Refused", html.strong(here.shown.count(seen.failed))),
             ("Of all that was asked for", html.strong(f"{seen.error_rate:.1%}")),
+            ("Half were booked within", _took(seen.latency.median_ms, seen)),
+            ("19 of 20 within", _took(seen.latency.slow_ms, seen)),
         ]
     )
+
+
+def _took(bound_ms: int | None, seen: Statistics) -> Cell:
+    if not seen.latency.units:
+        return ""
+    return html.strong(f"{bound_ms} ms" if bound_ms else "more than 10 s")
 
 
 def _row(row: RefusalView, names: Mapping[str, str], here: Here) -> tuple[Cell, ...]:

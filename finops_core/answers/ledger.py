@@ -218,6 +218,9 @@ class StatisticsAnswer(Answer):
     error_rate: float = Field(description="The part of all operations that was refused, 0 to 1.")
     kinds: list[KindAnswer]
     refused: dict[str, int] = Field(description="Error code and how often.")
+    timed: int = Field(description="How many bookings were timed.")
+    median_ms: int | None = Field(description="Half of them took at most this; null when none was timed.")
+    slow_ms: int | None = Field(description="19 of 20 took at most this.")
 
 
 class RefusalAnswer(Answer):
@@ -343,7 +346,9 @@ def statistics(found: Statistics) -> StatisticsAnswer:
     """What was booked and refused."""
     kinds = [KindAnswer(type=each.type, many=each.many, volume=amount(each.volume)) for each in found.kinds]
     same = {name: getattr(found, name) for name in ("since", "until", "entries", "failed", "error_rate", "refused")}
-    return StatisticsAnswer(kinds=kinds, **same)
+    took = found.latency
+    times = {"timed": took.units, "median_ms": took.median_ms, "slow_ms": took.slow_ms}
+    return StatisticsAnswer(kinds=kinds, **same, **times)
 
 
 def refusal(view: RefusalView) -> RefusalAnswer:

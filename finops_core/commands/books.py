@@ -85,7 +85,8 @@ def entry(told: EntryAnswer) -> str:
 def statistics(told: StatisticsAnswer) -> str:
     """What was booked and refused."""
     rows = [(each.type, each.many, money(each.volume)) for each in told.kinds]
-    head = f"{told.entries} entries since {_when(told.since)} UTC; {_rate(told)}"
+    took = f"; half were booked within {told.median_ms} ms, 19 of 20 within {told.slow_ms} ms" if told.timed else ""
+    head = f"{told.entries} entries since {_when(told.since)} UTC; {_rate(told)}{took}"
     return f"{head}\n{table(('Kind', 'Entries', 'Volume'), rows)}" if rows else head
 
 

@@ -10,7 +10,7 @@ from finops_core.ledger.activity import (
     refusals,
     statistics,
 )
-from finops_core.ledger.booking import Posted
+from finops_core.ledger.booking import BOOKED, Posted
 from finops_core.ledger.holdings import WalletView, wallet, wallets
 from finops_core.ledger.journal import EntryFilter, EntryLine, EntryPosting, entries, entry
 from finops_core.ledger.pending import (
@@ -79,9 +79,11 @@ from finops_core.ledger.statements import (
     statement,
 )
 from finops_core.ledger.stopping import StopView, money_stop, resume, stop, stops
+from finops_core.ledger.timing import Latency, Timings, keep_timings
 
 __all__ = [
     "ADJUSTMENT_ITEM",
+    "BOOKED",
     "MAY_WAIT",
     "PAGE",
     "REFUSED",
@@ -96,6 +98,7 @@ __all__ = [
     "EntryPosting",
     "EntryType",
     "KindOfEntry",
+    "Latency",
     "PendingMove",
     "PendingState",
     "PendingView",
@@ -113,6 +116,7 @@ __all__ = [
     "StopView",
     "StopWidth",
     "Terms",
+    "Timings",
     "TrialLine",
     "WalletView",
     "accounts",
@@ -131,6 +135,7 @@ __all__ = [
     "exchange",
     "freeze",
     "hold",
+    "keep_timings",
     "money_stop",
     "note_refused",
     "on_approved",

@@ -18,10 +18,10 @@ from finops_core.kernel.permissions import Permission
 from finops_core.ledger.models import ledger_account, ledger_journal, ledger_posting
 from finops_core.ledger.records import ledger_refusal
 from finops_core.ledger.rules import EntryType
+from finops_core.ledger.timing import KEPT, Latency, latency
 from finops_core.platform.work import Reading, Work
 
 PAGE = 50
-KEPT = timedelta(days=90)
 REFUSED = "refused"
 """Where an error says which operation it refused; the desk looks there."""
 
@@ -64,6 +64,7 @@ class Statistics:
     entries: int
     kinds: tuple[KindOfEntry, ...]
     refused: dict[str, int]
+    latency: Latency
 
     @property
     def failed(self) -> int:
@@ -104,6 +105,7 @@ def statistics(reading: Reading, period: timedelta) -> Statistics:
         int(reading.scalar(select(func.count()).select_from(head).where(*mine))),
         tuple(KindOfEntry(row.type, row.many, Money(int(row.minor), row.currency)) for row in kinds),
         {row.code: row.many for row in codes},
+        latency(reading, since),
     )
 
 

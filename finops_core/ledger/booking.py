@@ -21,6 +21,8 @@ from finops_core.platform.work import Work
 from finops_core.reference import RateUsed
 from finops_core.reference.models import organisation
 
+BOOKED = "ledger.booked"
+"""The mark of a unit of work that booked something."""
 PARTS = 500
 """How many accounts or keys one statement asks for."""
 
@@ -157,6 +159,7 @@ def post_many(work: Work, entries: Sequence[Entry]) -> tuple[Posted, ...]:
             known[entry.key] = (head["content"], posted)
     if heads:
         _store(work, postings, heads)
+        work.marks.add(BOOKED)
     return tuple(results)
 
 

@@ -205,6 +205,35 @@ class PendingMove(OrgRow, table=True):
     ended_reason: str
 
 
+TIMES_MS = (5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 10_000)
+"""The times that are told apart, in milliseconds."""
+
+
+class Timing(OrgRow, table=True):
+    """How many units that booked something took up to so many milliseconds, between two instants of one process."""
+
+    __tablename__ = "ledger_timing"
+    __table_args__ = org_table(
+        Index("ix_ledger_timing_until", "until", "org_id"),
+        retention=Retention.WORKING,
+        listed=("until",),
+    )
+
+    since: Any = instant()
+    until: Any = instant()
+    within_5: int = big()
+    within_10: int = big()
+    within_25: int = big()
+    within_50: int = big()
+    within_100: int = big()
+    within_250: int = big()
+    within_500: int = big()
+    within_1000: int = big()
+    within_2500: int = big()
+    within_10000: int = big()
+    longer: int = big()
+
+
 ledger_reconciliation, ledger_drift = table_of(Reconciliation), table_of(Drift)
 ledger_proposal, ledger_refusal = table_of(AdjustmentProposal), table_of(RefusedOperation)
-ledger_pending = table_of(PendingMove)
+ledger_pending, ledger_timing = table_of(PendingMove), table_of(Timing)

@@ -96,7 +96,10 @@ class Reading:
 
 
 class Work(Reading):
-    """A ``Reading`` that may write. What verbs tell is heard before the commit."""
+    """A ``Reading`` that may write. What verbs tell is heard before the commit.
+
+    ``marks``: what kinds of things it has done, for whoever looks at it once it is committed.
+    """
 
     def __init__(
         self,
@@ -109,6 +112,7 @@ class Work(Reading):
         super().__init__(connection, actor, orgs, ports)
         self._listeners = listeners
         self._news: deque[Event] = deque()
+        self.marks: set[str] = set()
 
     def tell(self, event: Event) -> None:
         """Upward news: the listeners named in ``catalog`` run in this unit, before it commits."""

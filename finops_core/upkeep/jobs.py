@@ -7,7 +7,7 @@ from sqlalchemy import delete
 
 from finops_core import approvals, files, notifications, reference, security
 from finops_core.kernel.actor import worker_actor
-from finops_core.ledger import activity, reconciling
+from finops_core.ledger import activity, reconciling, timing
 from finops_core.platform import repeats
 from finops_core.platform.queue import Claim, job
 from finops_core.platform.work import Units
@@ -34,6 +34,7 @@ def clean_up(units: Units, claim: Claim) -> None:
             checking.tidy(work)
             reconciling.tidy(work)
             activity.tidy(work)
+            timing.tidy(work)
             repeats.tidy(work)
             notifications.tidy(work)
     with units.work(worker_actor("")) as work:

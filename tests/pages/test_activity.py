@@ -26,6 +26,7 @@ def test_a_refused_operation_stands_there_with_its_reason_and_counts(world, at):
     assert "30.01 USD" in told
     assert "30.00 USD" in told, "the volume of the deposits"
     assert "Ana" in told
+    assert "19 of 20 within" in told
 
 
 def test_many_refusals_come_in_pages(world, at):
