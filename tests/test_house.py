@@ -122,6 +122,7 @@ ENGINE_FILES: dict[str, set[str]] = {
         "bookkeeping",
         "comparison",
         "counting",
+        "fees",
         "finding",
         "following",
         "history",

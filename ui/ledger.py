@@ -43,7 +43,11 @@ STATEMENT = (
 )
 ACCOUNTS = (Column("Account"), Column("Holder"), Column("State"), Column("Balance", number=True))
 # Where a document is opened: page and the name of its id in the address.
-DOCUMENTS = {"payout": ("payouts", "payout"), "execution": ("executions", "execution")}
+DOCUMENTS = {
+    "payout": ("payouts", "payout"),
+    "payout_fee": ("payouts", "payout"),
+    "execution": ("executions", "execution"),
+}
 
 
 def trial(lines: Sequence[TrialLine], currency: str, shown: Format) -> Markup:

@@ -9,7 +9,7 @@ from finops_core.kernel.job import Job, Waits
 from finops_core.ledger import pending, reconciling
 from finops_core.notifications import DELIVER_JOB, DISPATCH_JOB, OLD_ADDRESS_JOB, deliver, forward, tell_old_address
 from finops_core.operations import outcome
-from finops_core.payouts import bookkeeping, following, repairing, returns, settlement
+from finops_core.payouts import bookkeeping, fees, following, repairing, returns, settlement
 from finops_core.payouts.look_up import look_up_unsettled
 from finops_core.payouts.news import FOLLOW_JOB
 from finops_core.payouts.rehearsal import REHEARSE_JOB
@@ -47,6 +47,7 @@ _ALL = (
         waits=_P,
     ),
     Job(bookkeeping.BOOK_JOB, bookkeeping.book_missing, every_s=HOUR_S, title="Book payouts the ledger has not kept"),
+    Job(fees.BOOK_JOB, fees.book_missing, every_s=HOUR_S, title="Book fees the ledger has not kept"),
     Job(
         reconciling.HOURLY_JOB,
         reconciling.reconcile_hourly,

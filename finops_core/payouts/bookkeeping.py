@@ -82,12 +82,12 @@ def open_accounts(work: Work, rows: Collection[Unsettled]) -> None:
     providers = {each: connections.provider_of(work, each) for each in {row.connection_id for row in rows}}
     wanted: dict[Wanted, None] = {}
     for row in rows:
-        way, holder = _way(row, providers[row.connection_id])
+        way, holder = way_of(row, providers[row.connection_id])
         wanted |= dict.fromkeys(Wanted(way.at(each), row.currency, holder) for each in Place)
     chart.accounts(work, wanted)
 
 
-def _way(row: Unsettled, provided: tuple[str, str]) -> tuple[Route, str]:
+def way_of(row: Unsettled, provided: tuple[str, str]) -> tuple[Route, str]:
     """The way of a payout and whose money it is, given its provider and the organisation's own account there."""
     provider, own_account = provided
     holder = "" if row.account == own_account else row.account
@@ -108,7 +108,7 @@ def book(work: Work, row: Unsettled, new: PayoutState) -> None:
 
 
 def _enter(work: Work, row: Unsettled, before: Place, after: Place, reason: str = "") -> None:
-    way, holder = _way(row, connections.provider_of(work, row.connection_id))
+    way, holder = way_of(row, connections.provider_of(work, row.connection_id))
     amount = Money(row.amount_minor, row.currency)
     legs = Leg(way.at(before), amount), Leg(way.at(after), -amount)
     own_books.journal(work, legs, (SOURCE, row.id), party_id=holder, reason=reason)

@@ -17,7 +17,7 @@ from finops_core.kernel.job import Check
 from finops_core.kernel.money import Money
 from finops_core.operations import models
 from finops_core.operations.rules import FINAL
-from finops_core.payouts import bookkeeping, news, rules, settlement, strays
+from finops_core.payouts import bookkeeping, fees, news, rules, settlement, strays
 from finops_core.payouts.models import payout, payout_call
 from finops_core.payouts.rules import DOUBTFUL, LIVE, RETRYABLE, PayoutState
 from finops_core.platform.work import Reading
@@ -351,6 +351,12 @@ CHECKS: tuple[Check, ...] = (
         "The ledger tells the same of every payout",
         bookkeeping.books_agree,
         "Ledger and payouts disagree on where money is. Compare the payout's story with its entries; verify the log.",
+    ),
+    Check(
+        "payouts.fees",
+        "The ledger keeps every fee that the statement shows",
+        fees.fees_agree,
+        "Ledger and statement disagree on what the provider took. Open the payout's entries; verify the log.",
     ),
 )
 

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Row, and_, func, or_, select, update
 from finops_core import connections
 from finops_core.kernel.actor import worker_actor
 from finops_core.kernel.provider import Movement
-from finops_core.payouts import rounds
+from finops_core.payouts import fees, queries, rounds
 from finops_core.payouts.models import payout
 from finops_core.payouts.rounds import Round
 from finops_core.payouts.rules import PayoutState
@@ -60,6 +60,7 @@ def confirm(work: Work, connection_id: str, account: str, movements: Sequence[Mo
         if changes:
             this = payout.c.org_id == work.org_id, payout.c.id == row.id
             work.execute(update(payout).where(*this).values(**changes, reconciled_at=work.now))
+            fees.book(work, queries.unsettled(row), _fee(changes, by_payout[row.provider_id]))
             confirmed += 1
     return confirmed
 
@@ -89,6 +90,13 @@ def _shown(row: Row[Any], movements: Sequence[Movement]) -> Mapping[str, Any]:
     if back and row.returned_minor is None:
         shown |= {"return_id": back[0].id, "returned_minor": sum(movement.net_minor for movement in back)}
     return shown
+
+
+def _fee(shown: Mapping[str, Any], movements: Sequence[Movement]) -> int:
+    """What the provider took for the movements that are new, in minor units."""
+    out = sum(each.fee_minor for each in movements if each.amount_minor < 0) if "fee_minor" in shown else 0
+    back = sum(each.fee_minor for each in movements if each.amount_minor > 0) if "returned_minor" in shown else 0
+    return out + back
 
 
 def _open_accounts(reading: Reading) -> tuple[tuple[str, str, datetime], ...]:
