@@ -13,6 +13,7 @@ from finops_core.ledger.activity import (
 from finops_core.ledger.booking import Posted
 from finops_core.ledger.holdings import WalletView, wallet, wallets
 from finops_core.ledger.journal import EntryFilter, EntryLine, EntryPosting, entries, entry
+from finops_core.ledger.locking import PeriodView, lock_period, period, periods, unlock_period
 from finops_core.ledger.proposing import ITEM_TYPE as ADJUSTMENT_ITEM
 from finops_core.ledger.proposing import (
     Proposal,
@@ -84,6 +85,7 @@ __all__ = [
     "EntryPosting",
     "EntryType",
     "KindOfEntry",
+    "PeriodView",
     "Posted",
     "Proposal",
     "ProposalState",
@@ -115,6 +117,7 @@ __all__ = [
     "exchange",
     "freeze",
     "hold",
+    "lock_period",
     "money_stop",
     "note_refused",
     "on_approved",
@@ -123,6 +126,8 @@ __all__ = [
     "operate",
     "over_limit",
     "pay_out",
+    "period",
+    "periods",
     "proposal",
     "proposals",
     "propose_adjustment",
@@ -141,6 +146,7 @@ __all__ = [
     "transfer",
     "trial_balance",
     "unfreeze",
+    "unlock_period",
     "wallet",
     "wallets",
     "withdraw",

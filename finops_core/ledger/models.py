@@ -203,15 +203,26 @@ class Posting(SQLModel, table=True):
 
 
 class LedgerPeriod(OrgRow, table=True):
-    """A span of business days, first and last included; while ``locked_at`` is set nothing is posted into it."""
+    """A span of business days (``period_…``), first and last included, into which nothing is posted.
+
+    It is locked from ``locked_at`` until ``unlocked_at``; one that was opened again stays as a record.
+    """
 
     __tablename__ = "ledger_period"
-    __table_args__ = org_table(listed=("from_on", "to_on", "locked_at"))
+    __table_args__ = org_table(
+        guards=(guards.PERIOD_WAITS, guards.PERIOD_KEEPS, guards.PERIOD_STAYS),
+        classes={"reason": DataClass.CONFIDENTIAL, "unlocked_reason": DataClass.CONFIDENTIAL},
+        listed=("from_on", "to_on", "locked_at", "unlocked_at"),
+    )
 
     from_on: str
     to_on: str
     locked_at: Any = instant(nullable=True)
     locked_by: str
+    reason: str
+    unlocked_by: str
+    unlocked_at: Any = instant(nullable=True)
+    unlocked_reason: str
 
 
 class MoneyStop(OrgRow, table=True):

@@ -28,6 +28,11 @@ STOP = (
     "lifted_at, lifted_reason) VALUES ('{org}', 'stop_x', 'all', '', '', '', 'x', 'x', '2026-11-20 09:00:00', '', "
     "{lifted}, '')"
 )
+PERIOD = (
+    "INSERT INTO ledger_period (org_id, id, from_on, to_on, locked_at, locked_by, reason, unlocked_by, unlocked_at, "
+    "unlocked_reason) VALUES ('{org}', 'period_x', '2026-10-01', '2026-10-31', '2026-11-20 09:00:00', 'x', '{reason}', "
+    "'', NULL, '')"
+)
 NOW = "'2026-11-20 09:00:00'"
 PROPOSAL = (
     "INSERT INTO ledger_proposal (org_id, id, wallet_id, amount_minor, currency, reason, effective_on, about_kind, "
@@ -225,6 +230,9 @@ def attacks(forger: Forger) -> dict[str, tuple[str, ...]]:
         "lg_stop_waits": (STOP.format(org=org, lifted=NOW),),
         "lg_stop_keeps": (STOP.format(org=org, lifted="NULL"), "UPDATE ledger_stop SET reason = 'y'"),
         "lg_stop_stays": (STOP.format(org=org, lifted="NULL"), "DELETE FROM ledger_stop"),
+        "lg_period_waits": (PERIOD.format(org=org, reason=""),),
+        "lg_period_keeps": (PERIOD.format(org=org, reason="x"), "UPDATE ledger_period SET to_on = '2026-10-01'"),
+        "lg_period_stays": (PERIOD.format(org=org, reason="x"), "DELETE FROM ledger_period"),
         "lg_proposal_keeps": (PROPOSAL.format(org=org, wallet=ann), "UPDATE ledger_proposal SET amount_minor = 2"),
         "lg_proposal_stays": (PROPOSAL.format(org=org, wallet=ann), "DELETE FROM ledger_proposal"),
     }
