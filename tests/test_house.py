@@ -72,6 +72,7 @@ ENGINE_FILES: dict[str, set[str]] = {
         "guards",
         "holdings",
         "journal",
+        "locking",
         "own_books",
         "proposing",
         "reconciling",

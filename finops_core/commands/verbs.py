@@ -2,7 +2,18 @@
 
 import typer
 
-from finops_core.commands import activity, approvals, desk, executions, files, ledger, payouts, proposals, rates
+from finops_core.commands import (
+    activity,
+    approvals,
+    desk,
+    executions,
+    files,
+    ledger,
+    payouts,
+    periods,
+    proposals,
+    rates,
+)
 
 PEOPLES = (
     desk.me,
@@ -47,6 +58,9 @@ PEOPLES = (
     ledger.stops,
     ledger.stop,
     ledger.resume,
+    periods.periods,
+    periods.lock_period,
+    periods.unlock_period,
     ledger.reconcile,
     ledger.reconcile_wallet,
     ledger.reconciliations,

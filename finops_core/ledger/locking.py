@@ -1,6 +1,7 @@
 """Locking periods: business days into which nothing is posted any more, until somebody opens them again.
 
-A lock holds whatever program writes: the database refuses a posting into one, and a lock waits for entries on their way.
+A lock holds whatever program writes: the database refuses a posting into one, and the lock waits for entries on their
+way.
 Only days that are over can be locked: payouts book themselves on the day they move. To halt money today, stop it.
 """
 
@@ -66,7 +67,7 @@ def lock_period(work: Work, from_on: date, to_on: date, reason: str) -> str:
             raise
         # Somebody locked it while this one waited for entries on their way; which days, is seen once it is looked at.
         raise _locked_before(from_on, to_on) from error
-    _recorded(work, "period.locked", period_id, row["from_on"], row["to_on"], reason)
+    _recorded(work, "period.locked", period_id, from_on, to_on, reason)
     return period_id
 
 
@@ -85,7 +86,8 @@ def unlock_period(work: Work, period_id: str, reason: str) -> None:
     changed = work.execute(update(table).where(*mine, table.c.unlocked_at.is_(None)).values(**opened))
     if not changed.rowcount:
         raise Conflict("PERIOD_OPEN", "This period was opened before.", hint=_LOOK)
-    _recorded(work, "period.unlocked", period_id, found.from_on, found.to_on, reason)
+    days = date.fromisoformat(found.from_on), date.fromisoformat(found.to_on)
+    _recorded(work, "period.unlocked", period_id, *days, reason)
 
 
 def periods(reading: Reading, limit: int = queries.PAGE, *, locked: bool = True) -> tuple[PeriodView, ...]:
@@ -162,8 +164,8 @@ def _unknown() -> NotFound:
     return NotFound("PERIOD_UNKNOWN", "There is no such period here.", hint=_LOOK)
 
 
-def _recorded(work: Work, verb: str, period_id: str, from_on: str, to_on: str, reason: str) -> None:
-    detail = {"from_on": from_on, "to_on": to_on, "reason": reason.strip()}
+def _recorded(work: Work, verb: str, period_id: str, from_on: date, to_on: date, reason: str) -> None:
+    detail = {"from_on": from_on.isoformat(), "to_on": to_on.isoformat(), "reason": reason.strip()}
     audit.record(work, verb, f"period:{period_id}", detail=detail)
 
 

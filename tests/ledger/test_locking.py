@@ -92,7 +92,9 @@ def test_an_entry_of_a_locked_period_is_undone_today(books: Books):
         (LAST, LAST, "why", ""),
     ],
 )
-def test_only_days_that_are_over_are_locked_first_to_last_and_for_a_reason(books: Books, from_on, to_on, reason, wanted):
+def test_only_days_that_are_over_are_locked_first_to_last_and_for_a_reason(
+    books: Books, from_on, to_on, reason, wanted
+):
     assert asked(books, from_on, to_on, reason) == wanted
 
 
