@@ -170,6 +170,7 @@ def both_at_work(folder: Path, url: str) -> Iterator[Towns]:
         rehearsed_and_told(towns, planned.id)
         booked(towns)
         refuse(towns)
+        JOBS["ledger.number"].run(world.desk, None)
         gather(towns, done.id, asked.id, planned.id)
         with world.desk.work(worker_actor("")) as work:
             work.execute(update(session).values(last_seen_at=work.now - timedelta(minutes=5)))
@@ -550,6 +551,8 @@ DOORS: dict[str, Door] = {
     "ledger.stop": Door(lambda w, i: ledger.stop(w, ledger.StopWidth.WALLET, MARK, i["wallet"])),
     "ledger.money_stop": Door(lambda w, i: ledger.money_stop(w, i["stop"])),
     "ledger.stops": Door(lambda w, _: ledger.stops(w)),
+    "ledger.find": Door(lambda w, _: ledger.find(w, sought.read("JE-2026-"))),
+    "ledger.numbers": Door(lambda w, i: ledger.numbers(w, [i["entry"]])),
     "ledger.period": Door(lambda w, i: ledger.period(w, i["period"])),
     "ledger.periods": Door(lambda w, _: ledger.periods(w, locked=False)),
     "ledger.unlock_period": Door(lambda w, i: ledger.unlock_period(w, i["period"], MARK)),

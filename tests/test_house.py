@@ -73,6 +73,7 @@ ENGINE_FILES: dict[str, set[str]] = {
         "holdings",
         "journal",
         "locking",
+        "numbering",
         "own_books",
         "proposing",
         "reconciling",

@@ -12,8 +12,9 @@ from finops_core.ledger.activity import (
 )
 from finops_core.ledger.booking import Posted
 from finops_core.ledger.holdings import WalletView, wallet, wallets
-from finops_core.ledger.journal import EntryFilter, EntryLine, EntryPosting, entries, entry
+from finops_core.ledger.journal import EntryFilter, EntryLine, EntryPosting, entries, entry, find
 from finops_core.ledger.locking import PeriodView, lock_period, period, periods, unlock_period
+from finops_core.ledger.numbering import numbers
 from finops_core.ledger.proposing import ITEM_TYPE as ADJUSTMENT_ITEM
 from finops_core.ledger.proposing import (
     Proposal,
@@ -115,11 +116,13 @@ __all__ = [
     "entries",
     "entry",
     "exchange",
+    "find",
     "freeze",
     "hold",
     "lock_period",
     "money_stop",
     "note_refused",
+    "numbers",
     "on_approved",
     "on_ended",
     "open_wallet",

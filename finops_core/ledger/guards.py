@@ -13,6 +13,8 @@ from finops_core.platform.tables import Guard
 MONEY_LOCK = 7204812
 """The advisory lock, one an organisation, that whatever moves money holds shared; whoever stops it, or locks a period,
 holds it alone."""
+NUMBER_LOCK = 7204813
+"""The advisory lock, one an organisation, of whoever numbers its entries."""
 
 
 def _refuses(code: str, when: str, condition: str = "TRUE") -> Guard:
@@ -219,6 +221,10 @@ END
 )
 PERIOD_KEEPS = _refuses("PERIOD_KEEPS", "BEFORE UPDATE", _PERIOD_CHANGED)
 PERIOD_STAYS = _refuses("PERIOD_STAYS", "BEFORE DELETE")
+
+_NUMBER_LEAVES_A_GAP = """NEW.n < 1 OR (NEW.n > 1 AND NOT EXISTS (SELECT 1 FROM ledger_number p
+WHERE p.org_id = NEW.org_id AND p.year = NEW.year AND p.n = NEW.n - 1))"""
+NUMBER_FOLLOWS = _refuses("NUMBER_FOLLOWS", "BEFORE INSERT", _NUMBER_LEAVES_A_GAP)
 
 _ASKED = "org_id id wallet_id amount_minor currency reason effective_on about_kind about_id key content request_id"
 _PROPOSAL_CHANGED = " OR ".join(f"NEW.{name} <> OLD.{name}" for name in (*_ASKED.split(), "proposed_by", "proposed_at"))

@@ -146,6 +146,27 @@ class JournalEntry(OrgRow, table=True):
     reverses: str
 
 
+class EntryNumber(SQLModel, table=True):
+    """What an entry is called by people, ``JE-{year}-{n}``: without gaps, in the year it was booked in.
+
+    Given after the entry was booked, never changed, never taken back.
+    """
+
+    __tablename__ = "ledger_number"
+    __table_args__ = org_table(
+        link("journal_id", "ledger_journal"),
+        Index("uq_ledger_number_place", "year", "n", "org_id", unique=True),
+        append_only=True,
+        guards=(guards.NUMBER_FOLLOWS,),
+    )
+
+    org_id: str = Field(primary_key=True)
+    journal_id: str = Field(primary_key=True)
+    year: int
+    n: int = big()
+    numbered_at: Any = instant()
+
+
 class Posting(SQLModel, table=True):
     """One line of an entry: positive is a credit, negative a debit. Never changed, never deleted.
 
@@ -397,4 +418,5 @@ class AdjustmentProposal(OrgRow, table=True):
 ledger_chart, ledger_account, ledger_balance = table_of(ChartAccount), table_of(LedgerAccount), table_of(LedgerBalance)
 ledger_journal, ledger_posting, ledger_period = table_of(JournalEntry), table_of(Posting), table_of(LedgerPeriod)
 ledger_stop, ledger_reconciliation, ledger_drift = table_of(MoneyStop), table_of(Reconciliation), table_of(Drift)
+ledger_number = table_of(EntryNumber)
 ledger_proposal, ledger_refusal = table_of(AdjustmentProposal), table_of(RefusedOperation)

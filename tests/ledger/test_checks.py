@@ -1,8 +1,11 @@
 """The standing checks of the ledger see damage that somebody did past every guard, and nothing where all is well."""
 
+from datetime import timedelta
+
 import pytest
 
-from finops_core.ledger import service
+from finops_core.kernel.actor import worker_actor
+from finops_core.ledger import numbering, service
 from finops_core.ledger.checks import CHECKS
 from tests.ledger.conftest import Books, usd
 from tests.tampering import tamper
@@ -24,6 +27,16 @@ DAMAGE = {
     "UPDATE ledger_posting SET balance_after_minor = 101 WHERE balance_after_minor = 100": {"ledger.continuity"},
     "DELETE FROM ledger_journal": {"ledger.sealed"},
     "DELETE FROM ledger_posting": {"ledger.sealed", "ledger.balances"},
+}
+
+NUMBERS = {
+    "DELETE FROM ledger_number WHERE n = 1",
+    "DELETE FROM ledger_number WHERE n = 2",
+    "UPDATE ledger_number SET n = 9 WHERE n = 3",
+    "UPDATE ledger_number SET n = 0 WHERE n = 1",
+    "UPDATE ledger_number SET year = 2025 WHERE n = 3",
+    "UPDATE ledger_number SET n = 1 WHERE n = 3",
+    "DELETE FROM ledger_number WHERE n = 3",
 }
 
 
@@ -52,3 +65,34 @@ def test_damage_done_past_the_guards_is_found(books: Books, damage: str):
 
     # Then the checks that should, and no others, say so
     assert found(books) == DAMAGE[damage]
+
+
+def numbered(books: Books) -> None:
+    """A wallet with three entries, numbered, some minutes ago."""
+    for minor in (100, 50, 25):
+        books.fund("ann", minor)
+    with books.desk.work(worker_actor(books.org_id)) as work:
+        assert numbering.number(work) == 3
+    books.desk.clock.advance(timedelta(minutes=6))
+
+
+@pytest.mark.parametrize("damage", sorted(NUMBERS))
+def test_numbers_that_are_gone_changed_or_given_twice_are_found(books: Books, damage: str):
+    numbered(books)
+    assert found(books) == set()
+
+    tamper(books.desk.settings, "DROP INDEX uq_ledger_number_place")
+    assert tamper(books.desk.settings, damage)
+
+    assert found(books) == {"ledger.numbers"}
+
+
+def test_an_entry_that_waits_for_its_number_is_told_after_a_few_minutes(books: Books):
+    entry = books.fund("ann", 100)
+    early = found(books)
+    books.desk.clock.advance(timedelta(minutes=6))
+
+    with books.read() as reading:
+        (told,) = (check.find(reading) for check in CHECKS if check.id == "ledger.numbers")
+    assert early == set()
+    assert told == [f"1 entries wait for a number, the first of them {entry}"]
