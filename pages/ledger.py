@@ -5,13 +5,13 @@ import streamlit as st
 from finops_core import ledger as core
 from finops_core.kernel.permissions import Permission
 from finops_core.ledger import EntryFilter, EntryType
-from ui import activity, books, drifts, filters, html, ledger, rates, stops, wallets, widgets
+from ui import activity, books, drifts, filters, html, ledger, periods, rates, stops, wallets, widgets
 from ui.format import words
 from ui.session import open_page
 
 here = open_page(Permission.LEDGER_VIEW)
 TRIAL, WALLETS, ENTRIES, RATES = "Trial balance", "Wallets", "Entries", "Rates"
-BALANCES, ACTIVITY, STOPS = "Balances", "Activity", "Money stops"
+BALANCES, ACTIVITY, STOPS, PERIODS = "Balances", "Activity", "Money stops", "Periods"
 asked = st.query_params.to_dict()
 
 
@@ -61,7 +61,7 @@ else:
     title = st.empty()
     view = st.segmented_control(
         "Show",
-        [TRIAL, WALLETS, ENTRIES, RATES, BALANCES, ACTIVITY, STOPS],
+        [TRIAL, WALLETS, ENTRIES, RATES, BALANCES, ACTIVITY, STOPS, PERIODS],
         default=TRIAL,
         required=True,
         key="view",
@@ -91,5 +91,9 @@ else:
         with title.container():
             widgets.head("Ledger", here.around.name, "what may not move, and why")
         stops.section(here)
+    elif view == PERIODS:
+        with title.container():
+            widgets.head("Ledger", here.around.name, "days that nothing is posted into")
+        periods.section(here)
     else:
         trial()

@@ -9,8 +9,9 @@ from ui.session import open_page
 
 here = open_page(Permission.HOME_VIEW)
 LOOKS_FOR = (
-    "Numbers (EX-2026-0001), ids of ours and of the provider, amounts with or without their currency (1,250.00 EUR), "
-    "payees, the last four digits of an account, file names, the beginning of a file's SHA-256, and people."
+    "Numbers (EX-2026-0001, JE-2026-0001), ids of ours and of the provider, amounts with or without their currency "
+    "(1,250.00 EUR), payees, the last four digits of an account, file names, the beginning of a file's "
+    "SHA-256, and people."
 )
 
 title = st.empty()

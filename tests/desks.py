@@ -94,12 +94,12 @@ class AreaDesk:
     def read(self, actor: Actor, orgs: frozenset[str] = frozenset()):
         return self.units.read(actor, orgs)
 
-    def org(self, slug: str = "harbour") -> str:
+    def org(self, slug: str = "harbour", zone: str = "UTC") -> str:
         from finops_core import reference
 
         with self.units.work(system_actor()) as work, work.across_orgs("a test makes its organisation"):
             return reference.add_organisation(
-                work, slug=slug, name=slug.title(), base_currency="USD", country="US", zone="UTC", locale="en_US"
+                work, slug=slug, name=slug.title(), base_currency="USD", country="US", zone=zone, locale="en_US"
             )
 
 

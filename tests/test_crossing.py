@@ -9,7 +9,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -41,7 +41,6 @@ from finops_core.kernel.ids import new_id
 from finops_core.kernel.money import Money
 from finops_core.kernel.permissions import Permission
 from finops_core.kernel.provider import Mode, ProviderEvent
-from finops_core.ledger.models import ledger_period
 from finops_core.ledger.records import ledger_drift
 from finops_core.notifications import outbox
 from finops_core.notifications.models import dispatch
@@ -171,6 +170,7 @@ def both_at_work(folder: Path, url: str) -> Iterator[Towns]:
         rehearsed_and_told(towns, planned.id)
         booked(towns)
         refuse(towns)
+        JOBS["ledger.number"].run(world.desk, None)
         gather(towns, done.id, asked.id, planned.id)
         with world.desk.work(worker_actor("")) as work:
             work.execute(update(session).values(last_seen_at=work.now - timedelta(minutes=5)))
@@ -274,8 +274,7 @@ def booked(towns: Towns) -> None:
         reference.take_in_rates(work, f"Date,USD\n{reference.today(work).isoformat()},1.05\n".encode())
         towns.ids["reconciliation"] = ledger.ask_to_reconcile(work, MARK)
         towns.ids["stop"] = ledger.stop(work, ledger.StopWidth.WALLET, MARK, wallets[2])
-        span = {"from_on": "2020-01-01", "to_on": "2020-01-31", "locked_at": work.now, "locked_by": MARK}
-        work.execute(insert(ledger_period).values(org_id=work.org_id, id="2020-01", **span))
+        towns.ids["period"] = ledger.lock_period(work, date(2020, 1, 1), date(2020, 1, 31), MARK)
         found = {"reconciliation_id": towns.ids["reconciliation"], "account_id": wallets[0], "currency": "USD"}
         amounts = {"shown_minor": 18422016, "should_minor": 18422015, "repaired": True, "broken": False}
         drift = {"org_id": work.org_id, "id": f"drift_{MARK}", "found_at": work.now, **found, **amounts}
@@ -563,6 +562,11 @@ DOORS: dict[str, Door] = {
     "ledger.stop": Door(lambda w, i: ledger.stop(w, ledger.StopWidth.WALLET, MARK, i["wallet"])),
     "ledger.money_stop": Door(lambda w, i: ledger.money_stop(w, i["stop"])),
     "ledger.stops": Door(lambda w, _: ledger.stops(w)),
+    "ledger.find": Door(lambda w, _: ledger.find(w, sought.read("JE-2026-"))),
+    "ledger.numbers": Door(lambda w, i: ledger.numbers(w, [i["entry"]])),
+    "ledger.period": Door(lambda w, i: ledger.period(w, i["period"])),
+    "ledger.periods": Door(lambda w, _: ledger.periods(w, locked=False)),
+    "ledger.unlock_period": Door(lambda w, i: ledger.unlock_period(w, i["period"], MARK)),
     "ledger.transfer": Door(lambda w, i: ledger.transfer(w, i["wallet"], i["wallet_two"], ONE)),
     "ledger.trial_balance": Door(lambda w, _: ledger.trial_balance(w)),
     "ledger.wallet": Door(lambda w, i: ledger.wallet(w, i["wallet"])),
@@ -688,6 +692,7 @@ NO_DOORS = {
     "ledger.ask_to_reconcile": "asks for a look at its own organisation's accounts",
     "ledger.keep_timings": "writes how long its own organisation's bookings took",
     "ledger.open_wallet": "makes a wallet of its own organisation",
+    "ledger.lock_period": "locks days of its own organisation",
     "approvals.expire_due": "the worker's round; needs WORKER_ACT (below)",
     "approvals.request": "writes a question of its own organisation about an id its caller has checked",
     "approvals.warn_of_expiry": "the worker's round; needs WORKER_ACT (below)",

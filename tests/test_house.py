@@ -72,6 +72,8 @@ ENGINE_FILES: dict[str, set[str]] = {
         "guards",
         "holdings",
         "journal",
+        "locking",
+        "numbering",
         "own_books",
         "pending",
         "proposing",

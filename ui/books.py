@@ -50,9 +50,10 @@ def entry(here: Here, entry_id: str) -> None:
         behind = None
         with suppress(NotFound):  # an id that a caller gave may name nothing
             behind = core.proposal(reading, found.source[1]) if found.source[0] == core.ADJUSTMENT_ITEM else None
+        numbers = core.numbers(reading, [found.reverses, found.reversed_by])
         names = security.names(reading, [found.created_by, *([behind.proposed_by] if behind else [])])
-    widgets.head("Entry", here.around.name, found.id)
-    html.draw(ledger.facts(found, here.shown, lambda who: log.actor_name(who, names)))
+    widgets.head("Entry", here.around.name, found.number or found.id)
+    html.draw(ledger.facts(found, here.shown, lambda who: log.actor_name(who, names), numbers))
     if behind is not None:
         kind, about = behind.asked.about
         sees = here.may(Permission.APPROVALS_VIEW)

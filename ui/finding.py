@@ -9,7 +9,7 @@ from finops_core.approvals import RequestView
 from finops_core.files import FileView
 from finops_core.insight import Found
 from finops_core.kernel.permissions import Permission
-from ui import html, in_flight, log, requests, runs
+from ui import html, in_flight, ledger, log, requests, runs
 from ui.format import Format, size, words
 from ui.html import Cell, Column, Markup
 from ui.session import Here
@@ -76,6 +76,8 @@ def groups(here: Here, found: Found, names: Mapping[str, str]) -> None:
         _group("requests", "Approval requests", requests_table(found.requests, names, shown), found)
     if found.files:
         _group("files", "Files", files_table(found.files, names, shown), found)
+    if found.entries:
+        _group("entries", "Entries", ledger.entries(found.entries, shown), found)
     if found.records:
         _group("records", "Audit", log.records_table(found.records, names, here), found)
 

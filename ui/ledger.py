@@ -97,18 +97,23 @@ def statement(found: Statement, shown: Format, dated: Dated = Dated.EFFECTIVE) -
     return html.table(STATEMENT, [_statement(line, shown, dated) for line in found.lines], "Statement")
 
 
-def facts(entry: EntryLine, shown: Format, name: Callable[[str], str]) -> Markup:
-    """What an entry is, who booked it and what it comes from."""
+def facts(entry: EntryLine, shown: Format, name: Callable[[str], str], numbers: Mapping[str, str]) -> Markup:
+    """What an entry is, who booked it and what it comes from; ``numbers``: of the entries that it names."""
+
+    def other(entry_id: str) -> Cell:
+        return entry_link(entry_id, numbers.get(entry_id, "")) if entry_id else ""
+
     return html.facts(
         [
             ("Kind", words(entry.type.lower())),
+            ("Id", entry.id if entry.number else ""),
             ("Counts for", entry.effective_on.isoformat()),
             ("Booked", shown.instant(entry.booked_at)),
             ("By", name(entry.created_by)),
             ("Reason", entry.reason),
             ("Document", document(entry.source)),
-            ("Undoes", entry_link(entry.reverses) if entry.reverses else ""),
-            ("Undone by", entry_link(entry.reversed_by) if entry.reversed_by else ""),
+            ("Undoes", other(entry.reverses)),
+            ("Undone by", other(entry.reversed_by)),
         ]
     )
 
@@ -152,9 +157,9 @@ def wallet_link(account_id: str) -> Markup:
     return html.link(f"…{account_id[-8:]}", PAGE, {ACCOUNT: account_id})
 
 
-def entry_link(entry_id: str) -> Markup:
-    """An entry by the end of its id, which tells it from its neighbours."""
-    return html.link(f"…{entry_id[-8:]}", PAGE, {ENTRY: entry_id})
+def entry_link(entry_id: str, number: str = "") -> Markup:
+    """An entry by its number; until it has one by the end of its id, which tells it from its neighbours."""
+    return html.link(number or f"…{entry_id[-8:]}", PAGE, {ENTRY: entry_id})
 
 
 def older(query: Mapping[str, str], place: str, label: str = "Older →") -> Markup:
@@ -194,7 +199,7 @@ def _entry(row: EntryLine, shown: Format) -> tuple[Cell, ...]:
     postings_ = sorted(row.postings, key=lambda posting: posting.amount.minor > 0)
     booked = html.lines(*(html.join(html.faint(_side(each)), _line_link(each.account)) for each in postings_))
     return (
-        html.lines(entry_link(row.id), html.faint(words(row.type.lower()))),
+        html.lines(entry_link(row.id, row.number), html.faint(words(row.type.lower()))),
         html.lines(shown.instant(row.booked_at), html.faint(_counts_for(row, shown))),
         booked,
         html.lines(*(html.strong(each) for each in shown.each_amount(sums))),
@@ -215,7 +220,7 @@ def _statement(line: StatementLine, shown: Format, dated: Dated) -> tuple[Cell, 
         day = html.lines(shown.instant(line.booked_at), html.faint(counts))
     return (
         day,
-        html.lines(entry_link(line.journal_id), html.faint(words(line.type.lower()))),
+        html.lines(entry_link(line.journal_id, line.number), html.faint(words(line.type.lower()))),
         html.lines(document(line.source), html.faint(line.reason) if line.reason else ""),
         *sides(line.amount, shown),
         balance(line.balance, shown),

@@ -5,8 +5,9 @@ from typing import Any
 
 from pydantic import Field
 
-from finops_core.answers import operations, others, payouts
+from finops_core.answers import ledger, operations, others, payouts
 from finops_core.answers.common import Answer
+from finops_core.answers.ledger import EntryAnswer
 from finops_core.answers.operations import ExecutionAnswer
 from finops_core.answers.others import ApprovalAnswer, FileAnswer
 from finops_core.answers.payouts import PayoutAnswer
@@ -37,6 +38,7 @@ class FoundAnswer(Answer):
     payouts: list[PayoutAnswer]
     approvals: list[ApprovalAnswer]
     files: list[FileAnswer]
+    entries: list[EntryAnswer]
     records: list[RecordAnswer]
 
 
@@ -55,5 +57,6 @@ def found(view: Found) -> FoundAnswer:
         payouts=[payouts.payout(each) for each in view.payouts],
         approvals=[others.approval(each) for each in view.requests],
         files=[others.file(each) for each in view.files],
+        entries=[ledger.entry(each) for each in view.entries],
         records=[record(each) for each in view.records],
     )

@@ -85,6 +85,7 @@ class EntryAnswer(Answer):
     """An entry with its sides."""
 
     id: str = Field(examples=["je_0199b1c2d3e4"])
+    number: str = Field(description="Empty until it is given, within a minute.", examples=["JE-2026-0001"])
     type: str = Field(examples=["DEPOSIT"])
     booked_at: datetime
     effective_on: date
@@ -108,6 +109,7 @@ class StatementLineAnswer(Answer):
     """A posting of an account, and what the account held after it in the order of the statement."""
 
     journal_id: str
+    number: str = Field(description="Of its entry; empty until it is given.", examples=["JE-2026-0001"])
     type: str
     effective_on: date
     booked_at: datetime
@@ -296,6 +298,7 @@ def entry(line: EntryLine) -> EntryAnswer:
     """One entry."""
     return EntryAnswer(
         id=line.id,
+        number=line.number,
         type=line.type,
         booked_at=line.booked_at,
         effective_on=line.effective_on,
@@ -323,6 +326,7 @@ def statement(found: Statement) -> StatementAnswer:
     lines = [
         StatementLineAnswer(
             journal_id=line.journal_id,
+            number=line.number,
             type=line.type,
             effective_on=line.effective_on,
             booked_at=line.booked_at,

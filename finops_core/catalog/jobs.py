@@ -6,7 +6,7 @@ from functools import partial
 
 from finops_core.catalog.checks import CHECKS
 from finops_core.kernel.job import Job, Waits
-from finops_core.ledger import pending, reconciling
+from finops_core.ledger import numbering, pending, reconciling
 from finops_core.notifications import DELIVER_JOB, DISPATCH_JOB, OLD_ADDRESS_JOB, deliver, forward, tell_old_address
 from finops_core.operations import outcome
 from finops_core.payouts import bookkeeping, fees, following, repairing, returns, settlement
@@ -55,6 +55,7 @@ _ALL = (
         title="Hold balances against their postings",
     ),
     Job(pending.EXPIRE_JOB, pending.expire_pending, every_s=MINUTE_S, title="Give back money nobody posted in time"),
+    Job(numbering.NUMBER_JOB, numbering.number_entries, every_s=MINUTE_S, title="Number entries"),
     Job(reconciling.ASKED_JOB, reconciling.reconcile_asked, title="Hold balances against their postings, as asked"),
     *(replace(job, retries=None, waits=Waits.PERSON) for job in _PEOPLE),
     Job(outcome.RETELL_JOB, outcome.retell, title="Store a result that changed late"),

@@ -54,15 +54,25 @@ def statement(told: StatementAnswer) -> str:
     """A statement."""
     head = f"{told.account.code} {told.account.name}, {money(told.balance)}"
     rows = [
-        (each.effective_on, _when(each.booked_at), each.type, money(each.amount), money(each.balance))
+        (
+            each.number or each.journal_id,
+            each.effective_on,
+            _when(each.booked_at),
+            each.type,
+            money(each.amount),
+            money(each.balance),
+        )
         for each in told.items
     ]
-    return f"{head}\n{table(('Counts for', 'Booked (UTC)', 'Kind', 'Amount', 'Balance'), rows)}{_more(told.next)}"
+    heads = ("Entry", "Counts for", "Booked (UTC)", "Kind", "Amount", "Balance")
+    return f"{head}\n{table(heads, rows)}{_more(told.next)}"
 
 
 def entries(told: EntriesAnswer) -> str:
     """Entries."""
-    rows = [(each.id, _when(each.booked_at), each.type, _moved(each), each.reason) for each in told.items]
+    rows = [
+        (each.number or each.id, _when(each.booked_at), each.type, _moved(each), each.reason) for each in told.items
+    ]
     return table(("Entry", "Booked (UTC)", "Kind", "Amount", "Reason"), rows) + _more(told.next)
 
 
@@ -78,7 +88,8 @@ def entry(told: EntryAnswer) -> str:
         for each in told.postings
     ]
     undone = f"; undone by {told.reversed_by}" if told.reversed_by else ""
-    head = f"{told.id}: {told.type}, counts for {told.effective_on}{undone}"
+    called = f"{told.number} ({told.id})" if told.number else told.id
+    head = f"{called}: {told.type}, counts for {told.effective_on}{undone}"
     return f"{head}\n{table(('Account', 'Holder', 'Amount', 'Worth'), rows)}"
 
 

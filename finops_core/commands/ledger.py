@@ -171,7 +171,9 @@ def entries(
     look(lambda reading: ledger_verbs.entries(reading, wanted, part), books.entries, as_json=as_json)
 
 
-def entry(name: Annotated[str, typer.Argument(help="Id of an entry, je_….")], as_json: Json = False) -> None:
+def entry(
+    name: Annotated[str, typer.Argument(help="Number or id of an entry, such as JE-2026-0001.")], as_json: Json = False
+) -> None:
     """One entry with its sides."""
     from finops_core.answers import ledger_verbs
     from finops_core.commands import books
@@ -180,7 +182,7 @@ def entry(name: Annotated[str, typer.Argument(help="Id of an entry, je_….")], 
 
 
 def reverse(
-    name: Annotated[str, typer.Argument(help="Id of an entry, je_….")],
+    name: Annotated[str, typer.Argument(help="Number or id of an entry, such as JE-2026-0001.")],
     reason: Reason = "",
     key: Key = "",
     as_json: Json = False,

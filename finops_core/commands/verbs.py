@@ -11,6 +11,7 @@ from finops_core.commands import (
     ledger,
     payouts,
     pending,
+    periods,
     proposals,
     rates,
 )
@@ -58,6 +59,9 @@ PEOPLES = (
     ledger.stops,
     ledger.stop,
     ledger.resume,
+    periods.periods,
+    periods.lock_period,
+    periods.unlock_period,
     ledger.reconcile,
     ledger.reconcile_wallet,
     ledger.reconciliations,

@@ -4,14 +4,16 @@ What a person may not see is not found: each area answers only for what its own 
 """
 
 from dataclasses import dataclass
+from typing import Any
 
-from finops_core import approvals, audit, files, operations, payouts, security
+from finops_core import approvals, audit, files, ledger, operations, payouts, security
 from finops_core.approvals import RequestView
 from finops_core.audit import AuditView
 from finops_core.files import FileView
 from finops_core.kernel import sought as words
 from finops_core.kernel.permissions import Permission
 from finops_core.kernel.sought import Sought
+from finops_core.ledger import EntryLine
 from finops_core.operations import ExecutionView
 from finops_core.payouts import PayoutView
 from finops_core.platform.work import Reading
@@ -22,6 +24,7 @@ KINDS = {
     "ex": "execution",
     "ap": "approval",
     "pay": "payout",
+    "je": "journal",
     "fr": "file",
     "file": "stored_file",
     "person": "person",
@@ -45,6 +48,7 @@ class Found:
     payouts: tuple[PayoutView, ...] = ()
     requests: tuple[RequestView, ...] = ()
     files: tuple[FileView, ...] = ()
+    entries: tuple[EntryLine, ...] = ()
     records: tuple[AuditView, ...] = ()
     people: tuple[str, ...] = ()
     more: frozenset[str] = frozenset()
@@ -52,7 +56,7 @@ class Found:
     @property
     def total(self) -> int:
         """How many things are shown."""
-        return sum(map(len, (self.executions, self.payouts, self.requests, self.files, self.records)))
+        return sum(map(len, (self.executions, self.payouts, self.requests, self.files, self.entries, self.records)))
 
 
 def search(reading: Reading, typed: str) -> Found:
@@ -70,16 +74,26 @@ def search(reading: Reading, typed: str) -> Found:
     paid = payouts.find(reading, sought, most)
     requests = approvals.find(reading, sought, "execution", [run.id for run in runs], most)
     kept = files.find(reading, sought, most)
+    booked = ledger.find(reading, sought, most)
     things = [
         *(f"execution:{run.id}" for run in runs),
         *(f"payout:{row.id}" for row in paid),
         *(f"approval:{request.id}" for request in requests),
         *(f"file:{file.id}" for file in kept),
+        *(f"journal:{entry.id}" for entry in booked),
     ]
     records = _records(reading, sought, things, people, most)
-    groups = {"executions": runs, "payouts": paid, "requests": requests, "files": kept, "records": records}
+    groups = {
+        "executions": runs,
+        "payouts": paid,
+        "requests": requests,
+        "files": kept,
+        "entries": booked,
+        "records": records,
+    }
     more = frozenset(name for name, rows in groups.items() if len(rows) > EACH)
-    return Found(sought, runs[:EACH], paid[:EACH], requests[:EACH], kept[:EACH], records[:EACH], people, more)
+    shown: dict[str, Any] = {name: rows[:EACH] for name, rows in groups.items()}
+    return Found(sought, people=people, more=more, **shown)
 
 
 def _people(reading: Reading, sought: Sought) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ class Permission(StrEnum):
     LEDGER_POST = "ledger.post"
     LEDGER_ADJUST = "ledger.adjust"
     LEDGER_STOP = "ledger.stop"
+    LEDGER_LOCK = "ledger.lock"
     HEALTH_VIEW = "health.view"
     WORKER_ACT = "worker.act"
     NEWS_TAKE = "news.take"

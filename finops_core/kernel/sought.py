@@ -16,7 +16,7 @@ _OBJECT = re.compile(r"[a-z_]+:\S+", re.ASCII)
 _HASH = re.compile(rf"[0-9a-f]{{{HASH_LEAST},64}}", re.ASCII)
 _AMOUNT = re.compile(r"([0-9]{1,3}(?:[, '\u00a0\u202f][0-9]{3})+|[0-9]{1,16})(?:\.([0-9]{1,4}))?", re.ASCII)
 _LAST_FOUR = re.compile(r"[•*.… -]*([0-9]{4})")
-SERIES = ("EX", "AP")
+SERIES = ("EX", "AP", "JE")
 PLACES = 4
 NUMBER_DIGITS = 4
 

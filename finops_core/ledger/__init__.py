@@ -12,7 +12,9 @@ from finops_core.ledger.activity import (
 )
 from finops_core.ledger.booking import BOOKED, Posted
 from finops_core.ledger.holdings import WalletView, wallet, wallets
-from finops_core.ledger.journal import EntryFilter, EntryLine, EntryPosting, entries, entry
+from finops_core.ledger.journal import EntryFilter, EntryLine, EntryPosting, entries, entry, find
+from finops_core.ledger.locking import PeriodView, lock_period, period, periods, unlock_period
+from finops_core.ledger.numbering import numbers
 from finops_core.ledger.pending import (
     MAY_WAIT,
     PendingMove,
@@ -102,6 +104,7 @@ __all__ = [
     "PendingMove",
     "PendingState",
     "PendingView",
+    "PeriodView",
     "Posted",
     "Proposal",
     "ProposalState",
@@ -133,11 +136,14 @@ __all__ = [
     "entries",
     "entry",
     "exchange",
+    "find",
     "freeze",
     "hold",
     "keep_timings",
+    "lock_period",
     "money_stop",
     "note_refused",
+    "numbers",
     "on_approved",
     "on_ended",
     "open_wallet",
@@ -146,6 +152,8 @@ __all__ = [
     "pay_out",
     "pending_move",
     "pending_moves",
+    "period",
+    "periods",
     "post_pending",
     "proposal",
     "proposals",
@@ -165,6 +173,7 @@ __all__ = [
     "transfer",
     "trial_balance",
     "unfreeze",
+    "unlock_period",
     "void_pending",
     "wallet",
     "wallets",

@@ -1,17 +1,20 @@
 """The standing truths of the ledger, each looked for in what is stored. A violation is for people."""
 
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Row, and_, func, or_, select
 
 from finops_core.kernel.job import Check
 from finops_core.kernel.money import Money
-from finops_core.ledger.models import ledger_account, ledger_balance, ledger_journal, ledger_posting
+from finops_core.ledger import numbering
+from finops_core.ledger.models import ledger_account, ledger_balance, ledger_journal, ledger_number, ledger_posting
 from finops_core.ledger.records import ledger_pending
 from finops_core.ledger.rules import PENDING
 from finops_core.platform.work import Reading
 
 MOST = 1_000
+NUMBERED_WITHIN = timedelta(minutes=5)
 posting, kept, account = ledger_posting, ledger_balance, ledger_account
 
 
@@ -147,6 +150,29 @@ def pending_money_is_what_waits(reading: Reading) -> list[str]:
     ]
 
 
+def numbers_have_no_gaps(reading: Reading) -> list[str]:
+    """The numbers of each year go on from 1 without a gap, none is there twice, and no entry waits long for its own."""
+    table = ledger_number
+    rows = reading.rows(
+        select(table.c.year, func.min(table.c.n).label("first"), func.max(table.c.n).label("last"))
+        .add_columns(func.count().label("many"), func.count(table.c.n.distinct()).label("different"))
+        .where(table.c.org_id == reading.org_id)
+        .group_by(table.c.year)
+        .order_by(table.c.year)
+    )
+    found = []
+    for row in rows:
+        last = numbering.written(row.year, row.last)
+        if row.different != row.many:
+            found.append(f"{row.many - row.different} numbers of {row.year} were given twice, up to {last}")
+        if (row.first, row.different) != (1, row.last):
+            found.append(f"{row.last - row.different} numbers of {row.year} are missing, up to {last}")
+    late = reading.first(numbering.unnumbered_before(reading, reading.now - NUMBERED_WITHIN))
+    if late is not None and late.many:
+        found.append(f"{late.many} entries wait for a number, the first of them {late.first}")
+    return found
+
+
 CHECKS = (
     Check(
         "ledger.zero",
@@ -184,5 +210,12 @@ CHECKS = (
         "Pending money is what waits",
         pending_money_is_what_waits,
         "Money was set aside without a pending move, or one was ended past the desk. Compare with the audit log.",
+    ),
+    Check(
+        "ledger.numbers",
+        "Entries are numbered without gaps",
+        numbers_have_no_gaps,
+        "Where a number is missing or was given twice, somebody wrote past the desk: verify the log, which holds which "
+        "entry has which number. Where entries wait, look whether a worker runs.",
     ),
 )

@@ -11,7 +11,10 @@ from finops_core.ledger.rules import ESSENTIAL
 from finops_core.platform.tables import Guard
 
 MONEY_LOCK = 7204812
-"""The advisory lock, one an organisation, that whatever moves money holds shared and whoever stops it alone."""
+"""The advisory lock, one an organisation, that whatever moves money holds shared; whoever stops it, or locks a period,
+holds it alone."""
+NUMBER_LOCK = 7204813
+"""The advisory lock, one an organisation, of whoever numbers its entries."""
 
 
 def _refuses(code: str, when: str, condition: str = "TRUE") -> Guard:
@@ -37,7 +40,7 @@ WHEN a.id IS NULL THEN RAISE(ABORT, 'ACCOUNT_UNKNOWN')
 WHEN a.currency <> NEW.currency THEN RAISE(ABORT, 'CURRENCY_MISMATCH')
 WHEN a.state <> 'open' THEN RAISE(ABORT, 'ACCOUNT_NOT_OPEN')
 WHEN EXISTS (SELECT 1 FROM ledger_period WHERE org_id = NEW.org_id AND locked_at IS NOT NULL
-AND NEW.effective_on BETWEEN from_on AND to_on)
+AND unlocked_at IS NULL AND NEW.effective_on BETWEEN from_on AND to_on)
 THEN RAISE(ABORT, 'PERIOD_LOCKED')
 WHEN NOT a.counted THEN CASE WHEN NEW.account_version IS NOT NULL OR NEW.balance_after_minor IS NOT NULL
 THEN RAISE(ABORT, 'BALANCE_NOT_COUNTED') END
@@ -69,7 +72,7 @@ BEGIN
   IF account.currency <> NEW.currency THEN RAISE EXCEPTION 'CURRENCY_MISMATCH'; END IF;
   IF account.state <> 'open' THEN RAISE EXCEPTION 'ACCOUNT_NOT_OPEN'; END IF;
   IF EXISTS (SELECT 1 FROM ledger_period WHERE org_id = NEW.org_id AND locked_at IS NOT NULL
-      AND NEW.effective_on BETWEEN from_on AND to_on) THEN
+      AND unlocked_at IS NULL AND NEW.effective_on BETWEEN from_on AND to_on) THEN
     RAISE EXCEPTION 'PERIOD_LOCKED';
   END IF;
   IF NOT account.counted THEN
@@ -192,6 +195,36 @@ END
 )
 STOP_KEEPS = _refuses("STOP_KEEPS", "BEFORE UPDATE", _STOP_CHANGED)
 STOP_STAYS = _refuses("STOP_STAYS", "BEFORE DELETE")
+
+_NO_LOCK = """NEW.locked_at IS NULL OR NEW.unlocked_at IS NOT NULL OR NEW.from_on > NEW.to_on
+OR COALESCE(LENGTH(TRIM(NEW.reason)), 0) = 0"""
+_OVERLAPPED = """ledger_period p WHERE p.org_id = NEW.org_id AND p.locked_at IS NOT NULL AND p.unlocked_at IS NULL
+AND p.from_on <= NEW.to_on AND p.to_on >= NEW.from_on"""
+_PERIOD_CHANGED = """OLD.unlocked_at IS NOT NULL OR NEW.unlocked_at IS NULL OR NEW.org_id <> OLD.org_id
+OR NEW.id <> OLD.id OR NEW.from_on <> OLD.from_on OR NEW.to_on <> OLD.to_on OR NEW.reason <> OLD.reason
+OR NEW.locked_by <> OLD.locked_by OR COALESCE(NEW.locked_at = OLD.locked_at, FALSE) = FALSE
+OR COALESCE(LENGTH(TRIM(NEW.unlocked_reason)), 0) = 0"""
+PERIOD_WAITS = Guard(
+    "lg_period_waits",
+    "BEFORE INSERT",
+    f"SELECT RAISE(ABORT, 'PERIOD_BEGINS') WHERE {_NO_LOCK}; "
+    f"SELECT RAISE(ABORT, 'PERIOD_OVERLAPS') FROM {_OVERLAPPED};",
+    f"""
+BEGIN
+  IF {_NO_LOCK} THEN RAISE EXCEPTION 'PERIOD_BEGINS'; END IF;
+  -- Entries on their way hold this lock shared until they end: none enters a period whose lock was committed.
+  PERFORM pg_advisory_xact_lock({MONEY_LOCK}, hashtext(NEW.org_id));
+  IF EXISTS (SELECT 1 FROM {_OVERLAPPED}) THEN RAISE EXCEPTION 'PERIOD_OVERLAPS'; END IF;
+  RETURN NEW;
+END
+""",
+)
+PERIOD_KEEPS = _refuses("PERIOD_KEEPS", "BEFORE UPDATE", _PERIOD_CHANGED)
+PERIOD_STAYS = _refuses("PERIOD_STAYS", "BEFORE DELETE")
+
+_NUMBER_LEAVES_A_GAP = """NEW.n < 1 OR (NEW.n > 1 AND NOT EXISTS (SELECT 1 FROM ledger_number p
+WHERE p.org_id = NEW.org_id AND p.year = NEW.year AND p.n = NEW.n - 1))"""
+NUMBER_FOLLOWS = _refuses("NUMBER_FOLLOWS", "BEFORE INSERT", _NUMBER_LEAVES_A_GAP)
 
 _ASKED = "org_id id wallet_id amount_minor currency reason effective_on about_kind about_id key content request_id"
 _PROPOSAL_CHANGED = " OR ".join(f"NEW.{name} <> OLD.{name}" for name in (*_ASKED.split(), "proposed_by", "proposed_at"))

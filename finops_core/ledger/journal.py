@@ -11,6 +11,8 @@ from finops_core import reference
 from finops_core.kernel.errors import NotFound
 from finops_core.kernel.money import Money
 from finops_core.kernel.permissions import Permission
+from finops_core.kernel.sought import Sought
+from finops_core.ledger import numbering
 from finops_core.ledger.models import ledger_account, ledger_journal, ledger_posting
 from finops_core.ledger.statements import PAGE, AccountLine, account_line, account_query
 from finops_core.platform.work import Reading
@@ -34,9 +36,13 @@ class EntryPosting:
 
 @dataclass(frozen=True, slots=True)
 class EntryLine:
-    """An entry with its postings, in their order; ``reversed_by``: the entry that undid it, "" for none."""
+    """An entry with its postings, in their order; ``reversed_by``: the entry that undid it, "" for none.
+
+    ``number``: ``JE-2026-0001``, "" until it has one, within a minute of being booked.
+    """
 
     id: str
+    number: str
     type: str
     booked_at: datetime
     effective_on: date
@@ -57,9 +63,9 @@ class EntryFilter:
 
 
 def entry(reading: Reading, journal_id: str) -> EntryLine:
-    """One entry; ``JOURNAL_UNKNOWN``."""
+    """One entry, by its id or its number; ``JOURNAL_UNKNOWN``."""
     reading.require(Permission.LEDGER_VIEW)
-    found = _told(reading, _heads(reading).where(ledger_journal.c.id == journal_id))
+    found = _told(reading, _heads(reading).where(ledger_journal.c.id == numbering.entry_id(reading, journal_id)))
     if not found:
         raise NotFound("JOURNAL_UNKNOWN", "There is no such entry here.", hint="Look it up in the ledger.")
     return found[0]
@@ -79,6 +85,21 @@ def entries(
     return _told(reading, query.order_by(table.c.id.desc()).limit(limit))
 
 
+def find(reading: Reading, sought: Sought, limit: int = 6) -> tuple[EntryLine, ...]:
+    """Entries by what somebody typed, newest first: by number, by the beginning of a year's numbers, or by id.
+
+    Nothing for those who may not see the ledger.
+    """
+    if not (sought and reading.may(Permission.LEDGER_VIEW)):
+        return ()
+    ids = numbering.begun(reading, sought.numbers, limit)
+    ids |= {sought.id} if sought.id else set()
+    if not ids:
+        return ()
+    query = _heads(reading).where(ledger_journal.c.id.in_(sorted(ids)))
+    return _told(reading, query.order_by(ledger_journal.c.id.desc()).limit(limit))
+
+
 def _heads(reading: Reading) -> Select[Any]:
     table, undoing = ledger_journal, _UNDOING
     undone = (undoing.c.org_id == table.c.org_id) & (undoing.c.reverses == table.c.id) & (undoing.c.reverses != "")
@@ -91,8 +112,9 @@ def _heads(reading: Reading) -> Select[Any]:
 
 def _told(reading: Reading, query: Select[Any]) -> tuple[EntryLine, ...]:
     heads = reading.rows(query)
-    postings = _postings(reading, [head.id for head in heads]) if heads else {}
-    return tuple(_entry(head, postings.get(head.id, ())) for head in heads)
+    ids = [head.id for head in heads]
+    postings, numbers = (_postings(reading, ids), numbering.numbers(reading, ids)) if heads else ({}, {})
+    return tuple(_entry(head, numbers.get(head.id, ""), postings.get(head.id, ())) for head in heads)
 
 
 def _postings(reading: Reading, journal_ids: Sequence[str]) -> Mapping[str, tuple[EntryPosting, ...]]:
@@ -116,9 +138,10 @@ def _postings(reading: Reading, journal_ids: Sequence[str]) -> Mapping[str, tupl
     return {journal_id: tuple(postings) for journal_id, postings in found.items()}
 
 
-def _entry(head: Row[Any], postings: tuple[EntryPosting, ...]) -> EntryLine:
+def _entry(head: Row[Any], number: str, postings: tuple[EntryPosting, ...]) -> EntryLine:
     return EntryLine(
         head.id,
+        number,
         head.type,
         head.booked_at,
         date.fromisoformat(head.effective_on),

@@ -146,6 +146,27 @@ class JournalEntry(OrgRow, table=True):
     reverses: str
 
 
+class EntryNumber(SQLModel, table=True):
+    """What an entry is called by people, ``JE-{year}-{n}``: without gaps, in the year it was booked in.
+
+    Given after the entry was booked, never changed, never taken back.
+    """
+
+    __tablename__ = "ledger_number"
+    __table_args__ = org_table(
+        link("journal_id", "ledger_journal"),
+        Index("uq_ledger_number_place", "year", "n", "org_id", unique=True),
+        append_only=True,
+        guards=(guards.NUMBER_FOLLOWS,),
+    )
+
+    org_id: str = Field(primary_key=True)
+    journal_id: str = Field(primary_key=True)
+    year: int
+    n: int = big()
+    numbered_at: Any = instant()
+
+
 class Posting(SQLModel, table=True):
     """One line of an entry: positive is a credit, negative a debit. Never changed, never deleted.
 
@@ -203,15 +224,26 @@ class Posting(SQLModel, table=True):
 
 
 class LedgerPeriod(OrgRow, table=True):
-    """A span of business days, first and last included; while ``locked_at`` is set nothing is posted into it."""
+    """A span of business days (``period_…``), first and last included, into which nothing is posted.
+
+    It is locked from ``locked_at`` until ``unlocked_at``; one that was opened again stays as a record.
+    """
 
     __tablename__ = "ledger_period"
-    __table_args__ = org_table(listed=("from_on", "to_on", "locked_at"))
+    __table_args__ = org_table(
+        guards=(guards.PERIOD_WAITS, guards.PERIOD_KEEPS, guards.PERIOD_STAYS),
+        classes={"reason": DataClass.CONFIDENTIAL, "unlocked_reason": DataClass.CONFIDENTIAL},
+        listed=("from_on", "to_on", "locked_at", "unlocked_at"),
+    )
 
     from_on: str
     to_on: str
     locked_at: Any = instant(nullable=True)
     locked_by: str
+    reason: str
+    unlocked_by: str
+    unlocked_at: Any = instant(nullable=True)
+    unlocked_reason: str
 
 
 class MoneyStop(OrgRow, table=True):
@@ -255,4 +287,4 @@ class MoneyStop(OrgRow, table=True):
 
 ledger_chart, ledger_account, ledger_balance = table_of(ChartAccount), table_of(LedgerAccount), table_of(LedgerBalance)
 ledger_journal, ledger_posting, ledger_period = table_of(JournalEntry), table_of(Posting), table_of(LedgerPeriod)
-ledger_stop = table_of(MoneyStop)
+ledger_stop, ledger_number = table_of(MoneyStop), table_of(EntryNumber)

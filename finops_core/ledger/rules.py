@@ -161,12 +161,20 @@ def check_entry(entry: Entry) -> None:
                 f"The postings in {currency} add up to {Money(minor, currency)}, not to zero.",
                 hint="Every entry takes from somewhere what it gives elsewhere.",
             )
-    if entry.type is EntryType.ADJUSTMENT and not entry.reason.strip():
-        raise reason_missing("An adjustment")
-    if len(entry.reason) > REASON_MAX_CHARS:
-        raise Invalid("REASON_LONG", f"A reason has at most {REASON_MAX_CHARS} characters.")
+    if entry.type is EntryType.ADJUSTMENT:
+        check_reason(entry.reason, "An adjustment")
+    elif len(entry.reason) > REASON_MAX_CHARS:
+        raise reason_long()
     if len(entry.key) > KEY_MAX_CHARS:
         raise Invalid("KEY_BAD", f"An idempotency key has at most {KEY_MAX_CHARS} characters.")
+
+
+def check_reason(reason: str, what: str) -> None:
+    """Refuse a reason that says nothing, ``REASON_MISSING``, or too much, ``REASON_LONG``."""
+    if not reason.strip():
+        raise reason_missing(what)
+    if len(reason) > REASON_MAX_CHARS:
+        raise reason_long()
 
 
 def sums(lines: Iterable[Line]) -> Mapping[str, int]:
@@ -213,6 +221,11 @@ def invalid_amount(message: str) -> Invalid:
 def reason_missing(what: str) -> Invalid:
     """``REASON_MISSING``."""
     return Invalid("REASON_MISSING", f"{what} needs a reason.", hint="Say why, for whoever reads it later.")
+
+
+def reason_long() -> Invalid:
+    """``REASON_LONG``."""
+    return Invalid("REASON_LONG", f"A reason has at most {REASON_MAX_CHARS} characters.", hint="Say it shorter.")
 
 
 def account_unknown() -> NotFound:

@@ -163,7 +163,7 @@ def adjust(work: Work, wallet_id: str, amount: Money, terms: Terms) -> Posted:
 
 
 def reverse(work: Work, journal_id: str, terms: Terms) -> Posted:
-    """Undo an entry by one that takes back each of its postings. Needs ``LEDGER_ADJUST``.
+    """Undo an entry, by its id or number, by one that takes back each of its postings. Needs ``LEDGER_ADJUST``.
 
     ``JOURNAL_UNKNOWN``, ``ALREADY_REVERSED``, ``FOLLOWS_ITS_DOCUMENT``, ``REASON_MISSING``, and
     ``INSUFFICIENT_BALANCE`` where the money is gone.
@@ -241,7 +241,7 @@ def _reversed(work: Work, journal_id: str, terms: Terms) -> Posted:
         raise rules.reason_missing("A reversal")
     undone = journal.entry(work, journal_id)
     lines = tuple(_taken_back(posting) for posting in undone.postings)
-    entry = replace(_entry(EntryType.REVERSAL, lines, terms), reverses=journal_id)
+    entry = replace(_entry(EntryType.REVERSAL, lines, terms), reverses=undone.id)
     if (stands := booking.standing(work, entry)) is not None:
         return stands
     if undone.reversed_by:

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Row, Select, func, select, tuple_
 from finops_core import reference
 from finops_core.kernel.money import Money
 from finops_core.kernel.permissions import Permission
-from finops_core.ledger import rules
+from finops_core.ledger import numbering, rules
 from finops_core.ledger.models import ledger_account, ledger_balance, ledger_chart, ledger_journal, ledger_posting
 from finops_core.platform.work import Reading
 
@@ -47,9 +47,13 @@ class Dated(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StatementLine:
-    """A posting of an account. ``balance``: what the account held after it, in the order of the statement."""
+    """A posting of an account. ``balance``: what the account held after it, in the order of the statement.
+
+    ``number``: of its entry, "" until it has one.
+    """
 
     journal_id: str
+    number: str
     type: str
     source: tuple[str, str]
     reason: str
@@ -112,7 +116,8 @@ def statement(
         .order_by(*(column.desc() for column in order))
         .limit(limit + 1)
     )
-    lines = _running(found[:limit], closing if here is mine else _sum(reading, here))
+    known = numbering.numbers(reading, [each.journal_id for each in found[:limit]])
+    lines = _running(found[:limit], known, closing if here is mine else _sum(reading, here))
     older = "~".join(str(getattr(found[limit - 1], column.name)) for column in order) if len(found) > limit else ""
     return Statement(account_line(row), Money(closing, row.currency), lines, older)
 
@@ -131,12 +136,13 @@ def _place(before: str, many: int) -> list[str | int]:
     return [*texts, int(line)] if len(texts) == many - 1 and _LINE.fullmatch(line) else []
 
 
-def _running(rows: Sequence[Row[Any]], balance: int) -> tuple[StatementLine, ...]:
+def _running(rows: Sequence[Row[Any]], known: Mapping[str, str], balance: int) -> tuple[StatementLine, ...]:
     lines = []
     for row in rows:
         lines.append(
             StatementLine(
                 row.journal_id,
+                known.get(row.journal_id, ""),
                 row.type,
                 (row.source_kind, row.source_id),
                 row.reason,

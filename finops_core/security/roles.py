@@ -71,7 +71,7 @@ SHIPPED_ROLES: tuple[ShippedRole, ...] = (
         _OVERSIGHT
         | _AUDIT
         | {Permission.EXECUTIONS_CANCEL_ANY, Permission.APPROVALS_VIEW, Permission.PAYOUTS_RESOLVE}
-        | {Permission.LEDGER_ADJUST, Permission.LEDGER_STOP},
+        | {Permission.LEDGER_ADJUST, Permission.LEDGER_STOP, Permission.LEDGER_LOCK},
     ),
     ShippedRole(
         "executive",

@@ -42,7 +42,9 @@ _OF_USE: Mapping[Scope, frozenset[Permission]] = {
     Scope.SETTLE: frozenset({Permission.PAYOUTS_RESOLVE}),
     Scope.FILES: frozenset({Permission.FILES_UPLOAD, Permission.FILES_VIEW_OWN, Permission.FILES_VIEW_ALL}),
     Scope.AUDIT: frozenset({Permission.AUDIT_VIEW, Permission.AUDIT_EXPORT}),
-    Scope.LEDGER: frozenset({Permission.LEDGER_POST, Permission.LEDGER_ADJUST, Permission.LEDGER_STOP}),
+    Scope.LEDGER: frozenset(
+        {Permission.LEDGER_POST, Permission.LEDGER_ADJUST, Permission.LEDGER_STOP, Permission.LEDGER_LOCK}
+    ),
 }
 
 # Whoever runs must see what they run, and whoever decides or settles what it is about: each scope is of use alone.
@@ -82,7 +84,13 @@ SCOPES: Mapping[Scope, frozenset[Permission]] = {
         }
     ),
     Scope.LEDGER: frozenset(
-        {Permission.LEDGER_VIEW, Permission.LEDGER_POST, Permission.LEDGER_ADJUST, Permission.LEDGER_STOP}
+        {
+            Permission.LEDGER_VIEW,
+            Permission.LEDGER_POST,
+            Permission.LEDGER_ADJUST,
+            Permission.LEDGER_STOP,
+            Permission.LEDGER_LOCK,
+        }
     ),
 }
 

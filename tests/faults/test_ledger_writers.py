@@ -16,6 +16,7 @@ from sqlalchemy import select
 from finops_core import ledger
 from finops_core.kernel.actor import Actor
 from finops_core.kernel.money import Money
+from finops_core.ledger import numbering
 from finops_core.ledger.checks import CHECKS
 from finops_core.ledger.models import ledger_journal, ledger_posting
 from tests.desks import AreaDesk, area_desk, person_actor
@@ -58,6 +59,7 @@ class Hall:
         return [(told, repeated == "1") for told, repeated in lines]
 
     def wrong(self) -> dict[str, list[str]]:
+        numbering.number_entries(self.desk.units, None)
         with self.desk.read(self.clerk) as reading:
             return {check.id: told for check in CHECKS if (told := check.find(reading))}
 

@@ -2,10 +2,11 @@
 
 import pytest
 
-from finops_core import approvals, files, insight, operations, payouts, security
+from finops_core import approvals, files, insight, ledger, operations, payouts, security
 from finops_core.insight import Found
 from finops_core.kernel.actor import system_actor
 from finops_core.kernel.errors import NotAllowed
+from finops_core.kernel.money import Money
 from tests.payouts.test_bank_transfers import TWO
 from tests.world import World
 
@@ -16,7 +17,7 @@ def world(both: World) -> World:
     return both
 
 
-GROUPS = ("executions", "payouts", "requests", "files", "records")
+GROUPS = ("executions", "payouts", "requests", "files", "entries", "records")
 
 
 def found(world: World, who: str, typed: str, org: str = "harbour") -> Found:
@@ -182,3 +183,22 @@ def test_every_group_is_what_its_own_page_would_show(world: World):
 
         assert run == operations.execution(reading, run.id)
         assert file in files.of(reading, "execution", run.id)
+
+
+def test_an_entry_is_found_by_its_number_by_those_who_see_the_ledger(world: World):
+    # Given an entry with a number
+    with world.desk.work(world.actor("ana")) as work:
+        wallet = ledger.open_wallet(work, "party_lumen", "USD")
+        entry = ledger.deposit(work, wallet, Money(1_000, "USD"))
+    world.run_job("ledger.number")
+
+    # When people look for it
+    asked = {typed: found(world, "carla", typed) for typed in ("JE-2026-0001", "je-2026-1", "2026-0001", entry.id)}
+
+    # Then those who see the ledger find it with what the log has of it, and nobody else does
+    assert {typed: [each.id for each in answer.entries] for typed, answer in asked.items()} == {
+        typed: [entry.id] for typed in asked
+    }
+    assert [record.verb for record in asked["JE-2026-0001"].records] == ["ledger.posted"]
+    assert found(world, "ben", "JE-2026-0001").total == 0
+    assert found(world, "carla", "JE-2026-0001", "norrland").entries == ()

@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from finops_core.ledger import pending, service
+from finops_core.kernel.actor import worker_actor
+from finops_core.ledger import numbering, pending, service
 from finops_core.ledger.checks import CHECKS
 from finops_core.ledger.pending import PendingMove
 from finops_core.ledger.rules import EntryType
@@ -28,6 +29,16 @@ DAMAGE = {
     "UPDATE ledger_posting SET balance_after_minor = 101 WHERE balance_after_minor = 100": {"ledger.continuity"},
     "DELETE FROM ledger_journal": {"ledger.sealed"},
     "DELETE FROM ledger_posting": {"ledger.sealed", "ledger.balances"},
+}
+
+NUMBERS = {
+    "DELETE FROM ledger_number WHERE n = 1",
+    "DELETE FROM ledger_number WHERE n = 2",
+    "UPDATE ledger_number SET n = 9 WHERE n = 3",
+    "UPDATE ledger_number SET n = 0 WHERE n = 1",
+    "UPDATE ledger_number SET year = 2025 WHERE n = 3",
+    "UPDATE ledger_number SET n = 1 WHERE n = 3",
+    "DELETE FROM ledger_number WHERE n = 3",
 }
 
 
@@ -71,3 +82,34 @@ def test_pending_money_without_its_move_is_found(books: Books, damage: str):
     assert tamper(books.desk.settings, damage, foreign_keys=False)
 
     assert found(books) == {"ledger.pending"}
+
+
+def numbered(books: Books) -> None:
+    """A wallet with three entries, numbered, some minutes ago."""
+    for minor in (100, 50, 25):
+        books.fund("ann", minor)
+    with books.desk.work(worker_actor(books.org_id)) as work:
+        assert numbering.number(work) == 3
+    books.desk.clock.advance(timedelta(minutes=6))
+
+
+@pytest.mark.parametrize("damage", sorted(NUMBERS))
+def test_numbers_that_are_gone_changed_or_given_twice_are_found(books: Books, damage: str):
+    numbered(books)
+    assert found(books) == set()
+
+    tamper(books.desk.settings, "DROP INDEX uq_ledger_number_place")
+    assert tamper(books.desk.settings, damage)
+
+    assert found(books) == {"ledger.numbers"}
+
+
+def test_an_entry_that_waits_for_its_number_is_told_after_a_few_minutes(books: Books):
+    entry = books.fund("ann", 100)
+    early = found(books)
+    books.desk.clock.advance(timedelta(minutes=6))
+
+    with books.read() as reading:
+        (told,) = (check.find(reading) for check in CHECKS if check.id == "ledger.numbers")
+    assert early == set()
+    assert told == [f"1 entries wait for a number, the first of them {entry}"]

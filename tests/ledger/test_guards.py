@@ -28,6 +28,15 @@ STOP = (
     "lifted_at, lifted_reason) VALUES ('{org}', 'stop_x', 'all', '', '', '', 'x', 'x', '2026-11-20 09:00:00', '', "
     "{lifted}, '')"
 )
+PERIOD = (
+    "INSERT INTO ledger_period (org_id, id, from_on, to_on, locked_at, locked_by, reason, unlocked_by, unlocked_at, "
+    "unlocked_reason) VALUES ('{org}', 'period_x', '2026-10-01', '2026-10-31', '2026-11-20 09:00:00', 'x', '{reason}', "
+    "'', NULL, '')"
+)
+NUMBER = (
+    "INSERT INTO ledger_number (org_id, journal_id, year, n, numbered_at) "
+    "VALUES ('{org}', '{id}', 2026, {n}, '2026-11-20 09:00:00')"
+)
 NOW = "'2026-11-20 09:00:00'"
 PROPOSAL = (
     "INSERT INTO ledger_proposal (org_id, id, wallet_id, amount_minor, currency, reason, effective_on, about_kind, "
@@ -49,8 +58,8 @@ GIFT = (
 class Forger:
     """Writes rows of the ledger by hand: Ann's wallet holds 1.00 USD at version 1."""
 
-    def __init__(self, books: Books) -> None:
-        self.books = books
+    def __init__(self, books: Books, entry: str) -> None:
+        self.books, self.entry = books, entry
         self.ann, self.bob = books.wallets["ann"], books.wallets["bob"]
         self.outside = books.account(chart.EXTERNAL)
 
@@ -70,8 +79,7 @@ class Forger:
 
 @pytest.fixture
 def forger(books: Books) -> Forger:
-    books.fund("ann", 100)
-    return Forger(books)
+    return Forger(books, books.fund("ann", 100))
 
 
 def refused(books: Books, *statements: str) -> str:
@@ -246,6 +254,10 @@ def attacks(forger: Forger) -> dict[str, tuple[str, ...]]:
         "lg_stop_waits": (STOP.format(org=org, lifted=NOW),),
         "lg_stop_keeps": (STOP.format(org=org, lifted="NULL"), "UPDATE ledger_stop SET reason = 'y'"),
         "lg_stop_stays": (STOP.format(org=org, lifted="NULL"), "DELETE FROM ledger_stop"),
+        "lg_period_waits": (PERIOD.format(org=org, reason=""),),
+        "lg_period_keeps": (PERIOD.format(org=org, reason="x"), "UPDATE ledger_period SET to_on = '2026-10-01'"),
+        "lg_period_stays": (PERIOD.format(org=org, reason="x"), "DELETE FROM ledger_period"),
+        "lg_number_follows": (NUMBER.format(org=org, id=forger.entry, n=2),),
         "lg_proposal_keeps": (PROPOSAL.format(org=org, wallet=ann), "UPDATE ledger_proposal SET amount_minor = 2"),
         "lg_proposal_stays": (PROPOSAL.format(org=org, wallet=ann), "DELETE FROM ledger_proposal"),
         "lg_pending_keeps": (begun, "UPDATE ledger_pending SET amount_minor = 4"),

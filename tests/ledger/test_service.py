@@ -199,8 +199,9 @@ def test_a_balance_is_known_as_of_any_business_day(books: Books):
 def test_nothing_is_posted_into_a_locked_period(books: Books):
     ann = books.wallets["ann"]
     books.attack(
-        "INSERT INTO ledger_period (org_id, id, from_on, to_on, locked_at, locked_by) "
-        f"VALUES ('{books.org_id}', '2026-10', '2026-10-01', '2026-10-31', '2026-11-05 00:00:00', 'person_x')"
+        "INSERT INTO ledger_period (org_id, id, from_on, to_on, locked_at, locked_by, reason, unlocked_by, "
+        f"unlocked_reason) VALUES ('{books.org_id}', 'period_x', '2026-10-01', '2026-10-31', '2026-11-05 00:00:00', "
+        "'person_x', 'x', '', '')"
     )
 
     late = Terms(effective_on=date(2026, 10, 31))

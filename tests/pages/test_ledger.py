@@ -130,3 +130,43 @@ def test_another_filter_starts_at_the_newest_entry(world, paid, at):
     next(box for box in screen.selectbox if box.label == "Kind").select("JOURNAL").run()
 
     assert "100.00 USD" in shown(screen)
+
+
+def test_entries_are_called_by_their_numbers_once_they_have_them(world, paid, at):
+    # Given entries that have none yet
+    wanted = EntryFilter(source_id=paid.id)
+    with world.desk.read(world.actor("carla")) as reading:
+        (entry,) = ledger.entries(reading, wanted)
+        account = entry.postings[0].account.id
+    early = shown(at("carla", "ledger", entry=entry.id))
+
+    # When they are numbered
+    world.run_job("ledger.number")
+    with world.desk.read(world.actor("carla")) as reading:
+        number = ledger.entry(reading, entry.id).number
+
+    # Then lists, statements, the entry's own page and the search call it so, and its id is still told
+    assert entry.id in early
+    assert number not in early
+    assert number in "".join(cells(shown(at("carla", "ledger", view="Entries")), "Entry"))
+    assert number in "".join(cells(shown(at("carla", "ledger", account=account)), "Entry"))
+    for name in (entry.id, number):
+        told = shown(at("carla", "ledger", entry=name))
+        assert number in told
+        assert entry.id in told
+    assert number in "".join(cells(shown(at("carla", "search", q=number)), "Entry"))
+    assert "Nothing matches" in shown(at("ben", "search", q=number))
+
+
+def test_an_entry_that_undoes_another_names_both_by_their_numbers(world, paid, at):
+    with world.desk.work(world.actor("ana")) as work:
+        wallet = ledger.open_wallet(work, "party_undone", "USD")
+        entry = ledger.deposit(work, wallet, Money(500, "USD"))
+    with world.desk.work(world.actor("carla")) as work:
+        undone = ledger.reverse(work, entry.id, Terms(reason="twice"))
+    world.run_job("ledger.number")
+    with world.desk.read(world.actor("carla")) as reading:
+        numbers = ledger.numbers(reading, [entry.id, undone.id])
+
+    assert numbers[undone.id] in shown(at("carla", "ledger", entry=entry.id))
+    assert numbers[entry.id] in shown(at("carla", "ledger", entry=undone.id))

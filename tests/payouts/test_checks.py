@@ -77,6 +77,7 @@ def built(world: World) -> Town:
     world.sandbox.control.transition(first.provider_id, "in_transit", "paid", "failed", account=HARBOUR)
     world.follow()
     world.run_job("payouts.reconcile")
+    world.run_job("ledger.number")
     return Town(world, seen.id)
 
 

@@ -12,6 +12,7 @@ from finops_core.catalog.checks import CHECKS
 from finops_core.desk import Desk
 from finops_core.kernel.actor import worker_actor
 from finops_core.kernel.clock import ManualClock
+from finops_core.ledger import numbering
 from finops_core.operations import engine
 from finops_core.operations.engine import Begun
 from finops_core.operations.runner import Run
@@ -138,7 +139,8 @@ def row_as_stored(world: World, execution_id: str, row_no: int = 1) -> Unsettled
 
 
 def violations(world: World) -> Mapping[str, list[str]]:
-    """What the standing checks say; nothing when all is well."""
+    """What the standing checks say, once the worker has numbered what was booked; nothing when all is well."""
+    numbering.number_entries(world.desk, None)
     with world.desk.read(worker_actor(world.orgs["harbour"])) as reading:
         found = {check.id: check.find(reading) for check in CHECKS.values()}
     return {name: told for name, told in found.items() if told}

@@ -15,9 +15,10 @@ from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 
 from finops_core import reference
+from finops_core.kernel.actor import worker_actor
 from finops_core.kernel.errors import FinOpsError
 from finops_core.kernel.money import Money
-from finops_core.ledger import chart, pending, queries, service, stopping
+from finops_core.ledger import chart, numbering, pending, queries, service, stopping
 from finops_core.ledger.checks import CHECKS
 from finops_core.ledger.pending import PendingMove
 from finops_core.ledger.rules import ESSENTIAL, EntryType, StopWidth
@@ -70,6 +71,8 @@ ATTACKS = (
     "UPDATE ledger_account SET counted = NOT counted",
     LATE_LINE,
     "DELETE FROM ledger_stop",
+    "DELETE FROM ledger_number",
+    "UPDATE ledger_number SET n = n + 1",
     "UPDATE ledger_stop SET width = 'type', subject = 'FEE'",
     "UPDATE ledger_pending SET amount_minor = amount_minor + 1",
     "DELETE FROM ledger_pending",
@@ -344,6 +347,8 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_books_are_right(self) -> None:
+        with self.desk.work(worker_actor(self.clerk.org_id)) as work:
+            numbering.number(work, whole=False)
         with self.desk.read(self.clerk) as reading:
             free = {name: queries.balance(reading, id_).minor for name, id_ in self.ids.items()}
             trial = queries.trial_balance(reading)

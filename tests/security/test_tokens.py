@@ -96,7 +96,7 @@ def test_the_scopes_that_decide_give_nothing_of_those_that_settle_or_take_record
     )
 
     assert usual.isdisjoint({Permission.PAYOUTS_RESOLVE, Permission.AUDIT_VIEW, Permission.AUDIT_EXPORT})
-    moving = {Permission.LEDGER_POST, Permission.LEDGER_ADJUST, Permission.LEDGER_STOP}
+    moving = {Permission.LEDGER_POST, Permission.LEDGER_ADJUST, Permission.LEDGER_STOP, Permission.LEDGER_LOCK}
     assert moving.isdisjoint(frozenset().union(*(SCOPES[each] for each in Scope if each is not Scope.LEDGER)))
 
 

@@ -29,6 +29,13 @@ def wallets(place: Place) -> Ids:
     return {"wallet": one, "other": two, "entry": entry.id, "holder": holder}
 
 
+def numbered(place: Place) -> Ids:
+    ids, world = wallets(place), place.office.world
+    world.run_job("ledger.number")
+    with world.desk.read(world.actor("eva")) as reading:
+        return {**ids, "number": ledger.entry(reading, ids["entry"]).number}
+
+
 def frozen(place: Place) -> Ids:
     ids, world = wallets(place), place.office.world
     with world.desk.work(world.actor("carla")) as work:
@@ -289,6 +296,23 @@ CASES: Mapping[str, Case] = {
         lambda r, i: shown(told.entry(ledger.entry(r, i["entry"]))),
         ("GET", at("entries/{entry}"), None),
         "entry {entry}",
+        writes=False,
+    ),
+    "one entry by its number": Case(
+        "eva",
+        numbered,
+        lambda r, i: shown(told.entry(ledger.entry(r, i["number"]))),
+        ("GET", at("entries/{number}"), None),
+        "entry {number}",
+        writes=False,
+    ),
+    "an entry of a number that is nobody's": Case(
+        "eva",
+        nothing,
+        lambda r, _: ledger.entry(r, "JE-1999-0001"),
+        ("GET", at("entries/JE-1999-0001"), None),
+        "entry JE-1999-0001",
+        code="JOURNAL_UNKNOWN",
         writes=False,
     ),
     "adjust by more than the limit": Case(

@@ -22,6 +22,7 @@ from finops_core.api.v1 import (
     operations,
     payouts,
     pending,
+    periods,
     proposals,
     rates,
     search,
@@ -55,7 +56,7 @@ def bare() -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    for part in (operations, files, executions, payouts, approvals, ledger, pending, proposals, rates, search):
+    for part in (operations, files, executions, payouts, approvals, ledger, pending, proposals, periods, rates, search):
         app.include_router(part.router)
     app.add_api_route("/docs", _docs, include_in_schema=False, methods=["GET"])
     app.add_exception_handler(FinOpsError, _refused)
