@@ -76,12 +76,13 @@ class Hall:
         # Counted, not read: it is asked for over and over beside the writers.
         return sum(path.read_bytes().count(b" je_") for path in Path(self.wanted.notes).glob("*.notes"))
 
-    def until_failing(self, writers: int) -> None:
-        """Wait until each writer's newest note is that the database gave no answer."""
+    def until_failing(self, writers: int, *told: str) -> None:
+        """Wait until each writer's newest note is that the database gave no answer; one of these words, if given."""
 
         def all_fail() -> bool:
-            newest = {note.key.partition("-")[0]: note for note in self.notes()}
-            return len(newest) >= writers and not any(note.answered for note in newest.values())
+            newest = {note.key.partition("-")[0]: note for note in self.notes()}.values()
+            failing = [note for note in newest if not note.answered and note.told in (told or {note.told})]
+            return len(failing) == len(newest) >= writers
 
         until(all_fail, PATIENCE_S, "nobody is answered")
 
