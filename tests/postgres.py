@@ -126,6 +126,12 @@ class MortalServer:
         self._process.kill()
         self._process.wait(START_S)
 
+    def stop_at_once(self) -> None:
+        """What `pg_ctl stop -m immediate` does: nothing is ended in order, and the next start recovers."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGQUIT)
+        self._process.wait(START_S)
+
     def end(self) -> None:
         self._stack.close()
 
