@@ -5,9 +5,10 @@ from datetime import timedelta
 
 import pytest
 
+from finops_core.kernel.actor import worker_actor
 from finops_core.kernel.errors import FinOpsError
 from finops_core.kernel.money import Money
-from finops_core.ledger import holdings, journal, pending, service, stopping
+from finops_core.ledger import holdings, journal, numbering, pending, service, stopping
 from finops_core.ledger.checks import CHECKS
 from finops_core.ledger.pending import PendingMove, PendingState
 from finops_core.ledger.rules import EntryType, StopWidth
@@ -71,6 +72,8 @@ def expire(books: Books) -> None:
 
 
 def sound(books: Books) -> None:
+    with books.desk.work(worker_actor(books.org_id)) as work:
+        numbering.number(work)
     with books.read() as reading:
         assert {check.id: told for check in CHECKS if (told := check.find(reading))} == {}
 
