@@ -48,9 +48,8 @@ _ALL = (
     ),
     Job(bookkeeping.BOOK_JOB, bookkeeping.book_missing, every_s=HOUR_S, title="Book payouts the ledger has not kept"),
     Job(
-        reconciling.HOURLY_JOB,
-        reconciling.reconcile_hourly,
-        every_s=HOUR_S,
+        reconciling.SCHEDULED_JOB,
+        reconciling.reconcile_scheduled,
         title="Hold balances against their postings",
     ),
     Job(numbering.NUMBER_JOB, numbering.number_entries, every_s=MINUTE_S, title="Number entries"),

@@ -6,7 +6,7 @@ its balance as it is. An entry's postings add up to zero in each currency.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from enum import StrEnum
 
 from finops_core.kernel.canonical import content_hash
@@ -17,7 +17,6 @@ REASON_MAX_CHARS = 500
 KEY_MAX_CHARS = 200
 WALLET, ESCROW = "wallet", "escrow"
 """What a holder's accounts are for: money to use, and money set aside."""
-SUNDAY = 6
 
 
 class EntryType(StrEnum):
@@ -182,13 +181,6 @@ def sums(lines: Iterable[Line]) -> Mapping[str, int]:
     for line in lines:
         found[line.amount.currency] = found.get(line.amount.currency, 0) + line.amount.minor
     return found
-
-
-def last_quiet_night(now: datetime) -> datetime:
-    """The newest Sunday 02:00 UTC that is not ahead: then everything is looked at."""
-    at = now.astimezone(UTC).replace(hour=2, minute=0, second=0, microsecond=0)
-    at -= timedelta(days=(at.weekday() - SUNDAY) % 7)
-    return at if at <= now else at - timedelta(days=7)
 
 
 def check_amount(amount: Money) -> None:

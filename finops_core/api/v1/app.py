@@ -24,6 +24,7 @@ from finops_core.api.v1 import (
     periods,
     proposals,
     rates,
+    schedules,
     search,
 )
 from finops_core.api.v1.gate import PROBLEM, Gate, answer_to, too_large
@@ -55,7 +56,19 @@ def bare() -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    for part in (operations, files, executions, payouts, approvals, ledger, periods, proposals, rates, search):
+    for part in (
+        operations,
+        files,
+        executions,
+        payouts,
+        approvals,
+        ledger,
+        periods,
+        proposals,
+        rates,
+        schedules,
+        search,
+    ):
         app.include_router(part.router)
     app.add_api_route("/docs", _docs, include_in_schema=False, methods=["GET"])
     app.add_exception_handler(FinOpsError, _refused)
