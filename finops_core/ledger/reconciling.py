@@ -101,12 +101,12 @@ def reconcile_wallet(work: Work, wallet_id: str, reason: str = "", *, dry_run: b
     return _run(work, run_id)
 
 
-def reconcile_scheduled(units: Units, claim: Claim) -> None:
+def reconcile_scheduled(units: Units, claim: Claim | None) -> None:
     """The accounts of the organisation whose schedule has come, ``width`` wide; ``moved``: those that moved lately.
 
     Of every organisation, each account, where the job names none.
     """
-    asked = claim.payload
+    asked = claim.payload if claim else {}
     width, moved = ReconcileWidth(asked.get("width", ReconcileWidth.HOURLY)), bool(asked.get("moved"))
     if org := str(asked.get("org", "")):
         org_ids: Sequence[str] = [org]
