@@ -10,10 +10,11 @@ from contextlib import ExitStack, contextmanager
 from importlib import import_module
 
 from finops_core import operations, security
+from finops_core.catalog.schedules import SCHEDULES
 from finops_core.desk import Desk, open_desk, preload
 from finops_core.kernel.actor import system_actor
 from finops_core.platform.settings import Settings
-from finops_core.upkeep import demo
+from finops_core.upkeep import demo, scheduling
 
 STOP_S = 10
 PRELOAD_AFTER_S = 2.0
@@ -35,6 +36,7 @@ def prepare(settings: Settings, address: str = "") -> Desk:
     else:
         with desk.work(system_actor()) as work:
             security.ensure_roles(work)
+    scheduling.lay_out_all(desk, SCHEDULES)
     return desk
 
 

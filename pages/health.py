@@ -4,7 +4,7 @@ import streamlit as st
 
 from finops_core.kernel.permissions import Permission
 from finops_core.upkeep import checking
-from ui import health, html, runs, toasts, widgets
+from ui import health, html, runs, schedules, toasts, widgets
 from ui.format import ago, plural
 from ui.health import Standing
 from ui.session import open_page
@@ -21,6 +21,10 @@ def verdict(standing: Standing) -> None:
         st.error(f"**Needs somebody: {', '.join(trouble)}.**  \nWhat to do stands with each.", icon=":material/error:")
     elif health.last_run(standing.checks) is None:
         st.info("**The checks have not run yet.**  \nThe worker runs them every 15 minutes.", icon=":material/info:")
+    elif off := schedules.off(standing.schedules):
+        st.warning(
+            f"**Switched off: {off}.**  \nEvery check holds. What is missed stands below.", icon=":material/pause:"
+        )
     else:
         st.success("**The desk is well.** Every check holds.", icon=":material/check_circle:")
 
@@ -80,4 +84,5 @@ if standing.machinery.broken:
     st.header(f"{plural(len(standing.machinery.broken), 'job')} that failed", anchor=False)
     html.draw(health.jobs_table(standing.machinery.broken, standing.now))
 checks(standing)
+schedules.section(here, standing.schedules)
 told_at_last(standing)

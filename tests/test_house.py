@@ -170,11 +170,13 @@ ENGINE_FILES: dict[str, set[str]] = {
         "totp",
     },
     "upkeep": {
+        "calendars",
         "checking",
         "demo",
         "digest",
         "jobs",
         "outage",
+        "scheduling",
     },
 }
 MONEY = ("finops_core/payouts/", "finops_core/approvals/", "kernel/money.py", "adapters/stripe_currencies.py")

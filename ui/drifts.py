@@ -62,7 +62,7 @@ def section(here: Here, older: str) -> None:
         kept = {"view": "Balances"}
         html.draw(ledger.older(kept, page[-1].id if len(rows) > core.PAGE else ""))
     else:
-        widgets.empty("balance", "Nobody has looked yet", "The worker looks each hour.")
+        widgets.empty("balance", "Nobody has looked yet", "The worker looks on schedule; see Health.")
     what, _ = DIALOGS.asked()
     if what == LOOK and may:
         st.dialog("Look at the balances", on_dismiss=DIALOGS.close)(_look)(here)
@@ -94,7 +94,9 @@ def _follow(here: Here, run_id: str) -> None:
 def _run(row: ReconciliationView, names: Mapping[str, str], here: Here) -> tuple[Cell, ...]:
     who = log.actor_name(row.asked_by, names)
     at = html.lines(here.shown.instant(row.asked_at), html.faint(who))
-    what = WIDTHS[row.width] if not row.account_id else ledger.wallet_link(row.account_id)
+    what: Cell = WIDTHS[row.width] if not row.account_id else ledger.wallet_link(row.account_id)
+    if row.moved_since is not None:
+        what = "What moved lately and its history"
     told = [html.faint("nothing is put back") if row.dry_run else "", html.faint(row.reason) if row.reason else ""]
     counts = (row.checked, row.drifted, row.repaired, row.broken)
     return (at, html.lines(what, *told), *(here.shown.count(count) for count in counts))

@@ -11,15 +11,17 @@ from finops_core import audit, operations
 from finops_core.api.health import HealthCheck
 from finops_core.catalog.checks import CHECKS
 from finops_core.catalog.jobs import JOBS
+from finops_core.catalog.schedules import SCHEDULES
 from finops_core.operations import ExecutionFilter
 from finops_core.operations.drafting import PLAN_JOB
 from finops_core.operations.service import RUN_JOB
 from finops_core.payouts import PayoutState
 from finops_core.platform.queue import BrokenJob
 from finops_core.platform.work import Reading
-from finops_core.upkeep import checking, queries
+from finops_core.upkeep import checking, queries, scheduling
 from finops_core.upkeep.checking import CheckView
 from finops_core.upkeep.queries import Health, Lane, Machinery
+from finops_core.upkeep.scheduling import ScheduleView
 from ui import html
 from ui.format import Format, ago, duration, plural, size, spelled
 from ui.html import Cell, Column, Markup
@@ -56,6 +58,7 @@ class Standing:
     log: audit.Standing
     checks: tuple[CheckView, ...]
     checking: bool
+    schedules: tuple[ScheduleView, ...]
     numbers: Mapping[str, str]
     now: datetime
 
@@ -88,6 +91,7 @@ def look(here: Here) -> Standing:
             audit.standing(reading),
             checks,
             checking.under_way(reading),
+            scheduling.schedules(reading, SCHEDULES),
             _numbers(reading, checks),
             reading.now,
         )

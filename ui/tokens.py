@@ -25,6 +25,7 @@ MEANS = {
     Scope.FILES: "Files",
     Scope.AUDIT: "Take records for an audit",
     Scope.LEDGER: "Move money in the ledger",
+    Scope.SCHEDULES: "Switch and change schedules",
 }
 
 

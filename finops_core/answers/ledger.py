@@ -168,6 +168,9 @@ class ReconciliationAnswer(Answer):
     asked_by: str
     reason: str
     asked_at: datetime
+    moved_since: datetime | None = Field(
+        description="It looked at accounts that moved since; null where it did at all."
+    )
     ended_at: datetime | None = Field(description="Null while it is under way.")
     checked: int
     drifted: int

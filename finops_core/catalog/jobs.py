@@ -49,9 +49,8 @@ _ALL = (
     Job(bookkeeping.BOOK_JOB, bookkeeping.book_missing, every_s=HOUR_S, title="Book payouts the ledger has not kept"),
     Job(fees.BOOK_JOB, fees.book_missing, every_s=HOUR_S, title="Book fees the ledger has not kept"),
     Job(
-        reconciling.HOURLY_JOB,
-        reconciling.reconcile_hourly,
-        every_s=HOUR_S,
+        reconciling.SCHEDULED_JOB,
+        reconciling.reconcile_scheduled,
         title="Hold balances against their postings",
     ),
     Job(pending.EXPIRE_JOB, pending.expire_pending, every_s=MINUTE_S, title="Give back money nobody posted in time"),

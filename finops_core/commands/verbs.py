@@ -14,6 +14,7 @@ from finops_core.commands import (
     periods,
     proposals,
     rates,
+    schedules,
 )
 
 PEOPLES = (
@@ -79,6 +80,8 @@ PEOPLES = (
     rates.rates,
     rates.note_rate,
     rates.take_in_rates,
+    schedules.schedules,
+    schedules.change_schedule,
     desk.tokens,
 )
 

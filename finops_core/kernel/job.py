@@ -1,7 +1,7 @@
 """Descriptors of background work, standing checks and upward news; ``catalog`` lists the instances."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -55,6 +55,26 @@ class Check:
     title: str
     find: Callable[..., list[str]]
     hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When a kind of queued work is due in each organisation, as the desk ships it; what people changed are rows.
+
+    Attributes:
+        name: what people call it, ``area.word``.
+        kind: of the job that is written when it is due, and ``payload`` what the job is given beside its organisation.
+        title: what it does.
+        calendar: minute, hour, day, month, day of the week, in UTC.
+        off: what is missed while it is switched off.
+    """
+
+    name: str
+    kind: str
+    title: str
+    calendar: str
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    off: str = ""
 
 
 class Event:

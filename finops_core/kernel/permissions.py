@@ -30,5 +30,6 @@ class Permission(StrEnum):
     LEDGER_STOP = "ledger.stop"
     LEDGER_LOCK = "ledger.lock"
     HEALTH_VIEW = "health.view"
+    SCHEDULES_ADMINISTER = "schedules.administer"
     WORKER_ACT = "worker.act"
     NEWS_TAKE = "news.take"

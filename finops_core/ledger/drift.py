@@ -6,6 +6,7 @@ anybody write: no money is posted by it. Where postings are gone, or do not fit 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, and_, bindparam, case, func, literal, or_, select, update
@@ -42,10 +43,14 @@ class Off:
     broken: bool
 
 
-def accounts_after(reading: Reading, account_id: str, limit: int) -> Sequence[str]:
-    """The next accounts that keep a balance, by their ids."""
-    table = ledger_account
+def accounts_after(reading: Reading, account_id: str, limit: int, moved_since: datetime | None = None) -> Sequence[str]:
+    """The next accounts that keep a balance, by their ids; of all, or of those that moved or lost it since then."""
+    table, kept = ledger_account, _KEPT
     wanted = select(table.c.id).where(table.c.org_id == reading.org_id, table.c.counted.is_(True))
+    if moved_since is not None:
+        same = and_(kept.c.org_id == table.c.org_id, kept.c.id == table.c.id)
+        moved = or_(kept.c.id.is_(None), kept.c.moved_at >= moved_since)
+        wanted = wanted.select_from(table.outerjoin(kept, same)).where(moved)
     return [row.id for row in reading.rows(wanted.where(table.c.id > account_id).order_by(table.c.id).limit(limit))]
 
 

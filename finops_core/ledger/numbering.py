@@ -132,7 +132,7 @@ def _span(digits: str, more: int) -> tuple[int, int] | None:
     return (first, last) if first <= last else None
 
 
-def unnumbered_before(reading: Reading, at: datetime) -> Select[Any, Any]:
+def unnumbered_before(reading: Reading, at: datetime) -> Select[int, Any]:
     """How many entries that were booked before an instant have no number, and the first of them."""
     head = ledger_journal
     mine = head.c.org_id == reading.org_id, head.c.booked_at < at, ~_has_number(reading)

@@ -26,16 +26,21 @@ from finops_core.platform import queue
 from finops_core.platform.queue import Claim
 from finops_core.platform.work import Reading, Units, Work
 
-HOURLY_JOB, ASKED_JOB = "ledger.reconcile", "ledger.reconcile_asked"
+SCHEDULED_JOB, ASKED_JOB = "ledger.reconcile", "ledger.reconcile_asked"
 BATCHES = {ReconcileWidth.HOURLY: 500, ReconcileWidth.FULL: 50}
 PAGE = 25
 KEPT = timedelta(days=90)
+# Of a look at what moved: longer than a day, so that a night without one leaves nothing out.
+MOVED_WITHIN = timedelta(days=2)
 LOG = logging.getLogger("tieout.ledger")
 
 
 @dataclass(frozen=True, slots=True)
 class ReconciliationView:
-    """One run; ``ended_at`` is None while it is under way. It counts accounts; to ``broken`` ones nothing was done."""
+    """One run; ``ended_at`` is None while it is under way. It counts accounts; to ``broken`` ones nothing was done.
+
+    ``moved_since``: it looked only at accounts that moved since then; None for one that looked at all.
+    """
 
     id: str
     width: ReconcileWidth
@@ -44,6 +49,7 @@ class ReconciliationView:
     asked_by: str
     reason: str
     asked_at: datetime
+    moved_since: datetime | None
     ended_at: datetime | None
     checked: int
     drifted: int
@@ -95,15 +101,23 @@ def reconcile_wallet(work: Work, wallet_id: str, reason: str = "", *, dry_run: b
     return _run(work, run_id)
 
 
-def reconcile_hourly(units: Units, claim: Claim) -> None:
-    """Every account of every organisation; with their history once a week, from Sunday 02:00 UTC on."""
-    del claim
-    with units.read(worker_actor("")) as reading:
-        org_ids = reference.all_ids(reading)
+def reconcile_scheduled(units: Units, claim: Claim | None) -> None:
+    """The accounts of the organisation whose schedule has come, ``width`` wide; ``moved``: those that moved lately.
+
+    Of every organisation, each account, where the job names none.
+    """
+    asked = claim.payload if claim else {}
+    width, moved = ReconcileWidth(asked.get("width", ReconcileWidth.HOURLY)), bool(asked.get("moved"))
+    if org := str(asked.get("org", "")):
+        org_ids: Sequence[str] = [org]
+    else:
+        with units.read(worker_actor("")) as reading:
+            org_ids = reference.all_ids(reading)
     troubles = []
     for org_id in org_ids:
+        actor = worker_actor(org_id)
         try:
-            _go_through(units, worker_actor(org_id), _scheduled(units, worker_actor(org_id)))
+            _go_through(units, actor, _scheduled(units, actor, width, moved=moved))
         except Exception as error:
             # What one organisation's accounts do must not keep the others' from being looked at.
             LOG.exception("the balances of %s could not be looked at", org_id)
@@ -153,7 +167,15 @@ def drifts(reading: Reading, account_id: str = "", limit: int = PAGE, before: st
     return tuple(_drift(row) for row in reading.rows(wanted.order_by(table.c.id.desc()).limit(limit)))
 
 
-def _begin(work: Work, width: ReconcileWidth, account_id: str = "", reason: str = "", *, dry_run: bool = False) -> str:
+def _begin(
+    work: Work,
+    width: ReconcileWidth,
+    account_id: str = "",
+    reason: str = "",
+    *,
+    dry_run: bool = False,
+    moved_since: datetime | None = None,
+) -> str:
     run_id = new_id("rec")
     row = {
         "org_id": work.org_id,
@@ -164,6 +186,7 @@ def _begin(work: Work, width: ReconcileWidth, account_id: str = "", reason: str 
         "asked_by": work.actor.id,
         "reason": reason.strip(),
         "asked_at": work.now,
+        "moved_since": moved_since,
         "ended_at": None,
         **dict.fromkeys(("checked", "drifted", "repaired", "broken"), 0),
     }
@@ -178,18 +201,14 @@ def tidy(work: Work) -> None:
     work.execute(delete(table).where(*mine, table.c.drifted == 0, table.c.ended_at < work.now - KEPT))
 
 
-def _scheduled(units: Units, actor: Actor) -> str:
-    """The run that is due: one that was begun and did not end goes first, so that none is lost to a restart."""
+def _scheduled(units: Units, actor: Actor, width: ReconcileWidth, *, moved: bool) -> str:
+    """A run of a schedule: one as wide that was begun and did not end is gone on with, so that none is lost."""
     table = ledger_reconciliation
     with units.work(actor) as work:
-        mine = table.c.org_id == work.org_id, table.c.asked_by == actor.id
-        open_: str | None = work.scalar(select(table.c.id).where(*mine, table.c.ended_at.is_(None)).limit(1))
-        if open_ is not None:
-            return open_
-        since = table.c.asked_at >= rules.last_quiet_night(work.now)
-        full = table.c.width == ReconcileWidth.FULL.value
-        was_full = work.first(select(table.c.id).where(*mine, full, since).limit(1)) is not None
-        return _begin(work, ReconcileWidth.HOURLY if was_full else ReconcileWidth.FULL)
+        mine = table.c.org_id == work.org_id, table.c.asked_by == actor.id, table.c.width == width.value
+        alike = table.c.moved_since.is_not(None) if moved else table.c.moved_since.is_(None)
+        open_: str | None = work.scalar(select(table.c.id).where(*mine, alike, table.c.ended_at.is_(None)).limit(1))
+        return open_ or _begin(work, width, moved_since=work.now - MOVED_WITHIN if moved else None)
 
 
 def _go_through(units: Units, actor: Actor, run_id: str) -> None:
@@ -202,7 +221,7 @@ def _go_through(units: Units, actor: Actor, run_id: str) -> None:
     last, batch = "", BATCHES[seen.width]
     while True:
         with units.read(actor) as reading:
-            ids = drift.accounts_after(reading, last, batch)
+            ids = drift.accounts_after(reading, last, batch, seen.moved_since)
             found = drift.off(reading, ids, history=seen.width is ReconcileWidth.FULL) if ids else ()
         if not ids:
             break
@@ -295,8 +314,8 @@ def _end(work: Work, run: ReconciliationView) -> None:
 
 def _view(row: Row[Any]) -> ReconciliationView:
     width = ReconcileWidth(row.width)
-    asked = row.id, width, row.account_id, row.dry_run, row.asked_by, row.reason, row.asked_at, row.ended_at
-    return ReconciliationView(*asked, row.checked, row.drifted, row.repaired, row.broken)
+    asked = row.id, width, row.account_id, row.dry_run, row.asked_by, row.reason, row.asked_at, row.moved_since
+    return ReconciliationView(*asked, row.ended_at, row.checked, row.drifted, row.repaired, row.broken)
 
 
 def _drift(row: Row[Any]) -> DriftView:

@@ -17,6 +17,7 @@ class Reconciliation(OrgRow, table=True):
     Attributes:
         width: hourly, full, or one wallet (``ReconcileWidth``); ``account_id`` of the wallet, else "".
         dry_run: found what is off, and mended nothing.
+        moved_since: it looked only at accounts that moved since then; None for one that looked at all.
         checked, drifted, repaired, broken: accounts; broken are those whose postings do not fit each other.
     """
 
@@ -34,6 +35,7 @@ class Reconciliation(OrgRow, table=True):
     asked_by: str
     reason: str
     asked_at: Any = instant()
+    moved_since: Any = instant(nullable=True)
     ended_at: Any = instant(nullable=True)
     checked: int = big()
     drifted: int = big()

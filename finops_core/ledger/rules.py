@@ -6,7 +6,7 @@ its balance as it is. An entry's postings add up to zero in each currency.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from enum import StrEnum
 
 from finops_core.kernel.canonical import content_hash
@@ -18,7 +18,6 @@ KEY_MAX_CHARS = 200
 WALLET, ESCROW, PENDING = "wallet", "escrow", "pending"
 """What a holder's accounts are for: money to use, money set aside, and money on its way in two steps."""
 ASIDE = (ESCROW, PENDING)
-SUNDAY = 6
 
 
 class EntryType(StrEnum):
@@ -183,13 +182,6 @@ def sums(lines: Iterable[Line]) -> Mapping[str, int]:
     for line in lines:
         found[line.amount.currency] = found.get(line.amount.currency, 0) + line.amount.minor
     return found
-
-
-def last_quiet_night(now: datetime) -> datetime:
-    """The newest Sunday 02:00 UTC that is not ahead: then everything is looked at."""
-    at = now.astimezone(UTC).replace(hour=2, minute=0, second=0, microsecond=0)
-    at -= timedelta(days=(at.weekday() - SUNDAY) % 7)
-    return at if at <= now else at - timedelta(days=7)
 
 
 def check_amount(amount: Money) -> None:

@@ -95,6 +95,7 @@ SHIPPED_ROLES: tuple[ShippedRole, ...] = (
                 Permission.PEOPLE_ADMINISTER,
                 Permission.CONNECTIONS_ADMINISTER,
                 Permission.OPERATIONS_ADMINISTER,
+                Permission.SCHEDULES_ADMINISTER,
                 Permission.HEALTH_VIEW,
                 Permission.AUDIT_VIEW,
             }

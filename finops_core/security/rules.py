@@ -33,6 +33,7 @@ class Scope(StrEnum):
     FILES = "files"
     AUDIT = "audit"
     LEDGER = "ledger"
+    SCHEDULES = "schedules"
 
 
 # Without one of these a scope opens nothing that another one does not. A stop is a run's, and open to who approved it.
@@ -45,6 +46,7 @@ _OF_USE: Mapping[Scope, frozenset[Permission]] = {
     Scope.LEDGER: frozenset(
         {Permission.LEDGER_POST, Permission.LEDGER_ADJUST, Permission.LEDGER_STOP, Permission.LEDGER_LOCK}
     ),
+    Scope.SCHEDULES: frozenset({Permission.SCHEDULES_ADMINISTER}),
 }
 
 # Whoever runs must see what they run, and whoever decides or settles what it is about: each scope is of use alone.
@@ -92,6 +94,8 @@ SCOPES: Mapping[Scope, frozenset[Permission]] = {
             Permission.LEDGER_LOCK,
         }
     ),
+    # Whoever switches a schedule sees when it is due; nothing else of an administrator's is open to programs.
+    Scope.SCHEDULES: frozenset({Permission.SCHEDULES_ADMINISTER, Permission.HEALTH_VIEW}),
 }
 
 

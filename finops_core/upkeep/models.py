@@ -1,8 +1,8 @@
-"""The table of what the standing checks have found."""
+"""The tables of what the standing checks have found, and of when work is due."""
 
 from typing import Any
 
-from sqlalchemy import Index
+from sqlalchemy import Index, UniqueConstraint
 
 from finops_core.platform.tables import OrgRow, Retention, big, instant, org_table, table_of
 
@@ -24,4 +24,26 @@ class CheckRun(OrgRow, table=True):
     told: str
 
 
-check_run = table_of(CheckRun)
+class ScheduleRow(OrgRow, table=True):
+    """When a kind of work is due in an organisation (``sch_…``), by a calendar in UTC.
+
+    ``written_at``: up to when its times were written as jobs. Moved on by whoever writes one, so that each time is
+    written once, however many workers look.
+    """
+
+    __tablename__ = "schedule"
+    __table_args__ = org_table(
+        UniqueConstraint("org_id", "name"),
+        listed=("name", "calendar", "enabled", "changed_at"),
+    )
+
+    name: str
+    kind: str
+    calendar: str
+    enabled: bool
+    changed_by: str
+    changed_at: Any = instant()
+    written_at: Any = instant(nullable=True)
+
+
+check_run, schedule = table_of(CheckRun), table_of(ScheduleRow)

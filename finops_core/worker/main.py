@@ -20,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from finops_core import audit
 from finops_core.catalog.jobs import JOBS
+from finops_core.catalog.schedules import SCHEDULES
 from finops_core.desk import Desk, open_desk
 from finops_core.kernel.actor import worker_actor
 from finops_core.kernel.errors import FinOpsError
@@ -30,6 +31,7 @@ from finops_core.operations.service import RUN_JOB
 from finops_core.platform import logs, queue
 from finops_core.platform.db import is_away
 from finops_core.platform.queue import Claim
+from finops_core.upkeep import scheduling
 from finops_core.worker.child import Opener
 from finops_core.worker.forking import forkserver
 from finops_core.worker.supervisor import Supervision
@@ -38,6 +40,7 @@ LOG = logging.getLogger("tieout.worker")
 ROLE = "worker"
 SEAL_EVERY_S = 0.5
 PARENT_CHECK_S = 1.0
+SCHEDULES_EVERY_S = 15
 RETRY_S = 5.0
 RETRIES = 20
 LONGEST_PAUSE_S, RAREST_S = 60.0, 15 * 60.0
@@ -205,6 +208,7 @@ class Worker:
         for job in JOBS.values():
             if job.every_s is not None:
                 scheduler.add_job(self._write_due, "interval", seconds=job.every_s, args=[job.kind, job.every_s])
+        scheduler.add_job(self._write_scheduled, "interval", seconds=SCHEDULES_EVERY_S)
         scheduler.start()
         return scheduler
 
@@ -217,6 +221,13 @@ class Worker:
                     queue.enqueue(work, kind, {"slot": slot}, key=kind)
         except SQLAlchemyError as error:
             _note(error, f"{kind} could not be written as due; it comes with its next period")
+
+    def _write_scheduled(self) -> None:
+        """What is due by the schedules' rows: whichever worker looks first writes it, and none but that."""
+        try:
+            scheduling.write_due(self.desk, SCHEDULES)
+        except (SQLAlchemyError, FinOpsError) as error:
+            _note(error, "the schedules could not be looked at; trying again")
 
     def _keep_role(self) -> None:
         """Hold the role and seal the log every half second; another worker takes over when this one is gone."""

@@ -308,3 +308,31 @@ def test_a_token_is_listed_and_revokes_itself(office: Office):
     assert token.token.id in listed.out
     assert "revoked" in revoked.out
     assert command(settings, token.secret, "me").code == 1
+
+
+def test_a_schedule_is_told_and_changed_in_words(office: Office):
+    listed = say(office, "adam", "schedules")
+    changed = say(
+        office, "adam", "change-schedule", "ledger.weekly", "--calendar", "15 4 * * SAT", "--reason", "the close"
+    )
+    off = say(office, "adam", "change-schedule", "ledger.weekly", "--off", "--reason", "a drill")
+    without = say(office, "adam", "change-schedule", "ledger.weekly", "--on", "--reason", "x", scopes="read")
+
+    assert "0 2 * * sun" in listed.out
+    assert changed.out.startswith("ledger.weekly: 15 4 * * sat, on; next ")
+    assert off.out.strip() == "ledger.weekly: 15 4 * * sat, off; next never"
+    assert (without.code, without.out) == (1, "")
+
+
+def test_a_period_and_an_entry_are_told_in_words(office: Office):
+    locked = say(office, "carla", "lock-period", "2019-01-01", "2019-01-31", "--reason", "reported")
+    period = locked.out.split(":")[0]
+    opened = say(office, "carla", "unlock-period", period, "--reason", "late")
+    none, every = say(office, "carla", "periods"), say(office, "carla", "periods", "--all")
+    wrong = say(office, "carla", "lock-period", "january", "2019-01-31", "--reason", "reported")
+
+    assert locked.out.strip() == f"{period}: 2019-01-01 to 2019-01-31 is locked: reported"
+    assert opened.out.strip() == f"{period}: 2019-01-01 to 2019-01-31 is open: reported; opened again: late"
+    assert none.out.strip() == "No period is locked"
+    assert period in every.out
+    assert (wrong.code, wrong.out) == (2, "")

@@ -1,7 +1,8 @@
 """Balances that were changed past the guards: found, put back to their postings, kept, and told to who must know."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from finops_core.kernel.actor import worker_actor
 from finops_core.kernel.errors import FinOpsError
 from finops_core.kernel.money import Money
 from finops_core.kernel.permissions import Permission
-from finops_core.ledger import holdings, reconciling, rules, service
+from finops_core.ledger import holdings, reconciling, service
 from finops_core.ledger.checks import CHECKS
 from finops_core.ledger.reconciling import DriftView, ReconciliationView
 from finops_core.ledger.rules import ReconcileWidth
@@ -31,6 +32,7 @@ DRIFT = "UPDATE ledger_balance SET posted_minor = posted_minor + {by} WHERE vers
 TORN = "UPDATE ledger_posting SET amount_minor = amount_minor + 1 WHERE amount_minor = 100"
 HIDDEN = "UPDATE ledger_posting SET balance_after_minor = 101 WHERE balance_after_minor = 100"
 CLAIM = Claim("job_1", "ledger.reconcile", "", {}, 1, 1)
+WEEKLY, NIGHTLY = {"width": "full"}, {"width": "full", "moved": True}
 
 
 @pytest.fixture
@@ -42,7 +44,11 @@ def ann(books: Books) -> str:
 
 
 def hourly(books: Books) -> ReconciliationView:
-    reconciling.reconcile_hourly(books.desk.units, CLAIM)
+    return scheduled(books, {})
+
+
+def scheduled(books: Books, payload: dict[str, object]) -> ReconciliationView:
+    reconciling.reconcile_scheduled(books.desk.units, replace(CLAIM, payload=payload))
     with books.read() as reading:
         return reconciling.reconciliations(reading)[0]
 
@@ -143,12 +149,16 @@ def test_a_scheduled_look_that_died_is_gone_on_with(books: Books, ann: str):
     with books.desk.work(worker_actor(books.org_id)) as work:
         died = reconciling._begin(work, ReconcileWidth.FULL)
 
-    # When the next hour comes
-    run = hourly(books)
+    # When looks of other widths come by, and then the next one as wide
+    others = {hourly(books).id, scheduled(books, NIGHTLY).id}
+    scheduled(books, WEEKLY)
 
-    # Then that one is ended first
-    assert (run.id, run.width, run.ended_at is not None) == (died, ReconcileWidth.FULL, True)
-    assert hourly(books).width is ReconcileWidth.HOURLY
+    # Then that one is ended
+    with books.read() as reading:
+        run = reconciling.reconciliation(reading, died)
+    assert died not in others
+    assert (run.width, run.ended_at is not None) == (ReconcileWidth.FULL, True)
+    assert scheduled(books, WEEKLY).id != died
 
 
 def test_what_one_organisation_does_keeps_no_other_from_being_looked_at(books: Books, ann: str, monkeypatch):
@@ -162,7 +172,7 @@ def test_what_one_organisation_does_keeps_no_other_from_being_looked_at(books: B
 
     monkeypatch.setattr(reconciling, "_go_through", breaks)
     with pytest.raises(RuntimeError, match="no disk"):
-        reconciling.reconcile_hourly(books.desk.units, CLAIM)
+        reconciling.reconcile_scheduled(books.desk.units, CLAIM)
 
     with books.desk.read(person_actor("person_other", other)) as reading:
         assert reconciling.reconciliations(reading)[0].ended_at is not None
@@ -276,23 +286,43 @@ def test_who_may_not_adjust_may_not_reconcile(books: Books, ann: str):
         assert caught.value.code == "NOT_ALLOWED"
 
 
-@pytest.mark.parametrize(
-    ("now", "night"),
-    [
-        ((2026, 11, 27, 12), (2026, 11, 22, 2)),
-        ((2026, 11, 29, 2), (2026, 11, 29, 2)),
-        ((2026, 11, 29, 1), (2026, 11, 22, 2)),
-        ((2026, 11, 30, 0), (2026, 11, 29, 2)),
-    ],
-)
-def test_everything_is_looked_at_from_sunday_two_o_clock_on(now: tuple[int, ...], night: tuple[int, ...]):
-    assert rules.last_quiet_night(datetime(*now, tzinfo=UTC)) == datetime(*night, tzinfo=UTC)
+def test_each_schedule_looks_as_wide_as_it_says(books: Books, ann: str):
+    runs = [scheduled(books, payload) for payload in ({}, WEEKLY, NIGHTLY, {"width": "hourly", "org": books.org_id})]
+
+    full, all_ = ReconcileWidth.FULL, ReconcileWidth.HOURLY
+    assert [run.width for run in runs] == [all_, full, full, all_]
+    assert [run.moved_since is not None for run in runs] == [False, False, True, False]
+    assert [run.checked for run in runs] == [2, 2, 2, 2]
 
 
-def test_the_first_run_of_a_week_looks_at_everything(books: Books, ann: str):
-    assert [hourly(books).width for _ in range(2)] == [ReconcileWidth.FULL, ReconcileWidth.HOURLY]
-    books.desk.clock.advance(timedelta(days=7))
-    assert hourly(books).width is ReconcileWidth.FULL
+def test_the_nightly_look_goes_through_the_history_of_what_moved_lately(books: Books, ann: str):
+    # Given an account that moved, and one that has not for days; then a posting of each is changed past the desk
+    books.fund("bob", 7)
+    books.fund("bob", 8)
+    books.desk.clock.advance(timedelta(days=3))
+    books.fund("ann", 1)
+    damage(books, HIDDEN, "UPDATE ledger_posting SET balance_after_minor = 99 WHERE balance_after_minor = 7")
+
+    night, week = scheduled(books, NIGHTLY), scheduled(books, WEEKLY)
+
+    assert (night.checked, night.broken) == (1, 1)
+    assert (week.checked, week.broken) == (2, 2)
+
+
+def test_the_nightly_look_sees_a_balance_that_is_gone(books: Books, ann: str):
+    books.desk.clock.advance(timedelta(days=3))
+    damage(books, f"DELETE FROM ledger_balance WHERE id = '{ann}'")
+
+    assert scheduled(books, NIGHTLY).broken == 1
+
+
+def test_only_the_organisation_whose_schedule_has_come_is_looked_at(books: Books, ann: str):
+    other = books.desk.org("norrland")
+
+    scheduled(books, {"width": "full", "org": books.org_id})
+
+    with books.desk.read(person_actor("person_other", other)) as reading:
+        assert reconciling.reconciliations(reading) == ()
 
 
 def test_looks_of_long_ago_that_found_nothing_are_forgotten(books: Books, ann: str):

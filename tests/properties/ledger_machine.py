@@ -348,7 +348,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @invariant()
     def the_books_are_right(self) -> None:
         with self.desk.work(worker_actor(self.clerk.org_id)) as work:
-            numbering.number(work, whole=False)
+            numbering.number(work)
         with self.desk.read(self.clerk) as reading:
             free = {name: queries.balance(reading, id_).minor for name, id_ in self.ids.items()}
             trial = queries.trial_balance(reading)

@@ -81,10 +81,12 @@ def test_scopes_never_give_what_the_role_does_not(ana: Town):
     assert found.permissions == ana.permissions(ana.actor("ana")) - {Permission.LEDGER_POST}
 
 
-def test_an_administrators_token_administers_nothing(ana: Town):
+def test_an_administrators_token_administers_nothing_but_schedules(ana: Town):
     found = entered(ana, issued(ana, "olga", scopes=" ".join(Scope)).secret)
 
-    assert found.permissions == {Permission.HOME_VIEW, Permission.AUDIT_VIEW}
+    schedules = {Permission.SCHEDULES_ADMINISTER, Permission.HEALTH_VIEW}
+    assert found.permissions == {Permission.HOME_VIEW, Permission.AUDIT_VIEW} | schedules
+    assert schedules.isdisjoint(frozenset().union(*(SCOPES[each] for each in Scope if each is not Scope.SCHEDULES)))
     kept_back = frozenset(Permission) - frozenset().union(*SCOPES.values())
     assert {Permission.PEOPLE_ADMINISTER, Permission.CONNECTIONS_ADMINISTER, Permission.AUDIT_VERIFY} <= kept_back
     assert {Permission.OPERATIONS_ADMINISTER, Permission.WORKER_ACT, Permission.NEWS_TAKE} <= kept_back
@@ -100,7 +102,7 @@ def test_the_scopes_that_decide_give_nothing_of_those_that_settle_or_take_record
     assert moving.isdisjoint(frozenset().union(*(SCOPES[each] for each in Scope if each is not Scope.LEDGER)))
 
 
-@pytest.mark.parametrize("scopes", [["run"], ["approve"], ["read", "approve"], ["ledger"]])
+@pytest.mark.parametrize("scopes", [["run"], ["approve"], ["read", "approve"], ["ledger"], ["schedules"]])
 def test_a_token_that_can_move_something_needs_the_password(embedded: Town, scopes: list[str]):
     embedded.person("ana", harbour="preparer")
     embedded.person("eve", harbour="preparer")

@@ -12,11 +12,12 @@ from finops_core import approvals, operations, payouts, security
 from finops_core.adapters.stripe_sandbox.faults import Fault, FaultKind
 from finops_core.catalog.checks import CHECKS
 from finops_core.catalog.jobs import JOBS
+from finops_core.catalog.schedules import SCHEDULES
 from finops_core.kernel.actor import worker_actor
 from finops_core.kernel.clock import ManualClock, SystemClock
 from finops_core.kernel.errors import Unavailable
 from finops_core.kernel.ids import new_id
-from finops_core.ledger.reconciling import ASKED_JOB, HOURLY_JOB
+from finops_core.ledger.reconciling import ASKED_JOB, SCHEDULED_JOB
 from finops_core.notifications import OLD_ADDRESS_JOB
 from finops_core.operations import State, engine
 from finops_core.operations.outcome import RETELL_JOB
@@ -302,7 +303,9 @@ def test_bytes_that_no_row_knows_go_after_a_day_and_files_in_use_stay(tmp_path: 
             assert files.content(reading, str(seen.input_reference)) == USD.encode()
 
 
-SCHEDULED = sorted(kind for kind, each in JOBS.items() if each.every_s is not None)
+SCHEDULED = sorted(
+    {kind for kind, each in JOBS.items() if each.every_s is not None} | {each.kind for each in SCHEDULES.values()}
+)
 
 
 @pytest.mark.parametrize("kind", SCHEDULED)
@@ -314,7 +317,7 @@ def test_every_job_of_the_schedule_may_run_twice_and_on_an_empty_desk(world: Wor
 
     after = grown(before, row_counts(world.desk.settings))
     assert after.pop("check_run", 0) == (2 * 2 * len(CHECKS) if kind == CHECK_JOB else 0)
-    looks = 2 * len(world.orgs) if kind == HOURLY_JOB else 0
+    looks = 2 * len(world.orgs) if kind == SCHEDULED_JOB else 0
     assert after.pop("ledger_reconciliation", 0) == looks
     assert after == {}
 

@@ -25,6 +25,7 @@ from finops_core.api.v1 import (
     periods,
     proposals,
     rates,
+    schedules,
     search,
 )
 from finops_core.api.v1.gate import PROBLEM, Gate, answer_to, too_large
@@ -56,7 +57,20 @@ def bare() -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    for part in (operations, files, executions, payouts, approvals, ledger, pending, proposals, periods, rates, search):
+    for part in (
+        operations,
+        files,
+        executions,
+        payouts,
+        approvals,
+        ledger,
+        pending,
+        periods,
+        proposals,
+        rates,
+        schedules,
+        search,
+    ):
         app.include_router(part.router)
     app.add_api_route("/docs", _docs, include_in_schema=False, methods=["GET"])
     app.add_exception_handler(FinOpsError, _refused)

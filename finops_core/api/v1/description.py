@@ -26,6 +26,7 @@ TAGS = [
     {"name": "payouts", "description": "Where each payout stands; rehearse, retry, send on, take back, settle."},
     {"name": "approvals", "description": "What waits for a decision, and deciding it."},
     {"name": "ledger", "description": "Wallets and what is done with them, entries, statements, stops, checks."},
+    {"name": "upkeep", "description": "When the desk looks after itself."},
     {"name": "search", "description": "One question to every area."},
 ]
 
