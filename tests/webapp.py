@@ -19,7 +19,7 @@ from tests.sandbox import SandboxControl
 from tests.world import COMPANY
 
 PASSWORD = "harbour-demo-2026"
-START_S = 60
+START_S = 240
 
 
 def free_port() -> int:

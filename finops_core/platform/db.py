@@ -28,6 +28,7 @@ from finops_core.platform.settings import Settings
 UNIT = "tieout_unit"
 BUSY_TIMEOUT_MS = 20_000
 TURN_S = 0.001
+READ_ONLY = "25006"
 _BEGINS = ("BEGIN", "BEGIN IMMEDIATE")
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",
@@ -94,6 +95,14 @@ def is_away(error: BaseException) -> bool:
         return _busy(error)
     # The connection broke, or none was to be had: then there is no statement.
     return error.connection_invalidated or (isinstance(error, OperationalError) and error.statement is None)
+
+
+def is_read_only(error: BaseException) -> bool:
+    """Whether PostgreSQL says that it may only be read now: a replica, or one whose keeper shut it before a full disk.
+
+    psycopg calls that an internal error. Of SQLite it is an operational one, as is all that has to do with disks.
+    """
+    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", "") == READ_ONLY
 
 
 def open_owner_engine(settings: Settings) -> Engine:

@@ -21,7 +21,9 @@ from finops_core.kernel.clock import ManualClock
 from finops_core.kernel.errors import FinOpsError
 from finops_core.kernel.money import Money
 from finops_core.kernel.permissions import Permission
+from finops_core.ledger import ReconcileWidth, reconciling
 from finops_core.platform.db import is_away, open_database
+from finops_core.platform.queue import Claim
 from finops_core.platform.work import UnitFactory, Work
 from tests.desks import START, ports_for, settings_for
 
@@ -99,6 +101,16 @@ def notes(folder: str | Path) -> list[Note]:
     return [note for path in sorted(Path(folder).glob("*.notes")) for note in _noted(path)]
 
 
+def reconcile(desk: Desktop) -> None:
+    """Look at every balance, one a batch, over and over."""
+    reconciling.BATCHES[ReconcileWidth.HOURLY] = 1
+    units = _units(desk)
+    while True:
+        with units.work(_person(desk, "clerk")) as work:
+            run_id = ledger.ask_to_reconcile(work, "a look")
+        reconciling.reconcile_asked(units, Claim("job_1", "", "", {"run": run_id, "org": desk.org_id}, 1, 1))
+
+
 def write(desk: Desktop, seed: int, most: int = 10**9, *, bound: bool = False) -> None:
     """Ask under the keys ``seed-0`` and on, from where the notes of this seed end; each answer is noted.
 
@@ -107,10 +119,7 @@ def write(desk: Desktop, seed: int, most: int = 10**9, *, bound: bool = False) -
     """
     if bound:
         respect_rights()
-    settings = settings_for(Path(desk.folder), desk.url)
-    units = UnitFactory(
-        open_database(settings), ports_for(settings, ManualClock(START)), LISTENERS, lambda _: frozenset(Permission)
-    )
+    units = _units(desk)
     path = Path(desk.notes) / f"{seed}.notes"
     before = [note for note in _noted(path) if note.answered] if path.exists() else []
     last = next((note.told for note in reversed(before) if note.entry), "")
@@ -136,6 +145,12 @@ def respect_rights() -> None:
     assert libc.capget(ctypes.byref(header), sets) == 0
     sets[0] &= ~(1 << CAP_DAC_OVERRIDE)
     assert libc.capset(ctypes.byref(header), sets) == 0
+
+
+def _units(desk: Desktop) -> UnitFactory:
+    settings = settings_for(Path(desk.folder), desk.url)
+    ports = ports_for(settings, ManualClock(START))
+    return UnitFactory(open_database(settings), ports, LISTENERS, lambda _: frozenset(Permission))
 
 
 def _noted(path: Path) -> list[Note]:

@@ -102,6 +102,8 @@ def test_what_was_changed_in_the_database_is_found(hall: Hall, damage: str, coun
 def test_eight_writers_on_few_accounts_neither_lock_each_other_out_nor_lose_an_update(hall: Hall):
     _all_come_to_their_end(hall)
 
+    assert {note.verb for note in hall.notes()} == set(EVERYTHING)
+
 
 def test_eight_writers_on_one_hot_account_each_have_their_turn(hall: Hall):
     hot, other = hall.wanted.dollars[:2]

@@ -24,6 +24,7 @@ from finops_core.kernel.actor import Actor
 from finops_core.kernel.errors import FinOpsError, Invalid, NotAllowed, Unavailable
 from finops_core.kernel.ids import new_id
 from finops_core.platform import logs
+from finops_core.platform.db import is_read_only
 from finops_core.security.tokens import MARK, SECRET_CHARS_MAX
 
 # A route that is not named here needs a token. A test holds this list against what the routes do.
@@ -126,7 +127,7 @@ def answer_to(error: Exception, request_id: str) -> Response:
 
 
 def _unexpected(error: Exception, request_id: str) -> FinOpsError:
-    if isinstance(error, BUSY):
+    if isinstance(error, BUSY) or is_read_only(error):
         _LOG.warning("%s: the database is busy or gone: %s", request_id, type(error).__name__)
         return Unavailable("DATABASE_BUSY", "The database does not answer now.", hint="Try again in a moment.")
     _LOG.error("%s: unexpected error", request_id, exc_info=error)
