@@ -33,6 +33,7 @@ class Scope(StrEnum):
     FILES = "files"
     AUDIT = "audit"
     LEDGER = "ledger"
+    PARTIES = "parties"
 
 
 # Without one of these a scope opens nothing that another one does not. A stop is a run's, and open to who approved it.
@@ -43,6 +44,7 @@ _OF_USE: Mapping[Scope, frozenset[Permission]] = {
     Scope.FILES: frozenset({Permission.FILES_UPLOAD, Permission.FILES_VIEW_OWN, Permission.FILES_VIEW_ALL}),
     Scope.AUDIT: frozenset({Permission.AUDIT_VIEW, Permission.AUDIT_EXPORT}),
     Scope.LEDGER: frozenset({Permission.LEDGER_POST, Permission.LEDGER_ADJUST, Permission.LEDGER_STOP}),
+    Scope.PARTIES: frozenset({Permission.PARTY_EDIT, Permission.PARTY_VERIFY}),
 }
 
 # Whoever runs must see what they run, and whoever decides or settles what it is about: each scope is of use alone.
@@ -54,6 +56,7 @@ SCOPES: Mapping[Scope, frozenset[Permission]] = {
             Permission.EXECUTIONS_VIEW_ALL,
             Permission.APPROVALS_VIEW,
             Permission.LEDGER_VIEW,
+            Permission.PARTY_VIEW,
         }
     ),
     Scope.RUN: frozenset(
@@ -84,6 +87,8 @@ SCOPES: Mapping[Scope, frozenset[Permission]] = {
     Scope.LEDGER: frozenset(
         {Permission.LEDGER_VIEW, Permission.LEDGER_POST, Permission.LEDGER_ADJUST, Permission.LEDGER_STOP}
     ),
+    # Whole accounts are for people: no scope holds the right to reveal them.
+    Scope.PARTIES: frozenset({Permission.PARTY_VIEW, Permission.PARTY_EDIT, Permission.PARTY_VERIFY}),
 }
 
 
