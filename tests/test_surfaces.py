@@ -9,12 +9,12 @@ import pytest
 
 from tests.api.v1.programs import open_office
 from tests.processes import ROOT
-from tests.surfaces import books, executions, payouts, rates, requests
+from tests.surfaces import books, executions, parties, payouts, rates, requests
 from tests.surfaces.places import Place
 from tests.surfaces.ways import Case, by_api, by_command, by_screen, comparable, refusal_of
 
 pytestmark = pytest.mark.slow
-CASES = {**executions.CASES, **payouts.CASES, **requests.CASES, **books.CASES, **rates.CASES}
+CASES = {**executions.CASES, **payouts.CASES, **requests.CASES, **books.CASES, **rates.CASES, **parties.CASES}
 
 
 @pytest.fixture(scope="module")

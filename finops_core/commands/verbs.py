@@ -2,7 +2,18 @@
 
 import typer
 
-from finops_core.commands import activity, approvals, desk, executions, files, ledger, payouts, proposals, rates
+from finops_core.commands import (
+    activity,
+    approvals,
+    desk,
+    executions,
+    files,
+    ledger,
+    parties,
+    payouts,
+    proposals,
+    rates,
+)
 
 PEOPLES = (
     desk.me,
@@ -60,6 +71,16 @@ PEOPLES = (
     rates.rates,
     rates.note_rate,
     rates.take_in_rates,
+    parties.parties,
+    parties.party,
+    parties.add_party,
+    parties.rename_party,
+    parties.close_party,
+    parties.details,
+    parties.propose_details,
+    parties.withdraw_details,
+    parties.identity,
+    parties.note_identity,
     desk.tokens,
 )
 

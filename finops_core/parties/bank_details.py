@@ -136,8 +136,8 @@ def propose_details(work: Work, party_id: str, given: BankDetails, reason: str) 
     return details_id
 
 
-def withdraw_details(work: Work, details_id: str, reason: str) -> None:
-    """Stop bank details that do not count yet, whoever proposed them; whoever did is told.
+def withdraw_details(work: Work, details_id: str, reason: str) -> str:
+    """Stop bank details that do not count yet, whoever proposed them, who is told; the id of whose they are.
 
     Needs ``PARTY_EDIT``. ``DETAILS_UNKNOWN``, ``REASON_MISSING``, ``REASON_LONG``, and ``DETAILS_SETTLED`` for a
     version that counts already or will not any more.
@@ -150,6 +150,7 @@ def withdraw_details(work: Work, details_id: str, reason: str) -> None:
     if seen.proposed_by != work.actor.id:
         title = f"Withdrawn: bank details of {owner.name}"
         _tell(work, [seen.proposed_by], seen, title, f"{_shown(seen)}: {why}", "withdrawn")
+    return seen.party_id
 
 
 def reveal(work: Work, details_id: str) -> BankDetails:

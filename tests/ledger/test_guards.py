@@ -34,6 +34,16 @@ PROPOSAL = (
     "about_id, key, content, request_id, proposed_by, proposed_at, state, journal_id) VALUES ('{org}', 'adj_x', "
     f"'{{wallet}}', 1, 'USD', 'x', '', '', '', '', '', 'ap_x', 'person_me', {NOW}, 'waiting', '')"
 )
+PARTY = (
+    "INSERT INTO party (org_id, id, kind, name, sought, state, closed_reason, created_by, created_at) "
+    f"VALUES ('{{org}}', 'party_x', 'company', 'x', 'x', 'open', '', 'person_me', {NOW})"
+)
+DETAILS = (
+    "INSERT INTO party_bank_detail (org_id, id, party_id, version, sealed, account_print, holder_print, country, "
+    "last4, replaces, reason, content, request_id, proposed_by, proposed_at, state, approved_at, counts_from, "
+    "ended_by, ended_at, ended_reason) VALUES ('{org}', 'bank_x', 'party_x', 1, {sealed}, '', '', 'DE', '3000', '', "
+    f"'x', 'c', 'ap_x', 'person_me', {NOW}, '{{state}}', {{at}}, {{at}}, '', NULL, '')"
+)
 GIFT = (
     "INSERT INTO ledger_balance (org_id, id, posted_minor, version, moved_at) "
     "VALUES ('{org}', '{id}', {minor}, {version}, '2026-11-20 09:00:00')"
@@ -209,6 +219,12 @@ def test_a_role_cannot_lay_a_table_of_its_own_over_the_ledgers(books: Books, for
 def attacks(forger: Forger) -> dict[str, tuple[str, ...]]:
     """Guard -> what it alone stops."""
     org, ann = forger.books.org_id, forger.ann
+    postgres = forger.books.desk.settings.url.startswith("postgresql")
+    sealed = "'x'::bytea" if postgres else "CAST('x' AS BLOB)"
+    party = PARTY.format(org=org)
+    waiting = party, DETAILS.format(org=org, sealed=sealed, state="waiting", at="NULL")
+    approved = party, DETAILS.format(org=org, sealed=sealed, state="approved", at=NOW)
+    approve = f"UPDATE party_bank_detail SET state = 'approved', approved_at = {NOW}, counts_from = {NOW}"
     return {
         "lg_posting_enters": (
             forger.give_ann(-101),
@@ -227,6 +243,12 @@ def attacks(forger: Forger) -> dict[str, tuple[str, ...]]:
         "lg_stop_stays": (STOP.format(org=org, lifted="NULL"), "DELETE FROM ledger_stop"),
         "lg_proposal_keeps": (PROPOSAL.format(org=org, wallet=ann), "UPDATE ledger_proposal SET amount_minor = 2"),
         "lg_proposal_stays": (PROPOSAL.format(org=org, wallet=ann), "DELETE FROM ledger_proposal"),
+        "pt_party_keeps": (party, "UPDATE party SET kind = 'own'"),
+        "pt_party_stays": (party, "DELETE FROM party"),
+        "pt_details_begin": approved,
+        "pt_details_keep": (*waiting, "UPDATE party_bank_detail SET last4 = '0000'"),
+        "pt_details_agreed": (*waiting, approve),
+        "pt_details_stay": (*waiting, "DELETE FROM party_bank_detail"),
     }
 
 

@@ -20,6 +20,7 @@ from finops_core.api.v1 import (
     files,
     ledger,
     operations,
+    parties,
     payouts,
     proposals,
     rates,
@@ -54,7 +55,7 @@ def bare() -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    for part in (operations, files, executions, payouts, approvals, ledger, proposals, rates, search):
+    for part in (operations, files, executions, payouts, approvals, ledger, proposals, rates, parties, search):
         app.include_router(part.router)
     app.add_api_route("/docs", _docs, include_in_schema=False, methods=["GET"])
     app.add_exception_handler(FinOpsError, _refused)
