@@ -129,9 +129,14 @@ def _rename(here: Here, seen: PartyView) -> None:
     st.caption("Its accounts, wallets and checks stay as they are. What it was called before is not kept.")
     with st.form("rename_party", border=False):
         st.text_input("Name", seen.name, key=NAME, max_chars=140)
-        send(
-            "Rename it", lambda: _done(here, lambda work: parties.rename_party(work, seen.id, _typed(NAME)), "Renamed.")
-        )
+        send("Rename it", lambda: _renamed(here, seen))
+
+
+def _renamed(here: Here, seen: PartyView) -> str:
+    name = _typed(NAME)
+    with here.work() as work:
+        parties.rename_party(work, seen.id, name)
+    return f"It is called {name} now."
 
 
 def _close(here: Here, seen: PartyView) -> None:
@@ -141,7 +146,14 @@ def _close(here: Here, seen: PartyView) -> None:
     )
     with st.form("close_party", border=False):
         st.text_input("Why", key=WHY, max_chars=200)
-        send("Close it", lambda: _done(here, lambda work: parties.close_party(work, seen.id, _typed(WHY)), "Closed."))
+        send("Close it", lambda: _closed(here, seen))
+
+
+def _closed(here: Here, seen: PartyView) -> str:
+    why = _typed(WHY)
+    with here.work() as work:
+        parties.close_party(work, seen.id, why)
+    return "Closed."
 
 
 def _propose(here: Here, seen: PartyView) -> None:
@@ -163,9 +175,9 @@ def _propose(here: Here, seen: PartyView) -> None:
 
 def _proposed(here: Here, seen: PartyView) -> str:
     country, bic, bank = (_typed(name) for name in (COUNTRY, BIC, BANK))
-    given = BankDetails(_typed(HOLDER), secret.typed(ACCOUNT), country, bic, bank)
+    given, why = BankDetails(_typed(HOLDER), secret.typed(ACCOUNT), country, bic, bank), _typed(WHY)
     with here.work() as work:
-        parties.propose_details(work, seen.id, given, _typed(WHY))
+        parties.propose_details(work, seen.id, given, why)
     secret.take(ACCOUNT)
     return "Asked for approval. Somebody else decides."
 
@@ -182,9 +194,10 @@ def _stop(here: Here, seen: PartyView) -> None:
 
 
 def _stopped(here: Here, coming: DetailsView) -> str:
-    return _done(
-        here, lambda work: parties.withdraw_details(work, coming.id, _typed(WHY)), "Withdrawn. It will not count."
-    )
+    why = _typed(WHY)
+    with here.work() as work:
+        parties.withdraw_details(work, coming.id, why)
+    return "Withdrawn. It will not count."
 
 
 def _verify(here: Here, seen: PartyView) -> None:
@@ -209,13 +222,9 @@ def _verify(here: Here, seen: PartyView) -> None:
 def _verified(here: Here, seen: PartyView) -> str:
     status, level = IdentityStatus(st.session_state[STATUS]), IdentityLevel(st.session_state[LEVEL])
     check = IdentityCheck(status, level, _typed(EVIDENCE), st.session_state.get(UNTIL), _typed(FILE), _typed(WHY))
-    return _done(here, lambda work: parties.note_identity(work, seen.id, check), f"Noted: {OUTCOMES[status].lower()}.")
-
-
-def _done(here: Here, act: Callable[..., object], told: str) -> str:
     with here.work() as work:
-        act(work)
-    return told
+        parties.note_identity(work, seen.id, check)
+    return f"Noted: {OUTCOMES[status].lower()}."
 
 
 def _reveal(here: Here, details_id: str) -> None:
@@ -223,9 +232,11 @@ def _reveal(here: Here, details_id: str) -> None:
     st.session_state.pop(dialogs.REFUSED, None)
     try:
         with here.work() as work:
-            st.session_state[REVEALED] = details_id, parties.reveal(work, details_id)
+            opened = parties.reveal(work, details_id)
     except FinOpsError as error:
         st.session_state[dialogs.REFUSED] = error
+        return
+    st.session_state[REVEALED] = details_id, opened
 
 
 def _revealed(seen: PartyView) -> None:
