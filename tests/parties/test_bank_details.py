@@ -15,6 +15,7 @@ from finops_core.kernel.errors import FinOpsError
 from finops_core.parties import BankDetails, DetailsState, PartyKind
 from finops_core.parties.checks import CHECKS
 from finops_core.parties.models import party_bank_detail
+from finops_core.platform.work import Work
 from tests.parties.conftest import FIRST, HOURS, OTHER, WHY, Office
 from tests.tampering import tamper
 
@@ -262,7 +263,9 @@ def test_no_program_changes_a_version_or_lets_one_count(office: Office):
     # Approved ones count when they do; one that counts is not withdrawn.
     early = "counts_from = approved_at"
     gone = "state = 'withdrawn', ended_at = counts_from"
-    for details_id, change in ((second, early), (first, gone), (second, "state = 'waiting', approved_at = NULL")):
+    moved = "state = 'withdrawn', ended_at = proposed_at, counts_from = approved_at"
+    waits = "state = 'waiting', approved_at = NULL"
+    for details_id, change in ((second, early), (first, gone), (second, waits), (second, moved)):
         assert "DETAILS_KEEP" in office.told_by_the_database(engine.format(change), id=details_id), change
     assert "DETAILS_STAY" in office.told_by_the_database("DELETE FROM party_bank_detail WHERE id = :id", id=first)
     alone = office.propose(office.party("Alone"))
@@ -333,6 +336,10 @@ def test_nothing_counts_of_somebody_who_may_not_change_details_any_more(office: 
 DAMAGE = (
     "UPDATE party_bank_detail SET last4 = '0000' WHERE id = :id",
     "UPDATE party_bank_detail SET request_id = 'ap_none' WHERE id = :id",
+    (
+        "UPDATE approval_decision SET content_hash = 'x' "
+        "WHERE request_id = (SELECT request_id FROM party_bank_detail WHERE id = :id)"
+    ),
     "DELETE FROM approval_decision WHERE request_id = (SELECT request_id FROM party_bank_detail WHERE id = :id)",
     (
         "UPDATE approval_request SET state = 'rejected' "
@@ -355,6 +362,29 @@ def test_details_that_came_past_the_desk_are_found(office: Office, damage: str):
 
     assert before == []
     assert [told for told in found(office) if details_id in told]
+
+
+def test_an_account_that_was_sealed_anew_past_the_desk_is_found(office: Office):
+    """Whoever holds the database and the key can seal another account, but not have it agreed to."""
+    details_id = office.counting(office.party("Sealed anew"))
+    other = office.world.desk.ports.vault.seal(b"{}", f"party_bank_detail|sealed|{details_id}")
+    assert [told for told in found(office) if details_id in told] == []
+
+    tamper(
+        office.world.desk.settings,
+        "UPDATE party_bank_detail SET sealed = :other WHERE id = :id",
+        other=other,
+        id=details_id,
+    )
+    office.world.desk.migrate()
+
+    assert [told for told in found(office) if details_id in told] == [
+        f"Bank details {details_id} of {office.do('eva', lambda w: party_of(w, details_id))} are not what was agreed to"
+    ]
+
+
+def party_of(work: Work, details_id: str) -> str:
+    return next(each.id for each in parties.parties(work) if details_id in {row.id for row in each.details.versions})
 
 
 def test_nobody_proposes_for_a_party_that_was_closed_and_closing_stops_what_was_to_count(office: Office):
