@@ -26,6 +26,7 @@ from finops_core import (
     ledger,
     notifications,
     operations,
+    parties,
     payouts,
     reference,
     security,
@@ -36,7 +37,7 @@ from finops_core.catalog.jobs import JOBS
 from finops_core.catalog.tables import TABLES
 from finops_core.kernel import sought
 from finops_core.kernel.actor import Actor, Via, system_actor, webhook_actor, worker_actor
-from finops_core.kernel.errors import FinOpsError, NotAllowed, NotFound
+from finops_core.kernel.errors import Conflict, FinOpsError, NotAllowed, NotFound
 from finops_core.kernel.ids import new_id
 from finops_core.kernel.money import Money
 from finops_core.kernel.permissions import Permission
@@ -67,6 +68,7 @@ AREAS: tuple[ModuleType, ...] = (
     ledger,
     notifications,
     operations,
+    parties,
     payouts,
     reference,
     security,
@@ -80,6 +82,8 @@ FILE = f"currency,descriptor\nUSD,{MARK[:22]}\n"
 TRANSFERS = (
     f"name,iban,bic,currency,amount,town,country\n{MARK},DE02120300000000202051,BYLADEM1001,EUR,12.50,Hamburg,DE\n"
 )
+ACCOUNT = parties.BankDetails(MARK, "DE02120300000000202051")
+CHECKED = parties.IdentityCheck(parties.IdentityStatus.VERIFIED, evidence=MARK, expires_on=date(2035, 1, 1))
 PASSWORD = "a-long-password-9"
 
 # What the installation's own tables hold of Harbour: its sessions, its links, and the people who work nowhere else.
@@ -171,6 +175,7 @@ def both_at_work(folder: Path, url: str) -> Iterator[Towns]:
         booked(towns)
         refuse(towns)
         JOBS["ledger.number"].run(world.desk, None)
+        deal_with(towns)
         gather(towns, done.id, asked.id, planned.id)
         with world.desk.work(worker_actor("")) as work:
             work.execute(update(session).values(last_seen_at=work.now - timedelta(minutes=5)))
@@ -285,6 +290,17 @@ def refuse(towns: Towns) -> None:
     """An operation of Harbour's that was refused."""
     with suppress(FinOpsError), towns.world.desk.work(towns.actor("hana", towns.harbour)) as work:
         ledger.operate(work, ledger.EntryType.WITHDRAWAL, towns.ids["wallet"], Money(2**50, "USD"))
+
+
+def deal_with(towns: Towns) -> None:
+    """A party of Harbour's whose bank details wait, and whose identity is known."""
+    with towns.world.desk.work(towns.actor("ana", towns.harbour)) as work:
+        towns.ids["party"] = parties.add_party(work, parties.PartyKind.COMPANY, MARK)
+        towns.ids["details"] = parties.propose_details(work, towns.ids["party"], ACCOUNT, MARK)
+    with towns.world.desk.work(towns.actor("hana", towns.harbour)) as work:
+        towns.ids["other_party"] = parties.add_party(work, parties.PartyKind.PERSON, MARK)
+        towns.ids["checked"] = parties.note_identity(work, towns.ids["party"], CHECKED)
+        towns.ids["details_hash"] = approvals.of_subject(work, "bank_details", towns.ids["details"])[0].content_hash
 
 
 def gather(towns: Towns, done: str, asked: str, planned: str) -> None:
@@ -432,6 +448,27 @@ def _proposed(kind: Any, ids: dict[str, str], org_id: str) -> Any:
 
 def _upload(content: str) -> operations.Upload:
     return operations.Upload("currencies.csv", content.encode())
+
+
+def _details(kind: Any, ids: dict[str, str], org_id: str) -> Any:
+    return kind(org_id, ids["request"], "bank_details", ids["details"], ids["details_hash"])
+
+
+def _agreed(work: Work, ids: dict[str, str]) -> None:
+    """Details are agreed to only beside a decision."""
+    request = approvals.of_subject(work, "bank_details", ids["details"])
+    for each in request:
+        approvals.decide(work, each.id, approvals.Decision.APPROVED, "", ids["details_hash"])
+    parties.on_approved(work, _details(approvals.Approved, ids, work.org_id))
+
+
+def _verified(work: Work, party_id: str) -> tuple[str, str]:
+    """Whether a holder is held to be verified; of nobody one knows it is said like of nobody there is."""
+    try:
+        parties.require_verified(work, party_id)
+    except Conflict as error:
+        return "refused", error.code
+    return "verified", ""
 
 
 STRIPE = "payouts.stripe_balance"
@@ -629,6 +666,24 @@ DOORS: dict[str, Door] = {
     "operations.result": Door(lambda w, i: operations.result(w, i["done"])),
     "operations.submit": Door(lambda w, i: operations.submit(w, i["planned"], i["planned_hash"]), who="ana"),
     "operations.withdraw": Door(lambda w, i: operations.withdraw(w, i["asked"], "A wrong file."), who="ana"),
+    "parties.add_party": Door(lambda w, _: parties.add_party(w, parties.PartyKind.OWN, "Us")),
+    "parties.close_party": Door(lambda w, i: parties.close_party(w, i["party"], MARK)),
+    "parties.details": Door(lambda w, i: parties.details(w, i["party"])),
+    "parties.identities_of": Door(lambda w, i: parties.identities_of(w, i["party"])),
+    "parties.identity": Door(lambda w, i: parties.identity(w, i["party"])),
+    "parties.is_verified": Door(lambda w, i: ("known", parties.is_verified(w, i["party"]))),
+    "parties.names": Door(lambda w, i: ("names", parties.names(w, [i["party"]]))),
+    "parties.note_identity": Door(lambda w, i: parties.note_identity(w, i["party"], CHECKED)),
+    "parties.on_approved": Door(_agreed, who="ben"),
+    "parties.on_ended": Door(lambda w, i: parties.on_ended(w, _details(approvals.Rejected, i, w.org_id))),
+    "parties.parties": Door(lambda w, _: ("all", parties.parties(w))),
+    "parties.party": Door(lambda w, i: parties.party(w, i["party"])),
+    "parties.propose_details": Door(lambda w, i: parties.propose_details(w, i["other_party"], ACCOUNT, MARK)),
+    "parties.rename_party": Door(lambda w, i: parties.rename_party(w, i["party"], "Kestrel")),
+    "parties.require_verified": Door(lambda w, i: _verified(w, i["party"])),
+    "parties.reveal": Door(lambda w, i: parties.reveal(w, i["details"])),
+    "parties.same_account": Door(lambda w, i: ("others", parties.same_account(w, i["details"]))),
+    "parties.withdraw_details": Door(lambda w, i: parties.withdraw_details(w, i["details"], MARK)),
     "payouts.ask_cancel": Door(lambda w, i: payouts.ask_cancel(w, i["done"])),
     "payouts.export": Door(lambda w, i: payouts.export(w, i["done"], payouts.CSV)),
     "payouts.find": Door(lambda w, _: payouts.find(w, sought.read("184,220.15 USD"))),
@@ -751,6 +806,7 @@ NO_DOORS = {
     "reference.add_organisation": "set-up, by the installation itself",
     "reference.all_ids": "the worker's rounds",
     "reference.ids_by_slug": "set-up, by the installation itself",
+    "parties.binds": "holds two values against each other",
     "ledger.binds": "holds two values against each other",
     "ledger.note_refused": "the desk, in its own unit (below: refusals)",
     "ledger.over_limit": "says of an amount alone whether it is large here",

@@ -114,6 +114,11 @@ ENGINE_FILES: dict[str, set[str]] = {
         "sandbox",
         "spreadsheets",
     },
+    "parties": {
+        "bank_details",
+        "guards",
+        "identities",
+    },
     "payouts": {
         "attempts",
         "bank_columns",

@@ -9,7 +9,7 @@ import pytest
 
 from tests.api.v1.programs import open_office
 from tests.processes import ROOT
-from tests.surfaces import books, executions, payouts, pending, periods, rates, requests, schedules
+from tests.surfaces import books, executions, parties, payouts, pending, periods, rates, requests, schedules
 from tests.surfaces.places import Place
 from tests.surfaces.ways import Case, by_api, by_command, by_screen, comparable, refusal_of
 
@@ -23,6 +23,7 @@ CASES = {
     **periods.CASES,
     **rates.CASES,
     **schedules.CASES,
+    **parties.CASES,
 }
 
 

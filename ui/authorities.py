@@ -6,7 +6,7 @@ from functools import partial
 
 import streamlit as st
 
-from finops_core import approvals, ledger
+from finops_core import approvals, ledger, parties
 from finops_core.approvals import ANY_CURRENCY, AuthorityView
 from finops_core.kernel.money import Money
 from finops_core.security import MemberDetail
@@ -50,7 +50,7 @@ def section(here: Here, found: MemberDetail) -> None:
 def _kinds(here: Here) -> Mapping[str, str]:
     """Every kind of item that is approved, by its name."""
     asked = {op.item_type for op in here.desk.ports.operations.values() if op.item_type}
-    return {kind: words(kind) for kind in sorted({*asked, ledger.ADJUSTMENT_ITEM})}
+    return {kind: words(kind) for kind in sorted({*asked, ledger.ADJUSTMENT_ITEM, parties.BANK_DETAILS_ITEM})}
 
 
 def _open(each: AuthorityView, now: datetime) -> bool:

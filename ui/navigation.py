@@ -122,6 +122,15 @@ ROOMS: tuple[Room, ...] = (
         "The books: trial balance, every entry with its document, each account's statement.",
     ),
     Room(
+        "parties.py",
+        "Parties",
+        "contacts",
+        "Control",
+        "parties",
+        (Permission.PARTY_VIEW,),
+        "Whom we deal with: bank details that two people agree to, identity, and our own accounts.",
+    ),
+    Room(
         "audit.py",
         "Audit",
         "policy",

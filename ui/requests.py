@@ -6,23 +6,36 @@ from datetime import datetime
 import streamlit as st
 
 from finops_core.approvals import RequestView, State
-from finops_core.ledger import ADJUSTMENT_ITEM, binds
+from finops_core.ledger import ADJUSTMENT_ITEM
+from finops_core.ledger import binds as adjustment_binds
 from finops_core.operations import ExecutionView
+from finops_core.parties import BANK_DETAILS_ITEM
+from finops_core.parties import binds as details_bind
 from ui import html, widgets
-from ui.format import Format, ago, until, words
+from ui.format import Format, ago, plural, until, words
 from ui.html import Markup
 from ui.runs import BANK_TRANSFERS
 
 STATE_TONES = {State.PENDING: "amber", State.APPROVED: "green", State.REJECTED: "red"}
 SOMEBODY = "somebody"
-BOUND = "What is booked is what you see here"
+# Kind of what is asked for -> what is promised, and whether what is shown is what the approval binds.
+BOUND = {
+    ADJUSTMENT_ITEM: ("What is booked is what you see here", adjustment_binds),
+    BANK_DETAILS_ITEM: ("What will count is what you see here", details_bind),
+}
 PLAN_STANDS = "The plan is the one that was submitted"
 BOOKED_NOTE = "It is booked as you approve it; what the books refuse then, you read here, and it waits on."
+DETAILS_NOTE = (
+    "Compare the whole account, on the party's page, with what the party itself says, by a way you knew before. After "
+    "your approval it cools off before it counts; until then it can be withdrawn."
+)
 BALANCE_NOTE = "Balances are looked at again before the first payment; if less is there, nothing is paid."
 FILE_NOTE = (
     "A bank file looks at no balance. Before it is written, the approval, each row of the stored file and the account "
     "it is paid from are held against this plan once more; when something differs, no file is written."
 )
+
+NOTES = {ADJUSTMENT_ITEM: BOOKED_NOTE, BANK_DETAILS_ITEM: DETAILS_NOTE}
 
 
 def people(requests: Iterable[RequestView]) -> set[str]:
@@ -80,8 +93,8 @@ def facts(
 
 def checks(request: RequestView, *, same_plan: bool) -> Markup:
     """What the desk has checked for somebody who may decide now; each is asked again when they do."""
-    adjusts = request.subject_kind == ADJUSTMENT_ITEM
-    first = (BOUND, binds(request.summary, request.content_hash)) if adjusts else (PLAN_STANDS, same_plan)
+    promised = BOUND.get(request.subject_kind)
+    first = (promised[0], promised[1](request.summary, request.content_hash)) if promised else (PLAN_STANDS, same_plan)
     found = [
         first,
         ("It was prepared by somebody else", request.refusal is None),
@@ -90,8 +103,29 @@ def checks(request: RequestView, *, same_plan: bool) -> Markup:
     ]
     items = "".join(f"<li>{_check(sentence, passed=passed)}</li>" for sentence, passed in found)
     by_file = request.summary.get("operation") == BANK_TRANSFERS
-    note = html.faint(BOOKED_NOTE if adjusts else FILE_NOTE if by_file else BALANCE_NOTE)
+    note = html.faint(NOTES.get(request.subject_kind, FILE_NOTE if by_file else BALANCE_NOTE))
     return Markup(f'<p class="to-h">Checks</p><ul class="to-checks">{items}</ul><p class="to-note">{note}</p>')
+
+
+def bank_details(request: RequestView) -> Markup:
+    """What a change of bank details would change; nothing for any other request."""
+    if request.subject_kind != BANK_DETAILS_ITEM:
+        return Markup()
+    told = request.summary
+    others = told["also_at"]
+    return html.facts(
+        [
+            ("Party", html.link(told["name"], "parties", {"party": told["party_id"]})),
+            ("Until now", f"•••• {told['before']}" if told["before"] else "No account"),
+            ("New", html.strong(f"{told['country']} •••• {told['last4']}")),
+            ("Version", told["version"]),
+            ("Because", told["reason"]),
+            (
+                "Look closely",
+                f"{plural(others, 'other party has', 'other parties have')} this account" if others else "",
+            ),
+        ]
+    )
 
 
 def adjustment(request: RequestView, shown: Format) -> Markup:

@@ -94,6 +94,7 @@ def _drawer(here: Here, request_id: str) -> None:
     else:
         html.draw(requests.sums(request, here.shown))
         html.draw(requests.adjustment(request, here.shown))
+        html.draw(requests.bank_details(request))
     html.draw(requests.said(request, names, here.shown))
     # One conversation about a matter: what is said here stands on the execution's page too.
     talk.section(here, *(("execution", asked.run.id) if asked.run else ("approval", request.id)))

@@ -18,7 +18,7 @@ USUAL = 30
 WHAT = "For programs of yours that use the API in this organisation. A token may do what it says, never more than you."
 ONCE = "**Copy it now; it is not shown again.** Keep it where programs keep secrets, never in a file that others read."
 MEANS = {
-    Scope.READ: "Read runs, approvals and the ledger",
+    Scope.READ: "Read runs, approvals, the ledger and parties",
     Scope.RUN: "Run operations",
     Scope.APPROVE: "Decide approvals",
     Scope.SETTLE: "Settle payouts in doubt",
@@ -26,6 +26,7 @@ MEANS = {
     Scope.AUDIT: "Take records for an audit",
     Scope.LEDGER: "Move money in the ledger",
     Scope.SCHEDULES: "Switch and change schedules",
+    Scope.PARTIES: "Keep parties and their bank details",
 }
 
 

@@ -1,11 +1,12 @@
 """Wallets on screen: the list, and of one what it holds and what can be done with it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import streamlit as st
 
 from finops_core import ledger as core
+from finops_core import parties
 from finops_core.kernel.permissions import Permission
 from finops_core.ledger import PAGE, AccountState, PendingView, ProposalView, WalletView
 from ui import drifts, filters, html, ledger, pending, wallet_acts, widgets
@@ -30,10 +31,11 @@ def section(here: Here, after: str) -> str:
         holder = bar.search(HOLDER, "party_…", "Holder's id", width=260)
     with here.read() as reading:
         rows = core.wallets(reading, holder, PAGE + 1, after)
+        names = parties.names(reading, {row.party_id for row in rows})
         now = here.shown.as_of(reading.now)
     page = rows[:PAGE]
     if page:
-        html.draw(table(page, here.shown))
+        html.draw(table(page, here.shown, names))
         kept = {"view": "Wallets", **({HOLDER: holder} if holder else {})}
         html.draw(ledger.older(kept, page[-1].id if len(rows) > PAGE else "", "More →"))
     elif holder or after:
@@ -46,9 +48,9 @@ def section(here: Here, after: str) -> str:
     return now
 
 
-def table(rows: Sequence[WalletView], shown: Format) -> Markup:
-    """Wallets with what is free in them and what is held for their holders."""
-    return html.table(COLUMNS, [_row(row, shown) for row in rows], "Wallets")
+def table(rows: Sequence[WalletView], shown: Format, names: Mapping[str, str]) -> Markup:
+    """Wallets with what is free in them and what is held for their holders; ``names`` of those that are parties."""
+    return html.table(COLUMNS, [_row(row, shown, names) for row in rows], "Wallets")
 
 
 def panel(
@@ -99,11 +101,12 @@ def _frozen(wallet: WalletView) -> bool:
     return wallet.state is AccountState.FROZEN
 
 
-def _row(row: WalletView, shown: Format) -> tuple[Cell, ...]:
+def _row(row: WalletView, shown: Format, names: Mapping[str, str]) -> tuple[Cell, ...]:
+    name = names.get(row.party_id, "")
     held = shown.amount(row.held.minor, row.currency) if row.held.minor else ""
     return (
         ledger.wallet_link(row.id),
-        row.party_id,
+        html.link(name, "parties", {"party": row.party_id}) if name else row.party_id,
         words(row.state) if _open(row) else html.badge(words(row.state), "amber"),
         held,
         html.strong(shown.amount(row.balance.minor, row.currency)),

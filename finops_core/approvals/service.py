@@ -181,7 +181,7 @@ def withdraw(work: Work, request_id: str) -> None:
 
     Raises NotAllowed APPROVAL_NOT_YOURS, Conflict APPROVAL_NOT_PENDING, NotFound APPROVAL_UNKNOWN.
     """
-    security.require_scope(work, security.Scope.RUN, security.Scope.LEDGER)
+    security.require_scope(work, security.Scope.RUN, security.Scope.LEDGER, security.Scope.PARTIES)
     view, version = _locked(work, request_id)
     if behind(work.actor) != view.requested_by:
         raise NotAllowed(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from finops_core import approvals, files, operations, payouts
+from finops_core import approvals, files, operations, parties, payouts
 from finops_core.platform.ports import Subject
 
 
@@ -23,9 +23,14 @@ def _file(reading: Any, id_: str) -> str:
     return files.one(reading, id_).id
 
 
+def _party(reading: Any, id_: str) -> str:
+    return parties.party(reading, id_).id
+
+
 SUBJECTS: Mapping[str, Subject] = {
     "execution": _execution,
     "approval": _approval,
     "payout": _payout,
     "file": _file,
+    "party": _party,
 }

@@ -8,6 +8,7 @@ import finops_core.ledger.models
 import finops_core.ledger.records
 import finops_core.notifications.models
 import finops_core.operations.models
+import finops_core.parties.models
 import finops_core.payouts.models
 import finops_core.platform.queue
 import finops_core.platform.repeats

@@ -147,7 +147,7 @@ def approval(told: ApprovalAnswer) -> str:
 
 def asked(told: ApprovalAnswer, planned: PlanAnswer | None) -> str:
     """One request with the rows that are agreed to, for whoever decides it."""
-    rows = _adjustment(told) or "Its plan cannot be shown here; look at it on its page."
+    rows = _adjustment(told) or _bank_details(told) or "Its plan cannot be shown here; look at it on its page."
     if planned:
         rows = plan(planned).rsplit("\n", 1)[0]
     return "\n".join([*_request(told), rows, *_standing(told), f"Content {told.content_hash}"])
@@ -166,6 +166,21 @@ def _adjustment(told: ApprovalAnswer) -> str:
             *([f"About: {about}"] if about else []),
         ]
     )
+
+
+def _bank_details(told: ApprovalAnswer) -> str:
+    """What a change of bank details would change, "" for any other request."""
+    if told.subject_kind != "bank_details":
+        return ""
+    of = told.summary
+    before = f"the account ending in {of['before']}" if of["before"] else "no account"
+    others = f"The same account is at {of['also_at']} other parties" if of["also_at"] else ""
+    lines = [
+        f"{of['name']} ({of['party_id']}): {before} becomes one in {of['country']} ending in {of['last4']}",
+        f"Because: {of['reason']}",
+        others,
+    ]
+    return "\n".join(filter(None, lines))
 
 
 def _request(told: ApprovalAnswer) -> list[str]:

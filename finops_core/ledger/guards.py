@@ -8,7 +8,7 @@ Guards only refuse; they write nothing. With one gone, what the desk itself writ
 """
 
 from finops_core.ledger.rules import ESSENTIAL
-from finops_core.platform.tables import Guard
+from finops_core.platform.tables import Guard, refusing
 
 MONEY_LOCK = 7204812
 """The advisory lock, one an organisation, that whatever moves money holds shared; whoever stops it, or locks a period,
@@ -19,17 +19,7 @@ NUMBER_LOCK = 7204813
 
 def _refuses(code: str, when: str, condition: str = "TRUE") -> Guard:
     """A guard that refuses a change, with ``code``, wherever the condition on OLD and NEW holds; ``lg_`` its name."""
-    return Guard(
-        f"lg_{code.lower()}",
-        when,
-        f"SELECT RAISE(ABORT, '{code}') WHERE {condition};",
-        f"""
-BEGIN
-  IF {condition} THEN RAISE EXCEPTION '{code}'; END IF;
-  RETURN NEW;
-END
-""",
-    )
+    return refusing(f"lg_{code.lower()}", code, when, condition)
 
 
 _POSTING_SQLITE = """

@@ -10,7 +10,7 @@ from datetime import date
 
 from sqlalchemy import select, update
 
-from finops_core import audit, reference
+from finops_core import audit, parties, reference
 from finops_core.kernel.errors import Conflict, Invalid, NotAllowed
 from finops_core.kernel.money import Money
 from finops_core.kernel.permissions import Permission
@@ -81,8 +81,20 @@ def deposit(work: Work, wallet_id: str, amount: Money, terms: Terms = NO_TERMS) 
 
 
 def withdraw(work: Work, wallet_id: str, amount: Money, terms: Terms = NO_TERMS) -> Posted:
-    """Money that goes back to the holder."""
-    return _move(work, EntryType.WITHDRAWAL, _wallet(wallet_id), _system(work, chart.EXTERNAL, amount), amount, terms)
+    """Money that goes back to the holder.
+
+    ``IDENTITY_UNVERIFIED`` and ``IDENTITY_EXPIRED`` where the installation asks for the holder's identity first.
+    """
+    work.require(Permission.LEDGER_POST)
+    rules.check_amount(amount)
+    holder = queries.wallet_account(work, wallet_id).party_id
+    lines = _wallet(wallet_id).line(-amount), _system(work, chart.EXTERNAL, amount).line(amount)
+    entry = _entry(EntryType.WITHDRAWAL, lines, terms)
+    if (stands := booking.standing(work, entry)) is not None:
+        return stands
+    if work.ports.settings.ledger_withdraw_needs_kyc:
+        parties.require_verified(work, holder, terms.effective_on)
+    return booking.post(work, entry)
 
 
 def hold(work: Work, wallet_id: str, amount: Money, terms: Terms = NO_TERMS) -> Posted:

@@ -32,6 +32,7 @@ class Kind(StrEnum):
     SECOND_FACTOR_RESET = "second_factor.reset"
     ACCOUNT_CHANGED = "account.changed"
     LEDGER_DRIFT = "ledger.drift"
+    BANK_DETAILS = "bank_details.changing"
     CHECK_VIOLATED = "check.violated"
     WORKER_DEAD = "worker.dead"
     MAIL_FAILING = "mail.failing"
@@ -96,6 +97,7 @@ KINDS: Mapping[Kind, KindFacts] = {
     _K.SECOND_FACTOR_RESET: KindFacts("My second factor was reset", Way.MAIL, (Way.MAIL,)),
     _K.ACCOUNT_CHANGED: KindFacts("My password, address, roles or tokens were changed", Way.MAIL, (Way.MAIL,)),
     _K.LEDGER_DRIFT: KindFacts("A balance was not its postings", Way.MAIL, _USUAL, Permission.LEDGER_ADJUST),
+    _K.BANK_DETAILS: KindFacts("Bank details are about to count, or were withdrawn", Way.MAIL),
     _K.CHECK_VIOLATED: KindFacts("A standing check has failed", Way.MAIL, _USUAL, _WATCHES),
     _K.WORKER_DEAD: KindFacts("The worker is not there", Way.MAIL, _USUAL, _WATCHES),
     # Of mail that does not arrive no mail tells.

@@ -66,6 +66,8 @@ class Settings(BaseSettings):
     payout_burst: Annotated[int, Field(ge=1)] = 10
     ledger_adjust_limit: Annotated[int, Field(ge=0, le=10**9)] = 1_000
     ledger_minor_drift: Annotated[int, Field(ge=0)] = 1
+    ledger_withdraw_needs_kyc: bool = True
+    details_cool_off_h: Annotated[int, Field(ge=0, le=30 * 24)] | None = None
     rates_url: str = ""
     rates_timeout_s: Annotated[float, Field(gt=0)] = 15.0
     audit_heads_dir: Path | None = None
@@ -161,6 +163,13 @@ class Settings(BaseSettings):
         if self.hold_back_s is not None:
             return self.hold_back_s
         return 0 if self.demo else 5 * 60
+
+    @property
+    def cool_off_h(self) -> int:
+        """How many hours approved bank details wait before they count: a day, 0 in the demo."""
+        if self.details_cool_off_h is not None:
+            return self.details_cool_off_h
+        return 0 if self.demo else 24
 
     @property
     def demanding_roles(self) -> tuple[str, ...]:

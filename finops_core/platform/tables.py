@@ -79,6 +79,21 @@ class Guard:
     postgresql: str
 
 
+def refusing(name: str, code: str, when: str, condition: str = "TRUE") -> Guard:
+    """A guard that refuses a change, with ``code``, wherever the condition on OLD and NEW holds."""
+    return Guard(
+        name,
+        when,
+        f"SELECT RAISE(ABORT, '{code}') WHERE {condition};",
+        f"""
+BEGIN
+  IF {condition} THEN RAISE EXCEPTION '{code}'; END IF;
+  RETURN NEW;
+END
+""",
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class TableFacts:
     """What is declared of a table.

@@ -28,6 +28,7 @@ _OVERSIGHT = frozenset(
         Permission.FILES_VIEW_OWN,
         Permission.FILES_VIEW_ALL,
         Permission.LEDGER_VIEW,
+        Permission.PARTY_VIEW,
     }
 )
 _AUDIT = frozenset({Permission.AUDIT_VIEW, Permission.AUDIT_EXPORT, Permission.AUDIT_VERIFY})
@@ -47,6 +48,8 @@ SHIPPED_ROLES: tuple[ShippedRole, ...] = (
                 Permission.EXECUTIONS_VIEW_OWN,
                 Permission.LEDGER_VIEW,
                 Permission.LEDGER_POST,
+                Permission.PARTY_VIEW,
+                Permission.PARTY_EDIT,
             }
         ),
     ),
@@ -61,6 +64,9 @@ SHIPPED_ROLES: tuple[ShippedRole, ...] = (
                 Permission.APPROVALS_DECIDE,
                 Permission.PAYOUTS_RESOLVE,
                 Permission.EXECUTIONS_VIEW_OWN,
+                # Whoever agrees to bank details compares the whole account with what the party says.
+                Permission.PARTY_VIEW,
+                Permission.PARTY_REVEAL,
             }
         ),
     ),
@@ -71,7 +77,8 @@ SHIPPED_ROLES: tuple[ShippedRole, ...] = (
         _OVERSIGHT
         | _AUDIT
         | {Permission.EXECUTIONS_CANCEL_ANY, Permission.APPROVALS_VIEW, Permission.PAYOUTS_RESOLVE}
-        | {Permission.LEDGER_ADJUST, Permission.LEDGER_STOP, Permission.LEDGER_LOCK},
+        | {Permission.LEDGER_ADJUST, Permission.LEDGER_STOP, Permission.LEDGER_LOCK}
+        | {Permission.PARTY_EDIT, Permission.PARTY_VERIFY, Permission.PARTY_REVEAL},
     ),
     ShippedRole(
         "executive",

@@ -34,6 +34,7 @@ class Scope(StrEnum):
     AUDIT = "audit"
     LEDGER = "ledger"
     SCHEDULES = "schedules"
+    PARTIES = "parties"
 
 
 # Without one of these a scope opens nothing that another one does not. A stop is a run's, and open to who approved it.
@@ -47,6 +48,7 @@ _OF_USE: Mapping[Scope, frozenset[Permission]] = {
         {Permission.LEDGER_POST, Permission.LEDGER_ADJUST, Permission.LEDGER_STOP, Permission.LEDGER_LOCK}
     ),
     Scope.SCHEDULES: frozenset({Permission.SCHEDULES_ADMINISTER}),
+    Scope.PARTIES: frozenset({Permission.PARTY_EDIT, Permission.PARTY_VERIFY}),
 }
 
 # Whoever runs must see what they run, and whoever decides or settles what it is about: each scope is of use alone.
@@ -58,6 +60,7 @@ SCOPES: Mapping[Scope, frozenset[Permission]] = {
             Permission.EXECUTIONS_VIEW_ALL,
             Permission.APPROVALS_VIEW,
             Permission.LEDGER_VIEW,
+            Permission.PARTY_VIEW,
         }
     ),
     Scope.RUN: frozenset(
@@ -96,6 +99,8 @@ SCOPES: Mapping[Scope, frozenset[Permission]] = {
     ),
     # Whoever switches a schedule sees when it is due; nothing else of an administrator's is open to programs.
     Scope.SCHEDULES: frozenset({Permission.SCHEDULES_ADMINISTER, Permission.HEALTH_VIEW}),
+    # Whole accounts are for people: no scope holds the right to reveal them.
+    Scope.PARTIES: frozenset({Permission.PARTY_VIEW, Permission.PARTY_EDIT, Permission.PARTY_VERIFY}),
 }
 
 

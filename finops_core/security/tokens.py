@@ -32,7 +32,7 @@ MARK = "tieout_"
 SHOWN_CHARS = len(MARK) + 4
 SECRET_CHARS_MAX = 128
 TOKENS_MOST = 20
-MOVING = frozenset({Scope.RUN, Scope.APPROVE, Scope.LEDGER, Scope.SCHEDULES})
+MOVING = frozenset({Scope.RUN, Scope.APPROVE, Scope.LEDGER, Scope.PARTIES, Scope.SCHEDULES})
 KEPT_IN_LIST = timedelta(days=30)
 
 

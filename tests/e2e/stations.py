@@ -1,6 +1,6 @@
 """Every screen there is: what has to be there for it to show something, who sees it, and its address."""
 
-from finops_core import connections, files, ledger, notifications, payouts
+from finops_core import approvals, connections, files, ledger, notifications, parties, payouts
 from finops_core.adapters.stripe_sandbox.faults import Fault, FaultKind
 from finops_core.kernel.actor import worker_actor
 from finops_core.kernel.money import Money
@@ -54,6 +54,11 @@ FULL: Stations = {
     "ledger-entry": ("carla", "ledger?entry={journal_id}"),
     "ledger-line": ("carla", "ledger?line=1030&currency=CAD"),
     "ledger-account": ("dan", "ledger?account={ledger_account}"),
+    "parties": ("carla", "parties"),
+    "party": ("ben", "parties?party={party}"),
+    "change-bank-details": ("ana", "parties?party={party_two}&do=propose"),
+    "note-identity": ("carla", "parties?party={party}&do=verify"),
+    "drawer-of-bank-details": ("ben", "approvals?request={details_request}"),
     "audit": ("eva", "audit"),
     "audit-of-one": ("eva", "audit?object=execution:{done_id}"),
     "connections": ("adam", "connections"),
@@ -105,6 +110,7 @@ EMPTY: Stations = {
     "no-entries": ("carla", "ledger?view=Entries"),
     "no-wallets": ("ana", "ledger?view=Wallets"),
     "no-operation-ran": ("eva", "operations?operation=payouts.stripe_balance"),
+    "no-parties": ("ana", "parties"),
     "no-requests": ("ben", "approvals"),
     "no-decisions": ("ben", "approvals?show=Decided"),
     "no-records": ("eva", "audit?find=no+such+thing"),
@@ -132,6 +138,10 @@ def arrange(backstage: Backstage) -> dict[str, str]:
         ledger.deposit(work, wallet, Money(1_234_50, "CAD"), ledger.Terms(reason="Invoice 77"))
         ledger.hold(work, wallet, Money(200_00, "CAD"), ledger.Terms(reason="Order 4711"))
         ledger.charge_fee(work, wallet, Money(2_50, "CAD"))
+        party, party_two = (parties.add_party(work, parties.PartyKind.COMPANY, name) for name in ("Lumen", "Kestrel"))
+        given = parties.BankDetails("Lumen Ltd", "DE89370400440532013000")
+        details = parties.propose_details(work, party, given, "Their letter of 3 November, called back")
+        details_request = approvals.of_subject(work, "bank_details", details)[0].number
     with backstage.app.desk.work(backstage.actor("adam")) as work:
         told = {"title": "Check failed: Approvals age out", "body": "", "page": "health"}
         made = notifications.add_endpoint(
@@ -152,6 +162,9 @@ def arrange(backstage: Backstage) -> dict[str, str]:
         "account_id": connected["bank_file"],
         "payout_id": payout_id,
         "wallet": wallet,
+        "party": party,
+        "party_two": party_two,
+        "details_request": details_request,
         "endpoint_id": made.endpoint_id,
         "forwarded": forwarded,
         "person_id": backstage.person_id("ben"),

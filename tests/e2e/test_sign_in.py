@@ -23,11 +23,11 @@ LOCKED = re.compile(r"Too many (failed )?attempts", re.IGNORECASE)
 EVERYBODY = ["Home", "Notices", "Search", "My work", "Executions", "Money in flight"]
 WORK = [*EVERYBODY[:4], "Operations", *EVERYBODY[4:], "Files"]
 MENUS = {
-    "ana": [*EVERYBODY[:4], "Upload & run", "Operations", *EVERYBODY[4:], "Files", "Ledger"],
-    "ben": [*EVERYBODY, "Approvals"],
-    "carla": [*WORK, "Approvals", "Ledger", "Audit"],
-    "dan": [*WORK, "Approvals", "Ledger", "Audit"],
-    "eva": [*WORK, "Approvals", "Ledger", "Audit"],
+    "ana": [*EVERYBODY[:4], "Upload & run", "Operations", *EVERYBODY[4:], "Files", "Ledger", "Parties"],
+    "ben": [*EVERYBODY, "Approvals", "Parties"],
+    "carla": [*WORK, "Approvals", "Ledger", "Parties", "Audit"],
+    "dan": [*WORK, "Approvals", "Ledger", "Parties", "Audit"],
+    "eva": [*WORK, "Approvals", "Ledger", "Parties", "Audit"],
     "adam": [*WORK[:-1], "Audit", "People", "Connections", "Forwarding", "Health"],
 }
 # The browser keeps the answer from the page, as an error; what counts is what the server answered.

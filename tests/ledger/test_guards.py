@@ -49,6 +49,16 @@ PENDING = (
     "ended_by, ended_at, ended_reason) VALUES ('{org}', 'pend_x', 'FEE', '{wallet}', '', 5, 'USD', '', '', '', '', '', "
     f"'person_me', {NOW}, {NOW}, 'je_x', '{{state}}', {{posted}}, '{{entry}}', '', {{ended}}, '')"
 )
+PARTY = (
+    "INSERT INTO party (org_id, id, kind, name, sought, state, closed_reason, created_by, created_at) "
+    f"VALUES ('{{org}}', 'party_x', 'company', 'x', 'x', 'open', '', 'person_me', {NOW})"
+)
+DETAILS = (
+    "INSERT INTO party_bank_detail (org_id, id, party_id, version, sealed, account_print, holder_print, country, "
+    "last4, replaces, reason, content, request_id, proposed_by, proposed_at, state, approved_at, counts_from, "
+    "ended_by, ended_at, ended_reason) VALUES ('{org}', 'bank_x', 'party_x', 1, {sealed}, '', '', 'DE', '3000', '', "
+    f"'x', 'c', 'ap_x', 'person_me', {NOW}, '{{state}}', {{at}}, {{at}}, '', NULL, '')"
+)
 GIFT = (
     "INSERT INTO ledger_balance (org_id, id, posted_minor, version, moved_at) "
     "VALUES ('{org}', '{id}', {minor}, {version}, '2026-11-20 09:00:00')"
@@ -238,6 +248,12 @@ def attacks(forger: Forger) -> dict[str, tuple[str, ...]]:
     """Guard -> what it alone stops."""
     org, ann = forger.books.org_id, forger.ann
     begun = PENDING.format(org=org, wallet=ann, state="pending", posted=0, entry="", ended="NULL")
+    postgres = forger.books.desk.settings.url.startswith("postgresql")
+    sealed = "'x'::bytea" if postgres else "CAST('x' AS BLOB)"
+    party = PARTY.format(org=org)
+    waiting = party, DETAILS.format(org=org, sealed=sealed, state="waiting", at="NULL")
+    approved = party, DETAILS.format(org=org, sealed=sealed, state="approved", at=NOW)
+    approve = f"UPDATE party_bank_detail SET state = 'approved', approved_at = {NOW}, counts_from = {NOW}"
     return {
         "lg_posting_enters": (
             forger.give_ann(-101),
@@ -262,6 +278,12 @@ def attacks(forger: Forger) -> dict[str, tuple[str, ...]]:
         "lg_proposal_stays": (PROPOSAL.format(org=org, wallet=ann), "DELETE FROM ledger_proposal"),
         "lg_pending_keeps": (begun, "UPDATE ledger_pending SET amount_minor = 4"),
         "lg_pending_stays": (begun, "DELETE FROM ledger_pending"),
+        "pt_party_keeps": (party, "UPDATE party SET kind = 'own'"),
+        "pt_party_stays": (party, "DELETE FROM party"),
+        "pt_details_begin": approved,
+        "pt_details_keep": (*waiting, "UPDATE party_bank_detail SET last4 = '0000'"),
+        "pt_details_agreed": (*waiting, approve),
+        "pt_details_stay": (*waiting, "DELETE FROM party_bank_detail"),
     }
 
 

@@ -35,6 +35,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             "TIEOUT_MASTER_KEY": settings.master_key.get_secret_value(),
             "TIEOUT_BCRYPT_ROUNDS": settings.bcrypt_rounds,
             "TIEOUT_STRIPE_SANDBOX_URL": settings.stripe_sandbox_url,
+            "TIEOUT_LEDGER_WITHDRAW_NEEDS_KYC": settings.ledger_withdraw_needs_kyc,
         }.items():
             environment.setenv(name, str(value))
         environment.delenv("DATABASE_URL", raising=False)

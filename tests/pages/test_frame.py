@@ -10,11 +10,11 @@ from ui.session import SESSION
 
 EVERYBODY = {"Home", "Search", "My work", "Notices", "Executions", "Money in flight"}
 MENUS = {
-    "ana": EVERYBODY | {"Upload & run", "Operations", "Files", "Ledger"},
-    "ben": EVERYBODY | {"Approvals"},
-    "carla": EVERYBODY | {"Operations", "Files", "Approvals", "Ledger", "Audit"},
-    "dan": EVERYBODY | {"Operations", "Files", "Approvals", "Ledger", "Audit"},
-    "eva": EVERYBODY | {"Operations", "Files", "Approvals", "Ledger", "Audit"},
+    "ana": EVERYBODY | {"Upload & run", "Operations", "Files", "Ledger", "Parties"},
+    "ben": EVERYBODY | {"Approvals", "Parties"},
+    "carla": EVERYBODY | {"Operations", "Files", "Approvals", "Ledger", "Parties", "Audit"},
+    "dan": EVERYBODY | {"Operations", "Files", "Approvals", "Ledger", "Parties", "Audit"},
+    "eva": EVERYBODY | {"Operations", "Files", "Approvals", "Ledger", "Parties", "Audit"},
     "adam": EVERYBODY | {"Operations", "Audit", "People", "Connections", "Forwarding", "Health"},
 }
 

@@ -217,18 +217,19 @@ def test_only_scopes_that_open_something_to_this_person_are_offered(world, at):
         return list(at(who, "me").pills(key="token_scopes").options)
 
     assert offered("ana") == [
-        "Read runs, approvals and the ledger",
+        "Read runs, approvals, the ledger and parties",
         "Run operations",
         "Files",
         "Move money in the ledger",
+        "Keep parties and their bank details",
     ]
     assert offered("ben") == [
-        "Read runs, approvals and the ledger",
+        "Read runs, approvals, the ledger and parties",
         "Run operations",
         "Decide approvals",
         "Settle payouts in doubt",
     ]
-    assert offered("eva") == ["Read runs, approvals and the ledger", "Files", "Take records for an audit"]
+    assert offered("eva") == ["Read runs, approvals, the ledger and parties", "Files", "Take records for an audit"]
 
 
 def test_a_token_that_may_decide_is_made_with_the_password_alone(world, at):

@@ -53,7 +53,8 @@ def test_a_token_stands_for_its_person_in_its_organisation_within_its_scopes(ana
     found = entered(ana, token.secret)
 
     assert (found.actor.id, found.actor.org_id, found.actor.via) == (ana.people["ana"], ana.orgs["harbour"], Via.API)
-    assert found.permissions == {Permission.HOME_VIEW, Permission.EXECUTIONS_VIEW_OWN, Permission.LEDGER_VIEW}
+    looks = {Permission.HOME_VIEW, Permission.EXECUTIONS_VIEW_OWN, Permission.LEDGER_VIEW, Permission.PARTY_VIEW}
+    assert found.permissions == looks
     assert ana.permissions(found.actor) == found.permissions
     assert found.token == token.token
 
@@ -77,8 +78,9 @@ def test_scopes_never_give_what_the_role_does_not(ana: Town):
 
     assert Permission.APPROVALS_DECIDE not in found.permissions
     assert found.permissions <= ana.permissions(ana.actor("ana"))
-    # Money of the ledger is moved by a scope of its own.
-    assert found.permissions == ana.permissions(ana.actor("ana")) - {Permission.LEDGER_POST}
+    # Money of the ledger is moved, and parties are kept, by scopes of their own.
+    own = {Permission.LEDGER_POST, Permission.PARTY_EDIT}
+    assert found.permissions == ana.permissions(ana.actor("ana")) - own
 
 
 def test_an_administrators_token_administers_nothing_but_schedules(ana: Town):
@@ -100,9 +102,15 @@ def test_the_scopes_that_decide_give_nothing_of_those_that_settle_or_take_record
     assert usual.isdisjoint({Permission.PAYOUTS_RESOLVE, Permission.AUDIT_VIEW, Permission.AUDIT_EXPORT})
     moving = {Permission.LEDGER_POST, Permission.LEDGER_ADJUST, Permission.LEDGER_STOP, Permission.LEDGER_LOCK}
     assert moving.isdisjoint(frozenset().union(*(SCOPES[each] for each in Scope if each is not Scope.LEDGER)))
+    keeping = {Permission.PARTY_EDIT, Permission.PARTY_VERIFY}
+    assert keeping.isdisjoint(frozenset().union(*(SCOPES[each] for each in Scope if each is not Scope.PARTIES)))
 
 
-@pytest.mark.parametrize("scopes", [["run"], ["approve"], ["read", "approve"], ["ledger"], ["schedules"]])
+def test_no_token_shows_a_whole_account():
+    assert Permission.PARTY_REVEAL not in frozenset().union(*SCOPES.values())
+
+
+@pytest.mark.parametrize("scopes", [["run"], ["approve"], ["read", "approve"], ["ledger"], ["parties"], ["schedules"]])
 def test_a_token_that_can_move_something_needs_the_password(embedded: Town, scopes: list[str]):
     embedded.person("ana", harbour="preparer")
     embedded.person("eve", harbour="preparer")

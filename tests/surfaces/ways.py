@@ -23,6 +23,7 @@ OWN = frozenset(
         *("created_at", "submitted_at", "started_at", "ended_at", "duration_ms", "version", "expires_at", "decided_at"),
         *("at", "name", "size_bytes", "sha256", "file_name", "file_sha256", "message", "connection_id"),
         *("replaces", "execution", "provider_id", "sent_at", "updated_at", "noted_at"),
+        *("proposed_at", "counts_from", "checked_at"),
     }
 )
 

@@ -51,6 +51,9 @@ _BBAN: Mapping[str, tuple[int, re.Pattern[str]]] = MappingProxyType(
 )
 
 
+IBAN_COUNTRIES = frozenset(_BBAN)
+
+
 def iban_problem(iban: str) -> str:
     """Why this is no IBAN, in a sentence; "" when it is one. Written without spaces, in capitals."""
     match = _IBAN.fullmatch(iban)

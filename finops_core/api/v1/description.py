@@ -11,7 +11,8 @@ ABOUT = """
 Everything people do on the screens, for programs: bring a file, draft, look at the plan, submit, watch, decide.
 
 * **Tokens.** A token stands for one person in one organisation, for its scopes only (`read`, `run`, `approve`,
-  `settle`, `files`, `audit`). What the person may no longer do, the token may no longer do, from the next call on.
+  `settle`, `files`, `audit`, `ledger`, `parties`). What the person may no longer do, the token may no longer do, from
+  the next call on.
 * **Errors** are `application/problem+json` (RFC 9457) with a stable `code`, a message and a hint.
 * **Doing things once.** Send an `Idempotency-Key` with a POST: asked again within a day, it gives the first answer.
 * **Lists** take `limit` and `offset`, and tell `total` and `next`; a `Link` header leads to the next page.
@@ -27,6 +28,7 @@ TAGS = [
     {"name": "approvals", "description": "What waits for a decision, and deciding it."},
     {"name": "ledger", "description": "Wallets and what is done with them, entries, statements, stops, checks."},
     {"name": "upkeep", "description": "When the desk looks after itself."},
+    {"name": "parties", "description": "Whom one deals with: bank details that take two people, and identity."},
     {"name": "search", "description": "One question to every area."},
 ]
 

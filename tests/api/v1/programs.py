@@ -17,7 +17,7 @@ from tests.api.conftest import listening
 from tests.desks import issued_token
 from tests.world import World, company, running_world
 
-ALL = "read run approve settle files audit ledger schedules"
+ALL = "read run approve settle files audit ledger parties schedules"
 FILE = "currency\nEUR\n"
 PASSWORD = company()["password"]
 STRIPE = "payouts.stripe_balance"

@@ -9,7 +9,7 @@ import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis.checks import CHECKS
 
-from finops_core import approvals, ledger, security
+from finops_core import approvals, ledger, parties, security
 from finops_core.api.v1.app import bare
 from finops_core.kernel.actor import system_actor
 from finops_core.kernel.money import Money
@@ -45,6 +45,8 @@ def everybody(office: Office) -> Program:
     world.planned("currency,maximum\nCHF,1\n", who="ana")
     with world.desk.work(world.actor("hana")) as work:
         wallet = ledger.open_wallet(work, "party_ann", "USD")
+        lumen = parties.add_party(work, parties.PartyKind.COMPANY, "Lumen")
+        parties.propose_details(work, lumen, parties.BankDetails("Lumen", "DE89370400440532013000"), "their letter")
         ledger.deposit(work, wallet, Money(100, "USD"))
         ledger.reconcile_wallet(work, wallet, "a look")
         ledger.stop(work, ledger.StopWidth.TYPE, "asked", "REFUND")
@@ -58,7 +60,9 @@ def names(program: Program, path: str) -> list[str]:
     if path.startswith("/ledger/"):
         kind = path.split("/")[2].replace("accounts", "wallets")
         return [item["id"] for item in program.get(f"/ledger/{kind}").json()["items"]] or ["none"]
-    for list_, name in (("/approvals", "number"), ("/payouts", "id"), ("/operations", "id")):
+    if path.startswith("/parties/details"):
+        return [item["coming"]["id"] for item in program.get("/parties").json()["items"] if item["coming"]] or ["none"]
+    for list_, name in (("/parties", "id"), ("/approvals", "number"), ("/payouts", "id"), ("/operations", "id")):
         if path.startswith(list_):
             return [item[name] for item in program.get(list_).json()["items"]] or ["none"]
     executions = program.get("/executions").json()["items"]

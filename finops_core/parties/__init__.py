@@ -1,0 +1,77 @@
+"""People and companies we deal with: their bank details, what is known of their identity, and our own accounts."""
+
+from finops_core.parties.bank_details import ITEM_TYPE as BANK_DETAILS_ITEM
+from finops_core.parties.bank_details import (
+    BankDetails,
+    binds,
+    on_approved,
+    on_ended,
+    propose_details,
+    reveal,
+    withdraw_details,
+)
+from finops_core.parties.identities import note_identity
+from finops_core.parties.queries import (
+    PAGE,
+    DetailsView,
+    IdentityView,
+    PartyDetails,
+    PartyFilter,
+    PartyView,
+    details,
+    identities_of,
+    identity,
+    is_verified,
+    names,
+    parties,
+    party,
+    require_verified,
+    same_account,
+)
+from finops_core.parties.rules import (
+    COMING,
+    DetailsState,
+    IdentityCheck,
+    IdentityLevel,
+    IdentityStatus,
+    PartyKind,
+    PartyState,
+)
+from finops_core.parties.service import add_party, close_party, rename_party
+
+__all__ = [
+    "BANK_DETAILS_ITEM",
+    "COMING",
+    "PAGE",
+    "BankDetails",
+    "DetailsState",
+    "DetailsView",
+    "IdentityCheck",
+    "IdentityLevel",
+    "IdentityStatus",
+    "IdentityView",
+    "PartyDetails",
+    "PartyFilter",
+    "PartyKind",
+    "PartyState",
+    "PartyView",
+    "add_party",
+    "binds",
+    "close_party",
+    "details",
+    "identities_of",
+    "identity",
+    "is_verified",
+    "names",
+    "note_identity",
+    "on_approved",
+    "on_ended",
+    "parties",
+    "party",
+    "propose_details",
+    "rename_party",
+    "require_verified",
+    "reveal",
+    "same_account",
+    "withdraw_details",
+]
