@@ -87,14 +87,22 @@ def withdraw(work: Work, wallet_id: str, amount: Money, terms: Terms = NO_TERMS)
     """
     work.require(Permission.LEDGER_POST)
     rules.check_amount(amount)
-    holder = queries.wallet_account(work, wallet_id).party_id
+    queries.wallet_account(work, wallet_id)
     lines = _wallet(wallet_id).line(-amount), _system(work, chart.EXTERNAL, amount).line(amount)
     entry = _entry(EntryType.WITHDRAWAL, lines, terms)
     if (stands := booking.standing(work, entry)) is not None:
         return stands
-    if work.ports.settings.ledger_withdraw_needs_kyc:
-        parties.require_verified(work, holder, terms.effective_on)
+    check_holder(work, wallet_id, terms.effective_on)
     return booking.post(work, entry)
+
+
+def check_holder(work: Work, wallet_id: str, day: date | None = None) -> None:
+    """Refuse a withdrawal for somebody unknown, where the installation asks for their identity first.
+
+    ``IDENTITY_UNVERIFIED``, ``IDENTITY_EXPIRED``, ``WALLET_NOT_FOUND``.
+    """
+    if work.ports.settings.ledger_withdraw_needs_kyc:
+        parties.require_verified(work, queries.wallet_account(work, wallet_id).party_id, day)
 
 
 def hold(work: Work, wallet_id: str, amount: Money, terms: Terms = NO_TERMS) -> Posted:

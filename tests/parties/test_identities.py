@@ -14,7 +14,7 @@ from finops_core.kernel.clock import ManualClock
 from finops_core.kernel.errors import FinOpsError
 from finops_core.kernel.money import Money
 from finops_core.kernel.permissions import Permission
-from finops_core.ledger import EntryType, Terms
+from finops_core.ledger import EntryType, PendingMove, Terms
 from finops_core.parties import IdentityCheck, IdentityLevel, IdentityStatus, PartyFilter, PartyKind
 from tests.desks import START, AreaDesk, area_desk, person_actor
 from tests.parties.conftest import Office
@@ -129,6 +129,23 @@ def test_only_withdrawals_ask_and_their_refusals_are_kept(counter: Counter):
         ledger.operate(work, EntryType.WITHDRAWAL, counter.wallet, Money(1, "USD"))
 
     assert caught.value.code == "IDENTITY_UNVERIFIED"
+
+
+def test_a_withdrawal_in_two_steps_asks_when_it_begins_and_when_it_is_posted(counter: Counter):
+    hour = timedelta(hours=1)
+    move = PendingMove(EntryType.WITHDRAWAL, counter.wallet, Money(1, "USD"), hour)
+    with pytest.raises(FinOpsError) as early, counter.desk.work(counter.clerk) as work:
+        ledger.begin_pending(work, move)
+    counter.note()
+    with counter.desk.work(counter.clerk) as work:
+        pending_id = ledger.begin_pending(work, move)
+    counter.note(IdentityStatus.FAILED)
+    with pytest.raises(FinOpsError) as late, counter.desk.work(counter.clerk) as work:
+        ledger.post_pending(work, pending_id)
+
+    assert [early.value.code, late.value.code] == ["IDENTITY_UNVERIFIED"] * 2
+    with counter.desk.read(counter.clerk) as reading:
+        assert ledger.pending_move(reading, pending_id).state == "pending"
 
 
 def test_an_installation_may_do_without(tmp_path: Path):
