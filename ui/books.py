@@ -6,7 +6,7 @@ from datetime import date
 import streamlit as st
 
 from finops_core import ledger as core
-from finops_core import security
+from finops_core import parties, security
 from finops_core.kernel.errors import NotFound
 from finops_core.kernel.permissions import Permission
 from finops_core.ledger import Dated, EntryType
@@ -96,15 +96,16 @@ def account(here: Here, account_id: str, older: str) -> None:
         waiting = core.proposals(reading, account_id, waiting=True) if wallet else ()
         moves = core.pending_moves(reading, account_id, waiting=True) if wallet else ()
         off = core.drifts(reading, account_id)
+        names = parties.names(reading, [found.account.party_id])
         now = here.shown.as_of(reading.now)
     seen = found.account
-    whose = seen.party_id or ledger.OWN
+    whose = names.get(seen.party_id) or seen.party_id or ledger.OWN
     with above.container():
         widgets.head(f"{seen.code} {seen.name}", here.around.name, seen.currency, whose, as_of(day, now))
         state = "" if seen.state == "open" else html.badge(words(seen.state), "amber")
         html.draw(html.line(html.faint("Balance", small=False), ledger.balance(found.balance, here.shown), state))
         if wallet is not None:
-            wallets.panel(here, wallet, waiting, moves)
+            wallets.panel(here, wallet, whose, waiting, moves)
     if found.lines:
         html.draw(ledger.statement(found, here.shown, dated))
     else:

@@ -70,11 +70,11 @@ def section(here: Here, older: str) -> None:
         refused()
 
 
-def ask_wallet(here: Here, wallet: WalletView) -> None:
-    """The dialog that has one wallet looked at, if the address asks for it."""
+def ask_wallet(here: Here, wallet: WalletView, holder: str) -> None:
+    """The dialog that has one wallet looked at, if the address asks for it; ``holder``: what its holder is called."""
     what, _ = DIALOGS.asked()
     if what == WALLET and here.may(Permission.LEDGER_ADJUST):
-        st.dialog("Check the balance", on_dismiss=DIALOGS.close)(_wallet)(here, wallet)
+        st.dialog("Check the balance", on_dismiss=DIALOGS.close)(_wallet)(here, wallet, holder)
 
 
 def of_account(rows: Sequence[DriftView], here: Here) -> Markup:
@@ -128,8 +128,8 @@ def _asked(here: Here) -> str:
     return "The worker looks at the balances."
 
 
-def _wallet(here: Here, wallet: WalletView) -> None:
-    DIALOGS.head(here, f"The wallet of {wallet.party_id}")
+def _wallet(here: Here, wallet: WalletView, holder: str) -> None:
+    DIALOGS.head(here, f"The wallet of {holder}")
     with st.form("look_at_one", border=False):
         st.toggle("Only look, put nothing back", key=DRY)
         st.text_input("Why", key=WHY, max_chars=200, placeholder="A ticket, or what was seen")

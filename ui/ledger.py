@@ -1,5 +1,6 @@
 """The ledger on screen: trial balance, entries, an account's statement. Amounts as the books hold them, sides named."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 
 import streamlit as st
@@ -43,6 +44,7 @@ STATEMENT = (
 )
 ACCOUNTS = (Column("Account"), Column("Holder"), Column("State"), Column("Balance", number=True))
 # Where a document is opened: page and the name of its id in the address.
+_OURS = re.compile(r"[a-z]+_[0-9a-f]{32}", re.ASCII)
 DOCUMENTS = {
     "payout": ("payouts", "payout"),
     "payout_fee": ("payouts", "payout"),
@@ -112,6 +114,7 @@ def facts(entry: EntryLine, shown: Format, name: Callable[[str], str], numbers: 
             ("By", name(entry.created_by)),
             ("Reason", entry.reason),
             ("Document", document(entry.source)),
+            ("Its id", entry.source[1] if _OURS.fullmatch(entry.source[1]) else ""),
             ("Undoes", other(entry.reverses)),
             ("Undone by", other(entry.reversed_by)),
         ]
@@ -143,7 +146,9 @@ def document(source: tuple[str, str]) -> Cell:
     if kind in DOCUMENTS:
         page, name = DOCUMENTS[kind]
         return html.link(words(kind), page, {name: source_id})
-    return html.join(words(kind) if kind else "", source_id)
+    # One of ours by its end: in a cell it would stand wider than a phone; the page of the entry says it whole.
+    shown = f"…{source_id[-8:]}" if _OURS.fullmatch(source_id) else source_id
+    return html.join(words(kind) if kind else "", shown)
 
 
 def account_link(account: AccountLine) -> Markup:

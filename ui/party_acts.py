@@ -62,7 +62,7 @@ def buttons(here: Here, seen: PartyView) -> None:
 def stop_button(here: Here, seen: PartyView) -> None:
     """The way to stop what is about to count."""
     if _may(here, STOP, seen):
-        with st.container(key="tall_stop_details"):
+        with st.container(key="tall_end_details"):
             if st.button("Withdraw it", icon=":material/undo:", key="party_withdraw"):
                 DIALOGS.ask(STOP)
 

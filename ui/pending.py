@@ -38,7 +38,7 @@ def ask(what: str, about: str = "") -> None:
     DIALOGS.ask(what, about)
 
 
-def section(here: Here, wallet: WalletView, waiting: Sequence[PendingView]) -> None:
+def section(here: Here, wallet: WalletView, holder: str, waiting: Sequence[PendingView]) -> None:
     """What waits to be posted, each with its two ways to end, and the dialog that the address asks for."""
     may = here.may(Permission.LEDGER_POST)
     with here.read() as reading:
@@ -48,7 +48,7 @@ def section(here: Here, wallet: WalletView, waiting: Sequence[PendingView]) -> N
     what, which = DIALOGS.asked()
     move = next((each for each in waiting if each.id == which), None)
     if what == BEGIN and may and wallet.state is AccountState.OPEN:
-        st.dialog("Set aside for a move", on_dismiss=DIALOGS.close)(_begin)(here, wallet)
+        st.dialog("Set aside for a move", on_dismiss=DIALOGS.close)(_begin)(here, wallet, holder)
     elif what == POST and may and move is not None:
         st.dialog("Post it?", on_dismiss=DIALOGS.close)(_post)(here, move)
     elif what == VOID and may and move is not None:
@@ -73,8 +73,8 @@ def _card(here: Here, move: PendingView, now: datetime, *, may: bool) -> None:
             ask(VOID, move.id)
 
 
-def _begin(here: Here, wallet: WalletView) -> None:
-    DIALOGS.head(here, f"The wallet of {wallet.party_id} has {_amount(here, wallet.balance)}")
+def _begin(here: Here, wallet: WalletView, holder: str) -> None:
+    DIALOGS.head(here, f"The wallet of {holder} has {_amount(here, wallet.balance)}")
     kind = st.selectbox("For", KINDS, format_func=lambda each: words(each.value.lower()), key=KIND)
     with st.form("begin_pending", border=False):
         st.text_input(f"Amount in {wallet.currency}", key=AMOUNT, placeholder="0.00")

@@ -42,8 +42,8 @@ def ask(what: str) -> None:
     DIALOGS.ask(what)
 
 
-def open_asked(here: Here, wallet: WalletView | None = None) -> None:
-    """Open the dialog that the address asks for, if it may be."""
+def open_asked(here: Here, wallet: WalletView | None = None, holder: str = "") -> None:
+    """Open the dialog that the address asks for, if it may be; ``holder``: what the wallet's is called."""
     what, _ = DIALOGS.asked()
     if what == OPEN and wallet is None and here.may(Permission.LEDGER_POST):
         st.dialog("Open a wallet", on_dismiss=DIALOGS.close)(_open)(here)
@@ -51,7 +51,7 @@ def open_asked(here: Here, wallet: WalletView | None = None) -> None:
     asked = ASKED.get(what)
     if asked is not None and wallet is not None and here.may(asked[2]) and wallet.state is asked[3]:
         title, draw = asked[:2]
-        st.dialog(title, on_dismiss=_put_away)(draw)(here, wallet)
+        st.dialog(title, on_dismiss=_put_away)(draw)(here, wallet, holder)
     else:
         refused()
 
@@ -95,10 +95,10 @@ def _terms(source: tuple[str, str] = ("", "")) -> Terms:
     return Terms(_key(), _typed(WHY), st.session_state.get(DAY), source)
 
 
-def _head(here: Here, wallet: WalletView) -> None:
+def _head(here: Here, wallet: WalletView, holder: str) -> None:
     _begin()
     told = f"has {here.shown.amount(wallet.balance.minor, wallet.currency)}"
-    DIALOGS.head(here, f"The wallet of {wallet.party_id} {told}")
+    DIALOGS.head(here, f"The wallet of {holder} {told}")
 
 
 def _open(here: Here) -> None:
@@ -115,8 +115,8 @@ def _opened(here: Here) -> str:
     return "The holder has a wallet in this currency."
 
 
-def _move(here: Here, wallet: WalletView) -> None:
-    _head(here, wallet)
+def _move(here: Here, wallet: WalletView, holder: str) -> None:
+    _head(here, wallet, holder)
     kind = st.selectbox("What", list(MOVES), format_func=lambda each: words(each.value.lower()), key=KIND)
     st.caption(MOVES[kind])
     with st.form("move_money", border=False):
@@ -139,8 +139,8 @@ def _moved(here: Here, wallet: WalletView) -> str:
     return _told(posted, f"Booked: {amount} became {became}." if became else told)
 
 
-def _adjust(here: Here, wallet: WalletView) -> None:
-    _head(here, wallet)
+def _adjust(here: Here, wallet: WalletView, holder: str) -> None:
+    _head(here, wallet, holder)
     st.caption(f"Puts a balance right, against suspense, with its reason. {_limit(here)}")
     with st.form("adjust_wallet", border=False):
         st.radio("Side", [ADD, TAKE], key=SIDE, horizontal=True, label_visibility="collapsed")
@@ -180,16 +180,16 @@ def kind_of(about: str) -> str:
     return {"pay": "payout", "ex": "execution"}.get(about.partition("_")[0], "other")
 
 
-def _freeze(here: Here, wallet: WalletView) -> None:
-    _head(here, wallet)
+def _freeze(here: Here, wallet: WalletView, holder: str) -> None:
+    _head(here, wallet, holder)
     st.markdown("It gives and takes nothing until it is opened again.")
     with st.form("freeze_wallet", border=False):
         st.text_input("Why", key=WHY, max_chars=200, placeholder="Whoever is refused reads this")
         send("Freeze it now", lambda: _set_state(here, wallet, frozen=True))
 
 
-def _unfreeze(here: Here, wallet: WalletView) -> None:
-    _head(here, wallet)
+def _unfreeze(here: Here, wallet: WalletView, holder: str) -> None:
+    _head(here, wallet, holder)
     html.draw(html.line("Frozen because", html.strong(wallet.state_reason)))
     with st.form("unfreeze_wallet", border=False):
         st.text_input("Why", key=WHY, max_chars=200, placeholder="What was found and settled")

@@ -54,14 +54,21 @@ def table(rows: Sequence[WalletView], shown: Format, names: Mapping[str, str]) -
 
 
 def panel(
-    here: Here, wallet: WalletView, waiting: Sequence[ProposalView] = (), moves: Sequence[PendingView] = ()
+    here: Here,
+    wallet: WalletView,
+    holder: str,
+    waiting: Sequence[ProposalView] = (),
+    moves: Sequence[PendingView] = (),
 ) -> None:
-    """What a wallet has set aside, why it is frozen, and the buttons of those who may move its money."""
+    """What a wallet has set aside, why it is frozen, and the buttons of those who may move its money.
+
+    ``holder``: what its holder is called.
+    """
     held = here.shown.amount(wallet.held.minor, wallet.currency) if wallet.held.minor else ""
     html.draw(html.facts([("Held for the holder", held), ("Frozen because", wallet.state_reason)]))
     for proposal in waiting:
         _proposed(here, proposal)
-    pending.section(here, wallet, moves)
+    pending.section(here, wallet, holder, moves)
     asks = [
         (wallet_acts.MOVE, "Move money", "swap_horiz", here.may(Permission.LEDGER_POST) and _open(wallet)),
         (wallet_acts.ADJUST, "Adjust", "tune", here.may(Permission.LEDGER_ADJUST) and _open(wallet)),
@@ -76,8 +83,8 @@ def panel(
             pending.ask(pending.BEGIN)
         if here.may(Permission.LEDGER_ADJUST) and st.button("Check balance", icon=":material/balance:", key="check"):
             drifts.DIALOGS.ask(drifts.WALLET)
-    wallet_acts.open_asked(here, wallet)
-    drifts.ask_wallet(here, wallet)
+    wallet_acts.open_asked(here, wallet, holder)
+    drifts.ask_wallet(here, wallet, holder)
 
 
 def _proposed(here: Here, proposal: ProposalView) -> None:

@@ -31,7 +31,7 @@ def balance(world: World, wallet_id: str) -> Money:
 
 
 def test_before_the_first_look_the_page_says_when_one_comes(world, at):
-    assert "The worker looks each hour" in shown(at("eva", "ledger", view="Balances"))
+    assert "The worker looks on schedule" in shown(at("eva", "ledger", view="Balances"))
     assert "Look now" not in [button.label for button in at("eva", "ledger", view="Balances").button]
 
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from finops_core import ledger
+from finops_core import ledger, parties
 from finops_core.kernel.money import Money
 from finops_core.ledger import EntryType, PendingMove
 from tests.pages.conftest import press, shown
@@ -90,3 +90,15 @@ def test_the_entries_it_made_lead_to_no_reversal(world: World, two, at):
 
     assert move in shown(screen)
     assert "Reverse" not in [button.label for button in screen.button]
+
+
+def test_the_wallet_of_a_party_goes_by_its_name(world: World, at):
+    with world.desk.work(world.actor("ana")) as work:
+        party_id = parties.add_party(work, parties.PartyKind.COMPANY, "Lumen Optics")
+        wallet_id = ledger.open_wallet(work, party_id, "USD")
+        ledger.deposit(work, wallet_id, Money(100, "USD"))
+
+    assert "Lumen Optics" in shown(at("ana", "ledger", account=wallet_id))
+    assert "The wallet of Lumen Optics has 1.00 USD" in shown(at("ana", "ledger", account=wallet_id, do="begin"))
+    assert "The wallet of Lumen Optics has 1.00 USD" in shown(at("ana", "ledger", account=wallet_id, do="move"))
+    assert "The wallet of Lumen Optics" in shown(at("carla", "ledger", account=wallet_id, do="check"))
