@@ -37,6 +37,7 @@ MARKS: Mapping[str, tuple[str, str]] = {
     Kind.SECOND_FACTOR_RESET: ("lock_reset", "amber"),
     Kind.ACCOUNT_CHANGED: ("manage_accounts", "amber"),
     Kind.LEDGER_DRIFT: ("balance", "red"),
+    Kind.BANK_DETAILS: ("account_balance_wallet", "amber"),
     Kind.CHECK_VIOLATED: ("rule", "red"),
     Kind.WORKER_DEAD: ("engineering", "red"),
     Kind.MAIL_FAILING: ("mail_off", "amber"),

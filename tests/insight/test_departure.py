@@ -49,7 +49,7 @@ def test_a_request_is_stuck_when_its_only_approver_leaves_and_not_while_another_
     (stuck,) = departure(world, "ben").requests
     assert (stuck.wanting, stuck.left) == (1, 0)
     assert seen.number in stuck.title
-    assert departure(world, "ben").kinds == ("adjustment", "bank_transfer", "payout")
+    assert departure(world, "ben").kinds == ("adjustment", "bank_details", "bank_transfer", "payout")
 
     # When somebody else may approve less than that, it still is
     approver(world, "cy", limit_minor=999)
@@ -59,7 +59,7 @@ def test_a_request_is_stuck_when_its_only_approver_leaves_and_not_while_another_
     approver(world, "dee")
     left = departure(world, "ben")
     assert left.requests == ()
-    assert left.kinds == ("adjustment", "bank_transfer")
+    assert left.kinds == ("adjustment", "bank_details", "bank_transfer")
     assert departure(world, "dee").requests == ()
 
 

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from finops_core import ledger
+from finops_core import ledger, reference
 from finops_core.kernel.money import Money
 from finops_core.ledger import EntryFilter, Terms
 from finops_core.payouts import PayoutView
@@ -20,7 +20,7 @@ def paid(world) -> PayoutView:
     world.work_off()
     with world.desk.work(world.actor("ana")) as work:
         wallet = ledger.open_wallet(work, "party_lumen", "CHF")
-        yesterday = Terms(effective_on=work.now.date() - timedelta(days=1), reason="for invoice 77")
+        yesterday = Terms(effective_on=reference.today(work) - timedelta(days=1), reason="for invoice 77")
         ledger.deposit(work, wallet, Money(1_000, "CHF"), yesterday)
         ledger.withdraw(work, wallet, Money(300, "CHF"), Terms())
     (row,) = rows_of(world, seen.id)
@@ -53,7 +53,7 @@ def test_the_trial_balance_names_sides_and_adds_up_in_each_currency(paid, at):
 
 def test_as_of_a_day_only_what_counts_for_it_is_added_up(world, paid, at):
     with world.desk.read(world.actor("carla")) as reading:
-        yesterday: date = reading.now.date() - timedelta(days=1)
+        yesterday: date = reference.today(reading) - timedelta(days=1)
 
     told = shown(at("carla", "ledger", day=yesterday.isoformat()))
 
