@@ -57,7 +57,8 @@ if second_factor.is_demanded(arrived):
     second_factor.demand(arrived)
     toasts.draw()
     st.stop()
-page = st.navigation(navigation.menu(arrived.session.permissions))
+# Whole: an entry behind "View more" is one that nobody finds, and on a phone the menu is a sheet of its own.
+page = st.navigation(navigation.menu(arrived.session.permissions), expanded=True)
 logs.about_now(
     actor=arrived.actor.id, session=arrived.session.id, org=arrived.actor.org_id, page=page.url_path or "home"
 )
