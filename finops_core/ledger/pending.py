@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, and_, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from finops_core import audit, reference
@@ -24,8 +24,9 @@ from finops_core.kernel.permissions import Permission
 from finops_core.ledger import activity, booking, chart, queries, rules, service
 from finops_core.ledger.activity import Refused
 from finops_core.ledger.booking import Posted
+from finops_core.ledger.models import ledger_account
 from finops_core.ledger.records import ledger_pending as table
-from finops_core.ledger.rules import PENDING, Entry, EntryType, Line
+from finops_core.ledger.rules import PENDING, AccountState, Entry, EntryType, Line
 from finops_core.ledger.service import Terms
 from finops_core.platform.queue import Claim
 from finops_core.platform.work import Reading, Units, Work
@@ -298,8 +299,16 @@ def _expire(work: Work, pending_id: str) -> None:
 
 
 def _due(reading: Reading) -> Any:
+    wallet = ledger_account
     late = table.c.state == PendingState.PENDING.value, table.c.expires_at <= reading.now
-    return select(table.c.id).where(table.c.org_id == reading.org_id, *late).order_by(table.c.expires_at).limit(AT_ONCE)
+    # Those of frozen wallets are left out: many of them would keep everybody else's waiting.
+    open_ = (
+        wallet.c.org_id == table.c.org_id,
+        wallet.c.id == table.c.wallet_id,
+        wallet.c.state == AccountState.OPEN.value,
+    )
+    mine = select(table.c.id).join(wallet, and_(*open_)).where(table.c.org_id == reading.org_id, *late)
+    return mine.order_by(table.c.expires_at).limit(AT_ONCE)
 
 
 def _give_back(work: Work, seen: PendingView) -> None:

@@ -8,6 +8,7 @@ from finops_core.kernel.money import Money
 from finops_core.ledger import chart, own_books
 from finops_core.ledger.models import ledger_account, ledger_chart, ledger_journal, ledger_posting
 from finops_core.ledger.own_books import Leg
+from finops_core.ledger.rules import EntryType
 from finops_core.payouts import bookkeeping, queries, rounds, rules
 from finops_core.payouts.models import payout
 from finops_core.payouts.queries import Unsettled
@@ -17,6 +18,12 @@ from finops_core.platform.work import Reading, Units, Work
 BOOK_JOB = "payouts.book_fees"
 SOURCE = "payout_fee"
 """Kind of document of these entries: apart from the payout's own, which say where its money is."""
+# A wallet's operation may name such a document, too; it is no booking of a fee.
+_OF_FEES = and_(ledger_journal.c.source_kind == SOURCE, ledger_journal.c.type == EntryType.JOURNAL.value)
+# What the statement shows of both movements: of one that was given back, what is missing of its amount.
+_SHOWN = func.coalesce(payout.c.fee_minor, 0) + case(
+    (payout.c.returned_minor.is_not(None), payout.c.amount_minor - payout.c.returned_minor), else_=0
+)
 LATE = "Booked afterwards: the statement showed it before the ledger kept fees."
 
 
@@ -43,17 +50,18 @@ def _book_some(units: Units, org_id: str) -> int:
         told = select(ledger_journal.c.id).where(
             ledger_journal.c.org_id == payout.c.org_id,
             ledger_journal.c.source_id == payout.c.id,
-            ledger_journal.c.source_kind == SOURCE,
+            _OF_FEES,
         )
         wanted = and_(
             payout.c.org_id == work.org_id,
-            payout.c.fee_minor != 0,
+            _SHOWN != 0,
             payout.c.created_at >= work.now - bookkeeping.BACK,
             ~told.exists(),
         )
-        rows = list(work.rows(select(payout).where(wanted).order_by(payout.c.id).limit(bookkeeping.AT_ONCE)))
+        fee = _SHOWN.label("shown_minor")
+        rows = list(work.rows(select(payout, fee).where(wanted).order_by(payout.c.id).limit(bookkeeping.AT_ONCE)))
         for row in rows:
-            book(work, queries.unsettled(row), row.fee_minor, LATE)
+            book(work, queries.unsettled(row), int(row.shown_minor), LATE)
     return len(rows)
 
 
@@ -81,28 +89,24 @@ def fees_agree(reading: Reading) -> list[str]:
             ledger_chart,
             and_(ledger_chart.c.org_id == ledger_account.c.org_id, ledger_chart.c.id == ledger_account.c.chart_id),
         )
-        .where(ledger_journal.c.org_id == reading.org_id, ledger_journal.c.source_kind == SOURCE)
+        .where(ledger_journal.c.org_id == reading.org_id, _OF_FEES)
         .group_by(ledger_journal.c.source_id)
         .subquery()
     )
     kept = func.coalesce(booked.c.minor, 0)
-    shown = func.coalesce(payout.c.fee_minor, 0)
-    back = case((payout.c.returned_minor.is_not(None), payout.c.amount_minor - payout.c.returned_minor), else_=0)
     began = reading.scalar(
-        select(func.min(ledger_journal.c.booked_at)).where(
-            ledger_journal.c.org_id == reading.org_id, ledger_journal.c.source_kind == SOURCE
-        )
+        select(func.min(ledger_journal.c.booked_at)).where(ledger_journal.c.org_id == reading.org_id, _OF_FEES)
     )
     # What a statement showed before the first fee was kept is booked by the job; that is no violation.
     told = booked.c.source_id.is_not(None)
     counts = or_(told, payout.c.reconciled_at >= began) if began else told
     rows = reading.rows(
         select(payout.c.execution_id, payout.c.row_no, payout.c.currency)
-        .add_columns(kept.label("kept"), (shown + back).label("stated"))
+        .add_columns(kept.label("kept"), _SHOWN.label("stated"))
         .select_from(payout)
         .outerjoin(booked, booked.c.source_id == payout.c.id)
         .where(payout.c.org_id == reading.org_id, payout.c.created_at >= reading.now - bookkeeping.BACK)
-        .where(counts, kept != shown + back)
+        .where(counts, kept != _SHOWN)
         .order_by(payout.c.execution_id, payout.c.row_no)
         .limit(bookkeeping.AT_ONCE)
     )

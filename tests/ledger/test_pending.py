@@ -190,6 +190,23 @@ def test_of_a_frozen_wallet_it_stays_set_aside_and_keeps_nobody_elses_waiting(bo
     sound(books)
 
 
+def test_however_many_wait_in_a_frozen_wallet_others_have_their_turn(books: Books, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(pending, "AT_ONCE", 2)
+    books.fund("ann", 100)
+    books.fund("bob", 100)
+    for _ in range(3):
+        begin(books, move(books, 10))
+    asked = PendingMove(EntryType.FEE, books.wallets["bob"], usd(30), HOUR + timedelta(minutes=1))
+    bobs = begin(books, asked)
+    with books.work() as work:
+        service.freeze(work, books.wallets["ann"], "asked by the bank")
+    books.desk.clock.advance(2 * HOUR)
+
+    expire(books)
+
+    assert seen(books, bobs).state is PendingState.EXPIRED
+
+
 def test_a_stop_of_its_kind_holds_the_second_step_and_leaves_the_first(books: Books):
     books.fund("ann", 100)
     pending_id = begin(books, move(books))

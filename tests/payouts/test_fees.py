@@ -3,8 +3,11 @@
 import pytest
 from sqlalchemy import select
 
+from finops_core import ledger
 from finops_core.kernel.actor import worker_actor
+from finops_core.kernel.money import Money
 from finops_core.kernel.provider import Movement
+from finops_core.ledger import Terms
 from finops_core.ledger.models import ledger_journal
 from finops_core.payouts import PayoutView, fees, settlement
 from finops_core.payouts.models import payout
@@ -91,6 +94,19 @@ def test_fees_shown_before_the_ledger_kept_any_are_booked_afterwards_and_once(wo
 
     assert trial(world)["5010 USD"] == -25
     assert documents(world, first) == ["payout", "payout_fee"]
+
+
+def test_an_operation_that_names_a_fee_is_none(world: World):
+    first, _ = unstated(world)
+    with world.desk.work(world.actor("ana")) as work:
+        wallet = ledger.open_wallet(work, "party_lumen", "USD")
+        ledger.deposit(work, wallet, Money(1, "USD"), Terms(source=(fees.SOURCE, first.id)))
+    change = "UPDATE payout SET fee_minor = 25, net_minor = -10025 WHERE amount_minor = 10000"
+    assert tamper(world.desk.settings, change)
+
+    fees.book_missing(world.desk, None)  # type: ignore[arg-type]
+
+    assert trial(world)["5010 USD"] == -25
 
 
 @pytest.mark.parametrize(
