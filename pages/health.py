@@ -4,7 +4,7 @@ import streamlit as st
 
 from finops_core.kernel.permissions import Permission
 from finops_core.upkeep import checking
-from ui import health, html, runs, schedules, toasts, widgets
+from ui import address, health, html, runs, schedules, toasts, widgets
 from ui.format import ago, plural
 from ui.health import Standing
 from ui.session import open_page
@@ -53,7 +53,7 @@ def follow() -> None:
     with here.read() as reading:
         under_way, now = checking.under_way(reading), reading.now
     if not under_way:
-        st.rerun()
+        address.draw_anew()
     since = st.session_state.setdefault(SINCE, now)
     html.draw(html.line(html.icon("hourglass_top", "blue"), runs.turn_words((now - since).total_seconds())))
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from finops_core.kernel.errors import FinOpsError
-from ui import html, session, toasts, widgets
+from ui import address, html, session, toasts, widgets
 from ui.session import Here
 
 DO = "do"
@@ -35,8 +35,7 @@ class Dialogs:
 
     def close(self) -> None:
         """It was put away."""
-        for name in (DO, self.which):
-            st.query_params.pop(name, None)
+        address.put_away(DO, self.which)
 
     def conclude(self) -> None:
         """What was done closes it, though the address may ask for something that is no more."""

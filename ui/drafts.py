@@ -5,7 +5,7 @@ import streamlit as st
 from finops_core import approvals, operations, payouts
 from finops_core.kernel.errors import FinOpsError
 from finops_core.operations import ExecutionView, PlanView, State
-from ui import catalogue, execution, html, navigation, rehearsals, repair, runs, toasts, widgets
+from ui import address, catalogue, execution, html, navigation, rehearsals, repair, runs, toasts, widgets
 from ui.plan import plan_view
 from ui.session import Here
 
@@ -55,9 +55,9 @@ def _planning(here: Here, number: str) -> None:
         with here.read() as reading:
             seen = operations.execution(reading, number)
     except FinOpsError:
-        st.rerun()  # the session has ended, say; the whole page tells
+        address.draw_anew()  # the session has ended, say; the whole page tells
     if seen.state is not State.PLANNING:
-        st.rerun()
+        address.draw_anew()
     execution.moving(seen, reading.now)
 
 

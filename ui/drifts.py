@@ -8,7 +8,7 @@ from finops_core import ledger as core
 from finops_core import security
 from finops_core.kernel.permissions import Permission
 from finops_core.ledger import DriftView, ReconcileWidth, ReconciliationView, WalletView
-from ui import html, ledger, log, widgets
+from ui import address, html, ledger, log, widgets
 from ui.dialogs import Dialogs, refused, send
 from ui.format import plural
 from ui.html import Cell, Column, Markup
@@ -87,7 +87,7 @@ def _follow(here: Here, run_id: str) -> None:
     with here.read() as reading:
         run = core.reconciliation(reading, run_id)
     if run.ended_at is not None:
-        st.rerun()
+        address.draw_anew()
     html.draw(html.line(html.icon("hourglass_top", "blue"), "The worker is looking at the balances."))
 
 

@@ -13,6 +13,7 @@ from finops_core.operations import FINAL, OVER, ExecutionView, LogView, PublicSt
 from finops_core.payouts import PayoutState, Remedies
 from finops_core.platform.work import Reading
 from ui import (
+    address,
     bank_file,
     batch,
     filters,
@@ -341,7 +342,7 @@ def _live(here: Here, before: Seen, just_seen: list[Seen]) -> None:
             shown = batch.look(reading, wanted, seen.found) if wanted else None
     except (NotAllowed, NotFound):
         # The session or the right to see it has ended: the whole page says which.
-        st.rerun()
+        address.draw_anew()
     if shown:
         batch.draw(here, shown, seen.now)
     kept = _kept(execution_id, fresh)
@@ -361,9 +362,9 @@ def _seen_now(here: Here, before: Seen, just_seen: list[Seen]) -> Seen:
             seen = _look(reading, before.run.id)
     except (NotAllowed, NotFound):
         # The session or the right to see it has ended: the whole page says which.
-        st.rerun()
+        address.draw_anew()
     if _is_another(before, seen):
-        st.rerun()
+        address.draw_anew()
     return seen
 
 

@@ -22,7 +22,7 @@ from finops_core.notifications import (
     Way,
     forwarded_titles,
 )
-from ui import forwarding, secret, toasts, widgets
+from ui import address, forwarding, secret, toasts, widgets
 from ui.dialogs import Dialogs, attempt, is_done, refused, send
 from ui.session import Here
 
@@ -130,7 +130,7 @@ def _drawer(here: Here, dispatch_id: str, names: Mapping[str, str]) -> None:
 
 
 def _close_drawer() -> None:
-    st.query_params.pop(forwarding.OPEN, None)
+    address.put_away(forwarding.OPEN)
 
 
 def _test(here: Here, view: EndpointView) -> None:

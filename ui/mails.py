@@ -7,7 +7,7 @@ import streamlit as st
 from finops_core import notifications, security
 from finops_core.kernel.errors import FinOpsError
 from finops_core.notifications import MailState, MailView, facts_of
-from ui import html, toasts, widgets
+from ui import address, html, toasts, widgets
 from ui.format import NOTHING, Format, plural, words
 from ui.html import Column, Markup
 from ui.session import Here
@@ -66,7 +66,7 @@ def open_drawer(here: Here) -> None:
 
 def close() -> None:
     """The drawer was put away."""
-    st.query_params.pop(OPEN, None)
+    address.put_away(OPEN)
 
 
 def _drawer(here: Here, seen: MailView, name: str) -> None:

@@ -8,7 +8,7 @@ from finops_core import payouts, security
 from finops_core.kernel.errors import NotFound
 from finops_core.kernel.permissions import Permission
 from finops_core.payouts import PayoutHistory, PayoutState, PayoutView, Statement, Step, StepKind
-from ui import html, in_flight, ledger, payout_rows, talk, widgets
+from ui import address, html, in_flight, ledger, payout_rows, talk, widgets
 from ui.format import Format, duration, spelled
 from ui.html import Cell, Markup
 from ui.in_flight import OPEN
@@ -80,7 +80,7 @@ def open_drawer(here: Here) -> None:
 
 def close() -> None:
     """The drawer was put away."""
-    st.query_params.pop(OPEN, None)
+    address.put_away(OPEN)
 
 
 def _drawer(here: Here, story: PayoutHistory, names: Mapping[str, str]) -> None:

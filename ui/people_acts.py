@@ -13,7 +13,7 @@ from finops_core.insight import Departure
 from finops_core.kernel.permissions import Permission
 from finops_core.operations import Part
 from finops_core.security import MemberDetail, RoleHeld, RoleView, SessionEntry
-from ui import acts, html
+from ui import acts, address, html
 from ui.connections import base_address
 from ui.format import plural, words
 from ui.session import Here
@@ -112,8 +112,7 @@ def ask(what: str, **more: str) -> None:
 def close() -> None:
     """The dialog was put away, and a link shown in it is gone."""
     st.session_state.pop(LINK, None)
-    for name in (DO, ROLE):
-        st.query_params.pop(name, None)
+    address.put_away(DO, ROLE)
 
 
 def open_asked(here: Here, found: MemberDetail | None, every: Sequence[RoleView]) -> None:

@@ -9,7 +9,7 @@ from finops_core.kernel.errors import FinOpsError
 from finops_core.kernel.permissions import Permission
 from finops_core.operations import ExecutionView, State
 from finops_core.payouts import PayoutState, RehearsalView, Trouble
-from ui import html, widgets
+from ui import address, html, widgets
 from ui.format import Format, ago, plural, words
 from ui.html import Column, Markup
 from ui.payout_rows import TONES
@@ -86,9 +86,9 @@ def _told(here: Here, execution_id: str, plan_hash: str, *, running: bool) -> No
             found = payouts.rehearsals(reading, execution_id, plan_hash)
             names = security.names(reading, [each.requested_by for each in found])
     except FinOpsError:
-        st.rerun()  # the session has ended, say; the whole page tells
+        address.draw_anew()  # the session has ended, say; the whole page tells
     if running and not any(each.running for each in found):
-        st.rerun()
+        address.draw_anew()
     html.draw(outcomes(found, names, here))
 
 

@@ -13,7 +13,7 @@ from finops_core.kernel.permissions import Permission
 from finops_core.operations import ExecutionView, PlanView
 from finops_core.payouts import Meanwhile, RehearsalView, Remedies
 from finops_core.platform.work import Reading
-from ui import html, rehearsals, requests, runs, talk, toasts, widgets
+from ui import address, html, rehearsals, requests, runs, talk, toasts, widgets
 from ui.format import countdown
 from ui.plan import plan_view
 from ui.session import Here
@@ -56,8 +56,7 @@ def open_drawer(here: Here, request: RequestView) -> None:
 
 def close() -> None:
     """The drawer was put away."""
-    for key in (OPEN, PAGE):
-        st.query_params.pop(key, None)
+    address.put_away(OPEN, PAGE)
 
 
 def wanted(request: RequestView) -> bool:

@@ -17,7 +17,7 @@ from finops_core.payouts import (
     Standing,
     Verdict,
 )
-from ui import html, payout, payout_rows, toasts, widgets
+from ui import address, html, payout, payout_rows, toasts, widgets
 from ui.format import Format
 from ui.html import Markup
 from ui.plan import OWN_ACCOUNT
@@ -53,7 +53,7 @@ def section(here: Here, run: ExecutionView, found: Remedies) -> None:
 
 def close() -> None:
     """The drawer was put away."""
-    st.query_params.pop(OPEN, None)
+    address.put_away(OPEN)
 
 
 def _card(here: Here, row: PayoutView, said: Resolution | None, names: Mapping[str, str], *, may_settle: bool) -> None:

@@ -11,7 +11,20 @@ from finops_core.kernel.errors import FinOpsError
 from finops_core.kernel.permissions import Permission
 from finops_core.platform import logs, metrics
 from finops_core.upkeep import outage
-from ui import finding, html, navigation, news, organisation, second_factor, session, sign_in, standing, toasts, widgets
+from ui import (
+    address,
+    finding,
+    html,
+    navigation,
+    news,
+    organisation,
+    second_factor,
+    session,
+    sign_in,
+    standing,
+    toasts,
+    widgets,
+)
 from ui.session import Here
 
 
@@ -62,6 +75,7 @@ page = st.navigation(navigation.menu(arrived.session.permissions), expanded=True
 logs.about_now(
     actor=arrived.actor.id, session=arrived.session.id, org=arrived.actor.org_id, page=page.url_path or "home"
 )
+address.asked_anew()
 news.put_away_opened(arrived)
 with arrived.read() as reading:
     found, gone_s = news.look(reading), outage.absence_s(reading)

@@ -5,7 +5,7 @@ import streamlit as st
 from finops_core.kernel.permissions import Permission
 from finops_core.upkeep import outage
 from finops_core.upkeep.outage import OutageWatch
-from ui import html
+from ui import address, html
 from ui.session import Here, the_desk
 
 LOOK_AGAIN_S = 3
@@ -30,7 +30,7 @@ def _line(here: Here, just_found: list[bool]) -> None:
     if just_found:
         just_found.clear()
     elif not _is_gone(here):
-        st.rerun()
+        address.draw_anew()
     told = "The worker is not there: nothing is planned, sent or followed until it is back."
     more = html.link("See Health", "health") if here.may(Permission.HEALTH_VIEW) else ""
     html.draw(html.told("engineering", told, more, "red"))

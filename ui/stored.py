@@ -10,7 +10,7 @@ from finops_core.kernel.errors import NotFound
 from finops_core.kernel.permissions import Permission
 from finops_core.operations import ExecutionFilter
 from finops_core.platform.work import Reading
-from ui import html, log, outcome, talk, widgets
+from ui import address, html, log, outcome, talk, widgets
 from ui.format import Format, plural, size, words
 from ui.html import Cell, Column, Markup
 from ui.session import Here
@@ -68,7 +68,7 @@ def open_drawer(here: Here) -> None:
 
 def close() -> None:
     """The drawer was put away."""
-    st.query_params.pop(OPEN, None)
+    address.put_away(OPEN)
 
 
 def _drawer(here: Here, seen: FileView) -> None:
