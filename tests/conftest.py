@@ -9,12 +9,14 @@ from hypothesis import settings
 from playwright.sync_api import Browser, sync_playwright
 
 from finops_core.platform import logs
+from tests import statements
 from tests.postgres import MortalServer, PostgresServer, mortal_server, running_server
 from tests.tools.browser import browser_path
 
 # No test is judged by its time: how long an example takes is the machine's affair.
 settings.register_profile("tieout", deadline=None)
 settings.load_profile("tieout")
+statements.keep_together()
 
 BROWSER_ARGUMENTS = (
     "--no-sandbox",  # containers; the pages are our own

@@ -127,6 +127,13 @@ def area_desk(
     return AreaDesk(settings, clock, units, permissions)
 
 
+def units_of(folder: Path, url: str = "") -> UnitFactory:
+    """Units over what another process has laid out, for one of its children: everybody may do everything."""
+    settings = settings_for(folder, url)
+    everything = frozenset(Permission)
+    return UnitFactory(open_database(settings), ports_for(settings, ManualClock(START)), {}, lambda _: everything)
+
+
 def person_actor(person_id: str, org_id: str) -> Actor:
     """Somebody at a page."""
     return Actor(id=person_id, org_id=org_id, via=Via.PAGE)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finops_core.adapters import stripe_answers
+from finops_core.adapters import stripe_answers, stripe_calls
 from finops_core.adapters.stripe_payouts import StripePayouts
 from finops_core.adapters.stripe_sandbox.accounts import Bank
 from finops_core.adapters.stripe_sandbox.faults import Fault, FaultKind
@@ -61,20 +61,22 @@ def test_a_statement_leaves_out_what_is_older(sandbox, provider):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["statement", "find"])
-def test_a_list_without_end_is_no_answer(sandbox, provider, kind):
+def test_a_list_without_end_is_no_answer(sandbox, provider, kind, monkeypatch):
+    assert stripe_calls.PAGES_MAX * stripe_calls.PAGE_SIZE == 100_000
+    monkeypatch.setattr(stripe_calls, "PAGES_MAX", 30)  # each page is a real call
     line = {"id": "txn_sbx_1", "currency": "usd", "amount": -1, "fee": 0, "net": -1, "created": 1, "source": "po_sbx_1"}
     path = "/v1/balance_transactions" if kind == "statement" else "/v1/payouts"
     endless = {"object": "list", "has_more": True, "data": [{**line, "id": submit(provider).payout.movement_id}]}
     if kind == "find":
         endless["data"] = sandbox.control.payouts()
-    sandbox.control.fault(Fault(FaultKind.CHANGED_FIELDS, method="GET", path=path, fields=endless, times=10_000))
+    sandbox.control.fault(Fault(FaultKind.CHANGED_FIELDS, method="GET", path=path, fields=endless, times=100))
 
     with pytest.raises(Unavailable) as caught:
         provider.statement("", LONG_AGO) if kind == "statement" else provider.find("", {}, LONG_AGO)
 
     sandbox.forgive()
     assert caught.value.code == "PROVIDER_TOO_MANY"
-    assert len(sandbox.control.calls("GET", path)) == 1_000
+    assert len(sandbox.control.calls("GET", path)) == 30
 
 
 def test_a_statement_counts_in_iso_minor_units(sandbox, provider):

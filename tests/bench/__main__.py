@@ -2,7 +2,7 @@
 
 import sys
 
-from tests.bench import api, batch, intake, ledger, mail, pages, payout, search, sessions
+from tests.bench import api, batch, intake, ledger, ledger_large, ledger_postgres, mail, pages, payout, search, sessions
 from tests.bench.report import show
 
 PARTS = {
@@ -10,6 +10,8 @@ PARTS = {
     "payout": payout.measure,
     "batch": batch.measure,
     "ledger": ledger.measure,
+    "ledger_large": ledger_large.measure,
+    "ledger_postgres": ledger_postgres.measure,
     "mail": mail.measure,
     "search": search.measure,
     "pages": pages.measure,

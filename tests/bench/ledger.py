@@ -9,7 +9,7 @@ import sqlite3
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from finops_core.kernel.ids import new_id
@@ -18,6 +18,7 @@ from finops_core.ledger import drift, queries, reconciling, service, statements
 from finops_core.ledger.booking import post_many
 from finops_core.ledger.rules import Entry, EntryType, Line, ReconcileWidth
 from finops_core.ledger.service import Terms
+from tests.bench import postings
 from tests.bench.report import Figure, median, timed
 from tests.desks import AreaDesk, area_desk, person_actor
 
@@ -114,7 +115,7 @@ def _bare_unit(town: Town, numbers: range, mark: str) -> None:
     execute, org = town.raw.execute, town.org
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")  # noqa: TID251 - as a program would
     held: dict[str, tuple[int, int]] = {}
-    postings, heads, log = [], [], []
+    lines, heads, log = [], [], []
     for number in numbers:
         key = f"{mark}-{number}"
         known = "SELECT id, content FROM ledger_journal WHERE org_id = ? AND key = ? AND key <> ''"
@@ -130,7 +131,7 @@ def _bare_unit(town: Town, numbers: range, mark: str) -> None:
             version, balance = held[account]
             held[account] = version + 1, balance + amount
             row = (org, journal, line, account, amount, "USD", version + 1, balance + amount, DAY, now)
-            postings.append((*row, "party", "", "", "", "", amount, ""))
+            lines.append((*row, "party", "", "", "", "", amount, ""))
             sides.append(f"{account} {amount} USD")
         heads.append((org, journal, "TRANSFER", key, "0" * 64, "person_clerk", now, DAY, "", "", "", ""))
         body = {
@@ -150,10 +151,8 @@ def _bare_unit(town: Town, numbers: range, mark: str) -> None:
         log.append((new_id("au"), json.dumps(body, sort_keys=True, separators=(",", ":"))))
     many = town.raw.executemany
     many(
-        "INSERT INTO ledger_posting (org_id, journal_id, line, account_id, amount_minor, currency, account_version, "
-        "balance_after_minor, effective_on, booked_at, party_id, department, project, product, cost_centre, "
-        "base_minor, rate_id) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-        postings,
+        f"INSERT INTO ledger_posting ({postings.COLUMNS}) VALUES ({','.join('?' * 17)})",
+        lines,
     )
     many(
         "UPDATE ledger_balance SET version = ?, posted_minor = ?, moved_at = ? WHERE org_id = ? AND id = ?",
@@ -199,26 +198,5 @@ def _filled(town: Town) -> list[str]:
     with town.desk.work(town.clerk) as work:
         wallets = [service.open_wallet(work, f"party_many_{number}", "USD") for number in range(WALLETS)]
     town.desk.units.database.writer.dispose()
-    raw = town.raw
-    for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
-        raw.execute(f"DROP TRIGGER {name}")
-    raw.execute("PRAGMA foreign_keys=OFF")
-    now, first = "2026-01-01 00:00:00.000000", date(2026, 1, 1)
-    raw.execute("BEGIN")
-    each = POSTINGS // WALLETS
-    for turn in range(each):
-        day = (first + timedelta(days=turn * 300 // each)).isoformat()
-        postings, heads = [], []
-        for number in range(0, WALLETS, 2):
-            journal = f"je_{turn:06d}{number:06d}"
-            heads.append((town.org, journal, "TRANSFER", "", "", "person_clerk", now, day, "", "", "", ""))
-            for line, (wallet, amount) in enumerate(((wallets[number], -1), (wallets[number + 1], 1)), 1):
-                row = (town.org, journal, line, wallet, amount, "USD", turn + 1, amount * (turn + 1), day, now)
-                postings.append((*row, "party", "", "", "", "", amount, ""))
-        raw.executemany(f"INSERT INTO ledger_posting VALUES ({','.join('?' * 17)})", postings)
-        raw.executemany(f"INSERT INTO ledger_journal VALUES ({','.join('?' * 12)})", heads)
-    sides = [(each, -each if number % 2 == 0 else each, wallet) for number, wallet in enumerate(wallets)]
-    raw.executemany("UPDATE ledger_balance SET version = ?, posted_minor = ? WHERE id = ?", sides)
-    raw.execute("COMMIT")
-    raw.execute("ANALYZE")
+    postings.fill(town.raw, town.org, wallets, POSTINGS)
     return wallets

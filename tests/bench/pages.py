@@ -161,21 +161,26 @@ def bare(browser: Browser, folder: Path) -> float:
 
 def rerun(page: Page, pressed: str) -> float:
     """One rerun of the whole page by a click on the first of these: to the script's end, timed in the browser."""
-    # So fast that the page never showed that it ran: once more.
-    found = _watched(page, pressed) or _watched(page, pressed)
-    assert found, "the click did not rerun the page"
-    return found
+    return _watched(page, pressed)
 
 
-def _watched(page: Page, pressed: str) -> float:
-    """Seconds, or 0 for a run that the page did not show."""
+def come(page: Page, address: str) -> float:
+    """The same by another address of the page, come to as by a link."""
+    return _watched(page, "body", address)
+
+
+def _watched(page: Page, pressed: str, address: str = "") -> float:
     page.locator(pressed).first.wait_for()
-    # A part that renews itself may run just now; its end would be taken for the click's.
-    page.locator('[data-test-script-state="notRunning"]').first.wait_for()
-    return max(0.0, float(page.locator(pressed).first.evaluate(_WATCH))) / 1000
+    for _ in range(2):  # a run that was so fast that the page never showed it: once more
+        # A part that renews itself may run just now; its end would be taken for the click's.
+        page.locator('[data-test-script-state="notRunning"]').first.wait_for()
+        took = float(page.locator(pressed).first.evaluate(_WATCH, address)) / 1000
+        if took > 0:
+            return took
+    raise AssertionError("the page was not drawn anew")
 
 
-_WATCH = """pressed => new Promise(resolve => {
+_WATCH = """(pressed, address) => new Promise(resolve => {
   const app = document.querySelector('[data-testid="stApp"]');
   const started = performance.now();
   let ran = false;
@@ -185,6 +190,9 @@ _WATCH = """pressed => new Promise(resolve => {
     if (ran && state === 'notRunning') { watch.disconnect(); resolve(performance.now() - started); }
   });
   watch.observe(app, {attributes: true});
-  pressed.click();
+  if (address) {
+    history.pushState({}, '', address);
+    window.dispatchEvent(new PopStateEvent('popstate'));
+  } else pressed.click();
   setTimeout(() => { watch.disconnect(); resolve(-1); }, 5000);
 })"""

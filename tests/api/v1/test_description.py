@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 SCHEMA = schemathesis.openapi.from_dict(bare().openapi())
 NOT_ASKED = CHECKS.get_by_names(["positive_data_acceptance", "negative_data_rejection"])
-EXAMPLES = 10
+EXAMPLES = 5
 SEEDED = settings(
     max_examples=EXAMPLES,
     derandomize=True,
