@@ -107,7 +107,7 @@ def begin_pending(work: Work, asked: PendingMove) -> str:
 
     Under a key that stands for it the first one is given, for something else ``DUPLICATE_TRANSACTION``. Raises
     ``OPERATION_BAD``, ``PENDING_TIME_BAD``, ``INVALID_AMOUNT`` and what the move and the hold themselves refuse.
-    A withdrawal asks for the holder's identity here, and again when it is posted.
+    What leaves the desk asks for the holder's identity here, and again when it is posted.
     """
     with activity.told(Refused(EntryType.ESCROW_HOLD, asked.wallet_id, asked.amount)):
         return _begun(work, asked)
@@ -257,8 +257,7 @@ def _check(work: Work, asked: PendingMove, currency: str) -> None:
     if asked.amount.currency != currency:
         raise rules.currency_mismatch(asked.amount, currency, "The wallet")
     service.check_other(asked.type, asked.to_wallet_id)
-    if asked.type is EntryType.WITHDRAWAL:
-        service.check_holder(work, asked.wallet_id)
+    service.check_leaving(work, asked.type, asked.wallet_id, asked.to_wallet_id)
     if asked.to_wallet_id:
         other = queries.wallet_account(work, asked.to_wallet_id)
         if other.id == asked.wallet_id:

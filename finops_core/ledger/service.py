@@ -81,27 +81,19 @@ def deposit(work: Work, wallet_id: str, amount: Money, terms: Terms = NO_TERMS) 
 
 
 def withdraw(work: Work, wallet_id: str, amount: Money, terms: Terms = NO_TERMS) -> Posted:
-    """Money that goes back to the holder.
+    """Money that goes back to the holder; see ``check_leaving``."""
+    return _move(work, EntryType.WITHDRAWAL, _wallet(wallet_id), _system(work, chart.EXTERNAL, amount), amount, terms)
 
-    ``IDENTITY_UNVERIFIED`` and ``IDENTITY_EXPIRED`` where the installation asks for the holder's identity first.
+
+def check_leaving(
+    work: Work, type_: EntryType, wallet_id: str, to_wallet_id: str = "", day: date | None = None
+) -> None:
+    """Refuse money that would leave the desk for somebody unknown, where the installation asks for identities first.
+
+    What goes to another wallet, is set aside or taken as a fee stays here. ``IDENTITY_UNVERIFIED``,
+    ``IDENTITY_EXPIRED``, ``WALLET_NOT_FOUND``.
     """
-    work.require(Permission.LEDGER_POST)
-    rules.check_amount(amount)
-    queries.wallet_account(work, wallet_id)
-    lines = _wallet(wallet_id).line(-amount), _system(work, chart.EXTERNAL, amount).line(amount)
-    entry = _entry(EntryType.WITHDRAWAL, lines, terms)
-    if (stands := booking.standing(work, entry)) is not None:
-        return stands
-    check_holder(work, wallet_id, terms.effective_on)
-    return booking.post(work, entry)
-
-
-def check_holder(work: Work, wallet_id: str, day: date | None = None) -> None:
-    """Refuse a withdrawal for somebody unknown, where the installation asks for their identity first.
-
-    ``IDENTITY_UNVERIFIED``, ``IDENTITY_EXPIRED``, ``WALLET_NOT_FOUND``.
-    """
-    if work.ports.settings.ledger_withdraw_needs_kyc:
+    if type_ in _LEAVES and not to_wallet_id and work.ports.settings.ledger_withdraw_needs_kyc:
         parties.require_verified(work, queries.wallet_account(work, wallet_id).party_id, day)
 
 
@@ -117,7 +109,7 @@ def release(work: Work, wallet_id: str, amount: Money, to_wallet_id: str = "", t
 
 
 def pay_out(work: Work, wallet_id: str, amount: Money, terms: Terms = NO_TERMS) -> Posted:
-    """Money of a wallet on its way to its holder's bank."""
+    """Money of a wallet on its way to its holder's bank; see ``check_leaving``."""
     return _move(work, EntryType.PAYOUT, _wallet(wallet_id), _system(work, chart.TRANSIT, amount), amount, terms)
 
 
@@ -127,7 +119,7 @@ def charge_fee(work: Work, wallet_id: str, amount: Money, terms: Terms = NO_TERM
 
 
 def refund(work: Work, wallet_id: str, amount: Money, to_wallet_id: str = "", terms: Terms = NO_TERMS) -> Posted:
-    """Money given back by whoever was paid: to another wallet, or out of the desk."""
+    """Money given back by whoever was paid: to another wallet, or out of the desk; then see ``check_leaving``."""
     to = _wallet(to_wallet_id) if to_wallet_id else _system(work, chart.EXTERNAL, amount)
     return _move(work, EntryType.REFUND, _wallet(wallet_id), to, amount, terms)
 
@@ -207,6 +199,8 @@ def unfreeze(work: Work, wallet_id: str, reason: str) -> None:
 
 _FOLLOWS = {rules.PENDING: frozenset({EntryType.ESCROW_HOLD, EntryType.ESCROW_RELEASE})}
 """Kind of document -> entries that stand and fall with it, besides the own books' that any document has."""
+_LEAVES = frozenset({EntryType.WITHDRAWAL, EntryType.PAYOUT, EntryType.REFUND})
+"""Operations that take money out of the desk, a refund unless it goes to another wallet."""
 TO_ANOTHER = frozenset({EntryType.TRANSFER, EntryType.ESCROW_RELEASE, EntryType.REFUND, EntryType.EXCHANGE})
 _PLAIN = {
     EntryType.DEPOSIT: deposit,
@@ -308,7 +302,13 @@ def _move(work: Work, type_: EntryType, from_: _Side, to: _Side, amount: Money, 
     rules.check_amount(amount)
     if from_ == to:
         raise rules.invalid_amount("A wallet cannot pay itself.")
-    return booking.post(work, _entry(type_, (from_.line(-amount), to.line(amount)), terms))
+    entry = _entry(type_, (from_.line(-amount), to.line(amount)), terms)
+    if type_ in _LEAVES and to.purpose != rules.WALLET:
+        # What was booked once is told again, whatever is known of the holder since.
+        if (stands := booking.standing(work, entry)) is not None:
+            return stands
+        check_leaving(work, type_, from_.account_id, day=terms.effective_on)
+    return booking.post(work, entry)
 
 
 def _entry(type_: EntryType, lines: tuple[Line, ...], terms: Terms) -> Entry:

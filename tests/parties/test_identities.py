@@ -22,6 +22,7 @@ from tests.tampering import tamper
 
 TODAY = START.date()
 SEEN = "passport, copy in folder 12"
+LEAVES = pytest.mark.parametrize("type_", [EntryType.WITHDRAWAL, EntryType.PAYOUT, EntryType.REFUND])
 
 
 @dataclass
@@ -119,21 +120,30 @@ def test_a_holder_who_is_no_party_is_not_verified(counter: Counter):
     assert counter.withdraw(wallet=stranger) == "IDENTITY_UNVERIFIED"
 
 
-def test_only_withdrawals_ask_and_their_refusals_are_kept(counter: Counter):
+def test_what_stays_in_the_desk_asks_for_nobody(counter: Counter):
     with counter.desk.work(counter.clerk) as work:
         other = ledger.open_wallet(work, "party_other", "USD")
-        for type_ in (EntryType.ESCROW_HOLD, EntryType.FEE, EntryType.PAYOUT, EntryType.TRANSFER):
-            to = other if type_ is EntryType.TRANSFER else ""
+        for type_ in (EntryType.ESCROW_HOLD, EntryType.FEE, EntryType.TRANSFER, EntryType.REFUND):
+            to = other if type_ in (EntryType.TRANSFER, EntryType.REFUND) else ""
             assert ledger.operate(work, type_, counter.wallet, Money(1, "USD"), to_wallet_id=to).id
+
+
+@LEAVES
+def test_whatever_leaves_the_desk_asks_and_a_refusal_books_nothing(counter: Counter, type_: EntryType):
     with pytest.raises(FinOpsError) as caught, counter.desk.work(counter.clerk) as work:
-        ledger.operate(work, EntryType.WITHDRAWAL, counter.wallet, Money(1, "USD"))
+        ledger.operate(work, type_, counter.wallet, Money(1, "USD"))
+    counter.note()
+    with counter.desk.work(counter.clerk) as work:
+        assert ledger.balance(work, counter.wallet) == Money(1_000, "USD")
+        assert ledger.operate(work, type_, counter.wallet, Money(1, "USD")).id
 
     assert caught.value.code == "IDENTITY_UNVERIFIED"
 
 
-def test_a_withdrawal_in_two_steps_asks_when_it_begins_and_when_it_is_posted(counter: Counter):
+@LEAVES
+def test_what_leaves_in_two_steps_asks_when_it_begins_and_when_it_is_posted(counter: Counter, type_: EntryType):
     hour = timedelta(hours=1)
-    move = PendingMove(EntryType.WITHDRAWAL, counter.wallet, Money(1, "USD"), hour)
+    move = PendingMove(type_, counter.wallet, Money(1, "USD"), hour)
     with pytest.raises(FinOpsError) as early, counter.desk.work(counter.clerk) as work:
         ledger.begin_pending(work, move)
     counter.note()
