@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolEmpty
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -22,6 +22,7 @@ from finops_core.desk import Desk
 from finops_core.kernel.actor import Via, webhook_actor
 from finops_core.kernel.errors import FinOpsError, NotFound, Unavailable
 from finops_core.kernel.provider import ProviderEvent
+from finops_core.platform.db import is_read_only
 
 # A commit costs as much for many as for one; no more than these, so that whoever else writes gets their turn.
 AT_ONCE = 50
@@ -118,7 +119,9 @@ class NewsDoor:
                 parcel.status = UNKNOWN
         except Unavailable as error:
             _LOG.warning("news for %s refused: %s", connection_id, error.code)
-        except _BUSY:
+        except (DBAPIError, PoolEmpty) as error:
+            if not (isinstance(error, _BUSY) or is_read_only(error)):
+                raise
             _LOG.warning("news for %s could not be kept; the provider sends it again", connection_id)
 
     def _event(self, desk: Desk, receiver: Receiver, parcel: _Parcel) -> ProviderEvent | None:

@@ -26,6 +26,7 @@ from finops_core.platform.queue import JobState, job
 from tests.api.conftest import Site
 from tests.connections.test_bank_accounts import account
 from tests.tampering import grown, row_counts
+from tests.unwritable import read_only
 
 KEY = "rk_test_PlantedKeyOfTheHarbour0001"
 SECRET, ROLLED, FOREIGN = "whsec_PlantedSecretOne0001", "whsec_PlantedSecretTwo0002", "whsec_SomebodyElses0003"
@@ -438,6 +439,15 @@ def test_a_database_that_is_busy_asks_for_the_news_again_later(door: Door, caplo
     assert len(kept(door)) == 1
     ours = [record.getMessage() for record in caplog.records if record.name.startswith("finops_core.api")]
     assert ours == [f"news for {door.connection_id} could not be kept; the provider sends it again"]
+
+
+def test_a_database_that_may_only_be_read_asks_for_the_news_again_later(door: Door):
+    with read_only(door.site.desk):
+        early = door.good().status_code
+    again = door.good().status_code
+
+    assert (early, again) == (503, 200)
+    assert len(kept(door)) == 1
 
 
 def test_a_database_without_a_free_connection_asks_for_the_news_again_later(door: Door):
