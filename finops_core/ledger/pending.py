@@ -24,9 +24,9 @@ from finops_core.kernel.permissions import Permission
 from finops_core.ledger import activity, booking, chart, queries, rules, service
 from finops_core.ledger.activity import Refused
 from finops_core.ledger.booking import Posted
-from finops_core.ledger.models import ledger_account
+from finops_core.ledger.models import ledger_account, ledger_stop
 from finops_core.ledger.records import ledger_pending as table
-from finops_core.ledger.rules import PENDING, AccountState, Entry, EntryType, Line
+from finops_core.ledger.rules import PENDING, AccountState, Entry, EntryType, Line, StopWidth
 from finops_core.ledger.service import Terms
 from finops_core.platform.queue import Claim
 from finops_core.platform.work import Reading, Units, Work
@@ -300,13 +300,20 @@ def _expire(work: Work, pending_id: str) -> None:
 def _due(reading: Reading) -> Any:
     wallet = ledger_account
     late = table.c.state == PendingState.PENDING.value, table.c.expires_at <= reading.now
-    # Those of frozen wallets are left out: many of them would keep everybody else's waiting.
+    # Those of frozen and of stopped wallets are left out: many of them would keep everybody else's waiting.
     open_ = (
         wallet.c.org_id == table.c.org_id,
         wallet.c.id == table.c.wallet_id,
         wallet.c.state == AccountState.OPEN.value,
     )
-    mine = select(table.c.id).join(wallet, and_(*open_)).where(table.c.org_id == reading.org_id, *late)
+    stop = ledger_stop
+    stopped = (
+        select(stop.c.id)
+        .where(stop.c.org_id == table.c.org_id, stop.c.width == StopWidth.WALLET.value, stop.c.lifted_at.is_(None))
+        .where(stop.c.party_id == wallet.c.party_id, stop.c.currency == wallet.c.currency)
+        .exists()
+    )
+    mine = select(table.c.id).join(wallet, and_(*open_)).where(table.c.org_id == reading.org_id, *late, ~stopped)
     return mine.order_by(table.c.expires_at).limit(AT_ONCE)
 
 

@@ -190,7 +190,10 @@ def test_of_a_frozen_wallet_it_stays_set_aside_and_keeps_nobody_elses_waiting(bo
     sound(books)
 
 
-def test_however_many_wait_in_a_frozen_wallet_others_have_their_turn(books: Books, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("how", ["frozen", "stopped"])
+def test_however_many_wait_in_a_wallet_that_gives_nothing_others_have_their_turn(
+    books: Books, monkeypatch: pytest.MonkeyPatch, how: str
+):
     monkeypatch.setattr(pending, "AT_ONCE", 2)
     books.fund("ann", 100)
     books.fund("bob", 100)
@@ -199,12 +202,16 @@ def test_however_many_wait_in_a_frozen_wallet_others_have_their_turn(books: Book
     asked = PendingMove(EntryType.FEE, books.wallets["bob"], usd(30), HOUR + timedelta(minutes=1))
     bobs = begin(books, asked)
     with books.work() as work:
-        service.freeze(work, books.wallets["ann"], "asked by the bank")
+        if how == "frozen":
+            service.freeze(work, books.wallets["ann"], "asked by the bank")
+        else:
+            stopping.stop(work, StopWidth.WALLET, "asked by the bank", books.wallets["ann"])
     books.desk.clock.advance(2 * HOUR)
 
     expire(books)
 
     assert seen(books, bobs).state is PendingState.EXPIRED
+    assert holds(books, "ann") == (70, 30)
 
 
 def test_a_stop_of_its_kind_holds_the_second_step_and_leaves_the_first(books: Books):
