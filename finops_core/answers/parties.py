@@ -36,7 +36,7 @@ class IdentityAnswer(Answer):
     id: str = Field(examples=["kyc_0199b1c2d3e4"])
     status: str = Field(examples=["verified"])
     level: str = Field(examples=["standard"])
-    evidence: str = Field(description="What was looked at, and where it is kept.")
+    evidence: str = Field(description="What was looked at, and where it is kept; empty but in the list of checks.")
     file_id: str
     checked_by: str
     checked_at: datetime

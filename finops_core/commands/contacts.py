@@ -56,4 +56,4 @@ def _version(told: DetailsAnswer) -> str:
 def _check(told: IdentityAnswer) -> str:
     until = f" until {told.expires_on.isoformat()}" if told.expires_on else ""
     why = f": {told.reason}" if told.reason else ""
-    return f"{told.status}{until} ({told.level}, {told.evidence}){why}"
+    return f"{told.status}{until} ({', '.join(filter(None, (told.level, told.evidence)))}){why}"

@@ -24,7 +24,7 @@ from finops_core.kernel.permissions import Permission
 from finops_core.ledger import activity, booking, chart, queries, rules, service
 from finops_core.ledger.activity import Refused
 from finops_core.ledger.booking import Posted
-from finops_core.ledger.models import ledger_account, ledger_stop
+from finops_core.ledger.models import ledger_account, ledger_balance, ledger_stop
 from finops_core.ledger.records import ledger_pending as table
 from finops_core.ledger.rules import PENDING, AccountState, Entry, EntryType, Line, StopWidth
 from finops_core.ledger.service import Terms
@@ -116,15 +116,17 @@ def begin_pending(work: Work, asked: PendingMove) -> str:
 def post_pending(work: Work, pending_id: str, amount: Money | None = None, terms: Terms = service.NO_TERMS) -> Posted:
     """Book a pending move, in whole or in part (``amount``); the rest is given back. Needs ``LEDGER_POST``.
 
-    Asked again for the same amount it gives the first result. ``PENDING_UNKNOWN``, ``PENDING_ENDED``,
+    Asked again for the same amount and day it gives the first result. ``PENDING_UNKNOWN``, ``PENDING_ENDED``,
     ``PENDING_EXPIRED``, ``INVALID_AMOUNT`` for more than is set aside, and what the move itself refuses.
     """
     work.require(Permission.LEDGER_POST)
+    if len(terms.reason) > rules.REASON_MAX_CHARS:
+        raise rules.reason_long()
     seen = _locked(work, pending_id)
     wanted = amount or seen.amount
     if seen.state is PendingState.POSTED and seen.posted == wanted:
         first = booking.first_result(work, seen.entry)
-        if first is not None:
+        if first is not None and terms.effective_on in (None, first.effective_on):
             return first
     _must_wait(seen)
     if seen.expires_at <= work.now:
@@ -144,13 +146,12 @@ def post_pending(work: Work, pending_id: str, amount: Money | None = None, terms
 
 
 def void_pending(work: Work, pending_id: str, reason: str) -> None:
-    """Give back what was set aside. Needs ``LEDGER_POST``; ``REASON_MISSING``, ``PENDING_UNKNOWN``, ``PENDING_ENDED``.
+    """Give back what was set aside; of one that was given back already nothing is done. Needs ``LEDGER_POST``.
 
-    Of one that was given back already nothing is done.
+    ``REASON_MISSING``, ``REASON_LONG``, ``PENDING_UNKNOWN``, ``PENDING_ENDED``.
     """
     work.require(Permission.LEDGER_POST)
-    if not reason.strip():
-        raise rules.reason_missing("Giving it back")
+    rules.check_reason(reason, "Giving it back")
     seen = _locked(work, pending_id)
     if seen.state in (PendingState.VOIDED, PendingState.EXPIRED):
         return
@@ -200,10 +201,14 @@ def pending_moves(
 def _begun(work: Work, asked: PendingMove) -> str:
     work.require(Permission.LEDGER_POST)
     wallet = queries.wallet_account(work, asked.wallet_id)
-    _check(work, asked, wallet.currency)
     bound = content_hash(_content(asked))
-    if stands := _standing(work, asked.key, bound):
-        return stands
+    if asked.key:
+        # Another request under the same key waits here; what was begun once is told before anything else is asked.
+        kept = ledger_balance
+        work.execute(select(kept.c.id).where(kept.c.org_id == work.org_id, kept.c.id == wallet.id).with_for_update())
+        if stands := _standing(work, asked.key, bound):
+            return stands
+    _check(work, asked, wallet.currency)
     pending_id = new_id("pend")
     aside = chart.account(work, chart.ESCROW, wallet.currency, wallet.party_id, PENDING)
     lines = Line(wallet.id, -asked.amount, rules.WALLET), Line(aside, asked.amount, PENDING)
@@ -236,7 +241,9 @@ def _begun(work: Work, asked: PendingMove) -> str:
     }
     try:
         work.execute(insert(table), row)
-    except IntegrityError as error:  # the same key, at the same instant
+    except IntegrityError as error:  # the same key for another wallet, at the same instant
+        if not any(name in str(error.orig) for name in ("uq_ledger_pending_key", "ledger_pending.key")):
+            raise
         raise rules.duplicate(asked.key) from error
     detail = {"type": asked.type.value, "wallet": wallet.id, "amount": str(asked.amount), "entry": held.id}
     audit.record(work, "pending.begun", f"pending:{pending_id}", detail=detail)
@@ -245,6 +252,7 @@ def _begun(work: Work, asked: PendingMove) -> str:
 
 def _check(work: Work, asked: PendingMove, currency: str) -> None:
     rules.check_amount(asked.amount)
+    rules.check_key(asked.key)
     if asked.type not in MAY_WAIT:
         may = ", ".join(sorted(type_.value for type_ in MAY_WAIT))
         raise Invalid("OPERATION_BAD", f"{asked.type.value} is not done in two steps.", hint=f"One of {may} is.")
@@ -281,8 +289,6 @@ def _content(asked: PendingMove) -> Mapping[str, Any]:
 
 def _standing(work: Work, key: str, bound: str) -> str:
     """The pending move that a key stands for, "" for none."""
-    if not key:
-        return ""
     mine = table.c.org_id == work.org_id, table.c.key == key, table.c.key != ""
     row = work.first(select(table.c.id, table.c.content).where(*mine))
     if row is not None and row.content != bound:

@@ -164,7 +164,12 @@ def check_entry(entry: Entry) -> None:
         check_reason(entry.reason, "An adjustment")
     elif len(entry.reason) > REASON_MAX_CHARS:
         raise reason_long()
-    if len(entry.key) > KEY_MAX_CHARS:
+    check_key(entry.key)
+
+
+def check_key(key: str) -> None:
+    """Refuse an idempotency key that is longer than an index takes: ``KEY_BAD``."""
+    if len(key) > KEY_MAX_CHARS:
         raise Invalid("KEY_BAD", f"An idempotency key has at most {KEY_MAX_CHARS} characters.")
 
 

@@ -353,9 +353,10 @@ def _set_state(work: Work, wallet_id: str, state: AccountState, reason: str) -> 
     if not reason.strip():
         raise rules.reason_missing("Freezing or opening a wallet")
     wallet = queries.wallet_account(work, wallet_id)
-    # What is held for the holder stays where it is, too.
+    # What is held for the holder stays where it is, too. Accounts for it are made where there are none, since a hold
+    # under way may be making them just now: it would be seen by nobody here, and its money could leave.
     aside = [chart.Wanted(chart.ESCROW, wallet.currency, wallet.party_id, purpose) for purpose in rules.ASIDE]
-    theirs = sorted({wallet.id, *chart.known(work, aside).values()})
+    theirs = sorted({wallet.id, *chart.accounts(work, aside).values()})
     # Entries hold the balance while they are written: none that saw the wallet open is left once this has it.
     work.execute(
         select(ledger_balance.c.id)

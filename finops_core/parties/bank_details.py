@@ -85,14 +85,12 @@ def propose_details(work: Work, party_id: str, given: BankDetails, reason: str) 
     ``REASON_LONG``; ``DETAILS_SAME`` for those that count already, ``DETAILS_PENDING`` while others are to count.
     """
     work.require(Permission.PARTY_EDIT)
-    seen = _locked(work, party_id)
+    seen = locked(work, party_id)
+    if seen.state is PartyState.CLOSED:
+        raise rules.party_closed()
     details, why = plain(given), rules.checked_reason(reason, "A change of bank details")
     if seen.details.coming is not None:
-        raise Conflict(
-            "DETAILS_PENDING",
-            "Other bank details of this party wait to be approved, or cool off.",
-            hint="Look at those first; withdraw them if they are wrong.",
-        )
+        raise pending()
     now, vault = seen.details.current, work.ports.vault
     whole = vault.fingerprint(_text(details))
     if now is not None and queries.details_row(work, now.id).holder_print == whole:
@@ -144,8 +142,9 @@ def withdraw_details(work: Work, details_id: str, reason: str) -> str:
     """
     work.require(Permission.PARTY_EDIT)
     why = rules.checked_reason(reason, "Withdrawing bank details")
+    # The request first, then the party: in the order of whoever decides at this moment, who would stop us both else.
+    approvals.supersede(work, SUBJECT, details_id, "the bank details were withdrawn", why)
     seen, owner = _coming(work, details_id)
-    approvals.supersede(work, SUBJECT, seen.id, "the bank details were withdrawn", why)
     _end(work, seen, Stored.WITHDRAWN, work.actor.id, why)
     if seen.proposed_by != work.actor.id:
         title = f"Withdrawn: bank details of {owner.name}"
@@ -176,6 +175,8 @@ def on_approved(work: Work, event: approvals.Approved) -> None:
     if event.subject_kind != SUBJECT:
         return
     seen, owner = _coming(work, event.subject_id)
+    if owner.state is PartyState.CLOSED:
+        raise rules.party_closed()
     row = queries.details_row(work, seen.id)
     request = approvals.of_subject(work, SUBJECT, seen.id)[0]
     same = content_hash(_content(row._asdict())) == row.content == event.content_hash
@@ -264,19 +265,25 @@ def _opened(reading: Reading, row: Row[Any]) -> BankDetails:
     return BankDetails(**json.loads(reading.ports.vault.open(row.sealed, queries.sealed_at(row.id))))
 
 
-def _locked(work: Work, party_id: str) -> PartyView:
-    """A party one still deals with; nobody else changes its details until this unit ends."""
+def locked(work: Work, party_id: str) -> PartyView:
+    """A party of which nobody else changes the details until this unit ends; ``PARTY_UNKNOWN``."""
     held = select(party.c.id).where(party.c.org_id == work.org_id, party.c.id == party_id).with_for_update()
     work.execute(held)
-    seen = queries.one(work, party_id)
-    if seen.state is PartyState.CLOSED:
-        raise rules.party_closed()
-    return seen
+    return queries.one(work, party_id)
+
+
+def pending() -> Conflict:
+    """``DETAILS_PENDING``."""
+    return Conflict(
+        "DETAILS_PENDING",
+        "Other bank details of this party wait to be approved, or cool off.",
+        hint="Look at those first; withdraw them if they are wrong.",
+    )
 
 
 def _coming(work: Work, details_id: str) -> tuple[DetailsView, PartyView]:
     """A version that does not count yet, and whose it is; ``DETAILS_SETTLED`` for any other."""
-    owner = _locked(work, queries.details_row(work, details_id).party_id)
+    owner = locked(work, queries.details_row(work, details_id).party_id)
     seen = next(view for view in owner.details.versions if view.id == details_id)
     if seen.state not in COMING:
         raise Conflict(

@@ -161,7 +161,9 @@ def same_account(reading: Reading, details_id: str) -> tuple[str, ...]:
 def identity(reading: Reading, party_id: str) -> IdentityView | None:
     """The newest check of a party's identity, None for none; ``PARTY_UNKNOWN``."""
     reading.require(Permission.PARTY_VIEW)
-    return one(reading, party_id).identity
+    one(reading, party_id)
+    newest = _newest(reading, [party_id]).get(party_id)
+    return _identity(reading, newest) if newest is not None else None
 
 
 def identities_of(reading: Reading, party_id: str, limit: int = SHOWN_MOST) -> tuple[IdentityView, ...]:
@@ -254,7 +256,7 @@ def _views(reading: Reading, rows: Sequence[Row[Any]]) -> tuple[PartyView, ...]:
             row.created_by,
             row.created_at,
             versions.get(row.id, NO_DETAILS),
-            _identity(reading, newest[row.id]) if row.id in newest else None,
+            _identity(reading, newest[row.id], opened=False) if row.id in newest else None,
         )
         for row in rows
     )
@@ -318,13 +320,15 @@ def _holds(row: Row[Any], day: date) -> bool:
     return bool(row.expires_on) and day <= date.fromisoformat(row.expires_on)
 
 
-def _identity(reading: Reading, row: Row[Any]) -> IdentityView:
+def _identity(reading: Reading, row: Row[Any], *, opened: bool = True) -> IdentityView:
+    """A check; its evidence is opened only for whoever looks at the checks themselves, "" elsewhere."""
+    evidence = reading.ports.vault.open(row.evidence, evidence_at(row.id)).decode() if opened else ""
     return IdentityView(
         id=row.id,
         party_id=row.party_id,
         status=IdentityStatus(row.status),
         level=IdentityLevel(row.level),
-        evidence=reading.ports.vault.open(row.evidence, evidence_at(row.id)).decode(),
+        evidence=evidence,
         file_id=row.file_id,
         checked_by=row.checked_by,
         checked_at=row.checked_at,

@@ -55,6 +55,8 @@ def close_party(work: Work, party_id: str, reason: str) -> None:
     coming = queries.one(work, party_id).details.coming
     if coming is not None:
         bank_details.withdraw_details(work, coming.id, why)
+    if bank_details.locked(work, party_id).details.coming is not None:  # proposed just now
+        raise bank_details.pending()
     _change(work, party_id, {"state": PartyState.CLOSED.value, "closed_reason": why})
     audit.record(work, "party.closed", f"party:{party_id}")
 

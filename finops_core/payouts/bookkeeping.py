@@ -124,14 +124,22 @@ def book_missing(units: Units, claim: Claim) -> None:
 
 def _book_some(units: Units, org_id: str) -> int:
     with units.work(worker_actor(org_id)) as work:
-        rows = missing(work, AT_ONCE)
-        for row in rows:
+        ids = [row.id for row in missing(work, AT_ONCE)]
+        held = select(payout.c.id).where(payout.c.org_id == work.org_id, payout.c.id.in_(ids)).order_by(payout.c.id)
+        work.execute(held.with_for_update())
+        # Looked at again once they are held: what was booked meanwhile is no longer missing.
+        for row in missing(work, AT_ONCE, only=ids):
             _enter(work, row, Place.LIES, place(row.state), LATE)
-    return len(rows)
+    return len(ids)
 
 
-def missing(reading: Reading, limit: int, since: datetime | None = None) -> tuple[Unsettled, ...]:
-    """Payouts of the last month whose money moved (``since`` then) and that no entry tells of, oldest first."""
+def missing(
+    reading: Reading, limit: int, since: datetime | None = None, only: Collection[str] | None = None
+) -> tuple[Unsettled, ...]:
+    """Payouts of the last month whose money moved (``since`` then) and that no entry tells of, oldest first.
+
+    ``only``: of those with these ids.
+    """
     same = ledger_journal.c.org_id == payout.c.org_id, ledger_journal.c.source_id == payout.c.id
     told = select(ledger_journal.c.id).where(*same, _OF_PAYOUTS).exists()
     wanted = and_(
@@ -140,6 +148,7 @@ def missing(reading: Reading, limit: int, since: datetime | None = None) -> tupl
         payout.c.created_at >= reading.now - BACK,
         ~told,
         *([payout.c.updated_at >= since] if since else []),
+        *([payout.c.id.in_(only)] if only is not None else []),
     )
     rows = reading.rows(select(payout).where(wanted).order_by(payout.c.created_at, payout.c.id).limit(limit))
     return tuple(queries.unsettled(row) for row in rows)

@@ -58,11 +58,14 @@ def _book_some(units: Units, org_id: str) -> int:
             payout.c.created_at >= work.now - bookkeeping.BACK,
             ~told.exists(),
         )
+        first = select(payout.c.id).where(wanted).order_by(payout.c.id).limit(bookkeeping.AT_ONCE)
+        held = [row.id for row in work.rows(first.with_for_update())]
+        # Looked at again once they are held: what was booked meanwhile is no longer missing.
         fee = _SHOWN.label("shown_minor")
-        rows = list(work.rows(select(payout, fee).where(wanted).order_by(payout.c.id).limit(bookkeeping.AT_ONCE)))
+        rows = list(work.rows(select(payout, fee).where(wanted, payout.c.id.in_(held)).order_by(payout.c.id)))
         for row in rows:
             book(work, queries.unsettled(row), int(row.shown_minor), LATE)
-    return len(rows)
+    return len(held)
 
 
 def fees_agree(reading: Reading) -> list[str]:

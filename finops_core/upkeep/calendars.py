@@ -12,7 +12,10 @@ from finops_core.kernel.errors import Invalid
 CHARS_MAX = 100
 FIELDS = 5
 _JUST_AFTER = timedelta(microseconds=1)
-_LIKE = "Write minute, hour, day, month and day of the week in UTC, such as 7 * * * * or 0 2 * * sun."
+_LIKE = (
+    "Write minute, hour, day, month and day of the week in UTC, such as 7 * * * * or 0 2 * * sun; "
+    "one of the two days is *."
+)
 
 
 def checked(text: str) -> str:
@@ -21,6 +24,9 @@ def checked(text: str) -> str:
     fields = plain.split(" ")
     if len(plain) > CHARS_MAX or len(fields) != FIELDS:
         raise _bad(plain, f"has {FIELDS} parts")
+    if not {fields[2], fields[4]} & {"*", "?"}:
+        # Cron comes on either of them, APScheduler only where both meet.
+        raise _bad(plain, "names days of the month or days of the week, not both")
     if any(character.isdigit() for character in fields[-1]):
         raise _bad(plain, "names the days of the week: mon, tue, wed, thu, fri, sat, sun")
     if next_after(plain, datetime(2026, 1, 1, tzinfo=UTC)) is None:

@@ -1,5 +1,6 @@
 """Housekeeping the worker does on schedule: requests that aged out, finished jobs, orphaned files, old sessions."""
 
+import logging
 from collections.abc import Iterable
 from datetime import timedelta
 
@@ -14,15 +15,24 @@ from finops_core.platform.work import Units
 from finops_core.upkeep import checking
 
 JOBS_KEPT = timedelta(days=7)
+LOG = logging.getLogger("tieout.upkeep")
 
 
 def expire_requests(units: Units, claim: Claim) -> None:
     """Approval requests nobody decided in time, and a word before that about those that end soon."""
     del claim
+    troubles = []
     for org_id in _organisations(units):
-        with units.work(worker_actor(org_id)) as work:
-            approvals.expire_due(work)
-            approvals.warn_of_expiry(work)
+        try:
+            with units.work(worker_actor(org_id)) as work:
+                approvals.expire_due(work)
+                approvals.warn_of_expiry(work)
+        except Exception as error:
+            # What one organisation's requests do must not keep the others' from ending.
+            LOG.exception("the requests of %s could not be ended", org_id)
+            troubles.append(error)
+    if troubles:
+        raise troubles[0]
 
 
 def clean_up(units: Units, claim: Claim) -> None:

@@ -162,7 +162,7 @@ def _write(work: Work, known: Known) -> int:
             continue
         payload = {**known[row.name].payload, "org": work.org_id, "schedule": row.name, "slot": slot.isoformat()}
         # None while the last one is open: that is still at it.
-        if queue.enqueue(work, row.kind, payload, key=f"schedule:{row.id}") is not None:
+        if queue.enqueue(work, known[row.name].kind, payload, key=f"schedule:{row.id}") is not None:
             written += 1
     return written
 
@@ -205,7 +205,7 @@ def _reason_faults(reason: str) -> Iterator[FinOpsError]:
 def _view(row: Row[Any], shipped: Schedule, now: datetime) -> ScheduleView:
     return ScheduleView(
         row.name,
-        row.kind,
+        shipped.kind,
         shipped.title,
         shipped.off,
         row.calendar,

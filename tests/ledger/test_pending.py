@@ -1,7 +1,9 @@
 """Money moved in two steps: set aside, then posted in whole or in part, given back, or given back by itself in time."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from dataclasses import replace
+from datetime import date, timedelta
 
 import pytest
 
@@ -16,6 +18,8 @@ from finops_core.ledger.service import Terms
 from tests.ledger.conftest import Books, usd
 
 HOUR = timedelta(hours=1)
+# Time for another thread to come as far as it can while a unit is open.
+BEGUN_S = 0.7
 
 
 def move(books: Books, minor: int = 40, type_: EntryType = EntryType.TRANSFER, **given: object) -> PendingMove:
@@ -95,6 +99,59 @@ def test_money_set_aside_cannot_be_used_and_is_there_when_it_is_posted(books: Bo
     assert (entry.type, entry.source, entry.reason) == ("TRANSFER", ("pending", pending_id), "an order")
     assert (held.type, held.source) == ("ESCROW_HOLD", ("pending", pending_id))
     sound(books)
+
+
+def test_one_key_begins_once_however_many_ask_at_the_same_time(books: Books):
+    books.fund("ann", 100)
+    asked = move(books, key="order-1")
+
+    with ThreadPoolExecutor(1) as pool:
+        with books.work() as work:
+            first = pending.begin_pending(work, asked)
+            second = pool.submit(begin, books, asked)
+            time.sleep(BEGUN_S)
+        assert second.result() == first
+
+    assert holds(books, "ann") == (60, 40)
+    sound(books)
+
+
+def test_what_was_begun_once_is_told_before_anything_else_is_asked(books: Books):
+    books.fund("ann", 100)
+    asked = move(books, key="order-1")
+    first = begin(books, asked)
+
+    assert begin(books, asked) == first
+    # Neither could be begun by itself.
+    assert refused(books, begin, replace(asked, amount=usd(0))) == "DUPLICATE_TRANSACTION"
+    assert refused(books, begin, replace(asked, lasts=timedelta(days=1000))) == "DUPLICATE_TRANSACTION"
+    assert holds(books, "ann") == (60, 40)
+
+
+def test_posted_for_one_day_it_is_not_posted_for_another(books: Books):
+    books.fund("ann", 100)
+    pending_id = begin(books, move(books))
+    first = post(books, pending_id)
+
+    def again(day: date | None) -> str:
+        with books.work() as work:
+            return pending.post_pending(work, pending_id, None, Terms(effective_on=day)).id
+
+    assert again(None) == again(first.effective_on) == first.id
+    assert refused(books, lambda _: again(first.effective_on - timedelta(days=1))) == "PENDING_ENDED"
+
+
+def test_reasons_and_keys_have_an_end(books: Books):
+    books.fund("ann", 100)
+    pending_id = begin(books, move(books))
+    terms = Terms(reason="x" * 501)
+
+    assert refused(books, void, pending_id, "x" * 501) == "REASON_LONG"
+    with pytest.raises(FinOpsError) as caught, books.work() as work:
+        pending.post_pending(work, pending_id, None, terms)
+    assert caught.value.code == "REASON_LONG"
+    assert refused(books, begin, move(books, key="k" * 201)) == "KEY_BAD"
+    assert seen(books, pending_id).state is PendingState.PENDING
 
 
 def test_a_part_can_be_posted_and_the_rest_is_given_back(books: Books):

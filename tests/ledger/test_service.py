@@ -1,5 +1,6 @@
 """Wallets: nine operations, each balanced, repeated safely, refused in the user's words."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from typing import Any
@@ -15,6 +16,9 @@ from finops_core.ledger.rules import Entry, EntryType, Line, StopWidth
 from finops_core.ledger.service import Terms
 from finops_core.ledger.statements import Dated
 from tests.ledger.conftest import Books, usd
+
+# Time for another thread to come as far as it can while a unit is open.
+BEGUN_S = 0.7
 
 
 def refused(books: Books, verb, *given) -> str:
@@ -129,6 +133,26 @@ def test_what_one_may_not_do_is_refused(books: Books):
     assert refused(books, stopping.stop, StopWidth.ALL, "because") == "NOT_ALLOWED"
     assert refused(books, stopping.resume, "stop_1", "because") == "NOT_ALLOWED"
     assert refused(books, service.open_wallet, "party_x", "USD") == "NOT_ALLOWED"
+
+
+def test_what_is_being_held_for_the_first_time_while_the_wallet_is_frozen_is_frozen_too(books: Books):
+    books.fund("ann", 100)
+    ann, bob = books.wallets["ann"], books.wallets["bob"]
+
+    def freeze() -> None:
+        with books.work() as work:
+            service.freeze(work, ann, "asked by the bank")
+
+    # The account for what is held is made in this very unit: whoever freezes meanwhile cannot see it yet.
+    with ThreadPoolExecutor(1) as pool:
+        with books.work() as work:
+            service.hold(work, ann, usd(40))
+            freezing = pool.submit(freeze)
+            time.sleep(BEGUN_S)
+        freezing.result()
+
+    assert refused(books, service.release, ann, usd(40), bob) == "ACCOUNT_FROZEN"
+    assert books.balance("bob") == 0
 
 
 def test_a_frozen_wallet_neither_gives_nor_takes_until_it_is_opened(books: Books):

@@ -1,23 +1,30 @@
 """Bank details: nobody changes them alone, nothing counts before its time, and no program passes either."""
 
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from contextlib import ExitStack
+from datetime import date, timedelta
+from functools import partial
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from finops_core import approvals, audit, notifications, parties
 from finops_core.approvals import Decision
 from finops_core.audit import AuditFilter
 from finops_core.kernel.actor import worker_actor
 from finops_core.kernel.errors import FinOpsError
-from finops_core.parties import BankDetails, DetailsState, PartyKind
+from finops_core.parties import BankDetails, DetailsState, IdentityCheck, IdentityStatus, PartyKind, PartyState
 from finops_core.parties.checks import CHECKS
 from finops_core.parties.models import party_bank_detail
+from finops_core.platform.db import open_owner_engine
 from finops_core.platform.work import Work
 from tests.parties.conftest import FIRST, HOURS, OTHER, WHY, Office
 from tests.tampering import tamper
+
+# Time for another thread to come as far as it can while a unit is open.
+BEGUN_S = 0.7
 
 pytestmark = pytest.mark.slow
 
@@ -401,3 +408,79 @@ def test_nobody_proposes_for_a_party_that_was_closed_and_closing_stops_what_was_
         lambda work: parties.close_party(work, lumen, WHY),
     ):
         assert office.refused("ana", act) == "PARTY_CLOSED"
+
+
+def test_closing_waits_for_what_is_being_proposed_and_leaves_nothing_that_waits_for_ever(office: Office):
+    lumen = office.party()
+
+    def close() -> str:
+        """The code of its refusal, "" when it is closed."""
+        try:
+            office.do("carla", lambda work: parties.close_party(work, lumen, WHY))
+        except FinOpsError as error:
+            return error.code
+        return ""
+
+    with ThreadPoolExecutor(1) as pool, office.world.desk.work(office.world.actor("ana")) as work:
+        parties.propose_details(work, lumen, FIRST, WHY)
+        closing = pool.submit(close)
+        time.sleep(BEGUN_S)
+    # SQLite lets it begin only now; PostgreSQL had it look while nothing was to be seen yet.
+    early = closing.result()
+    assert early in {"", "DETAILS_PENDING"}
+    assert not early or close() == ""
+    assert office.seen(lumen).state is PartyState.CLOSED
+    assert office.seen(lumen).details.coming is None
+
+
+def test_what_waits_of_a_closed_party_ends_all_the_same(office: Office):
+    lumen = office.party()
+    waiting = office.propose(lumen)
+    # As an earlier version of the desk could leave it.
+    assert tamper(office.world.desk.settings, "UPDATE party SET state = 'closed' WHERE id = :id", id=lumen) == 1
+
+    with pytest.raises(FinOpsError) as caught:
+        office.decide("ben", waiting)
+    assert caught.value.code == "PARTY_CLOSED"
+    office.do("ana", lambda work: approvals.withdraw(work, approvals.of_subject(work, "bank_details", waiting)[0].id))
+    assert office.version(lumen, waiting).state is DetailsState.WITHDRAWN
+
+
+def test_who_stops_details_waits_for_who_decides_and_holds_nothing_that_they_need(office: Office):
+    lumen = office.party()
+    waiting = office.propose(lumen)
+    only_postgres = office.world.desk.database.dialect == "postgresql"  # SQLite has one writer, who waits for nothing
+    asked, held = ("approval_request WHERE subject_id = :id FOR UPDATE", "party WHERE id = :id FOR UPDATE NOWAIT")
+    engine = open_owner_engine(office.world.desk.settings)
+
+    with ThreadPoolExecutor(1) as pool, ExitStack() as deciding:
+        if only_postgres:
+            connection = deciding.enter_context(engine.begin())
+            assert connection.execute(text(f"SELECT id FROM {asked}"), {"id": waiting}).scalar()
+        stop = partial(office.do, "carla", lambda work: parties.withdraw_details(work, waiting, "a forged letter"))
+        stopping = pool.submit(stop)
+        if only_postgres:
+            time.sleep(BEGUN_S)
+            assert connection.execute(text(f"SELECT id FROM {held}"), {"id": lumen}).scalar() == lumen
+            deciding.close()
+        stopping.result()
+    engine.dispose()
+
+    assert office.version(lumen, waiting).state is DetailsState.WITHDRAWN
+
+
+def test_evidence_that_cannot_be_opened_hides_no_party_and_stops_no_verb(office: Office):
+    lumen = office.party()
+    check = IdentityCheck(IdentityStatus.VERIFIED, evidence="passport", expires_on=date(2030, 1, 1))
+    office.do("carla", lambda work: parties.note_identity(work, lumen, check))
+    waiting = office.propose(lumen)
+    broken = "UPDATE party_identity SET evidence = :broken WHERE party_id = :id"
+    assert tamper(office.world.desk.settings, broken, broken=b"\x00", id=lumen) == 1
+
+    assert office.seen(lumen).identity.status is IdentityStatus.VERIFIED
+    assert office.seen(lumen).identity.evidence == "", "nobody asked for it"
+    office.do("ana", lambda work: parties.withdraw_details(work, waiting, WHY))
+    failed = IdentityCheck(IdentityStatus.FAILED, evidence="passport", reason="a copy")
+    office.do("carla", lambda work: parties.note_identity(work, lumen, failed))
+
+    assert office.seen(lumen).identity.status is IdentityStatus.FAILED

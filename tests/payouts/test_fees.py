@@ -1,7 +1,11 @@
 """What a provider takes for a payout is in the books once its statement shows it, and never twice."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from finops_core import ledger
 from finops_core.kernel.actor import worker_actor
@@ -16,6 +20,8 @@ from tests.payouts.walks import violations
 from tests.tampering import tamper
 from tests.world import World
 
+# Time for another thread to come as far as it can while a unit is open.
+BEGUN_S = 0.7
 ON_ITS_WAY = {"1020 USD": 10_000, "1030 USD": -10_000, "1020 EUR": 20_000, "1030 EUR": -20_000}
 
 
@@ -61,6 +67,36 @@ def test_a_fee_leaves_the_cash_at_the_provider_once_its_statement_shows_it(both:
     assert trial(both) == {**ON_ITS_WAY, "1020 USD": 10_025, "5010 USD": -25}
     assert documents(both, first) == ["payout", "payout_fee"]
     assert violations(both) == {}
+
+
+def test_two_looks_at_one_statement_at_the_same_time_book_its_fee_once(both: World):
+    first, _ = unstated(both)
+    actor = worker_actor(both.orgs["harbour"])
+
+    with ThreadPoolExecutor(1) as pool:
+        with both.desk.work(actor) as work:
+            stored = work.first(select(payout).where(payout.c.org_id == work.org_id, payout.c.id == first.id))
+            assert settlement.confirm(work, stored.connection_id, stored.account, [out(first, 25)]) == 1
+            second = pool.submit(stated, both, first, out(first, 25))
+            time.sleep(BEGUN_S)
+        assert second.result() == 0
+
+    assert documents(both, first) == ["payout", "payout_fee"]
+    assert violations(both) == {}
+
+
+def test_two_that_book_what_is_missing_at_the_same_time_book_it_once(both: World):
+    first, _ = unstated(both)
+    with both.desk.work(worker_actor(both.orgs["harbour"])) as work:
+        mine = payout.c.org_id == work.org_id, payout.c.id == first.id
+        work.execute(update(payout).where(*mine).values(fee_minor=25, net_minor=-first.amount_minor - 25))
+    missing = partial(fees._book_some, both.desk, both.orgs["harbour"])
+
+    with ThreadPoolExecutor(2) as pool:
+        done = [pool.submit(missing) for _ in range(2)]
+        assert max(each.result() for each in done) == 1
+
+    assert documents(both, first) == ["payout", "payout_fee"]
 
 
 def test_of_no_fee_there_is_no_entry(world: World):

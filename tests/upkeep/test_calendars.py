@@ -46,6 +46,8 @@ def test_a_calendar_is_kept_plainly(typed: str, kept: str):
         ("*/0 * * * *", "can be read"),
         ("7\u0000 * * * *", "can be read"),
         ("0 2 * * 0", "names the days of the week"),
+        ("0 2 1 * sun", "not both"),
+        ("0 2 */2 * mon-fri", "not both"),
         ("0 2 * * 7", "names the days of the week"),
         ("0 0 30 2 *", "comes on some day"),
     ],

@@ -15,7 +15,7 @@ from finops_core.catalog.jobs import JOBS
 from finops_core.catalog.schedules import SCHEDULES
 from finops_core.kernel.actor import worker_actor
 from finops_core.kernel.clock import ManualClock, SystemClock
-from finops_core.kernel.errors import Unavailable
+from finops_core.kernel.errors import Conflict, Unavailable
 from finops_core.kernel.ids import new_id
 from finops_core.ledger.reconciling import ASKED_JOB, SCHEDULED_JOB
 from finops_core.notifications import OLD_ADDRESS_JOB
@@ -27,6 +27,7 @@ from finops_core.payouts.rehearsal import REHEARSE_JOB
 from finops_core.payouts.repair import CANCEL_JOB, RESOLVE_JOB
 from finops_core.platform import queue
 from finops_core.platform.queue import job
+from finops_core.platform.work import Work
 from finops_core.security.models import session
 from finops_core.upkeep.checking import CHECK_JOB
 from tests.tampering import grown, row_counts, tamper
@@ -233,6 +234,28 @@ def test_questions_age_out_in_every_organisation_and_not_a_moment_early(tmp_path
         assert world.execution(later.id).state is State.AWAITING_APPROVAL
         with world.desk.read(world.actor("ben")) as reading:
             assert [request.subject_id for request in approvals.waiting(reading)] == [later.id]
+
+
+def test_one_organisation_whose_requests_cannot_end_keeps_no_other_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    with moving(tmp_path, "", approval_expires_s=3600) as world:
+        seen = {"harbour": world.submitted(USD), "norrland": world.submitted("currency\nEUR\n", org="norrland")}
+        broken, sound = sorted(seen, key=world.orgs.__getitem__)
+        world.advance(timedelta(hours=2))
+        whole = approvals.expire_due
+
+        def expire_due(work: Work) -> int:
+            if work.org_id == world.orgs[broken]:
+                raise Conflict("PARTY_CLOSED", "no")
+            return whole(work)
+
+        monkeypatch.setattr(approvals, "expire_due", expire_due)
+        with pytest.raises(Conflict):
+            run(world, "approvals.expire")
+
+        assert world.execution(seen[sound].id, sound).state is State.EXPIRED
+        assert world.execution(seen[broken].id, broken).state is State.AWAITING_APPROVAL
 
 
 # --- tidying up ---------------------------------------------------------------------------------------------------

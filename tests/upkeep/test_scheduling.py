@@ -104,6 +104,16 @@ def test_an_organisation_that_is_new_is_given_its_schedules_by_the_worker(house:
     assert set(house.views()) == set(SCHEDULES)
 
 
+def test_a_schedule_writes_the_job_that_the_catalogue_names_whatever_its_row_says(house: House):
+    house.write()
+    assert tamper(house.desk.settings, "UPDATE schedule SET kind = 'ledger.of_an_earlier_version'") == 1
+    house.pass_(hours=1)
+
+    assert house.write() == 1
+
+    assert house.slots() == ["09:10"]
+
+
 def test_the_next_three_times_are_told(house: House):
     house.write()
 
