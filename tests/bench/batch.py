@@ -25,7 +25,7 @@ from finops_core.operations import ExecutionView
 from finops_core.payouts.models import payout, provider_news
 from finops_core.payouts.news import OPEN
 from finops_core.upkeep.demo import SANDBOX_FILE
-from tests.bench.pages import bare, rerun
+from tests.bench.pages import bare, rerun, turns
 from tests.bench.report import Figure, fsync_s, median, p90, p99
 from tests.conftest import BROWSER_ARGUMENTS
 from tests.e2e.backstage import Backstage
@@ -119,7 +119,7 @@ def _views(browser: Browser, app: WebApp, seen: ExecutionView) -> list[float]:
     app.sign_in(page, "ana", f"executions?execution={seen.number}")
     page.wait_for_timeout(1000)
     views = ("Plan", "Progress") * (CLICKS // 2)
-    found = [rerun(page, f'[data-testid="stMain"] button:has-text("{view}")') for view in views]
+    found = [took for _, took in turns(page, views)]
     page.context.close()
     return found
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -164,9 +165,17 @@ def rerun(page: Page, pressed: str) -> float:
     return _seen(page, pressed)
 
 
+def turns(page: Page, views: Sequence[str]) -> list[tuple[str, float]]:
+    """Reruns by turning from view to view. One that the page did not show is left out: again it would do nothing."""
+    seen = [(view, _watched(page, f'[data-testid="stMain"] button:has-text("{view}")')) for view in views]
+    found = [(view, took) for view, took in seen if took]
+    assert len(found) > len(views) / 2, "the page is not drawn anew"
+    return found
+
+
 def come(page: Page, address: str) -> float:
     """The same by another address of the page, come to as by a link."""
-    return _seen(page, "body", address)
+    return _seen(page, '[data-testid="stMain"]', address)
 
 
 def _seen(page: Page, pressed: str, address: str = "") -> float:
