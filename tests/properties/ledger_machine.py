@@ -97,7 +97,6 @@ class Oracle:
     free: dict[str, int] = field(default_factory=lambda: dict.fromkeys(WALLETS, 0))
     held: dict[str, int] = field(default_factory=lambda: dict.fromkeys(WALLETS, 0))
     frozen: set[str] = field(default_factory=set)
-    has_held: set[tuple[str, str]] = field(default_factory=set)
     keys: dict[str, tuple[tuple[object, ...], str]] = field(default_factory=dict)
     entries: dict[str, tuple[tuple[str, str, int], ...]] = field(default_factory=dict)
     pending: dict[str, int] = field(default_factory=lambda: dict.fromkeys(WALLETS, 0))
@@ -113,8 +112,7 @@ class Oracle:
         if any(self.stopped(width, of, type_, moves) for width, of in self.stops):
             return "MONEY_STOPPED"
         for pot, name, minor in moves:
-            # What is held is frozen with the wallet, once there is an account that has held something.
-            if name in self.frozen and (pot == "free" or (pot, name) in self.has_held):
+            if name in self.frozen:
                 return "ACCOUNT_FROZEN"
             if minor < 0 and getattr(self, pot)[name] + minor < 0:
                 return "INSUFFICIENT_BALANCE"
@@ -142,7 +140,6 @@ class Oracle:
     def apply(self, moves: tuple[tuple[str, str, int], ...]) -> None:
         for pot, name, minor in moves:
             getattr(self, pot)[name] += minor
-            self.has_held.add((pot, name))
 
 
 class Cut(Exception):
