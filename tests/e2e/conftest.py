@@ -1,5 +1,6 @@
 """One app for the whole folder, one browser, and a wiped browser context for each person of each test."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -92,10 +93,11 @@ def visit(shelf: Shelf) -> Iterator[Visit]:
         return screen
 
     yield open_
-    troubles = [trouble for screen in screens for trouble in screen.troubles]
+    # Each once, the first one first: what went wrong is followed by what could not go on because of it.
+    troubles = Counter(trouble for screen in screens for trouble in screen.troubles)
     for screen in screens:
         shelf.give_back(screen)
-    assert troubles == []
+    assert not troubles, "\n".join(f"{times} x {trouble}" for trouble, times in troubles.items())
 
 
 @pytest.fixture
