@@ -14,7 +14,7 @@ from finops_core import start
 from finops_core.api import Envelope, routes
 from finops_core.platform import logs
 from finops_core.platform.settings import Settings, what_is_wrong
-from ui import errors
+from ui import errors, late_events
 from ui.session import the_desk
 
 # While a page is being drawn, whoever comes back from the database has to ask for the interpreter. A provider's news
@@ -45,6 +45,7 @@ def settings_or_end() -> Settings:
         raise SystemExit(2) from None
 
 
+late_events.keep()
 beside, settings = routes(the_desk), settings_or_end()
 app = st.App(
     "ui/shell.py",
