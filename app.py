@@ -4,18 +4,21 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import streamlit as st
-from pydantic import ValidationError
-from starlette.concurrency import run_in_threadpool
-from starlette.middleware import Middleware
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+from finops_core.kernel.loading import uncollected
 
-from finops_core import start
-from finops_core.api import Envelope, routes
-from finops_core.platform import logs
-from finops_core.platform.settings import Settings, what_is_wrong
-from ui import errors, late_events
-from ui.session import the_desk
+with uncollected():
+    import streamlit as st
+    from pydantic import ValidationError
+    from starlette.concurrency import run_in_threadpool
+    from starlette.middleware import Middleware
+    from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+    from finops_core import start
+    from finops_core.api import Envelope, routes
+    from finops_core.platform import logs
+    from finops_core.platform.settings import Settings, what_is_wrong
+    from ui import errors, late_events
+    from ui.session import the_desk
 
 # While a page is being drawn, whoever comes back from the database has to ask for the interpreter. A provider's news
 # does so two dozen times; Python's own five milliseconds for each would be most of its time.

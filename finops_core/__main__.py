@@ -11,14 +11,17 @@ if sys.argv[1:2] == ["worker"]:
 
     forking.start_early()
 
-import typer
+from finops_core.kernel.loading import uncollected
 
-from finops_core.commands import verbs as people
-from finops_core.commands.acting import Exit
-from finops_core.kernel.errors import FinOpsError, Unavailable
-from finops_core.platform.settings import Settings, what_is_wrong
+with uncollected():
+    import typer
+
+    from finops_core.commands.acting import Exit
+    from finops_core.kernel.errors import FinOpsError, Unavailable
+    from finops_core.platform.settings import Settings, what_is_wrong
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+SERVICES = (["worker"], ["stripe-sandbox"])
 Parent = Annotated[int | None, typer.Option(help="Leave when this process is gone.")]
 
 
@@ -60,9 +63,10 @@ def setup(
 @app.command()
 def worker(parent: Parent = None) -> None:
     """Run a worker: queue, schedules, sealing of the log."""
-    from finops_core.desk import open_desk
-    from finops_core.platform import logs
-    from finops_core.worker.main import run_worker
+    with uncollected():
+        from finops_core.desk import open_desk
+        from finops_core.platform import logs
+        from finops_core.worker.main import run_worker
 
     settings = Settings()
     logs.configure(settings.log_format, settings.log_level)
@@ -111,7 +115,12 @@ def verify_audit(
     raise typer.Exit(0 if found.ok else 1)
 
 
-people.add_to(app)
+if sys.argv[1:2] not in SERVICES:
+    # What people ask loads every area. A service is waited for, and loads what it needs by itself.
+    with uncollected():
+        from finops_core.commands import verbs as people
+
+    people.add_to(app)
 
 
 def main(words: Sequence[str] | None = None) -> None:

@@ -17,7 +17,7 @@ from finops_core.platform.settings import Settings
 from finops_core.upkeep import demo, scheduling
 
 STOP_S = 10
-PRELOAD_AFTER_S = 2.0
+PRELOAD_AFTER_S = 4.0
 
 
 def prepare(settings: Settings, address: str = "") -> Desk:

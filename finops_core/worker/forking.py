@@ -4,7 +4,7 @@ import multiprocessing
 from multiprocessing.context import ForkServerContext
 from multiprocessing.forkserver import ensure_running
 
-PRELOAD = ["finops_core.worker.child", "finops_core.adapters.stripe_payouts", "finops_core.platform.schema"]
+PRELOAD = ["finops_core.worker.preloaded"]
 
 
 def forkserver() -> ForkServerContext:
