@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from finops_core.kernel.actor import Actor
-from finops_core.kernel.canonical import canonical_bytes
+from finops_core.kernel.canonical import plain_bytes
 
 RECORD_VERSION = 1
 LATE = timedelta(minutes=10)
@@ -47,7 +47,7 @@ def record_body(
     detail: Mapping[str, Any] | None = None,
 ) -> bytes:
     """The record as RFC 8785 bytes (decision 11). Every field is there in every record."""
-    return canonical_bytes(
+    return plain_bytes(
         {
             "v": RECORD_VERSION,
             "id": record_id,
@@ -79,6 +79,8 @@ def plain(value: object) -> Json:
     Text is cut to 2,000 characters and loses what PostgreSQL's JSON or UTF-8 cannot hold (NUL, lone surrogates).
     A float raises ``TypeError``: money must never pass through one.
     """
+    if type(value) is str:
+        return _storable(value)
     if isinstance(value, Mapping):
         return {_storable(str(key)): plain(item) for key, item in value.items()}
     if isinstance(value, set | frozenset):
@@ -99,7 +101,9 @@ def _scalar(value: object) -> bool | int | str | None:
 
 
 def _storable(text: str) -> str:
-    clean = text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+    clean = text.replace("\x00", "\ufffd")
+    if not clean.isascii():
+        clean = clean.encode("utf-8", "replace").decode("utf-8")
     return clean if len(clean) <= TEXT_CHARS else clean[: TEXT_CHARS - 1] + "…"
 
 

@@ -14,16 +14,23 @@ def canonical_bytes(value: Any) -> bytes:
     """RFC 8785 bytes of a JSON value. Amounts go in as strings: integers past 2^53 - 1 are refused."""
     # Every record of the log passes here. Of ASCII texts and exact integers Python's own encoder writes the same
     # bytes several times faster; keys of other letters sort differently, and floats are written differently.
-    if _is_plain(value):
-        text = _PLAIN.encode(value)
-        if text.isascii():
-            return text.encode()
-    return rfc8785.dumps(value)
+    return plain_bytes(value) if _is_plain(value) else rfc8785.dumps(value)
+
+
+def plain_bytes(value: Any) -> bytes:
+    """``canonical_bytes`` of what is known to hold texts, exact integers, truths and nothing else, at any depth."""
+    text = _PLAIN.encode(value)
+    return text.encode() if text.isascii() else rfc8785.dumps(value)
 
 
 def content_hash(value: Any) -> str:
     """SHA-256 of the canonical bytes, as 64 hex digits."""
     return hashlib.sha256(canonical_bytes(value)).hexdigest()
+
+
+def plain_hash(value: Any) -> str:
+    """``content_hash`` of what is known to be plain, as ``plain_bytes`` has it."""
+    return hashlib.sha256(plain_bytes(value)).hexdigest()
 
 
 def _is_plain(value: Any) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 
-from finops_core.kernel.canonical import content_hash
+from finops_core.kernel.canonical import plain_hash
 from finops_core.kernel.errors import Conflict, FinOpsError, Invalid, NotFound
 from finops_core.kernel.money import MAX_MINOR, Money
 
@@ -131,7 +131,7 @@ class Entry:
 
     def content_hash(self) -> str:
         """What two requests with one key must have in common."""
-        return content_hash(
+        return plain_hash(
             {
                 "type": self.type.value,
                 "lines": list(self.asked) or [[line.account_id, str(line.amount)] for line in self.lines],
