@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from finops_core.kernel.actor import Actor
@@ -24,6 +25,7 @@ _EXACT_INTEGER = 2**53 - 1
 Json = None | bool | int | str | list["Json"] | dict[str, "Json"]
 
 
+@lru_cache(64)
 def instant_text(at: datetime) -> str:
     """RFC 3339 in UTC with six decimals and ``Z``: the order of the texts is the order of the instants."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -14,10 +14,11 @@ from finops_core.audit.verification import VERIFIED, Verification
 from finops_core.kernel.errors import Invalid
 from finops_core.kernel.ids import new_id
 from finops_core.kernel.permissions import Permission
+from finops_core.platform.repeated import Repeated
 from finops_core.platform.work import Work
 
 EXPORT_MOST = 200_000
-_ADD = insert(audit_record)
+_ADD = Repeated(insert(audit_record))
 
 
 def record(
@@ -55,7 +56,7 @@ def record(
         after=after,
         detail=detail,
     )
-    work.execute(_ADD, {"id": record_id, "body": body.decode()})
+    work.write(_ADD, [{"id": record_id, "body": body.decode()}])
     return record_id
 
 
@@ -67,7 +68,7 @@ def record_many(work: Work, verb: str, records: Sequence[tuple[str, Mapping[str,
         body = record_body(record_id, verb, object_, at=work.now, actor=work.actor, org_id=work.org_id, detail=detail)
         rows.append({"id": record_id, "body": body.decode()})
     if rows:
-        work.execute(_ADD, rows)
+        work.write(_ADD, rows)
 
 
 def export_rows(work: Work, wanted: AuditFilter) -> tuple[AuditView, ...]:

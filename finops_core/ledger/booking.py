@@ -17,6 +17,7 @@ from finops_core.kernel.rates import convert
 from finops_core.ledger import rules, stopping
 from finops_core.ledger.models import ledger_account, ledger_balance, ledger_journal, ledger_posting, ledger_stop
 from finops_core.ledger.rules import AccountState, Entry
+from finops_core.platform.repeated import Repeated
 from finops_core.platform.work import Work
 from finops_core.reference import RateUsed
 from finops_core.reference.models import organisation
@@ -26,8 +27,8 @@ BOOKED = "ledger.booked"
 PARTS = 500
 """How many accounts or keys one statement asks for."""
 
-_POST, _SEAL = insert(ledger_posting), insert(ledger_journal)
-_FOLLOW = (
+_POST, _SEAL = Repeated(insert(ledger_posting)), Repeated(insert(ledger_journal))
+_FOLLOW = Repeated(
     update(ledger_balance)
     .where(ledger_balance.c.org_id == bindparam("org"), ledger_balance.c.id == bindparam("account"))
     .values(posted_minor=bindparam("posted"), version=bindparam("newest"), moved_at=bindparam("at"))
@@ -304,10 +305,10 @@ def _written(
 
 def _store(work: Work, postings: Sequence[Mapping[str, Any]], heads: Sequence[Mapping[str, Any]]) -> None:
     try:
-        work.execute(_POST, postings)
+        work.write(_POST, postings)
         if moved := _moved(work, postings):
-            work.execute(_FOLLOW, moved)
-        work.execute(_SEAL, heads)
+            work.write(_FOLLOW, moved)
+        work.write(_SEAL, heads)
     except DBAPIError as error:
         refused = _refusal(error, heads)
         if refused is None:

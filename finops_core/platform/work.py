@@ -19,6 +19,8 @@ from finops_core.kernel.job import Event, Listener
 from finops_core.kernel.permissions import Permission
 from finops_core.platform.db import UNIT, Database, UnitScope
 from finops_core.platform.ports import Ports
+from finops_core.platform.repeated import Repeated, Rows
+from finops_core.platform.scope_guard import check_statement
 
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 
@@ -113,6 +115,14 @@ class Work(Reading):
         self._listeners = listeners
         self._news: deque[Event] = deque()
         self.marks: set[str] = set()
+
+    def write(self, repeated: Repeated, rows: Rows) -> None:
+        """Run an insert or update once for each row; the guard looks at it as at any statement."""
+        if not self._scope.across:
+            check_statement(repeated.statement, rows, self._scope.orgs)
+        sql, values = repeated.sql(self._connection.dialect, rows)
+        with self.across_orgs("the guard has looked at the statement and its rows"):
+            self._connection.exec_driver_sql(sql, values)
 
     def tell(self, event: Event) -> None:
         """Upward news: the listeners named in ``catalog`` run in this unit, before it commits."""

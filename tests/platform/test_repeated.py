@@ -1,0 +1,88 @@
+"""Statements that are run again and again store what the same statements store when SQLAlchemy runs them."""
+
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from sqlalchemy import JSON, BigInteger, Column, MetaData, String, Table, bindparam, insert, select, update
+
+from finops_core.kernel.actor import Actor
+from finops_core.ledger.models import ledger_posting
+from finops_core.platform.db import open_owner_engine
+from finops_core.platform.repeated import Repeated
+from finops_core.platform.scope_guard import ScopeBreach
+from finops_core.platform.tables import UtcInstant
+from tests.desks import area_desk, person_actor
+
+NOTE = Table(
+    "repeated_note",
+    MetaData(),
+    Column("id", String, primary_key=True),
+    Column("minor", BigInteger),
+    Column("facts", JSON),
+    Column("at", UtcInstant),
+    Column("filled_in", String, default="by Python"),
+)
+NOON = datetime(2026, 11, 28, 12, 0, 0, 123456, tzinfo=UTC)
+ROWS = [
+    {"id": "a", "minor": 2**62, "facts": {"of": ["x", 1]}, "at": NOON, "filled_in": "ä 'quoted' %s ?"},
+    {"id": "b", "minor": None, "facts": None, "at": NOON.astimezone(timezone(timedelta(hours=5))), "filled_in": ""},
+    {"id": "c", "minor": -1, "facts": [], "at": None, "filled_in": "c"},
+]
+MOVED = update(NOTE).where(NOTE.c.id == bindparam("which")).values(minor=bindparam("to"), at=bindparam("then"))
+MOVES = [{"which": "a", "to": 7, "then": NOON + timedelta(days=1)}, {"which": "nobody's", "to": 8, "then": NOON}]
+
+
+@pytest.fixture
+def connection(tmp_path: Path, database_url: str):
+    desk = area_desk(tmp_path, database_url)
+    engine = open_owner_engine(desk.settings)
+    with engine.begin() as connection:
+        NOTE.metadata.create_all(connection)
+        yield connection
+        connection.rollback()
+    engine.dispose()
+    desk.units.database.close()
+
+
+def stored(connection) -> list[tuple[object, ...]]:
+    return [tuple(row) for row in connection.execute(select(NOTE).order_by(NOTE.c.id))]
+
+
+def test_what_is_stored_is_the_same(connection):
+    connection.execute(insert(NOTE), ROWS)
+    connection.execute(MOVED, MOVES)
+    by_sqlalchemy = stored(connection)
+    connection.execute(NOTE.delete())
+
+    for statement, rows in ((insert(NOTE), ROWS), (MOVED, MOVES)):
+        connection.exec_driver_sql(*Repeated(statement).sql(connection.dialect, rows))
+
+    assert stored(connection) == by_sqlalchemy
+    assert [row[1] for row in by_sqlalchemy] == [7, None, -1]
+
+
+def test_nothing_is_filled_in(connection):
+    repeated = Repeated(MOVED)
+
+    with pytest.raises(ValueError, match="then"):
+        repeated.sql(connection.dialect, [{"which": "a", "to": 7}])
+    with pytest.raises(ValueError, match="filled_in"):
+        Repeated(insert(NOTE)).sql(connection.dialect, [{"id": "a", "minor": 1, "facts": None, "at": None}])
+
+
+@pytest.fixture
+def clerk(tmp_path: Path, database_url: str):
+    desk = area_desk(tmp_path, database_url)
+    yield desk, person_actor("person_clerk", desk.org())
+    desk.units.database.close()
+
+
+@pytest.mark.parametrize("org", ["another's", ""])
+def test_the_guard_looks_at_every_row(clerk: tuple[object, Actor], org: str):
+    desk, actor = clerk
+    row = {column.name: None for column in ledger_posting.c}
+    rows = [{**row, "org_id": actor.org_id}, {**row, "org_id": org}]
+
+    with pytest.raises(ScopeBreach), desk.work(actor) as work:
+        work.write(Repeated(insert(ledger_posting)), rows)
