@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Row, bindparam, func, insert, select, update
+from sqlalchemy import Row, Select, bindparam, func, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
 from finops_core import audit, reference
@@ -26,6 +27,7 @@ BOOKED = "ledger.booked"
 """The mark of a unit of work that booked something."""
 PARTS = 500
 """How many accounts or keys one statement asks for."""
+FEW = 4
 
 _POST, _SEAL = Repeated(insert(ledger_posting)), Repeated(insert(ledger_journal))
 _FOLLOW = Repeated(
@@ -34,54 +36,73 @@ _FOLLOW = Repeated(
     .values(posted_minor=bindparam("posted"), version=bindparam("newest"), moved_at=bindparam("at"))
 )
 
-# Balances are locked in the order of their ids, so that two entries over the same accounts never wait for each other.
-_HELD = (
-    select(ledger_balance.c.id, ledger_balance.c.posted_minor, ledger_balance.c.version)
-    .where(ledger_balance.c.org_id == bindparam("held_org"), ledger_balance.c.id.in_(bindparam("held", expanding=True)))
-    .order_by(ledger_balance.c.id)
-    .with_for_update()
-    .cte("held")
-)
-# Stops are rare: that there are any is seen with the accounts, and which they are is asked for only then.
-_STOPS = (
-    select(func.count())
-    .select_from(ledger_stop)
-    .where(ledger_stop.c.org_id == bindparam("stops_org"), ledger_stop.c.lifted_at.is_(None))
-    .scalar_subquery()
-)
-_ACCOUNTS = (
-    select(
-        ledger_account.c.id,
-        ledger_account.c.currency,
-        ledger_account.c.party_id,
-        ledger_account.c.purpose,
-        ledger_account.c.counted,
-        ledger_account.c.min_minor,
-        ledger_account.c.state,
-        ledger_account.c.state_reason,
-        organisation.c.base_currency,
-        organisation.c.zone,
-        _HELD.c.posted_minor,
-        _HELD.c.version,
-        _STOPS.label("stops"),
+
+def _among(name: str, many: int) -> Any:
+    """What an ``IN`` is given: a few values one by one; many as a list, which takes longer to write out."""
+    if many > FEW:
+        return bindparam(name, expanding=True)
+    return [bindparam(each) for each in _names(name, many)]
+
+
+def _names(name: str, many: int) -> list[str]:
+    return [name] if many > FEW else [f"{name}_{place}" for place in range(many)]
+
+
+def _given(name: str, values: Sequence[str]) -> dict[str, Any]:
+    many = len(values)
+    return {name: values} if many > FEW else dict(zip(_names(name, many), values, strict=True))
+
+
+@lru_cache(FEW + 1)
+def _accounts_query(many: int) -> Select[Any]:
+    # Balances are locked in the order of their ids, so that two entries over the same accounts never wait for each
+    # other.
+    held = (
+        select(ledger_balance.c.id, ledger_balance.c.posted_minor, ledger_balance.c.version)
+        .where(ledger_balance.c.org_id == bindparam("held_org"), ledger_balance.c.id.in_(_among("held", many)))
+        .order_by(ledger_balance.c.id)
+        .with_for_update()
+        .cte("held")
     )
-    .select_from(ledger_account)
-    .join(organisation, organisation.c.id == ledger_account.c.org_id)
-    .outerjoin(_HELD, _HELD.c.id == ledger_account.c.id)
-    .where(ledger_account.c.org_id == bindparam("org"), ledger_account.c.id.in_(bindparam("ids", expanding=True)))
-)
-_KEYS = select(
-    ledger_journal.c.key,
-    ledger_journal.c.id,
-    ledger_journal.c.content,
-    ledger_journal.c.booked_at,
-    ledger_journal.c.effective_on,
-).where(
-    ledger_journal.c.org_id == bindparam("org"),
-    ledger_journal.c.key.in_(bindparam("keys", expanding=True)),
-    # Said although no key asked for is empty: the index is of entries that have one, and serves only who says so.
-    ledger_journal.c.key != "",
-)
+    # Stops are rare: that there are any is seen with the accounts, and which they are is asked for only then.
+    stops = (
+        select(func.count())
+        .select_from(ledger_stop)
+        .where(ledger_stop.c.org_id == bindparam("stops_org"), ledger_stop.c.lifted_at.is_(None))
+        .scalar_subquery()
+    )
+    return (
+        select(
+            ledger_account.c.id,
+            ledger_account.c.currency,
+            ledger_account.c.party_id,
+            ledger_account.c.purpose,
+            ledger_account.c.counted,
+            ledger_account.c.min_minor,
+            ledger_account.c.state,
+            ledger_account.c.state_reason,
+            organisation.c.base_currency,
+            organisation.c.zone,
+            held.c.posted_minor,
+            held.c.version,
+            stops.label("stops"),
+        )
+        .select_from(ledger_account)
+        .join(organisation, organisation.c.id == ledger_account.c.org_id)
+        .outerjoin(held, held.c.id == ledger_account.c.id)
+        .where(ledger_account.c.org_id == bindparam("org"), ledger_account.c.id.in_(_among("ids", many)))
+    )
+
+
+@lru_cache(FEW + 1)
+def _keys_query(many: int) -> Select[Any]:
+    head = ledger_journal.c
+    return select(head.key, head.id, head.content, head.booked_at, head.effective_on).where(
+        head.org_id == bindparam("org"),
+        head.key.in_(_among("keys", many)),
+        # Said although no key asked for is empty: the index is of entries that have one, and serves only who says so.
+        head.key != "",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +211,8 @@ def _accounts(work: Work, lines: Sequence[rules.Line]) -> Mapping[str, _Account]
     orgs = dict.fromkeys(("org", "held_org", "stops_org"), work.org_id)
     for start in range(0, len(wanted), PARTS):
         part = wanted[start : start + PARTS]
-        for row in work.execute(_ACCOUNTS, {**orgs, "ids": part, "held": part}):
+        query = _accounts_query(min(len(part), FEW + 1))
+        for row in work.execute(query, {**orgs, **_given("ids", part), **_given("held", part)}):
             found[row.id] = _Account(row, row.posted_minor or 0, row.version or 0)
     for line in lines:
         account = found.get(line.account_id)
@@ -211,7 +233,7 @@ def _known(work: Work, keys: Iterable[str]) -> dict[str, tuple[str, Posted]]:
     found = {}
     for start in range(0, len(wanted), PARTS):
         part = wanted[start : start + PARTS]
-        for row in work.execute(_KEYS, {"org": work.org_id, "keys": part}):
+        for row in work.execute(_keys_query(min(len(part), FEW + 1)), {"org": work.org_id, **_given("keys", part)}):
             posted = Posted(row.id, row.booked_at, date.fromisoformat(row.effective_on), repeated=True)
             found[row.key] = (row.content, posted)
     return found

@@ -42,7 +42,7 @@ def passed_before(shape: CacheKey, params: Params, orgs: Collection[str]) -> boo
     return (
         named is not None
         and all(_all_ours(_value_of(shape.bindparams[place]), orgs) for place in named.places)
-        and all(_all_ours(row.get(name), orgs) for name in named.given for row in params)
+        and all(_all_ours(value, orgs) for name in named.given for value in _values(params, name))
     )
 
 
@@ -65,6 +65,12 @@ def _names(params: Params) -> frozenset[str] | None:
         return NO_NAMES
     first = params[0].keys()
     return frozenset(first) if all(row.keys() == first for row in params) else None
+
+
+def _values(params: Params, name: str) -> Collection[Any]:
+    """What the rows give for a name, each value once: most batches are of one organisation."""
+    found = [row.get(name) for row in params]
+    return set(found) if all(isinstance(value, str) for value in found) else found
 
 
 def _value_of(bind: BindParameter[Any]) -> object:
