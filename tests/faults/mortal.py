@@ -106,17 +106,14 @@ class MortalDesk(Desk):
             self._end()
 
     def _note(
-        self, _connection: object, _cursor: object, _statement: str, _values: object, context: Any, _many: bool
+        self, _connection: object, _cursor: object, statement: str, values: Any, context: Any, many: bool
     ) -> None:
-        if context.compiled is None or not context.isinsert:
-            return
-        table = context.compiled.statement.table.name
-        for values in context.compiled_parameters:
-            if table == "audit_record":
-                said = json.loads(values["body"])
+        if statement.startswith("INSERT INTO audit_record "):
+            for row in values if many else [values]:
+                said = json.loads(row["body"] if isinstance(row, dict) else row[1])
                 self._verbs.append((said["verb"], int(said["detail"].get("row", 0))))
-            elif table == "payout_call":
-                self._call_ids.append(values["id"])
+        elif statement.startswith("INSERT INTO payout_call "):
+            self._call_ids += [row["id"] for row in context.compiled_parameters]
 
     def _before_commit(self) -> None:
         if self.fate.moment is not Moment.COMMIT or not self._call_ids or not self._mine(self._calling):
