@@ -4,7 +4,7 @@ import streamlit as st
 
 from finops_core import approvals, security
 from finops_core.kernel.permissions import Permission
-from ui import html, requests, review, widgets
+from ui import html, request_cards, review, widgets
 from ui.format import plural
 from ui.session import open_page
 
@@ -28,7 +28,7 @@ with here.read() as reading:
     waiting = approvals.waiting(reading)
     done = approvals.decided(reading, widgets.PAGE_SIZE, offset) if view == DECIDED else None
     shown = done.rows if done else waiting[offset : offset + widgets.PAGE_SIZE]
-    names = security.names(reading, requests.people(shown))
+    names = security.names(reading, request_cards.people(shown))
     now = reading.now
 total = done.total if done else len(waiting)
 widgets.within(total, PAGE)
@@ -38,7 +38,7 @@ with title.container():
     widgets.head("Approvals", here.around.name, facts)
 
 for request in shown:
-    if requests.card(request, names, here.shown, now):
+    if request_cards.card(request, names, here.shown, now):
         st.query_params.update(html.addressed({review.OPEN: request.number}))
 if not shown:
     told = "New requests appear here as soon as somebody submits a plan."

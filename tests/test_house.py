@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -222,6 +223,15 @@ def test_every_page_opens_with_its_permission():
 def test_no_pages_folder_stands_beside_the_shell():
     # Streamlit would serve its files without the shell, and so without sign-in.
     assert not (house.ROOT / "ui" / "pages").exists()
+
+
+def test_no_screen_has_the_name_of_a_library():
+    """While a page is drawn Streamlit looks into ui/ first: what is imported then would be the screen of that name."""
+    libraries = set(packages_distributions()) | sys.stdlib_module_names
+    found = {path.stem for folder in ("ui", "pages") for path in (house.ROOT / folder).glob("*.py")} & libraries
+
+    # Python's own is loaded by Streamlit before any page is drawn.
+    assert found == {"html"}
 
 
 def test_files_and_functions_keep_their_size():

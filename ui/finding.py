@@ -9,7 +9,7 @@ from finops_core.approvals import RequestView
 from finops_core.files import FileView
 from finops_core.insight import Found
 from finops_core.kernel.permissions import Permission
-from ui import html, in_flight, ledger, log, requests, runs
+from ui import html, in_flight, ledger, log, request_cards, runs
 from ui.format import Format, size, words
 from ui.html import Cell, Column, Markup
 from ui.session import Here
@@ -61,7 +61,7 @@ def look(here: Here, typed: str) -> tuple[Found, Mapping[str, str]]:
     """What was found, and the names of everybody it shows."""
     with here.read() as reading:
         found = insight.search(reading, typed)
-        people = {*requests.people(found.requests), *(file.uploaded_by for file in found.files)}
+        people = {*request_cards.people(found.requests), *(file.uploaded_by for file in found.files)}
         return found, log.names(reading, found.records, people)
 
 
@@ -104,9 +104,9 @@ def _request(row: RequestView, names: Mapping[str, str], shown: Format) -> tuple
     return (
         html.link(row.number, "approvals", {"request": row.number}),
         row.title,
-        html.badge(words(row.state.value), requests.STATE_TONES.get(row.state, "gray")),
+        html.badge(words(row.state.value), request_cards.STATE_TONES.get(row.state, "gray")),
         html.lines(*amounts),
-        names.get(row.requested_by, requests.SOMEBODY),
+        names.get(row.requested_by, request_cards.SOMEBODY),
         shown.instant(row.created_at),
     )
 

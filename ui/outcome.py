@@ -10,7 +10,7 @@ from finops_core import approvals, files, insight, operations, payouts, security
 from finops_core.kernel.permissions import Permission
 from finops_core.operations import OVER, ExecutionView, PlanView, State
 from finops_core.platform.work import Reading
-from ui import html, rehearsals, repair, requests, results, widgets
+from ui import html, rehearsals, repair, request_cards, results, widgets
 from ui.format import Format, duration, size, words
 from ui.html import Cell, Markup
 from ui.plan import plan_view
@@ -176,9 +176,9 @@ def trail(here: Here, run: ExecutionView) -> None:
         st.caption("Nobody was asked to approve it." if run.approval_required else "This operation needs no approval.")
     for request in asked:
         with st.container(border=True):
-            html.draw(requests.facts(request, names, run, "", now))
-            html.draw(requests.said(request, names, here.shown))
-            html.draw(requests.ending(request, here.shown))
+            html.draw(request_cards.facts(request, names, run, "", now))
+            html.draw(request_cards.said(request, names, here.shown))
+            html.draw(request_cards.ending(request, here.shown))
             if here.may(Permission.APPROVALS_VIEW):
                 html.draw(html.line(html.link("Open the request", "approvals", {"request": request.number})))
     if here.may(Permission.AUDIT_EXPORT):

@@ -13,7 +13,7 @@ from finops_core.kernel.permissions import Permission
 from finops_core.operations import ExecutionView, PlanView
 from finops_core.payouts import Meanwhile, RehearsalView, Remedies
 from finops_core.platform.work import Reading
-from ui import address, html, rehearsals, requests, runs, talk, toasts, widgets
+from ui import address, html, rehearsals, request_cards, runs, talk, toasts, widgets
 from ui.format import countdown
 from ui.plan import plan_view
 from ui.session import Here
@@ -82,30 +82,30 @@ def _drawer(here: Here, request_id: str) -> None:
     with here.read() as reading:
         asked = _asked(reading, request_id)
         following = _following(reading, request_id)
-        people = {*requests.people([asked.request]), *(each.requested_by for each in asked.rehearsed)}
+        people = {*request_cards.people([asked.request]), *(each.requested_by for each in asked.rehearsed)}
         names = security.names(reading, people)
     request = asked.request
-    html.draw(requests.facts(request, names, asked.run, here.around.name, asked.now))
+    html.draw(request_cards.facts(request, names, asked.run, here.around.name, asked.now))
     _on_to(following)
     if asked.plan is not None:
         plan_view(asked.plan, here.shown, asked.retried, PAGE, asked.meanwhile)
         html.draw(rehearsals.outcomes(asked.rehearsed, names, here))
     else:
-        html.draw(requests.sums(request, here.shown))
-        html.draw(requests.adjustment(request, here.shown))
-        html.draw(requests.bank_details(request))
-    html.draw(requests.said(request, names, here.shown))
+        html.draw(request_cards.sums(request, here.shown))
+        html.draw(request_cards.adjustment(request, here.shown))
+        html.draw(request_cards.bank_details(request))
+    html.draw(request_cards.said(request, names, here.shown))
     # One conversation about a matter: what is said here stands on the execution's page too.
     talk.section(here, *(("execution", asked.run.id) if asked.run else ("approval", request.id)))
     if request.refusal is None:
-        html.draw(requests.checks(request, same_plan=asked.same_plan))
+        html.draw(request_cards.checks(request, same_plan=asked.same_plan))
         _decide(here, request, asked.meanwhile)
     elif request.state is approvals.State.PENDING:
         st.info(f"**{request.refusal.message}**  \n{request.refusal.hint}", icon=":material/lock:")
     elif asked.newest.id != request.id or request.state in TAKEN_AWAY:
         _replaced(here, asked)
     else:
-        html.draw(requests.ending(request, here.shown))
+        html.draw(request_cards.ending(request, here.shown))
 
 
 def _asked(reading: Reading, request_id: str) -> Asked:
