@@ -6,7 +6,7 @@ page then stays half drawn, a closed drawer open, or a part stops looking; seen 
 they are handled.
 """
 
-from streamlit.runtime.app_session import AppSession
+from streamlit.runtime.app_session import AppSession, AppSessionState
 from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
 
 _begin = AppSession._create_scriptrunner
@@ -21,6 +21,8 @@ def _begin_later(session: AppSession, asked: RerunData) -> None:
 
 
 def _ask_again(session: AppSession, asked: RerunData) -> None:
+    if session._state == AppSessionState.SHUTDOWN_REQUESTED:
+        return
     # The page drawn since may have begun another run, or have no such part any more.
     taken = session._scriptrunner is not None and session._scriptrunner.request_rerun(asked)
     if not taken and session.has_fragment(str(asked.fragment_id)):

@@ -48,7 +48,8 @@ def test_what_a_run_told_last_reaches_the_browser(kept: bool, monkeypatch: pytes
     assert begun.call_count == 1
 
 
-def test_a_part_that_has_gone_meanwhile_begins_nothing(monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("gone", ["the part", "the whole page"])
+def test_a_part_that_has_gone_meanwhile_begins_nothing(gone: str, monkeypatch: pytest.MonkeyPatch):
     begun = Mock(spec=ScriptRunner)
     monkeypatch.setattr("streamlit.runtime.app_session.ScriptRunner", begun)
     monkeypatch.setattr(AppSession, "_create_scriptrunner", late_events._begin_later)
@@ -59,7 +60,10 @@ def test_a_part_that_has_gone_meanwhile_begins_nothing(monkeypatch: pytest.Monke
         session._scriptrunner.request_rerun.return_value = False
         session._fragment_storage.register(PART, lambda: None)
         session.request_rerun(ClientState(fragment_id=PART, is_auto_rerun=True))
-        session._fragment_storage.clear()
+        if gone == "the part":
+            session._fragment_storage.clear()
+        else:
+            session.shutdown()
         await asyncio.sleep(0.01)
 
     asyncio.run(it_goes_while_it_waits())
