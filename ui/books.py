@@ -10,7 +10,7 @@ from finops_core import parties, security
 from finops_core.kernel.errors import NotFound
 from finops_core.kernel.permissions import Permission
 from finops_core.ledger import Dated, EntryType
-from ui import drifts, html, ledger, log, wallet_acts, wallets, widgets
+from ui import drifts, html, ledger, log, pending, wallet_acts, wallets, widgets
 from ui.format import words
 from ui.session import Here
 
@@ -94,7 +94,7 @@ def account(here: Here, account_id: str, older: str) -> None:
         found = core.statement(reading, account_id, before=older, until=day, dated=dated)
         wallet = core.wallet(reading, account_id) if found.account.purpose == core.WALLET else None
         waiting = core.proposals(reading, account_id, waiting=True) if wallet else ()
-        moves = core.pending_moves(reading, account_id, waiting=True) if wallet else ()
+        moves = pending.waiting_moves(reading, account_id) if wallet else ()
         off = core.drifts(reading, account_id)
         names = parties.names(reading, [found.account.party_id])
         now = here.shown.as_of(reading.now)

@@ -19,6 +19,7 @@ from finops_core.ledger import (
     Terms,
     WalletView,
 )
+from finops_core.platform.work import Reading
 from ui import html
 from ui.dialogs import Dialogs, refused, send
 from ui.format import until, words
@@ -29,6 +30,7 @@ DIALOGS = Dialogs("pending")
 KIND, AMOUNT, OTHER, HOURS, WHY = "pend_kind", "pend_amount", "pend_other", "pend_hours", "pend_why"
 KEY = "pend_key"
 KINDS = [kind for kind in EntryType if kind in MAY_WAIT]
+SHOWN, OLDER_THAN = 20, "waiting"
 WEEK_H, MOST_H = 7 * 24, 90 * 24
 
 
@@ -38,13 +40,22 @@ def ask(what: str, about: str = "") -> None:
     DIALOGS.ask(what, about)
 
 
+def waiting_moves(reading: Reading, wallet_id: str) -> Sequence[PendingView]:
+    """Those of a wallet that the address asks for: the newest, or what is older than one; one more than are shown."""
+    before = st.query_params.get(OLDER_THAN, "")
+    return ledger.pending_moves(reading, wallet_id, SHOWN + 1, before, waiting=True)
+
+
 def section(here: Here, wallet: WalletView, holder: str, waiting: Sequence[PendingView]) -> None:
     """What waits to be posted, each with its two ways to end, and the dialog that the address asks for."""
     may = here.may(Permission.LEDGER_POST)
     with here.read() as reading:
         now = reading.now
-    for each in waiting:
+    for each in waiting[:SHOWN]:
         _card(here, each, now, may=may)
+    if len(waiting) > SHOWN:
+        older = {"account": wallet.id, OLDER_THAN: waiting[SHOWN - 1].id}
+        html.draw(html.line(html.link("Older ones that wait", "ledger", older)))
     what, which = DIALOGS.asked()
     move = next((each for each in waiting if each.id == which), None)
     if what == BEGIN and may and wallet.state is AccountState.OPEN:

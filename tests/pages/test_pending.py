@@ -9,6 +9,7 @@ from finops_core.kernel.money import Money
 from finops_core.ledger import EntryType, PendingMove
 from tests.pages.conftest import press, shown
 from tests.world import World
+from ui import pending
 
 
 @pytest.fixture
@@ -79,6 +80,23 @@ def test_what_is_too_much_is_refused_in_the_dialog(world: World, two, at):
 
     assert "has 100.00 USD to give" in shown(seen)
     assert wallet(world, two[0]) == (10_000, 0)
+
+
+def test_many_that_wait_are_shown_part_by_part(world: World, two, at, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(pending, "SHOWN", 2)
+    for minor in (101, 102, 103):
+        begun(world, two, minor)
+
+    newest = shown(at("ana", "ledger", account=two[0]))
+    with world.desk.read(world.actor("eva")) as reading:
+        last = ledger.pending_moves(reading, two[0], waiting=True)[1]
+    older = shown(at("ana", "ledger", account=two[0], waiting=last.id))
+
+    amounts = "1.03 USD", "1.02 USD", "1.01 USD"
+    assert [f"{amount} is set aside" in newest for amount in amounts] == [True, True, False]
+    assert [f"{amount} is set aside" in older for amount in amounts] == [False, False, True]
+    assert f"waiting={last.id}" in newest
+    assert "Older ones that wait" not in older
 
 
 def test_the_entries_it_made_lead_to_no_reversal(world: World, two, at):
