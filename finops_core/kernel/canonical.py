@@ -12,13 +12,13 @@ _PLAIN = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=T
 
 def canonical_bytes(value: Any) -> bytes:
     """RFC 8785 bytes of a JSON value. Amounts go in as strings: integers past 2^53 - 1 are refused."""
-    # Every record of the log passes here. Of ASCII texts and exact integers Python's own encoder writes the same
-    # bytes several times faster; keys of other letters sort differently, and floats are written differently.
     return plain_bytes(value) if _is_plain(value) else rfc8785.dumps(value)
 
 
 def plain_bytes(value: Any) -> bytes:
     """``canonical_bytes`` of what is known to hold texts, exact integers, truths and nothing else, at any depth."""
+    # Every record of the log passes here. Of ASCII texts and exact integers Python's own encoder writes the same
+    # bytes several times faster; keys of other letters sort differently, and floats are written differently.
     text = _PLAIN.encode(value)
     return text.encode() if text.isascii() else rfc8785.dumps(value)
 
