@@ -1,6 +1,7 @@
 """The standing truths of payouts, I1 to I12 of the batch specification, each looked for in what is stored.
 
-They run on schedule over the last month and never mend anything: a violation is for people.
+They run on schedule over the last month and never mend anything: a violation is for people. What a person has dealt
+with is none any more, so that the next one is seen.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ from finops_core.kernel.job import Check
 from finops_core.kernel.money import Money
 from finops_core.operations import models
 from finops_core.operations.rules import FINAL
-from finops_core.payouts import bookkeeping, fees, news, rules, settlement, strays
+from finops_core.payouts import bookkeeping, counting, fees, news, rules, settlement, strays
 from finops_core.payouts.models import payout, payout_call
 from finops_core.payouts.rules import DOUBTFUL, LIVE, RETRYABLE, PayoutState
 from finops_core.platform.work import Reading
@@ -50,7 +51,7 @@ def one_live_payout_a_row(reading: Reading) -> list[str]:
     alive = func.sum(case((payout.c.state.in_(sorted(LIVE | DOUBTFUL)), 1), else_=0))
     rows = reading.rows(
         select(payout.c.execution_id, payout.c.row_no, alive.label("alive"))
-        .where(payout.c.org_id == reading.org_id, payout.c.created_at >= _since(reading))
+        .where(*_recent(reading), ~counting.dealt_with(reading))
         .group_by(payout.c.execution_id, payout.c.row_no)
         .having(alive > 1)
     )
@@ -103,6 +104,7 @@ def a_new_attempt_is_a_new_approval(reading: Reading) -> list[str]:
         select(payout.c.execution_id, payout.c.row_no)
         .select_from(payout.join(before, earlier))
         .where(*_recent(reading), before.c.org_id == reading.org_id, before.c.state.not_in(sorted(RETRYABLE)))
+        .where(~counting.dealt_with(reading))
     )
     told = [f"{_item(row)} was tried again although an earlier attempt had not failed" for row in unfit]
     return told + [
@@ -204,7 +206,7 @@ def one_plan_in_all(reading: Reading) -> list[str]:
     key = payout.c.execution_id, payout.c.account, payout.c.currency
     alive = reading.rows(
         select(*key, func.sum(payout.c.amount_minor).label("minor"))
-        .where(*_recent(reading), payout.c.state.in_(sorted(LIVE | DOUBTFUL)))
+        .where(*_recent(reading), payout.c.state.in_(sorted(LIVE | DOUBTFUL)), ~counting.dealt_with(reading))
         .group_by(*key)
     )
     ids = [row.execution_id for row in alive]

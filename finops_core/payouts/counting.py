@@ -49,9 +49,14 @@ def made_again(reading: Reading) -> ColumnElement[bool]:
 
 def twice(reading: Reading) -> ColumnElement[bool]:
     """The condition that a payout paid its row again, and nobody has dealt with that yet."""
+    return and_(made_again(reading), ~dealt_with(reading))
+
+
+def dealt_with(reading: Reading) -> ColumnElement[bool]:
+    """The condition that a person has dealt with it that a payout paid its row again."""
     said = payout_resolution
     dealt = said.c.org_id == reading.org_id, said.c.payout_id == payout.c.id, said.c.verdict == PAID_TWICE
-    return and_(made_again(reading), ~exists(select(said.c.id).where(*dealt).correlate(payout)))
+    return exists(select(said.c.id).where(*dealt).correlate(payout))
 
 
 def alone(reading: Reading) -> ColumnElement[bool]:

@@ -25,6 +25,7 @@ from finops_core.platform.work import Units, Work
 
 LOG = logging.getLogger("tieout.payouts")
 LEFT = "it had left before the provider was asked."
+_ELSEWHERE = "it went to another bank account"
 OVER = frozenset({PayoutStatus.FAILED, PayoutStatus.CANCELED})
 
 
@@ -47,8 +48,8 @@ def resolve(units: Units, claim: Claim) -> None:
             _refuse(work, row, wrong)
         elif named is not None:
             _adopt(work, row, named)
-        elif listed:
-            _adopt(work, row, listed[0])
+        elif fitting := next((each for each in listed or () if not _difference(row, each)), None):
+            _adopt(work, row, fitting)
         else:
             service.reject(work, row, "NEVER_MADE", "Never made: the provider was looked at by a person and by us.")
         outcome.settle(work, row.execution_id)
@@ -70,14 +71,17 @@ def _wrong(
 ) -> str:
     """Why what a person said cannot count; "" when the provider shows nothing against it.
 
-    One who says "never made" of a payout that is there after all, once and as it should be, has found it.
+    One who says "never made" of a payout that is there after all, once and as it should be, has found it. Of others
+    that carry the row none was made that pays it, once they all came to nothing.
     """
     if listed is None:
         return look_up.ELSEWHERE
     if said.verdict == Verdict.EXISTS:
         return _not_this_one(work, row, str(said.provider_id), named, listed)
-    if len(listed) > 1 or any(_difference(row, each) for each in listed):
-        return f"The provider does list {', '.join(each.id for each in listed)} for this row; it was made."
+    as_asked = len(listed) == 1 and not _difference(row, listed[0]) and not _elsewhere(row, listed[0])
+    alive = [each.id for each in listed if each.status not in OVER]
+    if alive and not as_asked:
+        return f"The provider does list {', '.join(alive)} for this row; it was made. Have it taken back there first."
     return ""
 
 
@@ -158,17 +162,24 @@ def _resolution(reading: Any, resolution_id: str) -> Row[Any]:
 
 
 def _difference(row: Unsettled, found: ProviderPayout) -> str:
-    """Why a payout at the provider cannot be this row; "" when it can."""
+    """Why a payout at the provider cannot be this row; "" when it can.
+
+    One that carries the row's marks is the row's wherever it went.
+    """
     asked, told = Money(row.amount_minor, row.currency), Money(found.amount_minor, found.currency)
     if asked != told:
         return f"it is of {told}, not {asked}"
-    if rules.goes_elsewhere(found, row.destination):
-        return "it went to another bank account"
     if _unmarked(found):
+        if _elsewhere(row, found):
+            return _ELSEWHERE
         early = row.first_sent_at is not None and found.created_at < row.first_sent_at - rules.SKEW_MAX
         return "it was made before this one was sent" if early else ""
     marks = found.metadata.get(rules.META_ITEM), found.metadata.get(rules.META_ATTEMPT)
     return "" if marks == (row.item, str(row.attempt)) else "it was made for another row"
+
+
+def _elsewhere(row: Unsettled, found: ProviderPayout) -> bool:
+    return rules.goes_elsewhere(found, row.destination)
 
 
 def _unmarked(found: ProviderPayout) -> bool:
@@ -176,8 +187,10 @@ def _unmarked(found: ProviderPayout) -> bool:
 
 
 def _adopt(work: Work, row: Unsettled, found: ProviderPayout) -> None:
-    service.adopt(work, row, found)
+    told = f"{_ELSEWHERE[0].upper()}{_ELSEWHERE[1:]} than was approved." if _elsewhere(row, found) else ""
+    service.adopt(work, row, found, told)
     why = "adopted without our marks" if _unmarked(found) else "it carries our marks"
+    why += f"; {_ELSEWHERE}, {found.destination}" if told else ""
     _record(work, row, "payout.resolution_upheld", {"provider_id": found.id, "why": why})
 
 

@@ -195,9 +195,12 @@ def doubt(work: Work, row: Unsettled, why: str, **more: Any) -> PayoutState:
     return _move(work, row, PayoutState.IN_DOUBT, {**_error("NO_CLEAR_ANSWER", why), **more}, why=why)
 
 
-def adopt(work: Work, row: Unsettled, found: ProviderPayout) -> PayoutState:
-    """A look-up found the payout at the provider: CREATED, under its id, and on. The caller settles its batch."""
-    state = _exists(work, row, found, replayed=True)
+def adopt(work: Work, row: Unsettled, found: ProviderPayout, told: str = "") -> PayoutState:
+    """A look-up found the payout at the provider: CREATED, under its id, and on. The caller settles its batch.
+
+    ``told``: what people must know of it from now on, a sentence.
+    """
+    state = _exists(work, row, found, replayed=True, error_message=told)
     settlement.ask_to_reconcile(work)
     return state
 

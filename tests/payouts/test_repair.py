@@ -476,7 +476,15 @@ def last_call(world: World, payout_id: str) -> tuple[str, str]:
 
 
 def says_exists(world: World, payout_id: str, provider_id: str) -> PayoutView:
-    act(world, payouts.resolve, payout_id, Verdict.EXISTS, provider_id, "Seen in the dashboard.", who="ben")
+    return says(world, payout_id, Verdict.EXISTS, provider_id)
+
+
+def says_never(world: World, payout_id: str) -> PayoutView:
+    return says(world, payout_id, Verdict.NEVER_MADE, "")
+
+
+def says(world: World, payout_id: str, verdict: Verdict, provider_id: str) -> PayoutView:
+    act(world, payouts.resolve, payout_id, verdict, provider_id, "Seen in the dashboard.", who="ben")
     world.work_off()
     with world.desk.read(world.actor("ben")) as reading:
         return payouts.one(reading, payout_id)
@@ -577,6 +585,21 @@ def test_a_payout_of_another_amount_that_carries_the_row_stops_the_batch(timed: 
     told = rows_of(timed, seen.id)[0].error_message
     assert told == "The provider lists 99.00 USD for this row, which is of 100.00 USD."
     assert made(timed) == [("usd", 9_900)]
+    # and while that money may arrive, neither word of a person settles it
+    (other,) = (each["id"] for each in timed.sandbox.control.payouts(HARBOUR))
+    first = rows_of(timed, seen.id)[0].id
+    refusal = says_exists(timed, first, other).refusal
+    assert refusal == f"{other} is not this payout: it is of 99.00 USD, not 100.00 USD."
+    told = f"The provider does list {other} for this row; it was made. Have it taken back there first."
+    assert says_never(timed, first).refusal == told
+    # but once it was taken back, the row was not paid, and a retry pays it once
+    provider(timed).cancel("", other, "take-back")
+    assert says_never(timed, first).state is PayoutState.REJECTED
+    act(timed, payouts.retry, seen.id)
+    assert again(timed, seen.id).state is State.COMPLETED
+    alive = [each["amount"] for each in timed.sandbox.control.payouts(HARBOUR) if each["status"] != "canceled"]
+    assert sorted(alive) == sorted(row.amount_minor for row in rows_of(timed, seen.id) if row.newest)
+    assert violations(timed) == {}
 
 
 def test_a_payout_that_was_never_made_is_refused_and_can_be_retried(timed: World):
