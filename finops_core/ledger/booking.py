@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Row, Select, bindparam, func, insert, select, update
+from sqlalchemy import Row, bindparam, func, insert, literal_column, select, update
 from sqlalchemy.exc import DBAPIError
 
 from finops_core import audit, reference
@@ -18,7 +18,7 @@ from finops_core.kernel.rates import convert
 from finops_core.ledger import rules, stopping
 from finops_core.ledger.models import ledger_account, ledger_balance, ledger_journal, ledger_posting, ledger_stop
 from finops_core.ledger.rules import AccountState, Entry
-from finops_core.platform.repeated import Repeated
+from finops_core.platform.repeated import Asked, Repeated
 from finops_core.platform.work import Work
 from finops_core.reference import RateUsed
 from finops_core.reference.models import organisation
@@ -54,7 +54,7 @@ def _given(name: str, values: Sequence[str]) -> dict[str, Any]:
 
 
 @lru_cache(FEW + 1)
-def _accounts_query(many: int) -> Select[Any]:
+def _accounts_query(many: int) -> Asked:
     # Balances are locked in the order of their ids, so that two entries over the same accounts never wait for each
     # other.
     held = (
@@ -71,7 +71,7 @@ def _accounts_query(many: int) -> Select[Any]:
         .where(ledger_stop.c.org_id == bindparam("stops_org"), ledger_stop.c.lifted_at.is_(None))
         .scalar_subquery()
     )
-    return (
+    return Asked(
         select(
             ledger_account.c.id,
             ledger_account.c.currency,
@@ -95,13 +95,16 @@ def _accounts_query(many: int) -> Select[Any]:
 
 
 @lru_cache(FEW + 1)
-def _keys_query(many: int) -> Select[Any]:
+def _keys_query(many: int) -> Asked:
     head = ledger_journal.c
-    return select(head.key, head.id, head.content, head.booked_at, head.effective_on).where(
-        head.org_id == bindparam("org"),
-        head.key.in_(_among("keys", many)),
-        # Said although no key asked for is empty: the index is of entries that have one, and serves only who says so.
-        head.key != "",
+    return Asked(
+        select(head.key, head.id, head.content, head.booked_at, head.effective_on).where(
+            head.org_id == bindparam("org"),
+            head.key.in_(_among("keys", many)),
+            # Said although no key asked for is empty: the index is of entries that have one, and serves only who says
+            # so. As text: over a value SQLite would think anew each time.
+            head.key != literal_column("''"),
+        )
     )
 
 
@@ -212,7 +215,7 @@ def _accounts(work: Work, lines: Sequence[rules.Line]) -> Mapping[str, _Account]
     for start in range(0, len(wanted), PARTS):
         part = wanted[start : start + PARTS]
         query = _accounts_query(min(len(part), FEW + 1))
-        for row in work.execute(query, {**orgs, **_given("ids", part), **_given("held", part)}):
+        for row in work.ask(query, {**orgs, **_given("ids", part), **_given("held", part)}):
             found[row.id] = _Account(row, row.posted_minor or 0, row.version or 0)
     for line in lines:
         account = found.get(line.account_id)
@@ -233,7 +236,7 @@ def _known(work: Work, keys: Iterable[str]) -> dict[str, tuple[str, Posted]]:
     found = {}
     for start in range(0, len(wanted), PARTS):
         part = wanted[start : start + PARTS]
-        for row in work.execute(_keys_query(min(len(part), FEW + 1)), {"org": work.org_id, **_given("keys", part)}):
+        for row in work.ask(_keys_query(min(len(part), FEW + 1)), {"org": work.org_id, **_given("keys", part)}):
             posted = Posted(row.id, row.booked_at, date.fromisoformat(row.effective_on), repeated=True)
             found[row.key] = (row.content, posted)
     return found

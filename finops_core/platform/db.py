@@ -22,6 +22,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql.expression import FunctionElement
 from sqlalchemy.types import BigInteger
 
+from finops_core.platform import driver
 from finops_core.platform.scope_guard import ScopeBreach, check_statement
 from finops_core.platform.settings import Settings
 
@@ -129,7 +130,7 @@ def _sqlite(url: str, *, read_only: bool) -> Engine:
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         if read_only:
-            connection.exec_driver_sql(_BEGINS[0])
+            driver.run(connection, _BEGINS[0])
         else:
             queue.wait(connection)
 
@@ -162,7 +163,7 @@ class _WritersQueue:
 
 def _begun(connection: Connection, *, again: bool) -> bool:
     try:
-        connection.exec_driver_sql(_BEGINS[1])
+        driver.run(connection, _BEGINS[1])
     except OperationalError as error:
         if not _busy(error) or not again:
             raise

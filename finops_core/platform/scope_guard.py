@@ -55,7 +55,7 @@ from finops_core.platform.tables import FACTS, Scope, TableFacts
 ORG = "org_id"
 
 _SAVEPOINTS = (SavepointClause, RollbackToSavepointClause, ReleaseSavepointClause)
-_PLAIN_TEXT = re.compile(r"\*|[0-9]+|NULL")
+_PLAIN_TEXT = re.compile(r"\*|[0-9]+|NULL|''")
 _PLAIN_OPERATOR = re.compile(r"(?!.*(--|/\*))[-+*/<>=~!@#%^&|?]+")
 # ``_params``: what ``.params()`` was given takes the place of bound values, by the names made up for them too.
 _RAW = ("_prefixes", "_suffixes", "_statement_hints", "_memoized_select_entities", "_params")

@@ -46,6 +46,16 @@ def passed_before(shape: CacheKey, params: Params, orgs: Collection[str]) -> boo
     )
 
 
+def named_by(statement: object, params: Params) -> tuple[str, ...] | None:
+    """Of a statement that passed: the parameters that alone say whose rows it is about; None when its own values do.
+
+    With none of them at all it is about no organisation's rows.
+    """
+    shape = shape_of(statement)
+    named = None if shape is None else _passed.get((shape.key, _names(params)))
+    return None if named is None or named.places else named.given
+
+
 def remember(shape: CacheKey, params: Params, named: Sequence[BindParameter[Any]], columns: Collection[str]) -> None:
     """A statement of this shape passed because of these bound values and inserted columns."""
     names = _names(params)

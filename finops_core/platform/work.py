@@ -19,8 +19,7 @@ from finops_core.kernel.job import Event, Listener
 from finops_core.kernel.permissions import Permission
 from finops_core.platform.db import UNIT, Database, UnitScope
 from finops_core.platform.ports import Ports
-from finops_core.platform.repeated import Repeated, Rows
-from finops_core.platform.scope_guard import check_statement
+from finops_core.platform.repeated import Asked, Repeated, Rows
 
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 
@@ -55,6 +54,12 @@ class Reading:
     def execute(self, statement: Executable, parameters: Parameters = None) -> CursorResult[Any]:
         """Run a Core statement; the guard refuses one that does not name its organisation."""
         return self._connection.execute(statement, parameters)
+
+    def ask(self, asked: Asked, given: Mapping[str, Any]) -> Sequence[Any]:
+        """All rows of a select that is asked again and again; the guard looks at it as at any statement."""
+        if not self._scope.across:
+            asked.check(given, self._scope.orgs)
+        return asked.run(self._connection, given)
 
     def rows(self, statement: Executable) -> Sequence[Row[Any]]:
         """All rows of a select."""
@@ -119,10 +124,9 @@ class Work(Reading):
     def write(self, repeated: Repeated, rows: Rows) -> None:
         """Run an insert or update once for each row; the guard looks at it as at any statement."""
         if not self._scope.across:
-            check_statement(repeated.statement, rows, self._scope.orgs)
-        sql, values = repeated.sql(self._connection.dialect, rows)
+            repeated.check(rows, self._scope.orgs)
         with self.across_orgs("the guard has looked at the statement and its rows"):
-            self._connection.exec_driver_sql(sql, values)
+            repeated.run(self._connection, rows)
 
     def tell(self, event: Event) -> None:
         """Upward news: the listeners named in ``catalog`` run in this unit, before it commits."""

@@ -4,6 +4,7 @@ The bare program looks each key and each account up on its own, as one written b
 that makes it slower than statements for many.
 """
 
+import gc
 import json
 import sqlite3
 import tempfile
@@ -52,6 +53,9 @@ class Town:
             for wallet in self.wallets:
                 service.deposit(work, wallet, Money(10**12, "USD"))
         self.raw = sqlite3.connect(str(self.desk.units.database.writer.url.database), isolation_level=None)
+        # As a service does once it has loaded: its garbage is not looked for among all that it loaded.
+        gc.collect()
+        gc.freeze()
         for pragma in ("synchronous=FULL", "foreign_keys=ON", "recursive_triggers=ON", "busy_timeout=10000"):
             self.raw.execute(f"PRAGMA {pragma}")
 

@@ -29,6 +29,7 @@ from finops_core.payouts import rules
 from finops_core.platform.settings import Settings
 from tests import inline
 from tests.clocks import HurriedClock
+from tests.hearing import heard
 
 AT_ONCE_S = 20e-6
 LEASE_S = 0.05
@@ -89,7 +90,9 @@ class MortalDesk(Desk):
         self._calling = 0
         self._verbs: list[tuple[str, int]] = []
         self._call_ids: list[str] = []
-        event.listen(desk.database.writer, "after_cursor_execute", self._note)
+        # For as long as its process lives.
+        heard(self._note_written, desk.database.writer).__enter__()
+        event.listen(desk.database.writer, "after_cursor_execute", self._note_call)
         event.listen(desk.database.writer, "commit", lambda _connection: self._before_commit())
 
     @contextmanager
@@ -105,14 +108,16 @@ class MortalDesk(Desk):
         if self.fate.moment is Moment.CALL and self._mine(row):
             self._end()
 
-    def _note(
-        self, _connection: object, _cursor: object, statement: str, values: Any, context: Any, many: bool
-    ) -> None:
+    def _note_written(self, statement: str, values: Any, many: bool) -> None:
         if statement.startswith("INSERT INTO audit_record "):
             for row in values if many else [values]:
                 said = json.loads(row["body"] if isinstance(row, dict) else row[1])
                 self._verbs.append((said["verb"], int(said["detail"].get("row", 0))))
-        elif statement.startswith("INSERT INTO payout_call "):
+
+    def _note_call(
+        self, _connection: object, _cursor: object, statement: str, _v: object, context: Any, _m: bool
+    ) -> None:
+        if statement.startswith("INSERT INTO payout_call "):
             self._call_ids += [row["id"] for row in context.compiled_parameters]
 
     def _before_commit(self) -> None:

@@ -4,10 +4,10 @@ import re
 from typing import Any
 
 import pytest
-from sqlalchemy import event
 
 from finops_core.ledger import drift, holdings, journal, queries, service, statements
 from finops_core.ledger.service import Terms
+from tests.hearing import heard
 from tests.ledger.conftest import Books, usd
 
 GROWS = ("ledger_posting", "ledger_journal", "audit_record")
@@ -27,15 +27,14 @@ def plans(books: Books):
     said: list[tuple[str, Any]] = []
     engines = books.desk.units.database.writer, books.desk.units.database.reader
 
-    def heard(_connection, _cursor, statement, parameters, _context, many):
+    def hear(statement, parameters, many):
         said.append((statement, parameters[0] if many else parameters))
 
-    for engine in engines:
-        event.listen(engine, "before_cursor_execute", heard)
+    hearing = heard(hear, *engines)
+    hearing.__enter__()
 
     def explained() -> list[tuple[str, str]]:
-        for engine in engines:
-            event.remove(engine, "before_cursor_execute", heard)
+        hearing.__exit__(None, None, None)
         raw = books.desk.units.database.writer.raw_connection()
         try:
             asked = [(sql, given) for sql, given in said if sql.split()[0] in {"SELECT", "WITH", "UPDATE", "INSERT"}]

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import JSON, BigInteger, Column, MetaData, String, Table, bindparam, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from finops_core.kernel.actor import Actor
 from finops_core.ledger.models import ledger_posting
 from finops_core.platform.db import open_owner_engine
-from finops_core.platform.repeated import Repeated
+from finops_core.platform.repeated import Asked, Repeated
 from finops_core.platform.scope_guard import ScopeBreach
 from finops_core.platform.tables import UtcInstant
 from tests.desks import area_desk, person_actor
@@ -56,7 +57,7 @@ def test_what_is_stored_is_the_same(connection):
     connection.execute(NOTE.delete())
 
     for statement, rows in ((insert(NOTE), ROWS), (MOVED, MOVES)):
-        connection.exec_driver_sql(*Repeated(statement).sql(connection.dialect, rows))
+        Repeated(statement).run(connection, rows)
 
     assert stored(connection) == by_sqlalchemy
     assert [row[1] for row in by_sqlalchemy] == [7, None, -1]
@@ -86,3 +87,67 @@ def test_the_guard_looks_at_every_row(clerk: tuple[object, Actor], org: str):
 
     with pytest.raises(ScopeBreach), desk.work(actor) as work:
         work.write(Repeated(insert(ledger_posting)), rows)
+
+
+# --- a select that is asked again and again
+
+
+def test_what_is_read_is_the_same(connection):
+    connection.execute(insert(NOTE), ROWS)
+    asked = select(NOTE.c.id, NOTE.c.minor, NOTE.c.facts, NOTE.c.at.label("then"), NOTE.c.filled_in).where(
+        NOTE.c.id == bindparam("which"), NOTE.c.filled_in != "nothing"
+    )
+
+    for which in ("a", "b", "c", "nobody's"):
+        given = {"which": which}
+        by_sqlalchemy = connection.execute(asked, given).all()
+        found = Asked(asked).run(connection, given)
+        assert [tuple(row) for row in found] == [tuple(row) for row in by_sqlalchemy]
+        assert [row.then for row in found] == [row.then for row in by_sqlalchemy]
+
+
+def test_a_list_of_any_length_can_be_asked_for(connection):
+    connection.execute(insert(NOTE), ROWS)
+    asked = Asked(select(NOTE.c.id).where(NOTE.c.id.in_(bindparam("ids", expanding=True))).order_by(NOTE.c.id))
+
+    assert [row.id for row in asked.run(connection, {"ids": ["c", "a"]})] == ["a", "c"]
+    assert asked.run(connection, {"ids": []}) == []
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["at first", "when it has passed before"])
+def test_the_guard_looks_at_what_is_asked_for_each_time(clerk: tuple[object, Actor], again: bool):
+    desk, actor = clerk
+    asked = Asked(select(ledger_posting.c.line).where(ledger_posting.c.org_id == bindparam("org")))
+    with desk.work(actor) as work:
+        if again:
+            assert work.ask(asked, {"org": actor.org_id}) == []
+        with pytest.raises(ScopeBreach):
+            work.ask(asked, {"org": "another's"})
+        with work.across_orgs("for the test"):
+            assert work.ask(asked, {"org": "another's"}) == []
+
+
+def test_a_select_that_names_no_organisation_is_refused_each_time(clerk: tuple[object, Actor]):
+    desk, actor = clerk
+    asked = Asked(select(ledger_posting.c.line).where(ledger_posting.c.line == bindparam("line")))
+    with desk.work(actor) as work:
+        for _ in range(2):
+            with pytest.raises(ScopeBreach):
+                work.ask(asked, {"line": 1})
+
+
+def test_what_a_statement_names_itself_is_looked_at_each_time(clerk: tuple[object, Actor]):
+    desk, actor = clerk
+    asked = Asked(select(ledger_posting.c.line).where(ledger_posting.c.org_id == actor.org_id))
+    other = person_actor("person_clerk", "another's")
+    with desk.work(actor) as work:
+        assert work.ask(asked, {}) == []
+    with desk.units.work(other) as work, pytest.raises(ScopeBreach):
+        work.ask(asked, {})
+
+
+def test_errors_are_told_as_sqlalchemy_tells_them(connection):
+    with pytest.raises(IntegrityError) as refused:
+        Repeated(insert(NOTE)).run(connection, [ROWS[0], ROWS[0]])
+
+    assert "ä 'quoted'" not in str(refused.value)

@@ -11,7 +11,6 @@ from typing import ClassVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 
 from finops_core import reference
@@ -26,6 +25,7 @@ from finops_core.ledger.service import Terms
 from finops_core.platform.db import open_owner_engine
 from finops_core.reference.exchanges import VALID
 from tests.desks import AreaDesk, person_actor
+from tests.hearing import heard
 
 WALLETS = ("ann", "bob", "cid", "eva")
 CURRENCY = {"ann": "USD", "bob": "USD", "cid": "USD", "eva": "EUR"}
@@ -415,8 +415,5 @@ class LedgerMachine(RuleBasedStateMachine):
             if left[0] == 0:
                 raise Cut
 
-        event.listen(engine, "before_cursor_execute", cut)
-        try:
+        with heard(cut, engine):
             yield
-        finally:
-            event.remove(engine, "before_cursor_execute", cut)
