@@ -77,6 +77,7 @@ ENGINE_FILES: dict[str, set[str]] = {
         "numbering",
         "own_books",
         "pending",
+        "adjusting",
         "proposing",
         "reconciling",
         "records",

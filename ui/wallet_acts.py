@@ -153,7 +153,8 @@ def _adjust(here: Here, wallet: WalletView, holder: str) -> None:
 
 def _limit(here: Here) -> str:
     limit = Money.parse(str(here.desk.settings.ledger_adjust_limit), here.shown.base)
-    return f"One of more than {here.shown.amount(limit.minor, limit.currency)} needs somebody else's approval."
+    told = f"More than {here.shown.amount(limit.minor, limit.currency)} in a day"
+    return f"{told}, in one or in many, needs somebody else's approval."
 
 
 def take_back(here: Here, proposal_id: str) -> str:

@@ -10,6 +10,7 @@ from finops_core.ledger.activity import (
     refusals,
     statistics,
 )
+from finops_core.ledger.adjusting import over_limit
 from finops_core.ledger.booking import BOOKED, Posted
 from finops_core.ledger.holdings import WalletView, wallet, wallets
 from finops_core.ledger.journal import EntryFilter, EntryLine, EntryPosting, entries, entry, find
@@ -34,7 +35,6 @@ from finops_core.ledger.proposing import (
     binds,
     on_approved,
     on_ended,
-    over_limit,
     proposal,
     proposals,
     propose_adjustment,

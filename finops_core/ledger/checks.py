@@ -7,7 +7,7 @@ from sqlalchemy import Row, and_, func, or_, select
 
 from finops_core.kernel.job import Check
 from finops_core.kernel.money import Money
-from finops_core.ledger import numbering
+from finops_core.ledger import adjusting, numbering
 from finops_core.ledger.models import ledger_account, ledger_balance, ledger_journal, ledger_number, ledger_posting
 from finops_core.ledger.records import ledger_pending
 from finops_core.ledger.rules import PENDING
@@ -204,6 +204,13 @@ CHECKS = (
         "No account is below its limit",
         nothing_is_below_its_limit,
         "More was taken than was there. Freeze the wallet and find out which entry it was.",
+    ),
+    Check(
+        "ledger.adjustments",
+        "Large adjustments were agreed to",
+        adjusting.large_ones_without_another,
+        "A balance was changed by more than one person may change alone. Ask who booked it for its evidence, or "
+        "reverse it. One from before the limit was lowered stands here for a month.",
     ),
     Check(
         "ledger.pending",

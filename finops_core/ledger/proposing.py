@@ -13,13 +13,12 @@ from typing import Any
 from sqlalchemy import Row, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from finops_core import approvals, audit, reference, security
+from finops_core import approvals, audit, security
 from finops_core.kernel.canonical import content_hash
-from finops_core.kernel.errors import Conflict, Invalid, NotFound
+from finops_core.kernel.errors import Conflict, NotFound
 from finops_core.kernel.ids import new_id
 from finops_core.kernel.money import Money
 from finops_core.kernel.permissions import Permission
-from finops_core.kernel.rates import convert
 from finops_core.ledger import booking, chart, queries, rules
 from finops_core.ledger.records import ledger_proposal as table
 from finops_core.ledger.rules import Entry, EntryType, Line
@@ -67,30 +66,6 @@ class ProposalView:
     proposed_at: datetime
     state: ProposalState
     journal_id: str
-
-
-def over_limit(reading: Reading, amount: Money, day: date | None = None) -> bool:
-    """Whether an adjustment needs somebody else: worth more than the limit, or of unknown worth.
-
-    It is held against the rates of today and of the day it counts for; a rate that the actor has typed makes nothing
-    known.
-    """
-    base = reference.organisation(reading).base_currency
-    limit = Money.parse(str(reading.ports.settings.ledger_adjust_limit), base)
-    if amount.currency == base:
-        return abs(amount.minor) > limit.minor
-    today = reference.today(reading)
-    return any(_is_large(reading, amount, limit, on) for on in {today, day or today})
-
-
-def _is_large(reading: Reading, amount: Money, limit: Money, day: date) -> bool:
-    used = reference.rates_to(reading, limit.currency, [amount.currency], day).get(amount.currency)
-    if used is None or reading.actor.id in used.typed_by:
-        return True
-    try:
-        return abs(convert(amount, used.value, limit.currency).minor) > limit.minor
-    except Invalid:
-        return True
 
 
 def propose_adjustment(work: Work, asked: Proposal) -> str:

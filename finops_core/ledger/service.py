@@ -15,7 +15,7 @@ from finops_core.kernel.errors import Conflict, Invalid, NotAllowed
 from finops_core.kernel.money import Money
 from finops_core.kernel.permissions import Permission
 from finops_core.kernel.rates import convert
-from finops_core.ledger import activity, booking, chart, journal, proposing, queries, rules
+from finops_core.ledger import activity, adjusting, booking, chart, journal, proposing, queries, rules
 from finops_core.ledger.activity import Refused
 from finops_core.ledger.booking import Posted
 from finops_core.ledger.journal import EntryPosting
@@ -244,7 +244,7 @@ def _adjusted(work: Work, wallet_id: str, amount: Money, terms: Terms) -> Posted
     entry = _entry(EntryType.ADJUSTMENT, lines, terms)
     if (stands := booking.standing(work, entry)) is not None:
         return stands
-    if proposing.over_limit(work, amount, terms.effective_on):
+    if adjusting.over_limit(work, amount, terms.effective_on):
         raise _over_limit(amount)
     return booking.post(work, entry)
 
@@ -266,7 +266,7 @@ def _reversed(work: Work, journal_id: str, terms: Terms) -> Posted:
         )
     if undone.type == EntryType.ADJUSTMENT:
         for posting in undone.postings:
-            if proposing.over_limit(work, posting.amount, undone.effective_on):
+            if adjusting.over_limit_to_reverse(work, posting.amount, undone.effective_on):
                 raise _over_limit(posting.amount)
     if undone.type in _FOLLOWS.get(undone.source[0], {EntryType.JOURNAL} if undone.source[0] else ()):
         raise rules.follows_its_document(undone.source[0])
@@ -288,7 +288,7 @@ def adjust_or_propose(work: Work, wallet_id: str, amount: Money, terms: Terms) -
 def _over_limit(amount: Money) -> Conflict:
     return Conflict(
         OVER_LIMIT,
-        f"An adjustment of {amount} needs somebody else's approval.",
+        f"An adjustment of {amount} needs somebody else's approval, by itself or with what you adjusted today.",
         hint="Propose it; it is booked once somebody with the authority agrees.",
     )
 

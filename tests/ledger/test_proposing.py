@@ -1,7 +1,7 @@
 """Adjustments above the limit: nobody books them alone, and what is agreed to is exactly what was proposed."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -20,9 +20,11 @@ from finops_core.kernel.errors import FinOpsError
 from finops_core.kernel.money import Money
 from finops_core.kernel.permissions import Permission
 from finops_core.ledger import EntryType, Proposal, ProposalState, StopWidth, Terms
+from finops_core.ledger.checks import CHECKS
 from finops_core.platform.db import open_owner_engine
+from finops_core.platform.work import Reading
 from tests.postgres import PostgresServer
-from tests.tampering import tamper
+from tests.tampering import tamper, unguard
 from tests.world import World, running_world
 
 pytestmark = pytest.mark.slow
@@ -39,6 +41,12 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         yield running
     if name:
         server.drop(name)
+
+
+@pytest.fixture(autouse=True)
+def a_day_later(world: World) -> None:
+    """What was adjusted in the test before counts no more."""
+    world.advance(timedelta(hours=24))
 
 
 @pytest.fixture
@@ -95,6 +103,8 @@ def test_up_to_the_limit_one_person_adjusts_and_above_it_two_do(world: World, wa
     limit, more = Money(100_000, "USD"), Money(100_001, "USD")
     with world.desk.work(world.actor("carla")) as work:
         ledger.adjust(work, wallet, limit, Terms(reason=WHY))
+    world.advance(timedelta(hours=24))
+    with world.desk.work(world.actor("carla")) as work:
         ledger.adjust(work, wallet, -limit, Terms(reason=WHY))
     for amount in (more, -more):
         code = refused(world, "carla", lambda w, amount=amount: ledger.adjust(w, wallet, amount, Terms(reason=WHY)))
@@ -116,6 +126,83 @@ def test_up_to_the_limit_one_person_adjusts_and_above_it_two_do(world: World, wa
     assert done.state is ProposalState.BOOKED
     assert (entry.type, entry.reason, entry.source) == ("ADJUSTMENT", WHY, ("adjustment", seen.id))
     assert sorted(told) == ["adjustment.booked", "adjustment.proposed"]
+
+
+def adjust(world: World, wallet: str, minor: int, who: str = "carla") -> ledger.Posted:
+    with world.desk.work(world.actor(who)) as work:
+        return ledger.adjust(work, wallet, Money(minor, "USD"), Terms(reason=WHY))
+
+
+def over(world: World, wallet: str, minor: int) -> bool:
+    try:
+        adjust(world, wallet, minor)
+    except FinOpsError as error:
+        if error.code != "ADJUSTMENT_OVER_LIMIT":
+            raise
+        return True
+    return False
+
+
+def test_many_small_ones_are_as_large_as_one(world: World, wallet: str):
+    # Given a person who has adjusted up to the limit, adding and taking, and one who was asked and agreed
+    decide(world, "ben", propose(world, asked(wallet)))
+    assert not over(world, wallet, 60_000)
+    assert not over(world, wallet, -40_000)
+    # When they go on, then whatever they adjust needs somebody else, until a day has passed
+    assert over(world, wallet, 1)
+    assert over(world, wallet, -1)
+    world.advance(timedelta(hours=24) - timedelta(minutes=1))
+    assert over(world, wallet, 1)
+    world.advance(timedelta(minutes=1))
+    assert not over(world, wallet, 100_000)
+
+
+def test_taking_one_back_counts_by_itself(world: World, wallet: str):
+    posted = adjust(world, wallet, 100_000)
+
+    with world.desk.work(world.actor("carla")) as work:
+        ledger.reverse(work, posted.id, Terms(reason=WHY))
+
+    assert balance(world, wallet) == 500_000
+    assert over(world, wallet, 1), "what was taken back was adjusted all the same"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE ledger_proposal SET journal_id = 'je_other' WHERE id = :id",
+        "UPDATE ledger_proposal SET content = 'another' WHERE id = :id",
+        "DELETE FROM approval_decision WHERE request_id = :request",
+        "UPDATE approval_decision SET decision = 'rejected' WHERE request_id = :request",
+        "UPDATE approval_decision SET person_id = :carla WHERE request_id = :request",
+        "UPDATE approval_decision SET content_hash = 'another' WHERE request_id = :request",
+        "UPDATE approval_request SET subject_id = 'another' WHERE id = :request",
+    ],
+)
+def test_a_large_one_without_its_approval_is_found(world: World, wallet: str, damage: str):
+    seen = propose(world, asked(wallet))
+    decide(world, "ben", seen)
+    adjust(world, wallet, 100_000)
+    assert found(world) == []
+
+    told = found(world, damage, {"id": seen.id, "request": seen.request_id, "carla": world.people["carla"]})
+
+    (said,) = told
+    assert said.endswith("adjusts 1000.01 USD, and nobody else agreed to it")
+
+
+def found(world: World, damage: str = "", of: Mapping[str, str] | None = None) -> Sequence[str]:
+    """What the check says while some damage stands that somebody did past the guards."""
+    (check,) = (each for each in CHECKS if each.id == "ledger.adjustments")
+    actor, engine = worker_actor(world.orgs["harbour"]), open_owner_engine(world.desk.settings)
+    with engine.connect() as connection:
+        if damage:
+            unguard(connection)
+            assert connection.execute(text(damage), of).rowcount
+        told = check.find(Reading(connection, actor, frozenset({actor.org_id}), world.desk.ports))
+        connection.rollback()
+    engine.dispose()
+    return told
 
 
 def test_nothing_is_booked_of_what_is_rejected_withdrawn_or_left_alone(world: World, wallet: str):
