@@ -38,7 +38,7 @@ def resolve(units: Units, claim: Claim) -> None:
     if row.state is not PayoutState.NEEDS_REVIEW:
         return
     provider = _provider(units, claim.org_id, row)
-    listed = look_up.ask_where_sent(provider, row, units.ports.clock.now(), units.ports.settings)
+    listed = _listed(units, provider, row)
     named = _named(provider, row, str(said.provider_id)) if said.verdict == Verdict.EXISTS else None
     with units.work(actor) as work:
         wrong = _wrong(work, row, said, listed, named)
@@ -53,6 +53,15 @@ def resolve(units: Units, claim: Claim) -> None:
         else:
             service.reject(work, row, "NEVER_MADE", "Never made: the provider was looked at by a person and by us.")
         outcome.settle(work, row.execution_id)
+
+
+def _listed(units: Units, provider: PayoutProvider, row: Unsettled) -> Sequence[ProviderPayout] | None:
+    """What the provider lists for a row, and the payout that was the row's before: one made by hand has no marks."""
+    listed = look_up.ask_where_sent(provider, row, units.ports.clock.now(), units.ports.settings)
+    if listed is None or not row.provider_id or any(each.id == row.provider_id for each in listed):
+        return listed
+    own = _named(provider, row, row.provider_id)
+    return listed if own is None else [*listed, own]
 
 
 def _named(provider: PayoutProvider, row: Unsettled, provider_id: str) -> ProviderPayout | None:

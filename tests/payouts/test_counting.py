@@ -282,6 +282,27 @@ def test_money_that_left_twice_is_told_loudly_until_a_person_has_settled_it(both
     assert not {"payouts.I1", "payouts.I5", "payouts.I12"} & set(violations(world))
 
 
+def test_a_doubling_that_was_settled_hides_no_later_one_of_its_row(world: World):
+    # Given a row that was paid twice, which was dealt with; then both came back, and it was paid a third time
+    execution_id = paid_again(world)
+    changed = paid_after_all(world, execution_id)
+    settled(changed, execution_id)
+    second = attempts(changed, execution_id)[1]
+    act(changed, payouts.resolve, second.id, Verdict.PAID_TWICE, "", "The bank sends it back.", who="ben")
+    world.sandbox.control.transition(second.provider_id, "in_transit", "failed", account=HARBOUR)
+    world.follow()
+    act(world, payouts.retry, execution_id)
+    assert again(world, execution_id).state is State.COMPLETED
+    # When the second payment has arrived after all
+    told = with_provider(world, lambda real: Contradicting(real, second.provider_id))
+    following.Follower(told.desk, told.orgs["harbour"]).follow(stored(world, execution_id, 2))
+    act(told, payouts.resolve, second.id, Verdict.EXISTS, "", "Seen paid in the dashboard.", who="ben")
+    told.work_off()
+    # Then that is twice again, by every check
+    assert [(row.attempt, row.twice) for row in attempts(told, execution_id)] == [(1, False), (2, False), (3, True)]
+    assert {"payouts.I1", "payouts.I5", "payouts.I12"} <= set(violations(told))
+
+
 def test_a_second_payment_that_is_taken_back_is_no_second_payment_any_more(world: World):
     execution_id = paid_again(world)
     changed = paid_after_all(world, execution_id)

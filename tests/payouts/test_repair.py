@@ -13,13 +13,14 @@ from finops_core.kernel.actor import system_actor, worker_actor
 from finops_core.kernel.errors import FinOpsError
 from finops_core.operations import State
 from finops_core.operations.service import RUN_JOB
-from finops_core.payouts import PayoutState, PayoutView, Verdict, look_up, service
+from finops_core.payouts import PayoutState, PayoutView, Verdict, following, look_up, service
 from finops_core.payouts.models import payout_call
 from finops_core.payouts.operations import STRIPE
 from finops_core.payouts.queries import Unsettled
 from finops_core.payouts.running import ordering
 from finops_core.platform import queue
 from tests.operations.walks import code_of
+from tests.payouts.test_counting import Contradicting
 from tests.payouts.walks import (
     HARBOUR,
     HARBOUR_KEY,
@@ -40,6 +41,7 @@ from tests.payouts.walks import (
     sent_and_died,
     states,
     violations,
+    with_provider,
 )
 from tests.tampering import tamper
 from tests.world import World
@@ -497,6 +499,28 @@ def test_a_payout_made_by_hand_is_adopted_and_the_log_says_that_it_had_no_marks(
     assert says_exists(timed, row.id, found["id"]).state is PayoutState.CREATED
 
     assert logged(timed, row.id, "payout.resolution_upheld") == ["adopted without our marks"]
+
+
+@pytest.mark.parametrize("verdict", [Verdict.NEVER_MADE, Verdict.EXISTS])
+def test_what_was_made_by_hand_stays_the_rows_payout_whatever_is_said_later(timed: World, verdict: Verdict):
+    # Given a row whose payout was made by hand, carries no marks, and came back
+    execution_id = needs_review(timed, arrived=True)
+    row = row_as_stored(timed, execution_id)
+    (own,) = (each["id"] for each in timed.sandbox.control.payouts(HARBOUR))
+    says_exists(timed, row.id, own)
+    timed.sandbox.control.transition(own, "in_transit", "failed", account=HARBOUR)
+    timed.follow()
+    # When the provider says that it was paid after all, and somebody says that it was never made, or names another
+    changed = with_provider(timed, lambda real: Contradicting(real, own))
+    following.Follower(changed.desk, changed.orgs["harbour"]).follow(row_as_stored(changed, execution_id))
+    assert states(changed, execution_id) == ["needs_review"]
+    with_own_hands(changed)
+    other = next(each["id"] for each in changed.sandbox.control.payouts(HARBOUR) if each["id"] != own)
+    told = says(changed, row.id, verdict, other)
+    # Then it is not forgotten, so nothing pays the row again
+    assert told.provider_id == own
+    assert told.state is (PayoutState.PAID if verdict is Verdict.NEVER_MADE else PayoutState.NEEDS_REVIEW)
+    assert code_of(act, changed, payouts.retry, execution_id) in {"NOTHING_TO_RETRY", "STILL_IN_DOUBT"}
 
 
 def test_an_unmarked_payout_that_is_older_than_the_row_is_not_the_one(timed: World):
