@@ -98,8 +98,9 @@ def _not_this_one(
     work: Work, row: Unsettled, provider_id: str, named: ProviderPayout | None, listed: Sequence[ProviderPayout]
 ) -> str:
     """Why the payout a person named cannot be this row's, or not yet: while another one may arrive too, none is."""
-    of_it = payout.c.org_id == work.org_id, payout.c.connection_id == row.connection_id, payout.c.id != row.id
-    taken = work.scalar(select(payout.c.id).where(*of_it, payout.c.provider_id == provider_id))
+    # Through whichever connection: another one may lead to the same account.
+    others = payout.c.org_id == work.org_id, payout.c.id != row.id
+    taken = work.scalar(select(payout.c.id).where(*others, payout.c.provider_id == provider_id).limit(1))
     wrong = "the provider does not know it" if named is None else _difference(row, named)
     wrong = wrong or ("it belongs to another payout of ours" if taken else "")
     if wrong:
@@ -107,9 +108,9 @@ def _not_this_one(
     marked = [each.id for each in listed]
     if marked and provider_id not in marked:
         return f"The provider lists {', '.join(marked)} for this row; {provider_id[:80]} does not carry its mark."
-    others = [each.id for each in listed if each.id != provider_id and each.status not in OVER]
-    if others:
-        return f"The provider lists {', '.join(others)} for this row too; have it taken back there first."
+    alive = [each.id for each in listed if each.id != provider_id and each.status not in OVER]
+    if alive:
+        return f"The provider lists {', '.join(alive)} for this row too; have it taken back there first."
     return ""
 
 
