@@ -343,6 +343,22 @@ def test_nothing_of_a_batch_is_retried_while_a_row_of_it_was_paid_twice(world: W
     assert remedies(changed, execution_id).may_retry
 
 
+def test_money_that_comes_back_a_second_time_is_told_a_second_time(world: World):
+    # Given a payout that came back, and arrived after all
+    execution_id = came_back(world)
+    told = [f"100.00 USD of {world.execution(execution_id).number} came back"]
+    assert [title for title in titles(world, "ana") if title in told] == told
+    changed = paid_after_all(world, execution_id)
+    settled(changed, execution_id)
+    assert states(changed, execution_id) == ["paid"]
+    # When it comes back once more
+    world.follow()
+    # Then preparer and approver are told of that, too
+    assert states(world, execution_id) == ["failed"]
+    for who in ("ana", "ben"):
+        assert [title for title in titles(world, who) if title in told] == told * 2
+
+
 # --- a row that something else may pay
 
 
