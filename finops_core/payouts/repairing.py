@@ -197,10 +197,11 @@ def _unmarked(found: ProviderPayout) -> bool:
 
 
 def _adopt(work: Work, row: Unsettled, found: ProviderPayout) -> None:
-    told = f"{_ELSEWHERE[0].upper()}{_ELSEWHERE[1:]} than was approved." if _elsewhere(row, found) else ""
+    elsewhere = _elsewhere(row, found)
+    told = f"It went to another bank account than was approved: {found.destination}." if elsewhere else ""
     service.adopt(work, row, found, told)
     why = "adopted without our marks" if _unmarked(found) else "it carries our marks"
-    why += f"; {_ELSEWHERE}, {found.destination}" if told else ""
+    why += f"; {_ELSEWHERE}, {found.destination}" if elsewhere else ""
     _record(work, row, "payout.resolution_upheld", {"provider_id": found.id, "why": why})
 
 

@@ -501,7 +501,7 @@ def test_a_payout_to_another_bank_account_stops_the_batch_and_waits_for_a_person
     # and once a person has said that it is the row's all the same, it is, and where it went stays to be read
     settled_one = said(changed, first.id, Verdict.EXISTS, there["id"])
     assert (settled_one.state.value, settled_one.provider_id) == ("created", there["id"])
-    assert settled_one.error_message == "It went to another bank account than was approved."
+    assert settled_one.error_message == "It went to another bank account than was approved: ba_sbx_other."
     view = changed.execution(seen.id)
     assert (view.state, view.message) == (State.FAILED, "1 of 2 payouts made, 1 not sent.")
 
