@@ -7,15 +7,16 @@ taken back for ever. As with every payment the intent is stored first, then the 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 
-from finops_core import files, operations
+from finops_core import connections, files, operations
 from finops_core.adapters.bank_file.payouts import BankFilePayouts
+from finops_core.connections.rules import BANK_FILE
 from finops_core.kernel.errors import Unavailable
 from finops_core.kernel.operation import OutputFile, RunContext
 from finops_core.kernel.provider import Canceled
 from finops_core.ledger import EntryType, stopping
 from finops_core.operations import ExecutionView, admission
 from finops_core.operations.engine import stop_requested
-from finops_core.payouts import queries, rules, service
+from finops_core.payouts import queries, rules, running, service
 from finops_core.payouts.queries import Unsettled
 from finops_core.payouts.rules import PayoutState
 from finops_core.payouts.service import Called
@@ -75,6 +76,8 @@ def _why_not(work: Work, context: RunContext) -> str:
         return stopped
     if context.wind_down is not None:
         return context.wind_down[1]
+    if running.is_another(connections.active(work, BANK_FILE), context.plan):
+        return running.ANOTHER
     seen = operations.execution(work, context.execution_id)
     op = context.ports.operations.get(seen.operation_id)
     refused = admission.refusal(work, op, seen, operations.plan(work, seen.id))

@@ -179,11 +179,17 @@ class Batch:
             verdict, state = self._look_up(row)
             if verdict is not LookUp.RESEND or self.halted or turn == RESENDS or self._held(row):
                 return state
+            if not self._key_is_known(row):
+                continue  # the machine slept since it looked: what was not there then may be by now
             state, _ = self._submit(row)
             if state is not _S.IN_DOUBT:
                 return state
             self._wait(PAUSE_S * 2**turn)
         return row.state
+
+    def _key_is_known(self, row: Unsettled) -> bool:
+        now = self.context.now()
+        return rules.key_is_known(row.first_sent_at or now, now, self.provider.capabilities().key_lifetime_s)
 
     def _look_up(self, row: Unsettled) -> tuple[LookUp | None, PayoutState]:
         """What became of a row nobody can be sure of; a verdict of None when the provider did not answer."""

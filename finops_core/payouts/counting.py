@@ -49,11 +49,18 @@ def made_again(reading: Reading) -> ColumnElement[bool]:
 
 def twice(reading: Reading) -> ColumnElement[bool]:
     """The condition that a payout paid its row again, and nobody has dealt with that yet."""
-    return and_(made_again(reading), ~dealt_with(reading))
+    return and_(made_again(reading), ~_dealt_with(reading))
 
 
 def dealt_with(reading: Reading) -> ColumnElement[bool]:
-    """The condition that a person has dealt with it that a payout paid its row again."""
+    """The condition that a payout paid its row again, and a person has dealt with that.
+
+    Once the earlier one has come back it is a row's payment like any other, and counts beside a later one.
+    """
+    return and_(made_again(reading), _dealt_with(reading))
+
+
+def _dealt_with(reading: Reading) -> ColumnElement[bool]:
     said = payout_resolution
     dealt = said.c.org_id == reading.org_id, said.c.payout_id == payout.c.id, said.c.verdict == PAID_TWICE
     return exists(select(said.c.id).where(*dealt).correlate(payout))

@@ -16,13 +16,16 @@ from finops_core.platform.work import Work
 def tell_of_return(work: Work, row: Unsettled, told: ProviderPayout) -> None:
     """Preparer and approvers learn that the bank gave a payout back, days after they thought it done."""
     body = told.failure_message or "The bank returned it."
-    _tell(work, row, Kind.PAYOUT_RETURNED, "came back", body, once=f"returned:{row.id}")
+    # By the time, here and below: one that arrived after all can come back again, which is news again.
+    once = f"returned:{row.id}:{work.now.isoformat()}"
+    _tell(work, row, Kind.PAYOUT_RETURNED, "came back", body, once=once)
 
 
 def tell_of_cancel(work: Work, row: Unsettled) -> None:
     """Preparer and approvers learn that a payout was taken back at the provider, though nobody here asked for it."""
     body = "Somebody took it back at the provider; nobody here had asked for it."
-    _tell(work, row, Kind.PAYOUT_CANCELED, "was taken back", body, once=f"canceled:{row.id}")
+    once = f"canceled:{row.id}:{work.now.isoformat()}"
+    _tell(work, row, Kind.PAYOUT_CANCELED, "was taken back", body, once=once)
 
 
 def tell_of_reversal(work: Work, row: Unsettled, why: str) -> None:
@@ -58,7 +61,7 @@ def tell_of_twice(work: Work, row: Unsettled, attempt: int) -> None:
 def tell_of_unexpected(work: Work, row: Unsettled, provider_id: str) -> None:
     """Those near a batch, and those who may settle it, learn of a payout that may pay one of its rows again."""
     body = f"{provider_id} at the provider carries row {row.row_no} too. Have one of the two taken back there."
-    once = f"unexpected:{provider_id}"
+    once = f"unexpected:{provider_id}:{work.now.isoformat()}"
     _tell(work, row, Kind.PAYOUT_UNEXPECTED, "may be paid twice", body, once=once, too=_settlers(work))
 
 

@@ -38,7 +38,7 @@ def resolve(units: Units, claim: Claim) -> None:
     if row.state is not PayoutState.NEEDS_REVIEW:
         return
     provider = _provider(units, claim.org_id, row)
-    listed = look_up.ask_where_sent(provider, row, units.ports.clock.now(), units.ports.settings)
+    listed = _listed(units, provider, row)
     named = _named(provider, row, str(said.provider_id)) if said.verdict == Verdict.EXISTS else None
     with units.work(actor) as work:
         wrong = _wrong(work, row, said, listed, named)
@@ -53,6 +53,15 @@ def resolve(units: Units, claim: Claim) -> None:
         else:
             service.reject(work, row, "NEVER_MADE", "Never made: the provider was looked at by a person and by us.")
         outcome.settle(work, row.execution_id)
+
+
+def _listed(units: Units, provider: PayoutProvider, row: Unsettled) -> Sequence[ProviderPayout] | None:
+    """What the provider lists for a row, and the payout that was the row's before: one made by hand has no marks."""
+    listed = look_up.ask_where_sent(provider, row, units.ports.clock.now(), units.ports.settings)
+    if listed is None or not row.provider_id or any(each.id == row.provider_id for each in listed):
+        return listed
+    own = _named(provider, row, row.provider_id)
+    return listed if own is None else [*listed, own]
 
 
 def _named(provider: PayoutProvider, row: Unsettled, provider_id: str) -> ProviderPayout | None:
@@ -89,8 +98,9 @@ def _not_this_one(
     work: Work, row: Unsettled, provider_id: str, named: ProviderPayout | None, listed: Sequence[ProviderPayout]
 ) -> str:
     """Why the payout a person named cannot be this row's, or not yet: while another one may arrive too, none is."""
-    of_it = payout.c.org_id == work.org_id, payout.c.connection_id == row.connection_id, payout.c.id != row.id
-    taken = work.scalar(select(payout.c.id).where(*of_it, payout.c.provider_id == provider_id))
+    # Through whichever connection: another one may lead to the same account.
+    others = payout.c.org_id == work.org_id, payout.c.id != row.id
+    taken = work.scalar(select(payout.c.id).where(*others, payout.c.provider_id == provider_id).limit(1))
     wrong = "the provider does not know it" if named is None else _difference(row, named)
     wrong = wrong or ("it belongs to another payout of ours" if taken else "")
     if wrong:
@@ -98,9 +108,9 @@ def _not_this_one(
     marked = [each.id for each in listed]
     if marked and provider_id not in marked:
         return f"The provider lists {', '.join(marked)} for this row; {provider_id[:80]} does not carry its mark."
-    others = [each.id for each in listed if each.id != provider_id and each.status not in OVER]
-    if others:
-        return f"The provider lists {', '.join(others)} for this row too; have it taken back there first."
+    alive = [each.id for each in listed if each.id != provider_id and each.status not in OVER]
+    if alive:
+        return f"The provider lists {', '.join(alive)} for this row too; have it taken back there first."
     return ""
 
 
@@ -187,10 +197,11 @@ def _unmarked(found: ProviderPayout) -> bool:
 
 
 def _adopt(work: Work, row: Unsettled, found: ProviderPayout) -> None:
-    told = f"{_ELSEWHERE[0].upper()}{_ELSEWHERE[1:]} than was approved." if _elsewhere(row, found) else ""
+    elsewhere = _elsewhere(row, found)
+    told = f"It went to another bank account than was approved: {found.destination}." if elsewhere else ""
     service.adopt(work, row, found, told)
     why = "adopted without our marks" if _unmarked(found) else "it carries our marks"
-    why += f"; {_ELSEWHERE}, {found.destination}" if told else ""
+    why += f"; {_ELSEWHERE}, {found.destination}" if elsewhere else ""
     _record(work, row, "payout.resolution_upheld", {"provider_id": found.id, "why": why})
 
 

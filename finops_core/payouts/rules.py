@@ -216,8 +216,12 @@ def judge(
         return LookUp.TWICE
     if found:
         return LookUp.FOUND
-    age = now - sent_at
-    return LookUp.RESEND if -SKEW_MAX <= age < timedelta(seconds=lifetime_s) else LookUp.REVIEW
+    return LookUp.RESEND if key_is_known(sent_at, now, lifetime_s) else LookUp.REVIEW
+
+
+def key_is_known(sent_at: datetime, now: datetime, lifetime_s: int) -> bool:
+    """Whether the provider is sure to remember the key of a payout first sent then; never by a clock set back since."""
+    return -SKEW_MAX <= now - sent_at < timedelta(seconds=lifetime_s)
 
 
 def goes_elsewhere(found: ProviderPayout, destination: str) -> bool:
@@ -254,7 +258,7 @@ def given_up(sent_at: datetime | None, unheard_since: datetime | None, now: date
     """
     if sent_at is None or unheard_since is None or now - unheard_since < UNHEARD_WITHIN:
         return False
-    return not -SKEW_MAX <= now - sent_at < timedelta(seconds=lifetime_s)
+    return not key_is_known(sent_at, now, lifetime_s)
 
 
 def clocks_agree(ours: datetime, theirs: datetime | None) -> bool:

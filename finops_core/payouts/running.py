@@ -19,6 +19,7 @@ from finops_core.platform.ports import PayoutProvider
 
 BuildOrder = Callable[[PlanRow, Mapping[str, str]], PayoutOrder]
 Pair = tuple[str, str]
+ANOTHER = "The provider connection was changed after the approval."
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +66,9 @@ def carry_out(context: RunContext, rail: Rail) -> Result:
         raise Conflict(code, message, hint=AGAIN)
     provider, connection = connect(context, rail)
     untouched = not any(row.first_sent_at for row in there)
-    if connection.fingerprint != context.plan.key_fingerprint or connection.id != context.plan.connection_id:
-        _connection_changed(untouched=untouched)
+    if is_another(connection, context.plan):
+        hint = AGAIN if untouched else "Some payouts were sent before; what stands open is looked up."
+        raise Conflict("CONNECTION_CHANGED", ANOTHER, hint=hint)
     if untouched and rail.checks_funds:
         check_start(context, provider)
     own = connection.provider_account or _asked_own_account(context.plan, provider)
@@ -124,11 +126,9 @@ def ordering(rail: Rail, execution_id: str, attempt: int, mode: str) -> service.
     return order_of
 
 
-def _connection_changed(*, untouched: bool) -> None:
-    """The key was replaced after the approval: void while nothing was sent, else the rest waits for a person."""
-    told = "The provider connection was changed after the approval."
-    hint = AGAIN if untouched else "Some payouts were sent before; what stands open is looked up."
-    raise Conflict("CONNECTION_CHANGED", told, hint=hint)
+def is_another(connection: ConnectionView, plan: Plan) -> bool:
+    """Whether this is not the connection, with the key, that was approved (I10)."""
+    return (connection.id, connection.fingerprint) != (plan.connection_id, plan.key_fingerprint)
 
 
 def check_start(context: RunContext, provider: PayoutProvider) -> None:

@@ -1,6 +1,7 @@
 """Bank transfers: a list of payees becomes one file for the bank, once, and the bank's answer moves each payment on."""
 
 import hashlib
+import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
@@ -360,7 +361,15 @@ def test_no_file_leaves_once_what_was_agreed_to_holds_no_more(timed: World, befe
     assert outbox_of(world).waiting() == outbox_of(world).exports() == ()
 
 
-@pytest.mark.parametrize(("befell", "end"), VOID)
+def connection_changed(world: World, _seen: operations.ExecutionView) -> None:
+    with world.desk.read(worker_actor(world.orgs["harbour"])) as reading:
+        ours = connections.active(reading, bank_transfers.PROVIDER)
+        debtor = json.loads(connections.credentials(reading, ours.id).secret)
+    with world.desk.work(world.actor("adam")) as work:
+        connections.replace_secret(work, ours.id, json.dumps({**debtor, "name": "Somebody Else"}))
+
+
+@pytest.mark.parametrize(("befell", "end"), [*VOID, (connection_changed, State.FAILED)])
 def test_no_file_leaves_when_that_happens_just_before_it_is_written(timed: World, befell: Befall, end: State):
     # Given a run whose orders are all stored
     world = timed

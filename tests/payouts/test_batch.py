@@ -1,13 +1,16 @@
 """The walk of a batch against the real SDK and the sandbox, with every kind of answer in its way."""
 
+from dataclasses import replace
+
 import pytest
 
-from finops_core import operations, payouts
+from finops_core import connections, operations, payouts
 from finops_core.adapters.stripe_payouts import StripePayouts
+from finops_core.adapters.stripe_sandbox.accounts import Bank, NewAccount
 from finops_core.adapters.stripe_sandbox.faults import Fault, FaultKind
 from finops_core.kernel.actor import worker_actor
 from finops_core.kernel.errors import Conflict, NotAllowed
-from finops_core.operations import engine
+from finops_core.operations import admission, engine
 from finops_core.operations.runner import Run, carry_out
 from finops_core.payouts import PayoutState, service
 from finops_core.payouts.operations import STRIPE
@@ -151,6 +154,23 @@ def test_an_approval_is_void_when_less_is_available_than_was_approved(world):
     world.work_off()
     assert world.execution(seen.id).state is operations.State.COMPLETED
     assert created(world) == [("usd", 18_422_014)]
+
+
+def test_a_balance_that_the_provider_sweeps_by_itself_is_warned_of_and_that_is_approved(world: World):
+    swept, key = "acct_sbx_swept", "rk_test_sbx_swept_0001"
+    world.sandbox.control.open(NewAccount(key, swept, banks=(Bank("usd"),), schedule="daily"))
+    world.sandbox.control.fund(50_000, account=swept)
+    with world.desk.read(world.actor("adam")) as reading:
+        connection_id = connections.active(reading, "stripe").id
+    connections.replace_key(world.desk, world.actor("adam"), connection_id, key)
+
+    seen = world.planned("currency\nUSD\n")
+
+    with world.desk.read(worker_actor(world.orgs["harbour"])) as reading:
+        plan = operations.plan(reading, seen.id)
+    assert plan is not None
+    assert plan.warnings == (f"{swept} is swept by the provider (daily): the balance may be gone before we pay.",)
+    assert admission.hash_of(seen, replace(plan.as_plan(), warnings=())) != seen.plan_hash
 
 
 def test_the_preparer_may_not_approve_their_own_payout(world):

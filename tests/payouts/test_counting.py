@@ -282,6 +282,27 @@ def test_money_that_left_twice_is_told_loudly_until_a_person_has_settled_it(both
     assert not {"payouts.I1", "payouts.I5", "payouts.I12"} & set(violations(world))
 
 
+def test_a_doubling_that_was_settled_hides_no_later_one_of_its_row(world: World):
+    # Given a row that was paid twice, which was dealt with; then both came back, and it was paid a third time
+    execution_id = paid_again(world)
+    changed = paid_after_all(world, execution_id)
+    settled(changed, execution_id)
+    second = attempts(changed, execution_id)[1]
+    act(changed, payouts.resolve, second.id, Verdict.PAID_TWICE, "", "The bank sends it back.", who="ben")
+    world.sandbox.control.transition(second.provider_id, "in_transit", "failed", account=HARBOUR)
+    world.follow()
+    act(world, payouts.retry, execution_id)
+    assert again(world, execution_id).state is State.COMPLETED
+    # When the second payment has arrived after all
+    told = with_provider(world, lambda real: Contradicting(real, second.provider_id))
+    following.Follower(told.desk, told.orgs["harbour"]).follow(stored(world, execution_id, 2))
+    act(told, payouts.resolve, second.id, Verdict.EXISTS, "", "Seen paid in the dashboard.", who="ben")
+    told.work_off()
+    # Then that is twice again, by every check
+    assert [(row.attempt, row.twice) for row in attempts(told, execution_id)] == [(1, False), (2, False), (3, True)]
+    assert {"payouts.I1", "payouts.I5", "payouts.I12"} <= set(violations(told))
+
+
 def test_a_second_payment_that_is_taken_back_is_no_second_payment_any_more(world: World):
     execution_id = paid_again(world)
     changed = paid_after_all(world, execution_id)
@@ -320,6 +341,22 @@ def test_nothing_of_a_batch_is_retried_while_a_row_of_it_was_paid_twice(world: W
     act(changed, payouts.resolve, second.id, Verdict.PAID_TWICE, "", "The bank sent it back.", who="ben")
     assert changed.execution(execution_id).state is State.FAILED
     assert remedies(changed, execution_id).may_retry
+
+
+def test_money_that_comes_back_a_second_time_is_told_a_second_time(world: World):
+    # Given a payout that came back, and arrived after all
+    execution_id = came_back(world)
+    told = [f"100.00 USD of {world.execution(execution_id).number} came back"]
+    assert [title for title in titles(world, "ana") if title in told] == told
+    changed = paid_after_all(world, execution_id)
+    settled(changed, execution_id)
+    assert states(changed, execution_id) == ["paid"]
+    # When it comes back once more
+    world.follow()
+    # Then preparer and approver are told of that, too
+    assert states(world, execution_id) == ["failed"]
+    for who in ("ana", "ben"):
+        assert [title for title in titles(world, who) if title in told] == told * 2
 
 
 # --- a row that something else may pay
@@ -464,7 +501,7 @@ def test_a_payout_to_another_bank_account_stops_the_batch_and_waits_for_a_person
     # and once a person has said that it is the row's all the same, it is, and where it went stays to be read
     settled_one = said(changed, first.id, Verdict.EXISTS, there["id"])
     assert (settled_one.state.value, settled_one.provider_id) == ("created", there["id"])
-    assert settled_one.error_message == "It went to another bank account than was approved."
+    assert settled_one.error_message == "It went to another bank account than was approved: ba_sbx_other."
     view = changed.execution(seen.id)
     assert (view.state, view.message) == (State.FAILED, "1 of 2 payouts made, 1 not sent.")
 

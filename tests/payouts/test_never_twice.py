@@ -1,5 +1,6 @@
 """What a bad day does to a batch: clocks, halts, crashes and answers that prove nothing. Nothing is ever paid twice."""
 
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
 import pytest
@@ -9,8 +10,9 @@ from finops_core.adapters.stripe_sandbox.faults import Fault, FaultKind
 from finops_core.kernel.actor import system_actor, worker_actor
 from finops_core.operations import State
 from finops_core.operations.runner import Progress, Run
-from finops_core.payouts import PayoutState, service
+from finops_core.payouts import PayoutState, service, strays
 from finops_core.payouts.batch import Batch
+from finops_core.platform.work import Work
 from tests.operations.walks import code_of
 from tests.payouts.walks import (
     HARBOUR,
@@ -70,6 +72,29 @@ def test_a_row_in_doubt_is_looked_up_again_after_every_pause_before_it_is_sent(t
     timed.work_off()
     timed.sandbox.forgive()
     # Then the one payout is adopted
+    assert made(timed) == [("usd", 10_000)]
+    assert states(timed, seen.id) == ["created"]
+
+
+def test_a_machine_that_sleeps_for_a_day_after_its_look_up_looks_again_before_it_sends(
+    timed: World, monkeypatch: pytest.MonkeyPatch
+):
+    # Given a call that got no answer, was not there when it was looked up, and is executed a moment later
+    seen = timed.approved(ONE_HUNDRED)
+    timed.sandbox.control.fault(Fault(FaultKind.RESET_BEFORE))
+    looked_for = strays.of_rows
+
+    def sleeps(work: Work, execution_id: str, numbers: Iterable[int]) -> Mapping[int, strays.Stray]:
+        row = row_as_stored(timed, seen.id)
+        if row.state is PayoutState.IN_DOUBT and not made(timed):
+            provider(timed).submit(row.account, service.body_of(work, row), row.key)
+            timed.advance(timedelta(hours=25))
+        return looked_for(work, execution_id, numbers)
+
+    # When the machine falls asleep just before it would send it again, until the provider has forgotten the key
+    monkeypatch.setattr(strays, "of_rows", sleeps)
+    timed.work_off()
+    # Then it is looked up once more, and found
     assert made(timed) == [("usd", 10_000)]
     assert states(timed, seen.id) == ["created"]
 

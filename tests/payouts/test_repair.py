@@ -6,20 +6,21 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select
 
-from finops_core import approvals, audit, notifications, operations, payouts
+from finops_core import approvals, audit, connections, notifications, operations, payouts
 from finops_core.adapters.stripe_sandbox.accounts import Bank, NewAccount
 from finops_core.adapters.stripe_sandbox.faults import Fault, FaultKind
 from finops_core.kernel.actor import system_actor, worker_actor
 from finops_core.kernel.errors import FinOpsError
 from finops_core.operations import State
 from finops_core.operations.service import RUN_JOB
-from finops_core.payouts import PayoutState, PayoutView, Verdict, look_up, service
+from finops_core.payouts import PayoutState, PayoutView, Verdict, following, look_up, service
 from finops_core.payouts.models import payout_call
 from finops_core.payouts.operations import STRIPE
 from finops_core.payouts.queries import Unsettled
 from finops_core.payouts.running import ordering
 from finops_core.platform import queue
 from tests.operations.walks import code_of
+from tests.payouts.test_counting import Contradicting
 from tests.payouts.walks import (
     HARBOUR,
     HARBOUR_KEY,
@@ -40,11 +41,13 @@ from tests.payouts.walks import (
     sent_and_died,
     states,
     violations,
+    with_provider,
 )
 from tests.tampering import tamper
 from tests.world import World
 
 TWO = "currency,maximum\nUSD,100.00\nEUR,100.00\n"
+USD_100 = "currency,maximum\nUSD,100.00\n"
 
 
 def with_one_refused(world: World) -> operations.ExecutionView:
@@ -497,6 +500,53 @@ def test_a_payout_made_by_hand_is_adopted_and_the_log_says_that_it_had_no_marks(
     assert says_exists(timed, row.id, found["id"]).state is PayoutState.CREATED
 
     assert logged(timed, row.id, "payout.resolution_upheld") == ["adopted without our marks"]
+
+
+@pytest.mark.parametrize("verdict", [Verdict.NEVER_MADE, Verdict.EXISTS])
+def test_what_was_made_by_hand_stays_the_rows_payout_whatever_is_said_later(timed: World, verdict: Verdict):
+    # Given a row whose payout was made by hand, carries no marks, and came back
+    execution_id = needs_review(timed, arrived=True)
+    row = row_as_stored(timed, execution_id)
+    (own,) = (each["id"] for each in timed.sandbox.control.payouts(HARBOUR))
+    says_exists(timed, row.id, own)
+    timed.sandbox.control.transition(own, "in_transit", "failed", account=HARBOUR)
+    timed.follow()
+    # When the provider says that it was paid after all, and somebody says that it was never made, or names another
+    changed = with_provider(timed, lambda real: Contradicting(real, own))
+    following.Follower(changed.desk, changed.orgs["harbour"]).follow(row_as_stored(changed, execution_id))
+    assert states(changed, execution_id) == ["needs_review"]
+    with_own_hands(changed)
+    other = next(each["id"] for each in changed.sandbox.control.payouts(HARBOUR) if each["id"] != own)
+    told = says(changed, row.id, verdict, other)
+    # Then it is not forgotten, so nothing pays the row again
+    assert told.provider_id == own
+    assert told.state is (PayoutState.PAID if verdict is Verdict.NEVER_MADE else PayoutState.NEEDS_REVIEW)
+    assert code_of(act, changed, payouts.retry, execution_id) in {"NOTHING_TO_RETRY", "STILL_IN_DOUBT"}
+
+
+def test_a_payout_made_by_hand_is_one_rows_only_whichever_connection_it_is_seen_through(timed: World):
+    # Given two rows nobody can be sure of, sent through two connections to one account, and a payout made by hand
+    first = timed.approved(USD_100)
+    begun = begin(timed)
+    sent_and_died(timed, begun, prepared(timed, begun)[0], arrived=False)
+    with_own_hands(timed)
+    (by_hand,) = (each["id"] for each in timed.sandbox.control.payouts(HARBOUR))
+    with timed.desk.work(timed.actor("adam")) as work:
+        connections.retire(work, connections.active(work, "stripe").id)
+        connections.add(work, provider="stripe", name="Again", secret=HARBOUR_KEY, base_url=timed.sandbox.url)
+    second = timed.approved(USD_100, reason="for the second week")
+    timed.sandbox.control.fault(Fault(FaultKind.RESET_BEFORE, times=50))
+    timed.work_off()
+    timed.sandbox.control.post("reset", {"only": ["fault"]})
+    timed.advance(timedelta(hours=24))
+    resume(timed)
+    timed.look_up()
+    # When a person names it for both
+    says_exists(timed, row_as_stored(timed, first.id).id, by_hand)
+    still = says_exists(timed, row_as_stored(timed, second.id).id, by_hand)
+    # Then only one has it
+    assert (states(timed, first.id), states(timed, second.id)) == (["created"], ["needs_review"])
+    assert still.refusal == f"{by_hand} is not this payout: it belongs to another payout of ours."
 
 
 def test_an_unmarked_payout_that_is_older_than_the_row_is_not_the_one(timed: World):
