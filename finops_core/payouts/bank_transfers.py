@@ -78,7 +78,7 @@ def dry_run(context: RunContext) -> Plan:
     transfers = read_transfers(context)
     country = provider.facts("").country
     with context.unit() as work:
-        known, today = comparison.known_payees(work, connection.id), reference.today(work)
+        known, today = comparison.known_payees(work, PROVIDER), reference.today(work)
     execute_on = context.params.execute_on or add_business_days(today, 1, country)
     failed: Mapping[int, Unsettled] = {}
     if context.retry_rows:

@@ -9,9 +9,10 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Protocol
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 
 from finops_core import reference
+from finops_core.connections.models import connection
 from finops_core.kernel.masking import BULLETS
 from finops_core.kernel.money import Money
 from finops_core.operations.models import execution
@@ -40,11 +41,14 @@ class Last:
 Kind = tuple[str, str]
 
 
-def last_of_kind(reading: Reading, rail_connection: str) -> Mapping[Kind, Last]:
-    """By account and currency: the last batch through this connection that was sent, and did not come back."""
+def last_of_kind(reading: Reading, provider: str) -> Mapping[Kind, Last]:
+    """By account and currency: the last batch by this kind of provider that was sent, and did not come back.
+
+    Through whichever connection: one that was retired and added anew makes nothing a first time.
+    """
     since = reading.now - LOOK_BACK
     sent = func.max(payout.c.first_sent_at).label("sent_at")
-    mine = payout.c.org_id == reading.org_id, payout.c.connection_id == rail_connection
+    mine = payout.c.org_id == reading.org_id, _through(reading, provider)
     rows = reading.rows(
         select(
             payout.c.account,
@@ -92,8 +96,8 @@ class Payee:
     bank_fingerprint: str
 
 
-def known_payees(reading: Reading, connection_id: str) -> Mapping[str, Payee]:
-    """By name: the last payment through this connection that was not refused, and did not come back.
+def known_payees(reading: Reading, provider: str) -> Mapping[str, Payee]:
+    """By name: the last payment by this kind of provider that was not refused, and did not come back.
 
     The name is what a payout's bank label begins with.
     """
@@ -105,7 +109,7 @@ def known_payees(reading: Reading, connection_id: str) -> Mapping[str, Payee]:
     rows = reading.rows(
         select(*columns, payout.c.first_sent_at, execution.c.number)
         .select_from(payout.join(execution, together))
-        .where(*mine, payout.c.connection_id == connection_id, *lives)
+        .where(*mine, _through(reading, provider), *lives)
         .order_by(payout.c.first_sent_at, payout.c.id)
     )
     zone = reference.zone(reading)
@@ -119,6 +123,11 @@ def known_payees(reading: Reading, connection_id: str) -> Mapping[str, Payee]:
         )
         for row in rows
     }
+
+
+def _through(reading: Reading, provider: str) -> ColumnElement[bool]:
+    of_it = connection.c.org_id == reading.org_id, connection.c.provider == provider
+    return payout.c.connection_id.in_(select(connection.c.id).where(*of_it))
 
 
 def change_of_payee(last: Payee | None, amount: Money, fingerprint: str) -> Mapping[str, str]:

@@ -44,7 +44,7 @@ def dry_run(context: RunContext) -> Plan:
         again = plan_again(context, provider, planned, failed, connection.id, connection.fingerprint)
         return running.as_it_should(again, connection)
     with context.unit() as work:
-        last = comparison.last_of_kind(work, connection.id)
+        last = comparison.last_of_kind(work, STRIPE.provider)
     plan = make_plan(context, provider, last, connection.id, connection.fingerprint)
     return running.as_it_should(plan, connection)
 

@@ -205,9 +205,12 @@ def test_the_plan_says_which_account_of_ours_is_debited_and_pays_nothing_to_it(w
     assert [(fault.row, fault.code, fault.column) for fault in wrong.faults] == [(2, "BANK_PAYEE_OURS", "iban")]
 
 
-def test_a_known_payee_with_another_account_is_marked_and_warned_of(world: World):
+@pytest.mark.parametrize("anew", [False, True], ids=["one connection", "a connection retired and added anew"])
+def test_a_known_payee_with_another_account_is_marked_and_warned_of(world: World, anew: bool):
     approved(world)
     world.work_off()
+    if anew:
+        another_connection(world)
 
     moved = NORDLICHT.replace("DE02120300000000202051", "DE75512108001245126199").replace("1250.00", "1300.00")
     seen = world.planned(HEAD + moved, operation=TRANSFERS)
