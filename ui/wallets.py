@@ -68,7 +68,7 @@ def panel(
     html.draw(html.facts([("Held for the holder", held), ("Frozen because", wallet.state_reason)]))
     for proposal in waiting:
         _proposed(here, proposal)
-    pending.section(here, wallet, holder, moves)
+    pending.section(here, wallet, moves)
     asks = [
         (wallet_acts.MOVE, "Move money", "swap_horiz", here.may(Permission.LEDGER_POST) and _open(wallet)),
         (wallet_acts.ADJUST, "Adjust", "tune", here.may(Permission.LEDGER_ADJUST) and _open(wallet)),
@@ -83,6 +83,7 @@ def panel(
             pending.ask(pending.BEGIN)
         if here.may(Permission.LEDGER_ADJUST) and st.button("Check balance", icon=":material/balance:", key="check"):
             drifts.DIALOGS.ask(drifts.WALLET)
+    pending.open_asked(here, wallet, holder, moves)
     wallet_acts.open_asked(here, wallet, holder)
     drifts.ask_wallet(here, wallet, holder)
 
