@@ -23,6 +23,8 @@ BOUND = {
     ADJUSTMENT_ITEM: ("What is booked is what you see here", adjustment_binds),
     BANK_DETAILS_ITEM: ("What will count is what you see here", details_bind),
 }
+AMOUNTS_COVERED = "The amounts are within your authority"
+KIND_COVERED = "You have the authority for requests of this kind"
 PLAN_STANDS = "The plan is the one that was submitted"
 BOOKED_NOTE = "It is booked as you approve it; what the books refuse then, you read here, and it waits on."
 DETAILS_NOTE = (
@@ -98,7 +100,7 @@ def checks(request: RequestView, *, same_plan: bool) -> Markup:
     found = [
         first,
         ("It was prepared by somebody else", request.refusal is None),
-        ("The amounts are within your authority", request.refusal is None),
+        (AMOUNTS_COVERED if request.amounts else KIND_COVERED, request.refusal is None),
         ("It still waits and has not expired", request.refusal is None),
     ]
     items = "".join(f"<li>{_check(sentence, passed=passed)}</li>" for sentence, passed in found)

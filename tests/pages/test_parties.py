@@ -93,6 +93,8 @@ def test_the_approver_sees_old_and_new_and_agrees_in_the_drawer(world, at, lumen
     for part in ("•••• 3000", "GB •••• 6819", "their letter", "What will count is what you see here", "cools off"):
         assert part in told
     assert "(not met)" not in told
+    assert "amounts are within" not in told
+    assert "You have the authority for requests of this kind" in told
     press(screen, "Approve")
 
     assert seen(world, lumen).details.current.last4 == "6819"
