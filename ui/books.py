@@ -52,6 +52,7 @@ def entry(here: Here, entry_id: str) -> None:
             behind = core.proposal(reading, found.source[1]) if found.source[0] == core.ADJUSTMENT_ITEM else None
         numbers = core.numbers(reading, [found.reverses, found.reversed_by])
         names = security.names(reading, [found.created_by, *([behind.proposed_by] if behind else [])])
+        holders = parties.names(reading, {each.account.party_id for each in found.postings})
     widgets.head("Entry", here.around.name, found.number or found.id)
     html.draw(ledger.facts(found, here.shown, lambda who: log.actor_name(who, names), numbers))
     if behind is not None:
@@ -61,7 +62,7 @@ def entry(here: Here, entry_id: str) -> None:
         proposed = log.actor_name(behind.proposed_by, names)
         told = f"{words(kind)} {about}" if about else ""
         html.draw(html.facts([("Proposed by", proposed), ("About", told), ("Request", request)]))
-    html.draw(ledger.postings(found.postings, here.shown))
+    html.draw(ledger.postings(found.postings, here.shown, holders))
     stays = found.type == EntryType.JOURNAL or (found.source[0] == "pending" and found.type.startswith("ESCROW"))
     if not (found.reversed_by or found.reverses or stays):
         wallet_acts.reversal(here, found.id)
@@ -72,6 +73,7 @@ def line(here: Here, code: str, currency: str, older: str) -> None:
     _back()
     with here.read() as reading:
         rows = core.accounts(reading, code, currency, core.PAGE + 1, older)
+        holders = parties.names(reading, {row.party_id for row in rows})
         now = here.shown.as_of(reading.now)
     page = rows[: core.PAGE]
     if not page:
@@ -79,7 +81,7 @@ def line(here: Here, code: str, currency: str, older: str) -> None:
         widgets.empty("account_balance", "There is no such account", "Look it up in the trial balance.")
         return
     widgets.head(f"{page[0].code} {page[0].name}", here.around.name, currency, f"as of {now}")
-    html.draw(ledger.accounts(page, here.shown))
+    html.draw(ledger.accounts(page, here.shown, holders))
     query = {ledger.LINE: code, "currency": currency}
     html.draw(ledger.older(query, page[-1].id if len(rows) > core.PAGE else ""))
 

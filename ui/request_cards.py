@@ -11,7 +11,7 @@ from finops_core.ledger import binds as adjustment_binds
 from finops_core.operations import ExecutionView
 from finops_core.parties import BANK_DETAILS_ITEM
 from finops_core.parties import binds as details_bind
-from ui import html, widgets
+from ui import html, ledger, widgets
 from ui.format import Format, ago, plural, until, words
 from ui.html import Markup
 from ui.runs import BANK_TRANSFERS
@@ -130,8 +130,16 @@ def bank_details(request: RequestView) -> Markup:
     )
 
 
-def adjustment(request: RequestView, shown: Format) -> Markup:
-    """What a proposed adjustment would book; nothing for any other request."""
+def holders(request: RequestView) -> list[str]:
+    """Whose wallet a request is about; nobody's for any but an adjustment."""
+    return [request.summary["holder"]] if request.subject_kind == ADJUSTMENT_ITEM else []
+
+
+def adjustment(request: RequestView, shown: Format, names: Mapping[str, str], *, opens: bool) -> Markup:
+    """What a proposed adjustment would book; nothing for any other request.
+
+    ``names`` of holders that are parties; ``opens``: whether the person who looks may go to the wallet.
+    """
     if request.subject_kind != ADJUSTMENT_ITEM:
         return Markup()
     told = request.summary
@@ -139,10 +147,11 @@ def adjustment(request: RequestView, shown: Format) -> Markup:
     # What is put up for approval has no sign.
     [amount] = request.amounts
     sign = "-" if told["amount"].startswith("-") else "+"
+    wallet_id = told["wallet_id"]
     return html.facts(
         [
-            ("Adjusts", html.link(f"…{told['wallet_id'][-8:]}", "ledger", {"account": told["wallet_id"]})),
-            ("Holder", told["holder"]),
+            ("Adjusts", ledger.wallet_link(wallet_id) if opens else f"Wallet …{wallet_id[-8:]}"),
+            ("Holder", ledger.holder(told["holder"], names)),
             ("By", html.strong(f"{sign}{shown.amount(amount.minor, amount.currency)}")),
             ("Because", told["reason"]),
             ("Counts for", told["effective_on"] or "the day it is approved"),
