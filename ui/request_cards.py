@@ -28,16 +28,15 @@ KIND_COVERED = "You have the authority for requests of this kind"
 PLAN_STANDS = "The plan is the one that was submitted"
 BOOKED_NOTE = "It is booked as you approve it; what the books refuse then, you read here, and it waits on."
 DETAILS_NOTE = (
-    "Compare the whole account, on the party's page, with what the party itself says, by a way you knew before. After "
-    "your approval it cools off before it counts; until then it can be withdrawn."
+    "Compare the whole account, on the party's page, with what the party itself says, by a way you knew before."
 )
+COOLS_OFF = "After your approval it cools off for {} before it counts; until then it can be withdrawn."
+COUNTS_AT_ONCE = "After your approval it counts at once."
 BALANCE_NOTE = "Balances are looked at again before the first payment; if less is there, nothing is paid."
 FILE_NOTE = (
     "A bank file looks at no balance. Before it is written, the approval, each row of the stored file and the account "
     "it is paid from are held against this plan once more; when something differs, no file is written."
 )
-
-NOTES = {ADJUSTMENT_ITEM: BOOKED_NOTE, BANK_DETAILS_ITEM: DETAILS_NOTE}
 
 
 def people(requests: Iterable[RequestView]) -> set[str]:
@@ -93,8 +92,11 @@ def facts(
     )
 
 
-def checks(request: RequestView, *, same_plan: bool) -> Markup:
-    """What the desk has checked for somebody who may decide now; each is asked again when they do."""
+def checks(request: RequestView, *, same_plan: bool, cool_off_h: int) -> Markup:
+    """What the desk has checked for somebody who may decide now; each is asked again when they do.
+
+    ``cool_off_h``: for how many hours approved bank details wait before they count.
+    """
     promised = BOUND.get(request.subject_kind)
     first = (promised[0], promised[1](request.summary, request.content_hash)) if promised else (PLAN_STANDS, same_plan)
     found = [
@@ -104,8 +106,7 @@ def checks(request: RequestView, *, same_plan: bool) -> Markup:
         ("It still waits and has not expired", request.refusal is None),
     ]
     items = "".join(f"<li>{_check(sentence, passed=passed)}</li>" for sentence, passed in found)
-    by_file = request.summary.get("operation") == BANK_TRANSFERS
-    note = html.faint(NOTES.get(request.subject_kind, FILE_NOTE if by_file else BALANCE_NOTE))
+    note = html.faint(_note(request, cool_off_h))
     return Markup(f'<p class="to-h">Checks</p><ul class="to-checks">{items}</ul><p class="to-note">{note}</p>')
 
 
@@ -179,6 +180,16 @@ def ending(request: RequestView, shown: Format) -> Markup:
     since = f", {shown.instant(request.decided_at)}" if request.decided_at else ""
     told = f"{words(request.state.value)}{since}: {request.closed_why}"
     return html.line(html.faint(told, small=False)) if request.closed_why else Markup()
+
+
+def _note(request: RequestView, cool_off_h: int) -> str:
+    """What is still looked at, or happens, after the approval."""
+    if request.subject_kind == ADJUSTMENT_ITEM:
+        return BOOKED_NOTE
+    if request.subject_kind == BANK_DETAILS_ITEM:
+        then = COOLS_OFF.format(plural(cool_off_h, "hour")) if cool_off_h else COUNTS_AT_ONCE
+        return f"{DETAILS_NOTE} {then}"
+    return FILE_NOTE if request.summary.get("operation") == BANK_TRANSFERS else BALANCE_NOTE
 
 
 def _line(request: RequestView, names: Mapping[str, str], now: datetime) -> Markup:

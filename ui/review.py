@@ -99,7 +99,7 @@ def _drawer(here: Here, request_id: str) -> None:
     # One conversation about a matter: what is said here stands on the execution's page too.
     talk.section(here, *(("execution", asked.run.id) if asked.run else ("approval", request.id)))
     if request.refusal is None:
-        html.draw(request_cards.checks(request, same_plan=asked.same_plan))
+        html.draw(request_cards.checks(request, same_plan=asked.same_plan, cool_off_h=here.desk.settings.cool_off_h))
         _decide(here, request, asked.meanwhile)
     elif request.state is approvals.State.PENDING:
         st.info(f"**{request.refusal.message}**  \n{request.refusal.hint}", icon=":material/lock:")

@@ -9,6 +9,7 @@ from finops_core.kernel.money import Money
 from finops_core.parties import BankDetails, IdentityCheck, IdentityStatus, PartyKind
 from tests.pages.conftest import press, shown
 from tests.world import World
+from ui import request_cards
 
 IBAN = "DE89370400440532013000"
 
@@ -90,11 +91,19 @@ def test_the_approver_sees_old_and_new_and_agrees_in_the_drawer(world, at, lumen
 
     screen = at("ben", "approvals", request=number)
     told = shown(screen)
-    for part in ("•••• 3000", "GB •••• 6819", "their letter", "What will count is what you see here", "cools off"):
+    for part in (
+        "•••• 3000",
+        "GB •••• 6819",
+        "their letter",
+        "What will count is what you see here",
+        "it counts at once",
+    ):
         assert part in told
     assert "(not met)" not in told
+    assert "cools off" not in told
     assert "amounts are within" not in told
     assert "You have the authority for requests of this kind" in told
+    assert "cools off for 24 hours" in request_cards.checks(request, same_plan=False, cool_off_h=24)
     press(screen, "Approve")
 
     assert seen(world, lumen).details.current.last4 == "6819"
