@@ -10,7 +10,7 @@ from finops_core import parties, security
 from finops_core.kernel.errors import NotFound
 from finops_core.kernel.permissions import Permission
 from finops_core.ledger import Dated, EntryType
-from ui import drifts, html, ledger, log, pending, wallet_acts, wallets, widgets
+from ui import drifts, html, ledger, log, pending, stops, wallet_acts, wallets, widgets
 from ui.format import words
 from ui.session import Here
 
@@ -95,6 +95,7 @@ def account(here: Here, account_id: str, older: str) -> None:
     with here.read() as reading:
         found = core.statement(reading, account_id, before=older, until=day, dated=dated)
         wallet = core.wallet(reading, account_id) if found.account.purpose == core.WALLET else None
+        held = core.stops(reading) if wallet else ()
         waiting = core.proposals(reading, account_id, waiting=True) if wallet else ()
         moves = pending.waiting_moves(reading, account_id) if wallet else ()
         off = core.drifts(reading, account_id)
@@ -107,6 +108,7 @@ def account(here: Here, account_id: str, older: str) -> None:
         state = "" if seen.state == "open" else html.badge(words(seen.state), "amber")
         html.draw(html.line(html.faint("Balance", small=False), ledger.balance(found.balance, here.shown), state))
         if wallet is not None:
+            stops.of_wallet(held, wallet.id)
             wallets.panel(here, wallet, whose, waiting, moves)
     if found.lines:
         html.draw(ledger.statement(found, here.shown, dated))
