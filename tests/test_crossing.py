@@ -669,6 +669,7 @@ DOORS: dict[str, Door] = {
     "parties.add_party": Door(lambda w, _: parties.add_party(w, parties.PartyKind.OWN, "Us")),
     "parties.close_party": Door(lambda w, i: parties.close_party(w, i["party"], MARK)),
     "parties.details": Door(lambda w, i: parties.details(w, i["party"])),
+    "parties.find": Door(lambda w, i: ("found", parties.find(w, sought.read(i["party"])))),
     "parties.identities_of": Door(lambda w, i: parties.identities_of(w, i["party"])),
     "parties.identity": Door(lambda w, i: parties.identity(w, i["party"])),
     "parties.is_verified": Door(lambda w, i: ("known", parties.is_verified(w, i["party"]))),

@@ -10,7 +10,7 @@ from finops_core import parties, security
 from finops_core.kernel.errors import NotFound
 from finops_core.kernel.permissions import Permission
 from finops_core.ledger import Dated, EntryType
-from ui import drifts, html, ledger, log, pending, wallet_acts, wallets, widgets
+from ui import drifts, html, ledger, log, pending, stops, wallet_acts, wallets, widgets
 from ui.format import words
 from ui.session import Here
 
@@ -52,6 +52,7 @@ def entry(here: Here, entry_id: str) -> None:
             behind = core.proposal(reading, found.source[1]) if found.source[0] == core.ADJUSTMENT_ITEM else None
         numbers = core.numbers(reading, [found.reverses, found.reversed_by])
         names = security.names(reading, [found.created_by, *([behind.proposed_by] if behind else [])])
+        holders = parties.names(reading, {each.account.party_id for each in found.postings})
     widgets.head("Entry", here.around.name, found.number or found.id)
     html.draw(ledger.facts(found, here.shown, lambda who: log.actor_name(who, names), numbers))
     if behind is not None:
@@ -61,7 +62,7 @@ def entry(here: Here, entry_id: str) -> None:
         proposed = log.actor_name(behind.proposed_by, names)
         told = f"{words(kind)} {about}" if about else ""
         html.draw(html.facts([("Proposed by", proposed), ("About", told), ("Request", request)]))
-    html.draw(ledger.postings(found.postings, here.shown))
+    html.draw(ledger.postings(found.postings, here.shown, holders))
     stays = found.type == EntryType.JOURNAL or (found.source[0] == "pending" and found.type.startswith("ESCROW"))
     if not (found.reversed_by or found.reverses or stays):
         wallet_acts.reversal(here, found.id)
@@ -72,6 +73,7 @@ def line(here: Here, code: str, currency: str, older: str) -> None:
     _back()
     with here.read() as reading:
         rows = core.accounts(reading, code, currency, core.PAGE + 1, older)
+        holders = parties.names(reading, {row.party_id for row in rows})
         now = here.shown.as_of(reading.now)
     page = rows[: core.PAGE]
     if not page:
@@ -79,7 +81,7 @@ def line(here: Here, code: str, currency: str, older: str) -> None:
         widgets.empty("account_balance", "There is no such account", "Look it up in the trial balance.")
         return
     widgets.head(f"{page[0].code} {page[0].name}", here.around.name, currency, f"as of {now}")
-    html.draw(ledger.accounts(page, here.shown))
+    html.draw(ledger.accounts(page, here.shown, holders))
     query = {ledger.LINE: code, "currency": currency}
     html.draw(ledger.older(query, page[-1].id if len(rows) > core.PAGE else ""))
 
@@ -93,6 +95,7 @@ def account(here: Here, account_id: str, older: str) -> None:
     with here.read() as reading:
         found = core.statement(reading, account_id, before=older, until=day, dated=dated)
         wallet = core.wallet(reading, account_id) if found.account.purpose == core.WALLET else None
+        held = core.stops(reading) if wallet else ()
         waiting = core.proposals(reading, account_id, waiting=True) if wallet else ()
         moves = pending.waiting_moves(reading, account_id) if wallet else ()
         off = core.drifts(reading, account_id)
@@ -105,6 +108,7 @@ def account(here: Here, account_id: str, older: str) -> None:
         state = "" if seen.state == "open" else html.badge(words(seen.state), "amber")
         html.draw(html.line(html.faint("Balance", small=False), ledger.balance(found.balance, here.shown), state))
         if wallet is not None:
+            stops.of_wallet(held, wallet.id)
             wallets.panel(here, wallet, whose, waiting, moves)
     if found.lines:
         html.draw(ledger.statement(found, here.shown, dated))

@@ -1,21 +1,22 @@
 """Search: the box that every page has, and what was found, area by area, each with the way to it."""
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 
 import streamlit as st
 
-from finops_core import insight
+from finops_core import insight, reference
 from finops_core.approvals import RequestView
 from finops_core.files import FileView
 from finops_core.insight import Found
 from finops_core.kernel.permissions import Permission
-from ui import html, in_flight, ledger, log, request_cards, runs
+from ui import html, in_flight, ledger, log, parties, request_cards, runs
 from ui.format import Format, size, words
 from ui.html import Cell, Column, Markup
 from ui.session import Here
 
 PAGE, ASKED = "search", "q"
-HINT = "Number, amount, payee, file …"
+HINT = "Number, amount, payee, party, file …"
 HASH_CHARS = 12
 REQUESTS = (
     Column("Number", fixed=True),
@@ -57,15 +58,15 @@ def glass(here: Here) -> Markup:
     return html.link(label, PAGE, css="to-bell to-bell-strip")
 
 
-def look(here: Here, typed: str) -> tuple[Found, Mapping[str, str]]:
-    """What was found, and the names of everybody it shows."""
+def look(here: Here, typed: str) -> tuple[Found, Mapping[str, str], date]:
+    """What was found, the names of everybody it shows, and the day."""
     with here.read() as reading:
         found = insight.search(reading, typed)
         people = {*request_cards.people(found.requests), *(file.uploaded_by for file in found.files)}
-        return found, log.names(reading, found.records, people)
+        return found, log.names(reading, found.records, people), reference.today(reading)
 
 
-def groups(here: Here, found: Found, names: Mapping[str, str]) -> None:
+def groups(here: Here, found: Found, names: Mapping[str, str], today: date) -> None:
     """Every area with something: its rows, newest first."""
     shown = here.shown
     if found.executions:
@@ -78,6 +79,8 @@ def groups(here: Here, found: Found, names: Mapping[str, str]) -> None:
         _group("files", "Files", files_table(found.files, names, shown), found)
     if found.entries:
         _group("entries", "Entries", ledger.entries(found.entries, shown), found)
+    if found.parties:
+        _group("parties", "Parties", parties.table(found.parties, today), found)
     if found.records:
         _group("records", "Audit", log.records_table(found.records, names, here), found)
 

@@ -74,22 +74,22 @@ def entries(rows: Sequence[EntryLine], shown: Format) -> Markup:
     return html.table(ENTRIES, [_entry(row, shown) for row in rows], "Entries")
 
 
-def postings(rows: Sequence[EntryPosting], shown: Format) -> Markup:
+def postings(rows: Sequence[EntryPosting], shown: Format, names: Mapping[str, str]) -> Markup:
     """The sides of one entry; what they are worth, where they are of another currency than the organisation's."""
     foreign = any(row.worth != row.amount for row in rows)
     columns = (*POSTINGS, WORTH) if foreign else POSTINGS
     told: list[tuple[Cell, ...]] = [
-        (account_link(row.account), holder(row.account.party_id), *sides(row.amount, shown))
+        (account_link(row.account), holder(row.account.party_id, names), *sides(row.amount, shown))
         + ((_worth(row, shown),) if foreign else ())
         for row in rows
     ]
     return html.table(columns, told, "Postings")
 
 
-def accounts(rows: Sequence[AccountLine], shown: Format) -> Markup:
+def accounts(rows: Sequence[AccountLine], shown: Format, names: Mapping[str, str]) -> Markup:
     """The accounts of a line of the chart."""
     told: list[tuple[Cell, ...]] = [
-        (account_link(row), holder(row.party_id), words(row.state), balance(row.balance, shown)) for row in rows
+        (account_link(row), holder(row.party_id, names), words(row.state), balance(row.balance, shown)) for row in rows
     ]
     return html.table(ACCOUNTS, told, "Accounts")
 
@@ -135,8 +135,10 @@ def balance(amount: Money | None, shown: Format) -> Cell:
     return html.join(html.strong(shown.amount(abs(amount.minor), amount.currency)), side)
 
 
-def holder(party_id: str) -> Cell:
-    """Whose account it is."""
+def holder(party_id: str, names: Mapping[str, str]) -> Cell:
+    """Whose account it is: a party by its name, the way to its page; ``names`` of those that are parties."""
+    if name := names.get(party_id):
+        return html.link(name, "parties", {"party": party_id})
     return party_id or html.faint(OWN, small=False)
 
 

@@ -46,8 +46,8 @@ def waiting_moves(reading: Reading, wallet_id: str) -> Sequence[PendingView]:
     return ledger.pending_moves(reading, wallet_id, SHOWN + 1, before, waiting=True)
 
 
-def section(here: Here, wallet: WalletView, holder: str, waiting: Sequence[PendingView]) -> None:
-    """What waits to be posted, each with its two ways to end, and the dialog that the address asks for."""
+def section(here: Here, wallet: WalletView, waiting: Sequence[PendingView]) -> None:
+    """What waits to be posted, each with its two ways to end."""
     may = here.may(Permission.LEDGER_POST)
     with here.read() as reading:
         now = reading.now
@@ -56,6 +56,11 @@ def section(here: Here, wallet: WalletView, holder: str, waiting: Sequence[Pendi
     if len(waiting) > SHOWN:
         older = {"account": wallet.id, OLDER_THAN: waiting[SHOWN - 1].id}
         html.draw(html.line(html.link("Older ones that wait", "ledger", older)))
+
+
+def open_asked(here: Here, wallet: WalletView, holder: str, waiting: Sequence[PendingView]) -> None:
+    """Open the dialog that the address asks for, if it may be; after every button that may have it asked for."""
+    may = here.may(Permission.LEDGER_POST)
     what, which = DIALOGS.asked()
     move = next((each for each in waiting if each.id == which), None)
     if what == BEGIN and may and wallet.state is AccountState.OPEN:

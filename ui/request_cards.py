@@ -11,7 +11,7 @@ from finops_core.ledger import binds as adjustment_binds
 from finops_core.operations import ExecutionView
 from finops_core.parties import BANK_DETAILS_ITEM
 from finops_core.parties import binds as details_bind
-from ui import html, widgets
+from ui import html, ledger, widgets
 from ui.format import Format, ago, plural, until, words
 from ui.html import Markup
 from ui.runs import BANK_TRANSFERS
@@ -23,19 +23,20 @@ BOUND = {
     ADJUSTMENT_ITEM: ("What is booked is what you see here", adjustment_binds),
     BANK_DETAILS_ITEM: ("What will count is what you see here", details_bind),
 }
+AMOUNTS_COVERED = "The amounts are within your authority"
+KIND_COVERED = "You have the authority for requests of this kind"
 PLAN_STANDS = "The plan is the one that was submitted"
 BOOKED_NOTE = "It is booked as you approve it; what the books refuse then, you read here, and it waits on."
 DETAILS_NOTE = (
-    "Compare the whole account, on the party's page, with what the party itself says, by a way you knew before. After "
-    "your approval it cools off before it counts; until then it can be withdrawn."
+    "Compare the whole account, on the party's page, with what the party itself says, by a way you knew before."
 )
+COOLS_OFF = "After your approval it cools off for {} before it counts; until then it can be withdrawn."
+COUNTS_AT_ONCE = "After your approval it counts at once."
 BALANCE_NOTE = "Balances are looked at again before the first payment; if less is there, nothing is paid."
 FILE_NOTE = (
     "A bank file looks at no balance. Before it is written, the approval, each row of the stored file and the account "
     "it is paid from are held against this plan once more; when something differs, no file is written."
 )
-
-NOTES = {ADJUSTMENT_ITEM: BOOKED_NOTE, BANK_DETAILS_ITEM: DETAILS_NOTE}
 
 
 def people(requests: Iterable[RequestView]) -> set[str]:
@@ -91,19 +92,21 @@ def facts(
     )
 
 
-def checks(request: RequestView, *, same_plan: bool) -> Markup:
-    """What the desk has checked for somebody who may decide now; each is asked again when they do."""
+def checks(request: RequestView, *, same_plan: bool, cool_off_h: int) -> Markup:
+    """What the desk has checked for somebody who may decide now; each is asked again when they do.
+
+    ``cool_off_h``: for how many hours approved bank details wait before they count.
+    """
     promised = BOUND.get(request.subject_kind)
     first = (promised[0], promised[1](request.summary, request.content_hash)) if promised else (PLAN_STANDS, same_plan)
     found = [
         first,
         ("It was prepared by somebody else", request.refusal is None),
-        ("The amounts are within your authority", request.refusal is None),
+        (AMOUNTS_COVERED if request.amounts else KIND_COVERED, request.refusal is None),
         ("It still waits and has not expired", request.refusal is None),
     ]
     items = "".join(f"<li>{_check(sentence, passed=passed)}</li>" for sentence, passed in found)
-    by_file = request.summary.get("operation") == BANK_TRANSFERS
-    note = html.faint(NOTES.get(request.subject_kind, FILE_NOTE if by_file else BALANCE_NOTE))
+    note = html.faint(_note(request, cool_off_h))
     return Markup(f'<p class="to-h">Checks</p><ul class="to-checks">{items}</ul><p class="to-note">{note}</p>')
 
 
@@ -128,8 +131,16 @@ def bank_details(request: RequestView) -> Markup:
     )
 
 
-def adjustment(request: RequestView, shown: Format) -> Markup:
-    """What a proposed adjustment would book; nothing for any other request."""
+def holders(request: RequestView) -> list[str]:
+    """Whose wallet a request is about; nobody's for any but an adjustment."""
+    return [request.summary["holder"]] if request.subject_kind == ADJUSTMENT_ITEM else []
+
+
+def adjustment(request: RequestView, shown: Format, names: Mapping[str, str], *, opens: bool) -> Markup:
+    """What a proposed adjustment would book; nothing for any other request.
+
+    ``names`` of holders that are parties; ``opens``: whether the person who looks may go to the wallet.
+    """
     if request.subject_kind != ADJUSTMENT_ITEM:
         return Markup()
     told = request.summary
@@ -137,10 +148,11 @@ def adjustment(request: RequestView, shown: Format) -> Markup:
     # What is put up for approval has no sign.
     [amount] = request.amounts
     sign = "-" if told["amount"].startswith("-") else "+"
+    wallet_id = told["wallet_id"]
     return html.facts(
         [
-            ("Adjusts", html.link(f"…{told['wallet_id'][-8:]}", "ledger", {"account": told["wallet_id"]})),
-            ("Holder", told["holder"]),
+            ("Adjusts", ledger.wallet_link(wallet_id) if opens else f"Wallet …{wallet_id[-8:]}"),
+            ("Holder", ledger.holder(told["holder"], names)),
             ("By", html.strong(f"{sign}{shown.amount(amount.minor, amount.currency)}")),
             ("Because", told["reason"]),
             ("Counts for", told["effective_on"] or "the day it is approved"),
@@ -168,6 +180,16 @@ def ending(request: RequestView, shown: Format) -> Markup:
     since = f", {shown.instant(request.decided_at)}" if request.decided_at else ""
     told = f"{words(request.state.value)}{since}: {request.closed_why}"
     return html.line(html.faint(told, small=False)) if request.closed_why else Markup()
+
+
+def _note(request: RequestView, cool_off_h: int) -> str:
+    """What is still looked at, or happens, after the approval."""
+    if request.subject_kind == ADJUSTMENT_ITEM:
+        return BOOKED_NOTE
+    if request.subject_kind == BANK_DETAILS_ITEM:
+        then = COOLS_OFF.format(plural(cool_off_h, "hour")) if cool_off_h else COUNTS_AT_ONCE
+        return f"{DETAILS_NOTE} {then}"
+    return FILE_NOTE if request.summary.get("operation") == BANK_TRANSFERS else BALANCE_NOTE
 
 
 def _line(request: RequestView, names: Mapping[str, str], now: datetime) -> Markup:

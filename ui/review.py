@@ -6,7 +6,7 @@ from datetime import datetime
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from finops_core import approvals, operations, payouts, security
+from finops_core import approvals, operations, parties, payouts, security
 from finops_core.approvals import Decision, RequestView
 from finops_core.kernel.errors import FinOpsError, NotFound
 from finops_core.kernel.permissions import Permission
@@ -84,6 +84,7 @@ def _drawer(here: Here, request_id: str) -> None:
         following = _following(reading, request_id)
         people = {*request_cards.people([asked.request]), *(each.requested_by for each in asked.rehearsed)}
         names = security.names(reading, people)
+        holders = parties.names(reading, request_cards.holders(asked.request))
     request = asked.request
     html.draw(request_cards.facts(request, names, asked.run, here.around.name, asked.now))
     _on_to(following)
@@ -92,13 +93,13 @@ def _drawer(here: Here, request_id: str) -> None:
         html.draw(rehearsals.outcomes(asked.rehearsed, names, here))
     else:
         html.draw(request_cards.sums(request, here.shown))
-        html.draw(request_cards.adjustment(request, here.shown))
+        html.draw(request_cards.adjustment(request, here.shown, holders, opens=here.may(Permission.LEDGER_VIEW)))
         html.draw(request_cards.bank_details(request))
     html.draw(request_cards.said(request, names, here.shown))
     # One conversation about a matter: what is said here stands on the execution's page too.
     talk.section(here, *(("execution", asked.run.id) if asked.run else ("approval", request.id)))
     if request.refusal is None:
-        html.draw(request_cards.checks(request, same_plan=asked.same_plan))
+        html.draw(request_cards.checks(request, same_plan=asked.same_plan, cool_off_h=here.desk.settings.cool_off_h))
         _decide(here, request, asked.meanwhile)
     elif request.state is approvals.State.PENDING:
         st.info(f"**{request.refusal.message}**  \n{request.refusal.hint}", icon=":material/lock:")

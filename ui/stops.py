@@ -60,6 +60,13 @@ def section(here: Here) -> None:
     _open_asked(here, standing)
 
 
+def of_wallet(standing: Sequence[StopView], wallet_id: str) -> None:
+    """What holds a wallet's money, whatever is done with it: whoever would move some reads it before they type."""
+    for stop in standing:
+        if stop.width is StopWidth.ALL or (stop.width is StopWidth.WALLET and stop.subject == wallet_id):
+            html.draw(html.told("front_hand", f"{title_of(stop)}.", stop.reason, "red"))
+
+
 def title_of(stop: StopView) -> str:
     """What a stop holds, in a few words."""
     if stop.width is StopWidth.TYPE:

@@ -66,9 +66,6 @@ def panel(
     """
     held = here.shown.amount(wallet.held.minor, wallet.currency) if wallet.held.minor else ""
     html.draw(html.facts([("Held for the holder", held), ("Frozen because", wallet.state_reason)]))
-    for proposal in waiting:
-        _proposed(here, proposal)
-    pending.section(here, wallet, holder, moves)
     asks = [
         (wallet_acts.MOVE, "Move money", "swap_horiz", here.may(Permission.LEDGER_POST) and _open(wallet)),
         (wallet_acts.ADJUST, "Adjust", "tune", here.may(Permission.LEDGER_ADJUST) and _open(wallet)),
@@ -83,6 +80,10 @@ def panel(
             pending.ask(pending.BEGIN)
         if here.may(Permission.LEDGER_ADJUST) and st.button("Check balance", icon=":material/balance:", key="check"):
             drifts.DIALOGS.ask(drifts.WALLET)
+    for proposal in waiting:
+        _proposed(here, proposal)
+    pending.section(here, wallet, moves)
+    pending.open_asked(here, wallet, holder, moves)
     wallet_acts.open_asked(here, wallet, holder)
     drifts.ask_wallet(here, wallet, holder)
 
@@ -109,11 +110,10 @@ def _frozen(wallet: WalletView) -> bool:
 
 
 def _row(row: WalletView, shown: Format, names: Mapping[str, str]) -> tuple[Cell, ...]:
-    name = names.get(row.party_id, "")
     held = shown.amount(row.held.minor, row.currency) if row.held.minor else ""
     return (
         ledger.wallet_link(row.id),
-        html.link(name, "parties", {"party": row.party_id}) if name else row.party_id,
+        ledger.holder(row.party_id, names),
         words(row.state) if _open(row) else html.badge(words(row.state), "amber"),
         held,
         html.strong(shown.amount(row.balance.minor, row.currency)),

@@ -5,11 +5,12 @@ from typing import Any
 
 from pydantic import Field
 
-from finops_core.answers import ledger, operations, others, payouts
+from finops_core.answers import ledger, operations, others, parties, payouts
 from finops_core.answers.common import Answer
 from finops_core.answers.ledger import EntryAnswer
 from finops_core.answers.operations import ExecutionAnswer
 from finops_core.answers.others import ApprovalAnswer, FileAnswer
+from finops_core.answers.parties import PartyAnswer
 from finops_core.answers.payouts import PayoutAnswer
 from finops_core.audit import AuditView
 from finops_core.insight import Found
@@ -39,6 +40,7 @@ class FoundAnswer(Answer):
     approvals: list[ApprovalAnswer]
     files: list[FileAnswer]
     entries: list[EntryAnswer]
+    parties: list[PartyAnswer]
     records: list[RecordAnswer]
 
 
@@ -58,5 +60,6 @@ def found(view: Found) -> FoundAnswer:
         approvals=[others.approval(each) for each in view.requests],
         files=[others.file(each) for each in view.files],
         entries=[ledger.entry(each) for each in view.entries],
+        parties=[parties.told(each) for each in view.parties],
         records=[record(each) for each in view.records],
     )

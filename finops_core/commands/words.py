@@ -283,6 +283,7 @@ def found(told: FoundAnswer) -> str:
     lines += [approval(each).splitlines()[0] for each in told.approvals]
     lines += [file(each) for each in told.files]
     lines += [f"{each.number or each.id}  {each.type}  counts for {each.effective_on}" for each in told.entries]
+    lines += [f"{each.id}  {each.kind}  {each.name}" for each in told.parties]
     lines += [f"{each.at:%Y-%m-%d %H:%M:%S}  {each.verb}  {each.object}" for each in told.records]
     more = f"\nThere is more in {', '.join(told.more)}; type more to narrow it." if told.more else ""
     return "\n".join(lines) + more if lines else "Nothing matches."

@@ -6,7 +6,7 @@ What a person may not see is not found: each area answers only for what its own 
 from dataclasses import dataclass
 from typing import Any
 
-from finops_core import approvals, audit, files, ledger, operations, payouts, security
+from finops_core import approvals, audit, files, ledger, operations, parties, payouts, security
 from finops_core.approvals import RequestView
 from finops_core.audit import AuditView
 from finops_core.files import FileView
@@ -15,6 +15,7 @@ from finops_core.kernel.permissions import Permission
 from finops_core.kernel.sought import Sought
 from finops_core.ledger import EntryLine
 from finops_core.operations import ExecutionView
+from finops_core.parties import PartyView
 from finops_core.payouts import PayoutView
 from finops_core.platform.work import Reading
 
@@ -25,6 +26,8 @@ KINDS = {
     "ap": "approval",
     "pay": "payout",
     "je": "journal",
+    "party": "party",
+    "bank": "bank_details",
     "fr": "file",
     "file": "stored_file",
     "person": "person",
@@ -49,6 +52,7 @@ class Found:
     requests: tuple[RequestView, ...] = ()
     files: tuple[FileView, ...] = ()
     entries: tuple[EntryLine, ...] = ()
+    parties: tuple[PartyView, ...] = ()
     records: tuple[AuditView, ...] = ()
     people: tuple[str, ...] = ()
     more: frozenset[str] = frozenset()
@@ -56,11 +60,12 @@ class Found:
     @property
     def total(self) -> int:
         """How many things are shown."""
-        return sum(map(len, (self.executions, self.payouts, self.requests, self.files, self.entries, self.records)))
+        money = self.executions, self.payouts, self.requests, self.entries
+        return sum(map(len, (*money, self.files, self.parties, self.records)))
 
 
 def search(reading: Reading, typed: str) -> Found:
-    """Everything this person may see that matches: numbers, ids, amounts, payees, accounts, files, hashes, people.
+    """Everything this person may see that matches: numbers, ids, amounts, payees, parties, accounts, files, people.
 
     Needs ``HOME_VIEW``. Nothing is looked for by a single character.
     """
@@ -75,12 +80,14 @@ def search(reading: Reading, typed: str) -> Found:
     requests = approvals.find(reading, sought, "execution", [run.id for run in runs], most)
     kept = files.find(reading, sought, most)
     booked = ledger.find(reading, sought, most)
+    dealt_with = parties.find(reading, sought, most)
     things = [
         *(f"execution:{run.id}" for run in runs),
         *(f"payout:{row.id}" for row in paid),
         *(f"approval:{request.id}" for request in requests),
         *(f"file:{file.id}" for file in kept),
         *(f"journal:{entry.id}" for entry in booked),
+        *(f"party:{party.id}" for party in dealt_with),
     ]
     records = _records(reading, sought, things, people, most)
     groups = {
@@ -89,6 +96,7 @@ def search(reading: Reading, typed: str) -> Found:
         "requests": requests,
         "files": kept,
         "entries": booked,
+        "parties": dealt_with,
         "records": records,
     }
     more = frozenset(name for name, rows in groups.items() if len(rows) > EACH)

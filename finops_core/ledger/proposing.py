@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Row, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from finops_core import approvals, audit, security
+from finops_core import approvals, audit, parties, security
 from finops_core.kernel.canonical import content_hash
 from finops_core.kernel.errors import Conflict, NotFound
 from finops_core.kernel.ids import new_id
@@ -81,15 +81,16 @@ def propose_adjustment(work: Work, asked: Proposal) -> str:
     bound = content_hash(_content(asked))
     if stands := _standing(work, asked.key, bound):
         return stands
-    proposal_id = new_id("adj")
+    proposal_id, holder = new_id("adj"), wallet.party_id
+    called = parties.names(work, [holder]).get(holder, holder)
     request_id = approvals.request(
         work,
         subject_kind=SUBJECT,
         subject_id=proposal_id,
         content_hash=bound,
         item_type=ITEM_TYPE,
-        title=f"Adjustment of {asked.amount} for {wallet.party_id}",
-        summary={**_content(asked), HOLDER: wallet.party_id},
+        title=f"Adjustment of {asked.amount} for {called}",
+        summary={**_content(asked), HOLDER: holder},
         amounts=_put_up(asked),
         excluded={},
     )

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Row, Select, or_, select
 
 from finops_core import reference
 from finops_core.kernel.permissions import Permission
+from finops_core.kernel.sought import Sought
 from finops_core.parties import rules
 from finops_core.parties.models import party as table
 from finops_core.parties.models import party_bank_detail, party_identity
@@ -134,6 +135,18 @@ def party(reading: Reading, party_id: str) -> PartyView:
     """One party; ``PARTY_UNKNOWN``."""
     reading.require(Permission.PARTY_VIEW)
     return one(reading, party_id)
+
+
+def find(reading: Reading, sought: Sought, limit: int = 6) -> tuple[PartyView, ...]:
+    """Parties by what somebody typed, newest first, closed ones too: part of a name, an id, the end of an account.
+
+    Nothing for those who may not see parties.
+    """
+    words = sought.id or (sought.name if sought.may_be_name else "")
+    if not (sought and words and reading.may(Permission.PARTY_VIEW)):
+        return ()
+    query = _mine(reading).where(_meant(reading, words))
+    return _views(reading, reading.rows(query.order_by(table.c.id.desc()).limit(limit)))
 
 
 def names(reading: Reading, party_ids: Iterable[str]) -> Mapping[str, str]:

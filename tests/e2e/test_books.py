@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from finops_core import ledger
+from finops_core import ledger, reference
 from finops_core.catalog.tables import TABLES
 from finops_core.kernel.money import Money
 from finops_core.ledger.checks import CHECKS
@@ -18,6 +18,7 @@ from tests.tampering import tamper
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 WHY = "an order that was counted twice"
+TOPS = "cells => cells.map(cell => cell.getBoundingClientRect().top)"
 
 
 @dataclass
@@ -227,3 +228,23 @@ def test_money_is_moved_by_thumb(backstage: Backstage, enter):
     assert wallet.now() == (7_000, 3_000)
     ana.sees("30.00 USD", ana.main)
     assert ana.too_wide() == []
+
+
+def test_a_card_on_a_phone_begins_with_what_it_is_and_keeps_each_side_with_its_account(backstage: Backstage, enter):
+    # Given an exchange, which has four sides, and Eva with her phone
+    wallet = funded(backstage, "party_cards")
+    with backstage.app.desk.work(backstage.actor("carla")) as work:
+        reference.note_rate(work, "USD", "NOK", "10.50", reference.today(work))
+    with backstage.app.desk.work(backstage.actor("ana")) as work:
+        ledger.exchange(work, wallet.id, ledger.open_wallet(work, "party_cards", "NOK"), Money(1_000, "USD"))
+
+    # When she looks at what was booked, then each card's first cell is above the others
+    eva = enter("eva", "ledger?view=Activity", size="phone")
+    kinds = eva.main.locator("table").filter(has=eva.page.locator("caption", has_text="Entries by kind"))
+    tops = kinds.locator("tbody tr").first.locator("td").evaluate_all(TOPS)
+    assert tops[0] < min(tops[1:])
+
+    # And no side of an entry stands on another line than its account
+    eva.move("ledger?view=Entries")
+    sides = eva.main.locator('td[data-label="Accounts"]').first.locator("div > span")
+    assert sides.evaluate_all("spans => spans.map(span => span.getClientRects().length)") == [1, 1, 1, 1]

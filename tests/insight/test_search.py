@@ -2,11 +2,12 @@
 
 import pytest
 
-from finops_core import approvals, files, insight, ledger, operations, payouts, security
+from finops_core import approvals, files, insight, ledger, operations, parties, payouts, security
 from finops_core.insight import Found
 from finops_core.kernel.actor import system_actor
 from finops_core.kernel.errors import NotAllowed
 from finops_core.kernel.money import Money
+from finops_core.parties import BankDetails, PartyKind
 from tests.payouts.test_bank_transfers import TWO
 from tests.world import World
 
@@ -17,7 +18,7 @@ def world(both: World) -> World:
     return both
 
 
-GROUPS = ("executions", "payouts", "requests", "files", "entries", "records")
+GROUPS = ("executions", "payouts", "requests", "files", "entries", "parties", "records")
 
 
 def found(world: World, who: str, typed: str, org: str = "harbour") -> Found:
@@ -202,3 +203,29 @@ def test_an_entry_is_found_by_its_number_by_those_who_see_the_ledger(world: Worl
     assert [record.verb for record in asked["JE-2026-0001"].records] == ["ledger.posted"]
     assert found(world, "ben", "JE-2026-0001").total == 0
     assert found(world, "carla", "JE-2026-0001", "norrland").entries == ()
+
+
+def test_a_party_is_found_by_its_name_its_id_and_the_end_of_its_account_by_those_who_see_parties(world: World):
+    # Given a company with bank details, and one that is closed
+    with world.desk.work(world.actor("ana")) as work:
+        lumen = parties.add_party(work, PartyKind.COMPANY, "Straße & Lumen GmbH")
+        details = BankDetails("Lumen GmbH", "DE89370400440532013000")
+        parties.propose_details(work, lumen, details, "their letter, called back")
+        other = parties.add_party(work, PartyKind.PERSON, "Lumen Solberg")
+        parties.close_party(work, other, "moved away")
+
+    # When people look for them
+    names = {typed: found(world, "ana", typed) for typed in ("lumen", "STRASSE &", lumen, "•••• 3000", "%")}
+
+    # Then they are found, the newest first, with what the log has of them; by nobody who may not see parties
+    assert {typed: [party.id for party in answer.parties] for typed, answer in names.items()} == {
+        "lumen": [other, lumen],
+        "STRASSE &": [lumen],
+        lumen: [lumen],
+        "•••• 3000": [lumen],
+        "%": [],
+    }
+    assert {record.verb for record in found(world, "eva", lumen).records} == {"party.added"}
+    for typed in names:
+        assert found(world, "adam", typed).parties == ()
+        assert found(world, "eva", typed, "norrland").parties == ()

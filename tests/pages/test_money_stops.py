@@ -103,3 +103,17 @@ def test_one_that_stands_is_shown_however_many_were_lifted_since(world, at, monk
             ledger.resume(work, ledger.stop(work, StopWidth.ALL, f"short {number}"), "over")
 
     assert "the oldest, and it stands" in shown(at("eva", "ledger", view="Money stops"))
+
+
+@pytest.mark.parametrize("width", [StopWidth.ALL, StopWidth.WALLET])
+def test_the_page_of_a_wallet_says_that_its_money_is_stopped_before_anybody_types(world, at, width):
+    # Given two wallets, and a stop that holds one of them, or both
+    with world.desk.work(world.actor("ana")) as work:
+        mine, other = (ledger.open_wallet(work, f"party_{width.value}{n}", "USD") for n in (1, 2))
+    with world.desk.work(world.actor("carla")) as work:
+        ledger.stop(work, width, "the owner asked for it", mine if width is StopWidth.WALLET else "")
+
+    # Then whoever looks at what is held reads why
+    assert "the owner asked for it" in shown(at("ana", "ledger", account=mine))
+    held = "the owner asked for it" in shown(at("ana", "ledger", account=other))
+    assert held is (width is StopWidth.ALL)

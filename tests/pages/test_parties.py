@@ -9,6 +9,7 @@ from finops_core.kernel.money import Money
 from finops_core.parties import BankDetails, IdentityCheck, IdentityStatus, PartyKind
 from tests.pages.conftest import press, shown
 from tests.world import World
+from ui import request_cards
 
 IBAN = "DE89370400440532013000"
 
@@ -90,9 +91,19 @@ def test_the_approver_sees_old_and_new_and_agrees_in_the_drawer(world, at, lumen
 
     screen = at("ben", "approvals", request=number)
     told = shown(screen)
-    for part in ("•••• 3000", "GB •••• 6819", "their letter", "What will count is what you see here", "cools off"):
+    for part in (
+        "•••• 3000",
+        "GB •••• 6819",
+        "their letter",
+        "What will count is what you see here",
+        "it counts at once",
+    ):
         assert part in told
     assert "(not met)" not in told
+    assert "cools off" not in told
+    assert "amounts are within" not in told
+    assert "You have the authority for requests of this kind" in told
+    assert "cools off for 24 hours" in request_cards.checks(request, same_plan=False, cool_off_h=24)
     press(screen, "Approve")
 
     assert seen(world, lumen).details.current.last4 == "6819"
@@ -156,7 +167,27 @@ def test_one_page_shows_what_is_held_for_a_party_and_the_ledger_calls_it_by_its_
     told = shown(at("eva", "parties", party=lumen))
     assert f"account={wallet}" in told
     assert "123.45 USD" in told
-    assert f"party={lumen}" in shown(at("eva", "ledger", view="Wallets"))
+    with world.desk.read(world.actor("eva")) as reading:
+        [line] = ledger.statement(reading, wallet).lines
+    for query in ({"view": "Wallets"}, {"entry": line.journal_id}, {"line": "2010", "currency": "USD"}):
+        assert f"party={lumen}" in shown(at("eva", "ledger", **query)), query
+
+
+def test_an_adjustment_is_decided_by_the_name_of_the_holder(world, at, lumen):
+    with world.desk.work(world.actor("ana")) as work:
+        wallet = ledger.open_wallet(work, lumen, "USD")
+    with world.desk.work(world.actor("carla")) as work:
+        ledger.adjust_or_propose(work, wallet, Money(500_000, "USD"), ledger.Terms(reason="a deposit that was missed"))
+        [asked] = ledger.proposals(work, wallet, waiting=True)
+        called = seen(world, lumen).name
+
+    # Ben decides without seeing the ledger: nothing leads him where he may not go.
+    ben, eva = (at(who, "approvals", request=asked.request_id) for who in ("ben", "eva"))
+    for screen in (ben, eva):
+        assert f"Adjustment of 5000.00 USD for {called}" in shown(screen)
+        assert f"party={lumen}" in shown(screen)
+    assert f"account={wallet}" not in shown(ben)
+    assert f"account={wallet}" in shown(eva)
 
 
 def test_parties_are_found_renamed_and_closed(world, at, lumen):

@@ -61,6 +61,20 @@ def test_it_is_set_aside_shown_to_all_and_posted_in_part(world: World, two, at):
     assert "is set aside" not in shown(at("ana", "ledger", account=one))
 
 
+def test_the_button_opens_the_dialog(world: World, two, at):
+    screen = press(at("ana", "ledger", account=two[0]), "Set aside")
+
+    assert [field.label for field in screen.text_input if field.key == pending.AMOUNT] == ["Amount in USD"]
+
+
+def test_what_can_be_done_with_the_wallet_stands_above_everything_that_waits(world: World, two, at):
+    begun(world, two)
+
+    labels = [button.label for button in at("ana", "ledger", account=two[0]).button]
+
+    assert labels.index("Move money") < labels.index("Set aside") < labels.index("Post")
+
+
 def test_given_back_needs_a_reason(world: World, two, at):
     move = begun(world, two)
 

@@ -1,5 +1,7 @@
 """Search: the box on every page, and what the page shows of what was found."""
 
+from finops_core import parties
+from finops_core.parties import PartyKind
 from tests.pages.conftest import shown
 
 
@@ -47,3 +49,13 @@ def test_words_that_are_markup_are_shown_as_words(world, at):
 
     assert not screen.exception
     assert "<script>alert" not in shown(screen)
+
+
+def test_a_party_that_was_found_leads_to_its_page(world, at):
+    with world.desk.work(world.actor("ana")) as work:
+        lumen = parties.add_party(work, PartyKind.COMPANY, "Lumen Lighting")
+
+    screen = at("ben", "search", q="lumen")
+
+    assert [each.value for each in screen.header] == ["Parties"]
+    assert f"party={lumen}" in shown(screen)
