@@ -193,8 +193,9 @@ def test_an_auditor_can_take_the_whole_record_of_an_execution_along_and_a_prepar
     drafted = world.draft("currency,maximum\nUSD,0.13\n")
     seen = world.execution(drafted.execution_id)
 
-    offered = [each.label for each in at("eva", "executions", execution=seen.number, view="Approvals").download_button]
-    to_ana = [each.label for each in at("ana", "executions", execution=seen.number, view="Approvals").download_button]
+    trail = {"execution": seen.number, "execution_view": "Approvals"}
+    offered = [each.label for each in at("eva", "executions", **trail).download_button]
+    to_ana = [each.label for each in at("ana", "executions", **trail).download_button]
 
     assert offered == ["ZIP with files", "One page"]
     assert to_ana == []
