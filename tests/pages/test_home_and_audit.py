@@ -183,6 +183,7 @@ def test_each_area_says_how_much_it_holds_and_shows_only_that(world, at):
     area = shown(at("eva", "audit", verb="Approval: anything", audit_view="Timeline"))
 
     assert "verb=Approval%3A+anything" in whole
+    assert "verb=Execution%3A+anything&amp;audit_view=Timeline" in area, "whoever reads the days stays with them"
     assert "Approval: requested" in area
     assert "Execution: drafted" not in area
     assert 'aria-current="true"' in area
