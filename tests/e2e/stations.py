@@ -114,7 +114,7 @@ EMPTY: Stations = {
     "no-requests": ("ben", "approvals"),
     "no-decisions": ("ben", "approvals?show=Decided"),
     "no-records": ("eva", "audit?find=no+such+thing"),
-    "nobody": ("adam", "people?find=no+such+person"),
+    "nobody": ("adam", "people?find_person=no+such+person"),
     "no-worker": ("adam", "health"),
 }
 
