@@ -17,6 +17,7 @@ from ui.session import open_page
 here = open_page(Permission.AUDIT_VIEW)
 PAGE = "audit_page"
 TABLE, TIMELINE = "Table", "Timeline"
+VIEW = "audit_view"
 
 
 def fresh() -> None:
@@ -83,7 +84,7 @@ def rows() -> None:
         offered,
         default=start,
         required=True,
-        key="audit_view",
+        key=VIEW,
         bind="query-params",
         label_visibility="collapsed",
     )
@@ -109,7 +110,8 @@ with title.container():
     widgets.head("Audit", here.around.name, f"{plural(found.total, 'record')}, newest first")
 html.draw(log.trail_line(thing, typed) if typed else log.hint_line(wanted.text))
 if not typed:
-    html.draw(timeline.facet_line(facets, wanted.verb, here.shown))
+    view = st.session_state.get(VIEW) or st.query_params.get(VIEW, "")
+    html.draw(timeline.facet_line(facets, wanted.verb, here.shown, {VIEW: view} if view else {}))
 if found.rows:
     rows()
     if here.may(Permission.AUDIT_EXPORT):

@@ -25,7 +25,7 @@ def wanted_rows(offered: Iterable[OperationView]) -> ExecutionFilter:
     with filters.bar(fresh) as bar:
         text = bar.search("text", "Number, title or file")
         state = bar.choice("State", filters.states(), "state", width=140)
-        operation_id = bar.choice("Operation", filters.operations(offered), "operation", width=190)
+        operation_id = bar.choice("Operation", filters.operations(offered), "run_of", width=190)
         since = bar.day("From", "since")
         until = bar.day("To", "until")
         mine = bar.switch("Only mine", "mine")

@@ -21,11 +21,11 @@ def fresh() -> None:
 def wanted_rows() -> FileFilter:
     """The filters, kept in the address."""
     with filters.bar(fresh) as bar:
-        text = bar.search("text", "Name of a file")
-        role = bar.choice("Kind", stored.roles(), "kind")
-        since = bar.day("From", "since")
-        until = bar.day("To", "until")
-        mine = bar.switch("Only mine", "mine")
+        text = bar.search("file_find", "Name of a file")
+        role = bar.choice("Kind", stored.roles(), "file_kind")
+        since = bar.day("From", "file_since")
+        until = bar.day("To", "file_until")
+        mine = bar.switch("Only mine", "file_mine")
     return FileFilter(
         text=text,
         role=role,

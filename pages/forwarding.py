@@ -58,7 +58,7 @@ view = st.segmented_control(
     [ENDPOINTS, LOG],
     default=ENDPOINTS,
     required=True,
-    key="view",
+    key="forwarding_view",
     bind="query-params",
     label_visibility="collapsed",
     on_change=fresh,

@@ -32,7 +32,7 @@ def entries() -> None:
     """Entries, newest first."""
     kinds = {"": "Any kind", **{kind.value: words(kind.value.lower()) for kind in EntryType}}
     with filters.bar(ledger.fresh) as bar:
-        kind = bar.choice("Kind", kinds, "kind", width=190)
+        kind = bar.choice("Kind", kinds, "entry_kind", width=190)
         source = bar.search(ledger.SOURCE, "pay_…", "Document's id", width=260)
     with here.read() as reading:
         wanted = EntryFilter(type=kind, source_id=source)
@@ -64,7 +64,7 @@ else:
         [TRIAL, WALLETS, ENTRIES, RATES, BALANCES, ACTIVITY, STOPS, PERIODS],
         default=TRIAL,
         required=True,
-        key="view",
+        key=ledger.VIEW,
         bind="query-params",
         label_visibility="collapsed",
         on_change=ledger.fresh,

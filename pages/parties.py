@@ -24,8 +24,8 @@ def every() -> None:
     title = st.empty()
     kinds = {"": "Any kind", **{kind.value: screen.KINDS[kind] for kind in PartyKind}}
     with filters.bar(fresh) as bar:
-        text = bar.search("q", "Name, id or last four", width=260)
-        kind = bar.choice("Kind", kinds, "kind")
+        text = bar.search("find_party", "Name, id or last four", width=260)
+        kind = bar.choice("Kind", kinds, "parties_kind")
         closed = bar.switch("Closed too", "closed")
     wanted = PartyFilter(text, kind, closed)
     with here.read() as reading:

@@ -10,7 +10,7 @@ from ui.format import plural
 from ui.session import open_page
 
 here = open_page(Permission.EXECUTIONS_VIEW_OWN, Permission.EXECUTIONS_VIEW_ALL, Permission.APPROVALS_VIEW)
-PAGE, STANDING, SINCE, SORT = "payouts_page", "standing", "since", "sort"
+PAGE, STANDING, SINCE, SORT = "payouts_page", "standing", "sent_since", "sort"
 NOTHING = {
     Standing.IN_FLIGHT: (
         "flight_land",
@@ -32,8 +32,8 @@ def wanted_rows() -> tuple[PayoutFilter, Order]:
     """The filters and the order, kept in the address."""
     with filters.bar(fresh, "Filters and order") as bar:
         standing = bar.choice("Show", filters.standings(), STANDING, width=170)
-        text = bar.search("text", "Execution, provider id or bank")
-        currency = bar.search("currency", "USD", "Currency", width=100)
+        text = bar.search("payout_find", "Execution, provider id or bank")
+        currency = bar.search("payout_currency", "USD", "Currency", width=100)
         since = bar.day("Sent from", SINCE)
         order = bar.order("Order", in_flight.orders(), SORT, width=220)
     wanted = PayoutFilter(

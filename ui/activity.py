@@ -58,7 +58,7 @@ def section(here: Here, older: str) -> str:
     page: Sequence[RefusalView] = rows[: core.PAGE]
     if page:
         html.draw(html.table(REFUSED, [_row(row, names, here) for row in page], "Refused operations, newest first"))
-        kept = {"view": "Activity", "period": period}
+        kept = {ledger.VIEW: "Activity", "period": period}
         html.draw(ledger.older(kept, page[-1].id if len(rows) > core.PAGE else ""))
     return now
 

@@ -59,7 +59,7 @@ def section(here: Here, older: str) -> None:
     if rows:
         page = rows[: core.PAGE]
         html.draw(html.table(RUNS, [_run(row, names, here) for row in page], "Looks at the balances"))
-        kept = {"view": "Balances"}
+        kept = {ledger.VIEW: "Balances"}
         html.draw(ledger.older(kept, page[-1].id if len(rows) > core.PAGE else ""))
     else:
         widgets.empty("balance", "Nobody has looked yet", "The worker looks on schedule; see Health.")

@@ -35,6 +35,7 @@ from ui.session import Here
 
 PROGRESS, PLAN, RESULT, REPORT, TRAIL = "Progress", "Plan", "Result & files", "Report", "Approvals"
 TALK = "Comments"
+VIEW = "execution_view"
 PAYING, PLAN_FAULTY = "payouts.", "PLAN_FAULTY"
 LOG_LINES, ALL_LINES, LONGER = widgets.PAGE_SIZE, 5_000, "whole_log"
 ASKED_S, IN_FLIGHT_S = 2, 15
@@ -104,7 +105,7 @@ def _views_in_turn(here: Here, before: Seen, just_seen: list[Seen]) -> None:
         [PROGRESS, *views],
         default=PROGRESS,
         required=True,
-        key="view",
+        key=VIEW,
         bind="query-params",
         label_visibility="collapsed",
     )
@@ -170,9 +171,7 @@ def _talk(here: Here, run: ExecutionView) -> None:
         before, _ = operations.kin(reading, run)
     talk.section(here, "execution", run.id)
     if before is not None:
-        told = html.link(
-            f"What was said about {before.number}", "executions", {"execution": before.number, "view": TALK}
-        )
+        told = html.link(f"What was said about {before.number}", "executions", {"execution": before.number, VIEW: TALK})
         html.draw(html.line(told))
 
 

@@ -124,7 +124,7 @@ def spoken(query: Mapping[str, str], offered: Iterable[OperationView]) -> dict[s
     """A query of the core's, with what the filters show instead of values: the form an address has on screen."""
     labels = {
         "state": states(),
-        "operation": operations(offered),
+        "run_of": operations(offered),
         "standing": standings(),
         "batch": standings(),
         "sort": in_flight.orders(),

@@ -19,7 +19,7 @@ from ui import html
 from ui.format import NOTHING, Format, ago, plural, words
 from ui.html import Cell, Column, Markup
 
-OPEN, VIEW = "dispatch", {"view": "Log"}
+OPEN, VIEW = "dispatch", {"forwarding_view": "Log"}
 CHANNELS = {Channel.WEBHOOK: "Webhook", Channel.SLACK: "Slack"}
 STATES = {
     EndpointState.ACTIVE: ("Active", "green"),

@@ -12,6 +12,7 @@ from ui.format import Format, words
 from ui.html import Cell, Column, Markup
 
 PAGE, ACCOUNT, ENTRY, SOURCE, LINE, OLDER = "ledger", "account", "entry", "source", "line", "older"
+VIEW = "ledger_view"
 OWN = "Own books"
 DEBIT, CREDIT = "Debit", "Credit"
 TRIAL = (

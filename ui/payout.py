@@ -95,7 +95,8 @@ def _drawer(here: Here, story: PayoutHistory, names: Mapping[str, str]) -> None:
         html.draw(_part("Every attempt of this row", attempts(story.attempts, row.id)))
     talk.section(here, "payout", row.id)
     if here.may(Permission.LEDGER_VIEW):
-        html.draw(html.line(html.link("How it was booked", ledger.PAGE, {"view": "Entries", ledger.SOURCE: row.id})))
+        booked = {ledger.VIEW: "Entries", ledger.SOURCE: row.id}
+        html.draw(html.line(html.link("How it was booked", ledger.PAGE, booked)))
     if here.may(Permission.AUDIT_VIEW):
         html.draw(html.line(html.link("Everything recorded about it", "audit", {"object": f"payout:{row.id}"})))
 

@@ -99,7 +99,7 @@ def _history(here: Here, shown: Procedure) -> None:
     if shown.recent:
         st.header("Latest executions", anchor=False)
         html.draw(runs.runs_table(shown.recent, here.shown))
-        query = filters.spoken({"operation": shown.view.id}, [shown.view])
+        query = filters.spoken({"run_of": shown.view.id}, [shown.view])
         html.draw(html.line(html.link("All of its executions", "executions", query)))
 
 

@@ -12,18 +12,27 @@ PICTURES = {
     "access": "block",
     "approval": "task_alt",
     "audit": "verified",
+    "authority": "gavel",
+    "bank_details": "account_balance_wallet",
     "check": "fact_check",
+    "comment": "chat",
     "connection": "cable",
+    "endpoint": "webhook",
     "execution": "play_circle",
     "file": "description",
+    "ledger": "account_balance",
     "link": "link",
     "operation": "inventory_2",
+    "party": "contacts",
     "payout": "payments",
+    "payouts": "payments",
     "person": "person",
     "plan": "checklist",
     "role": "badge",
     "session": "login",
     "sign_in": "login",
+    "token": "key",
+    "wallet": "wallet",
 }
 OTHER = "radio_button_unchecked"
 BAD = ("denied", "failed", "rejected", "refused", "unexpected", "in_doubt", "needs_review")
@@ -35,11 +44,11 @@ def areas(facets: AuditFacets) -> dict[str, str]:
     return {f"{area}.": f"{words(area)}: {ANYTHING}" for area in _counts(facets)}
 
 
-def facet_line(facets: AuditFacets, chosen: str, shown: Format) -> Markup:
-    """How many records each area has; one click shows them, another all again."""
+def facet_line(facets: AuditFacets, chosen: str, shown: Format, kept: Mapping[str, str]) -> Markup:
+    """How many records each area has; one click shows them, another all again, in the view that is ``kept``."""
     told = areas(facets)
     links = [
-        _facet(words(area), many, told[f"{area}."], shown, current=chosen.startswith(f"{area}."))
+        _facet(words(area), many, told[f"{area}."], shown, kept, current=chosen.startswith(f"{area}."))
         for area, many in _counts(facets).items()
     ]
     return Markup(f'<nav class="to-facets" aria-label="Areas">{"".join(links)}</nav>') if len(links) > 1 else Markup()
@@ -77,8 +86,8 @@ def _item(record: AuditView, told: tuple[Markup, Markup, Markup], shown: Format)
     return f"<li>{picture}<time>{html.text(clock)}</time><div>{what} {thing}{details}</div></li>"
 
 
-def _facet(name: str, many: int, label: str, shown: Format, *, current: bool) -> str:
-    query = {} if current else {"verb": label}
+def _facet(name: str, many: int, label: str, shown: Format, kept: Mapping[str, str], *, current: bool) -> str:
+    query = {**({} if current else {"verb": label}), **kept}
     text = Markup(f"{html.text(name)} <span>{shown.count(many)}</span>")
     return html.link(text, "audit", query, css="to-facet to-here" if current else "to-facet", current=current)
 

@@ -36,7 +36,7 @@ def section(here: Here, after: str) -> str:
     page = rows[:PAGE]
     if page:
         html.draw(table(page, here.shown, names))
-        kept = {"view": "Wallets", **({HOLDER: holder} if holder else {})}
+        kept = {ledger.VIEW: "Wallets", **({HOLDER: holder} if holder else {})}
         html.draw(ledger.older(kept, page[-1].id if len(rows) > PAGE else "", "More →"))
     elif holder or after:
         widgets.empty("filter_alt_off", "Nothing matches", "Loosen the filter above.")

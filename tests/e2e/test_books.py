@@ -108,7 +108,7 @@ def opened(screen: Screen, backstage: Backstage, holder: str) -> Wallet:
 @pytest.mark.deep
 def test_a_wallet_from_its_deposit_to_an_adjustment_with_approval_and_a_reversal(backstage: Backstage, enter):
     # Given a wallet that Ana has opened
-    ana = enter("ana", "ledger?view=Wallets")
+    ana = enter("ana", "ledger?ledger_view=Wallets")
     wallet = opened(ana, backstage, "party_books")
 
     # When she books what happens to it
@@ -173,7 +173,7 @@ def test_a_drift_is_found_and_repaired_and_money_is_stopped_and_let_go_on(backst
     wallet = funded(backstage, "party_drift")
     planted(backstage, wallet, 7)
     assert set(wrong(backstage)) == {"ledger.balances"}
-    carla = enter("carla", "ledger?view=Wallets&holder=party_drift")
+    carla = enter("carla", "ledger?ledger_view=Wallets&holder=party_drift")
     assert [row["Balance"] for row in carla.table("Wallets")] == ["100.07 USD"]
 
     # When Carla looks, it is found; when she has it mended, it is put back
@@ -190,7 +190,7 @@ def test_a_drift_is_found_and_repaired_and_money_is_stopped_and_let_go_on(backst
     carla.look("112-repaired")
 
     # When she stops all money, Ana is refused with her words
-    carla.move("ledger?view=Money+stops")
+    carla.move("ledger?ledger_view=Money+stops")
     carla.press("Stop money", carla.main)
     fill(carla, "Stop it now", Why="two cents are missing")
     carla.sees("All money is stopped.", carla.main)

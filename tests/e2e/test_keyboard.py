@@ -149,6 +149,28 @@ def test_a_slash_in_a_field_is_only_a_slash(backstage, enter):
     assert comment.input_value() == "and/or"
 
 
+def test_a_search_is_kept_from_a_page_with_a_search_of_its_own_and_its_words_stay_there(backstage, enter):
+    # Given Ana, who looks for something among the parties
+    seen = backstage.planned("currency,maximum\nSEK,4.06\n", name="kept-apart.csv")
+    ana = enter("ana", "parties")
+    ana.type("Search", "nobody")
+
+    # When she searches everything from there
+    look_for(ana, "Control+k", seen.number)
+
+    # Then it is found
+    ana.sees("kept-apart.csv", ana.main)
+
+    # and what she then looks for among the executions narrows no other list
+    ana.go("Executions")
+    ana.type("Search", seen.number)
+    ana.go("Files")
+    ana.sees("kept-apart.csv", ana.main)
+    assert ana.query() == {}
+    ana.go("Executions")
+    assert ana.query() == {"text": seen.number}
+
+
 def test_a_browser_is_told_how_to_install_the_desk(app, visit):
     # Given somebody on the sign-in page
     screen = visit(app, "")

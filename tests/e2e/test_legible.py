@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Locator, expect
 
+from finops_core import parties
 from finops_core.operations import State
 from tests.e2e.backstage import Backstage
 from tests.e2e.screens import WAIT_MS, Screen
@@ -161,3 +162,19 @@ def test_a_filtered_list_is_kept_and_handed_on_by_its_link(backstage: Backstage,
     assert [row["Number"] for row in carla.table("Executions")] == [seen.number]
     carla.sees("Search: kept-view")
     carla.sees("State: Pending")
+
+
+def test_a_long_badge_stays_inside_its_card_on_a_phone(backstage: Backstage, enter):
+    # Given a party whose bank details wait for approval
+    given = parties.BankDetails("Badge Ltd", "DE89370400440532013000")
+    with backstage.app.desk.work(backstage.actor("ana")) as work:
+        party = parties.add_party(work, parties.PartyKind.COMPANY, "Badge")
+        parties.propose_details(work, party, given, "Their letter")
+
+    # When the list is read on a phone
+    carla = enter("carla", "parties", size="phone")
+    badge = carla.main.locator(".to-badge", has_text="waits for approval").first
+    badge.wait_for()
+
+    # Then it is no wider than its place
+    assert badge.evaluate("it => it.getBoundingClientRect().right <= it.closest('td').getBoundingClientRect().right")

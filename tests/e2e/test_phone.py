@@ -42,6 +42,19 @@ def test_a_payout_is_approved_by_thumb(backstage, enter):
     assert backstage.awaited(seen.id, State.COMPLETED).state is State.COMPLETED
 
 
+@pytest.mark.parametrize(("width", "shown"), [(1440, True), (390, False)])
+def test_keys_are_named_only_where_there_is_room_for_them(backstage, enter, width: int, shown: bool):
+    # Given a browser that does not say it is a phone's
+    seen = backstage.submitted("currency,maximum\nSEK,3.02\n")
+    ben = enter("ben", f"approvals?request={backstage.request_number(seen.id)}")
+    ben.page.set_viewport_size({"width": width, "height": 844})
+
+    # Then the buttons name their keys beside their words, or only do what they say
+    approve = ben.drawer.get_by_role("button", name="Approve")
+    expect(approve.locator("kbd")).to_be_visible(visible=shown)
+    assert ("Alt" in approve.inner_text()) == shown
+
+
 @pytest.mark.parametrize("way", ["the person", "the news", "a search"])
 def test_what_is_chosen_in_the_open_menu_is_seen_on_a_phone(enter, way: str):
     # Given the menu open over the page

@@ -42,7 +42,7 @@ def test_what_stands_open_in_one_tab_does_nothing_after_a_switch_in_the_other(ba
     page = beside(form, f"executions?execution={seen.number}")
     page.main.get_by_role("button", name="Withdraw", exact=True).click()
     page.drawer.get_by_label("Reason").fill("Wrong month")
-    files = beside(form, f"executions?execution={done.number}&view=Result+%26+files")
+    files = beside(form, f"executions?execution={done.number}&execution_view=Result+%26+files")
 
     # When she switches to Norrland in a fourth
     other = beside(form)

@@ -226,7 +226,7 @@ def test_filters_of_the_history_survive_a_reload_and_a_sent_link(enter, backstag
     ana.reload()
     ana.sees("1 execution,")
     assert [row["Number"] for row in ana.table("Executions")] == [wanted.number]
-    assert set(ana.query()) == {"text", "operation", "state"}
+    assert set(ana.query()) == {"text", "run_of", "state"}
     sent = enter("carla", ana.page.url.split("/", 3)[3])
     assert [row["Number"] for row in sent.table("Executions")] == [wanted.number]
 

@@ -9,7 +9,7 @@ from tests.pages.conftest import press, shown
 
 
 def test_a_refused_operation_stands_there_with_its_reason_and_counts(world, at):
-    assert "Nothing was booked in this time" in shown(at("eva", "ledger", view="Activity"))
+    assert "Nothing was booked in this time" in shown(at("eva", "ledger", ledger_view="Activity"))
     with world.desk.work(world.actor("ana")) as work:
         wallet_id = ledger.open_wallet(work, "party_lumen", "USD")
         for _ in range(3):
@@ -20,7 +20,7 @@ def test_a_refused_operation_stands_there_with_its_reason_and_counts(world, at):
     next(field for field in screen.text_input if field.key == "act_amount").input("30.01")
     press(screen, "Book it")
 
-    told = shown(at("eva", "ledger", view="Activity"))
+    told = shown(at("eva", "ledger", ledger_view="Activity"))
     assert "25.0%" in told
     assert "Insufficient balance" in told
     assert "30.01 USD" in told
@@ -36,8 +36,8 @@ def test_many_refusals_come_in_pages(world, at):
         with suppress(FinOpsError), world.desk.work(world.actor("ana")) as work:
             ledger.operate(work, ledger.EntryType.FEE, wallet_id, Money(100_000 + number, "USD"))
 
-    first = at("eva", "ledger", view="Activity")
+    first = at("eva", "ledger", ledger_view="Activity")
     with world.desk.read(world.actor("eva")) as reading:
         last = ledger.refusals(reading, ledger.PAGE)[-1]
     assert f"older={last.id}" in shown(first)
-    assert "1,000.00 USD" in shown(at("eva", "ledger", view="Activity", older=last.id))
+    assert "1,000.00 USD" in shown(at("eva", "ledger", ledger_view="Activity", older=last.id))

@@ -57,7 +57,7 @@ def test_the_trial_balance_and_both_its_sums(archive: Archive, at, back: int | N
 
 
 def test_wallets_with_what_is_held(archive: Archive, at):
-    text = shown(at("eva", "ledger", view="Wallets"))
+    text = shown(at("eva", "ledger", ledger_view="Wallets"))
     wallets = sorted(archive.ids, key=lambda wallet: archive.ids[wallet])
     aside = [archive.holds(Account("2020", each.currency, each.party, "escrow")) for each in wallets]
 
@@ -95,7 +95,7 @@ def _in_the_books(each: Kept) -> tuple[str, str, int]:
 
 
 def test_what_happened_lately_by_kind(archive: Archive, at):
-    text = shown(at("eva", "ledger", view="Activity", period="30 days"))
+    text = shown(at("eva", "ledger", ledger_view="Activity", period="30 days"))
     volume: Counter[tuple[str, str]] = Counter()
     entries: dict[tuple[str, str], set[str]] = {}
     for each in archive.kept:
@@ -112,7 +112,7 @@ def test_what_happened_lately_by_kind(archive: Archive, at):
 
 def test_every_entry_that_is_listed_with_its_amount(archive: Archive, at):
     newest = sorted({each.entry for each in archive.kept}, reverse=True)[:PAGE]
-    text = shown(at("eva", "ledger", view="Entries"))
+    text = shown(at("eva", "ledger", ledger_view="Entries"))
     amounts = cells(text, "Amount", "Entries")
 
     assert len(amounts) == len(newest)

@@ -31,8 +31,8 @@ def balance(world: World, wallet_id: str) -> Money:
 
 
 def test_before_the_first_look_the_page_says_when_one_comes(world, at):
-    assert "The worker looks on schedule" in shown(at("eva", "ledger", view="Balances"))
-    assert "Look now" not in [button.label for button in at("eva", "ledger", view="Balances").button]
+    assert "The worker looks on schedule" in shown(at("eva", "ledger", ledger_view="Balances"))
+    assert "Look now" not in [button.label for button in at("eva", "ledger", ledger_view="Balances").button]
 
 
 def test_a_look_that_was_asked_for_puts_a_balance_back_and_keeps_what_it_was(world, ann, at):
@@ -41,7 +41,7 @@ def test_a_look_that_was_asked_for_puts_a_balance_back_and_keeps_what_it_was(wor
 
     # When Carla asks for a dry run, and then for a real one
     for dry in (True, False):
-        screen = at("carla", "ledger", view="Balances", do="look")
+        screen = at("carla", "ledger", ledger_view="Balances", do="look")
         next(each for each in screen.toggle if each.label.startswith("Only look")).set_value(dry)
         type_in(screen, "Why", "the numbers look odd")
         told = shown(press(screen, "Look at them now"))
@@ -50,7 +50,7 @@ def test_a_look_that_was_asked_for_puts_a_balance_back_and_keeps_what_it_was(wor
         assert balance(world, ann) == Money(12_345 if dry else 10_000, "USD")
 
     # Then both stand there with what was found, also on the wallet's own page
-    told = shown(at("eva", "ledger", view="Balances"))
+    told = shown(at("eva", "ledger", ledger_view="Balances"))
     assert "123.45 USD" in told
     assert "Left as it is" in told
     assert "Put back" in told
@@ -68,11 +68,11 @@ def test_one_wallet_is_checked_on_its_page_with_a_reason(world, ann, at):
     press(screen, "Check it now")
 
     assert balance(world, ann) == Money(10_000, "USD")
-    assert "ticket 9" in shown(at("eva", "ledger", view="Balances"))
+    assert "ticket 9" in shown(at("eva", "ledger", ledger_view="Balances"))
 
 
 @pytest.mark.parametrize("who", ["ana", "dan", "eva"])
 def test_who_may_not_adjust_can_only_read(world, ann, at, who: str):
-    for query in ({"view": "Balances", "do": "look"}, {"account": ann, "do": "check"}):
+    for query in ({"ledger_view": "Balances", "do": "look"}, {"account": ann, "do": "check"}):
         labels = {button.label for button in at(who, "ledger", **query).button}
         assert not labels & {"Look now", "Look at them now", "Check it now", "Check balance"}

@@ -31,7 +31,7 @@ def test_the_history_lists_what_ran_and_each_filter_narrows_it(world, at):
     assert second.number in shown(at("ana", "executions"))
     assert first.number not in shown(at("ana", "executions", text=second.number))
     assert first.number not in shown(at("ana", "executions", state="completed"))
-    assert "Nothing matches" in shown(at("ana", "executions", operation="reporting.csv_totals"))
+    assert "Nothing matches" in shown(at("ana", "executions", run_of="reporting.csv_totals"))
     assert "Nothing matches" in shown(at("ana", "executions", until="2020-01-01"))
     assert "Nothing matches" in shown(at("carla", "executions", mine="true"))
 
@@ -51,13 +51,13 @@ def test_a_finished_payout_shows_a_row_each_with_its_state_and_the_log(world, at
 
 def test_an_auditor_finds_the_hash_of_each_record_that_was_taken(world, at):
     seen = world.planned("currency\nUSD\n")
-    assert "Taken before" not in shown(at("eva", "executions", execution=seen.number, view="Approvals"))
+    assert "Taken before" not in shown(at("eva", "executions", execution=seen.number, execution_view="Approvals"))
     with world.desk.read(world.actor("eva")) as reading:
         pack = insight.gather_record(reading, seen.id)
     with world.desk.work(world.actor("eva")) as work:
         insight.record_taken(work, pack)
 
-    screen = at("eva", "executions", execution=seen.number, view="Approvals")
+    screen = at("eva", "executions", execution=seen.number, execution_view="Approvals")
 
     assert "Taken before" in shown(screen)
     assert pack.sha256 in shown(screen)
@@ -95,7 +95,7 @@ def test_each_view_of_an_execution_shows_its_part(world, at, view, told):
     seen = world.approved(f"currency,maximum\nJPY,{len(view)}000\n")
     world.work_off()
 
-    screen = at("ana", "executions", execution=seen.number, view=view)
+    screen = at("ana", "executions", execution=seen.number, execution_view=view)
 
     assert not screen.exception
     assert told in shown(screen)
@@ -116,16 +116,16 @@ def test_the_plan_of_what_ended_is_read_once_and_one_that_waits_each_time(world,
     monkeypatch.setattr(operations, "plan", counted)
 
     # When each is looked at twice
-    shown_twice = [shown(at("ana", "executions", execution=ended.number, view="Plan")) for _ in range(2)]
+    shown_twice = [shown(at("ana", "executions", execution=ended.number, execution_view="Plan")) for _ in range(2)]
     for _ in range(2):
-        at("ana", "executions", execution=waits.number, view="Plan")
+        at("ana", "executions", execution=waits.number, execution_view="Plan")
 
     # Then what can still change is read anew, and somebody of elsewhere sees neither
     assert read.count(ended.id) == 1
     assert read.count(waits.id) == 2
     assert all("JPY" in told for told in shown_twice)
     assert "What will be paid" not in shown(
-        at("eva", "executions", org="norrland", execution=ended.number, view="Plan")
+        at("eva", "executions", org="norrland", execution=ended.number, execution_view="Plan")
     )
 
 

@@ -30,9 +30,9 @@ def test_a_file_stands_with_its_use_and_opens_with_its_versions(world, at):
 def test_the_filters_stand_in_the_address_and_say_when_nothing_matches(world, at):
     seen = world.planned("currency,maximum\nUSD,3.00\n")
 
-    assert seen.number in shown(at("eva", "files", text="CURRENCIES", kind="Given"))
-    assert "Nothing matches" in shown(at("eva", "files", text="zanzibar"))
-    assert "Nothing matches" in shown(at("eva", "files", kind="Attached"))
+    assert seen.number in shown(at("eva", "files", file_find="CURRENCIES", file_kind="Given"))
+    assert "Nothing matches" in shown(at("eva", "files", file_find="zanzibar"))
+    assert "Nothing matches" in shown(at("eva", "files", file_kind="Attached"))
 
 
 def test_somebody_elses_file_is_neither_listed_nor_opened(world, at):
@@ -57,7 +57,7 @@ def test_of_more_comments_than_are_shown_the_rest_is_counted(world, at):
         for number in range(502):
             files.add_comment(work, "execution", seen.id, f"Comment {number}.")
 
-    told = shown(at("ana", "executions", execution=seen.number, view="Comments"))
+    told = shown(at("ana", "executions", execution=seen.number, execution_view="Comments"))
 
     assert "The last 500 are shown; 2 earlier ones not." in told
     assert "Comment 501." in told
@@ -67,7 +67,7 @@ def test_of_more_comments_than_are_shown_the_rest_is_counted(world, at):
 def test_a_comment_written_on_the_execution_stands_in_the_approvers_drawer(world, at):
     # Given Ana's request and her words about it
     seen = world.submitted("currency,maximum\nEUR,5.00\n")
-    page = at("ana", "executions", execution=seen.number, view="Comments")
+    page = at("ana", "executions", execution=seen.number, execution_view="Comments")
     page.text_area[0].set_value("They <b>asked</b> for it early.")
     next(each for each in page.form_submit_button if each.label == "Send").click().run()
     assert not page.exception
@@ -82,7 +82,7 @@ def test_a_comment_written_on_the_execution_stands_in_the_approvers_drawer(world
 
 def test_attach_without_a_file_asks_for_one(world, at):
     seen = world.planned("currency\nUSD\n")
-    page = at("ana", "executions", execution=seen.number, view="Comments")
+    page = at("ana", "executions", execution=seen.number, execution_view="Comments")
 
     next(each for each in page.form_submit_button if each.label == "Attach").click().run()
 

@@ -74,7 +74,7 @@ def test_without_an_endpoint_the_page_says_what_one_is_for(listener: Listener, a
     screen = at("adam", "forwarding")
 
     assert "Notices are not forwarded anywhere" in shown(screen)
-    assert "Nothing was forwarded yet" in shown(at("adam", "forwarding", view="Log"))
+    assert "Nothing was forwarded yet" in shown(at("adam", "forwarding", forwarding_view="Log"))
 
 
 def test_an_endpoint_is_added_its_secret_is_shown_until_it_was_copied_and_a_test_is_sent(
@@ -163,7 +163,7 @@ def test_the_log_shows_what_was_sent_and_why_it_was_not_taken_but_not_what_it_sa
     told(world, "log")
     # Then its endpoint is off, and the log says why
     assert "It answered 410: it is gone for good." in shown(at("adam", "forwarding"))
-    screen = at("adam", "forwarding", view="Log")
+    screen = at("adam", "forwarding", forwarding_view="Log")
     whole = shown(screen)
     assert "A payout came back from the bank" in whole
     assert "410 no such place" in whole
@@ -171,13 +171,13 @@ def test_the_log_shows_what_was_sent_and_why_it_was_not_taken_but_not_what_it_sa
     # When it is opened and sent again, it is refused until the endpoint is on again
     with world.desk.read(world.actor("adam")) as reading:
         one = notifications.dispatch_log(reading, endpoint_id=made.endpoint_id).rows[0]
-    drawer = at("adam", "forwarding", view="Log", dispatch=one.id)
+    drawer = at("adam", "forwarding", forwarding_view="Log", dispatch=one.id)
     assert one.id in shown(drawer)
     press(drawer, "Send again")
     assert "Nothing is sent to this endpoint." in shown(drawer)
     listener.always = said(200)
     press(at("adam", "forwarding"), "Switch on")
-    press(at("adam", "forwarding", view="Log", dispatch=one.id), "Send again")
+    press(at("adam", "forwarding", forwarding_view="Log", dispatch=one.id), "Send again")
     world.work_off()
     assert [each.id for each in listener.got] == [one.id, one.id]
 
@@ -197,7 +197,7 @@ def test_a_failing_endpoint_says_since_when_and_leads_to_nothing_of_another_orga
 def test_who_does_not_administer_connections_sees_none_of_it(world: World, listener: Listener, at: At, who: str):
     added(world, listener)
 
-    for query in ({}, {"view": "Log"}, {"do": "add"}):
+    for query in ({}, {"forwarding_view": "Log"}, {"do": "add"}):
         screen = at(who, "forwarding", **query)
         assert screen.title[0].value == "Not part of your role"
         assert "Ledger" not in shown(screen)

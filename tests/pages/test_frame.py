@@ -87,3 +87,34 @@ def test_an_unexpected_error_shows_a_number_and_none_of_its_insides():
     assert "err_" in told
     assert "a secret inside" not in told
     assert "Traceback" not in told
+
+
+LISTS = (
+    *(("carla", page, {}) for page in ("executions", "payouts", "files", "parties", "approvals", "search", "notices")),
+    *(("carla", "ledger", {"ledger_view": view}) for view in ("Entries", "Wallets", "Activity")),
+    ("carla", "notices", {"view": "Mail"}),
+    ("eva", "audit", {}),
+    *(("adam", page, {}) for page in ("people", "forwarding")),
+    ("adam", "forwarding", {"forwarding_view": "Log"}),
+)
+KEPT = ("text_input", "selectbox", "date_input", "toggle", "button_group")
+# What the pages ask by, though nothing of theirs keeps it there.
+PLAIN = {"operations": {"operation"}, "run": {"operation"}, "ledger": {"line", "currency", "account", "entry"}}
+
+
+def test_no_page_keeps_in_the_address_what_another_page_is_asked_by(at):
+    # Streamlit takes it out of every address that leads from the one page to the other, and carries it along the menu.
+    pages: dict[str, set[str]] = {}
+    for page, names in PLAIN.items():
+        for name in names:
+            pages.setdefault(name, set()).add(page)
+    found = set()
+    for who, page, query in LISTS:
+        screen = at(who, page, **query)
+        for each in (each for kind in KEPT for each in screen.get(kind)):
+            if name := each.proto.query_param_key:
+                pages.setdefault(name, set()).add(page)
+                found.add(name)
+
+    assert {"text", "file_find", "find_party", "payout_currency", "ledger_view", "view"} <= found
+    assert {name: shared for name, shared in pages.items() if name in found and len(shared) > 1} == {}

@@ -183,6 +183,7 @@ def test_each_area_says_how_much_it_holds_and_shows_only_that(world, at):
     area = shown(at("eva", "audit", verb="Approval: anything", audit_view="Timeline"))
 
     assert "verb=Approval%3A+anything" in whole
+    assert "verb=Execution%3A+anything&amp;audit_view=Timeline" in area, "whoever reads the days stays with them"
     assert "Approval: requested" in area
     assert "Execution: drafted" not in area
     assert 'aria-current="true"' in area
@@ -193,8 +194,9 @@ def test_an_auditor_can_take_the_whole_record_of_an_execution_along_and_a_prepar
     drafted = world.draft("currency,maximum\nUSD,0.13\n")
     seen = world.execution(drafted.execution_id)
 
-    offered = [each.label for each in at("eva", "executions", execution=seen.number, view="Approvals").download_button]
-    to_ana = [each.label for each in at("ana", "executions", execution=seen.number, view="Approvals").download_button]
+    trail = {"execution": seen.number, "execution_view": "Approvals"}
+    offered = [each.label for each in at("eva", "executions", **trail).download_button]
+    to_ana = [each.label for each in at("ana", "executions", **trail).download_button]
 
     assert offered == ["ZIP with files", "One page"]
     assert to_ana == []

@@ -35,7 +35,7 @@ def cells(told: str, label: str) -> list[str]:
 
 def test_without_entries_the_page_says_what_will_come(at):
     assert "Nothing was booked yet" in shown(at("carla", "ledger"))
-    assert "Nothing was booked yet" in shown(at("carla", "ledger", view="Entries"))
+    assert "Nothing was booked yet" in shown(at("carla", "ledger", ledger_view="Entries"))
 
 
 def test_the_trial_balance_names_sides_and_adds_up_in_each_currency(paid, at):
@@ -64,7 +64,7 @@ def test_as_of_a_day_only_what_counts_for_it_is_added_up(world, paid, at):
 
 
 def test_an_entry_leads_to_its_payout_and_the_payout_to_its_entry(world, paid, at):
-    listed = shown(at("carla", "ledger", view="Entries", source=paid.id))
+    listed = shown(at("carla", "ledger", ledger_view="Entries", source=paid.id))
     with world.desk.read(world.actor("carla")) as reading:
         (entry,) = ledger.entries(reading, EntryFilter(source_id=paid.id))
 
@@ -124,7 +124,7 @@ def test_whoever_may_not_see_the_books_is_told_so_and_gets_no_link_to_them(paid,
 def test_another_filter_starts_at_the_newest_entry(world, paid, at):
     with world.desk.read(world.actor("carla")) as reading:
         oldest = ledger.entries(reading)[-1]
-    screen = at("carla", "ledger", view="Entries", older=oldest.id)
+    screen = at("carla", "ledger", ledger_view="Entries", older=oldest.id)
     assert "100.00 USD" not in shown(screen)
 
     next(box for box in screen.selectbox if box.label == "Kind").select("JOURNAL").run()
@@ -148,7 +148,7 @@ def test_entries_are_called_by_their_numbers_once_they_have_them(world, paid, at
     # Then lists, statements, the entry's own page and the search call it so, and its id is still told
     assert entry.id in early
     assert number not in early
-    assert number in "".join(cells(shown(at("carla", "ledger", view="Entries")), "Entry"))
+    assert number in "".join(cells(shown(at("carla", "ledger", ledger_view="Entries")), "Entry"))
     assert number in "".join(cells(shown(at("carla", "ledger", account=account)), "Entry"))
     for name in (entry.id, number):
         told = shown(at("carla", "ledger", entry=name))

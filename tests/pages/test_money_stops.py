@@ -24,14 +24,14 @@ def stops(world: World) -> list[tuple[StopWidth, str, str]]:
 
 
 def test_without_one_the_page_says_so_and_offers_the_act_to_whoever_may(at):
-    assert "No money is stopped" in shown(at("carla", "ledger", view="Money stops"))
-    assert "Stop money" in [button.label for button in at("carla", "ledger", view="Money stops").button]
-    assert "Stop money" not in [button.label for button in at("eva", "ledger", view="Money stops").button]
+    assert "No money is stopped" in shown(at("carla", "ledger", ledger_view="Money stops"))
+    assert "Stop money" in [button.label for button in at("carla", "ledger", ledger_view="Money stops").button]
+    assert "Stop money" not in [button.label for button in at("eva", "ledger", ledger_view="Money stops").button]
 
 
 def test_the_controller_stops_all_money_and_lets_it_go_on(world, at):
     # Given Carla in the dialog
-    screen = at("carla", "ledger", view="Money stops", do="stop")
+    screen = at("carla", "ledger", ledger_view="Money stops", do="stop")
 
     # When she gives a reason
     next(field for field in screen.text_input if field.label == "Why").input("a drift of two cents")
@@ -39,7 +39,7 @@ def test_the_controller_stops_all_money_and_lets_it_go_on(world, at):
 
     # Then it stands, and everybody who sees the ledger reads why
     assert stops(world) == [(StopWidth.ALL, "", "a drift of two cents")]
-    told = shown(at("ana", "ledger", view="Money stops"))
+    told = shown(at("ana", "ledger", ledger_view="Money stops"))
     assert "All money is stopped." in told
     assert "a drift of two cents" in told
     assert "Carla" in told
@@ -47,37 +47,37 @@ def test_the_controller_stops_all_money_and_lets_it_go_on(world, at):
     # When she lets it go on
     with world.desk.read(world.actor("carla")) as reading:
         (standing,) = ledger.stops(reading)
-    screen = at("carla", "ledger", view="Money stops", do="resume", money_stop=standing.id)
+    screen = at("carla", "ledger", ledger_view="Money stops", do="resume", money_stop=standing.id)
     next(field for field in screen.text_input if field.label == "Why").input("explained")
     press(screen, "Let it go on now")
 
     # Then it stands in the record
     assert stops(world) == []
-    told = shown(at("eva", "ledger", view="Money stops"))
+    told = shown(at("eva", "ledger", ledger_view="Money stops"))
     assert "No money is stopped" in told
     assert "explained" in told
 
 
 def test_a_stop_without_a_reason_is_refused_in_the_dialog(world, at):
-    screen = press(at("carla", "ledger", view="Money stops", do="stop"), "Stop it now")
+    screen = press(at("carla", "ledger", ledger_view="Money stops", do="stop"), "Stop it now")
 
     assert stops(world) == []
     assert "needs a reason" in shown(screen)
 
 
 def test_one_kind_is_stopped_by_its_name(world, at):
-    screen = at("carla", "ledger", view="Money stops", do="stop")
+    screen = at("carla", "ledger", ledger_view="Money stops", do="stop")
     next(box for box in screen.selectbox if box.label == "How much").select(StopWidth.TYPE).run()
     next(box for box in screen.selectbox if box.label == "Kind").select(ledger.EntryType.PAYOUT)
     next(field for field in screen.text_input if field.label == "Why").input("the bank asks us to wait")
     press(screen, "Stop it now")
 
     assert stops(world) == [(StopWidth.TYPE, "PAYOUT", "the bank asks us to wait")]
-    assert "Payout is stopped." in shown(at("dan", "ledger", view="Money stops"))
+    assert "Payout is stopped." in shown(at("dan", "ledger", ledger_view="Money stops"))
 
 
 def test_a_wallet_that_is_none_is_refused(world, at):
-    screen = at("carla", "ledger", view="Money stops", do="stop")
+    screen = at("carla", "ledger", ledger_view="Money stops", do="stop")
     next(box for box in screen.selectbox if box.label == "How much").select(StopWidth.WALLET).run()
     next(field for field in screen.text_input if field.label == "Wallet").input("acc_none")
     next(field for field in screen.text_input if field.label == "Why").input("why")
@@ -89,7 +89,7 @@ def test_a_wallet_that_is_none_is_refused(world, at):
 
 @pytest.mark.parametrize("who", ["ana", "dan", "eva"])
 def test_an_address_opens_no_dialog_for_whoever_may_not_stop(at, who):
-    screen = at(who, "ledger", view="Money stops", do="stop")
+    screen = at(who, "ledger", ledger_view="Money stops", do="stop")
 
     assert "Stop it now" not in [button.label for button in screen.button]
 
@@ -102,7 +102,7 @@ def test_one_that_stands_is_shown_however_many_were_lifted_since(world, at, monk
         with world.desk.work(world.actor("carla")) as work:
             ledger.resume(work, ledger.stop(work, StopWidth.ALL, f"short {number}"), "over")
 
-    assert "the oldest, and it stands" in shown(at("eva", "ledger", view="Money stops"))
+    assert "the oldest, and it stands" in shown(at("eva", "ledger", ledger_view="Money stops"))
 
 
 @pytest.mark.parametrize("width", [StopWidth.ALL, StopWidth.WALLET])

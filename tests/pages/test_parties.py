@@ -169,7 +169,7 @@ def test_one_page_shows_what_is_held_for_a_party_and_the_ledger_calls_it_by_its_
     assert "123.45 USD" in told
     with world.desk.read(world.actor("eva")) as reading:
         [line] = ledger.statement(reading, wallet).lines
-    for query in ({"view": "Wallets"}, {"entry": line.journal_id}, {"line": "2010", "currency": "USD"}):
+    for query in ({"ledger_view": "Wallets"}, {"entry": line.journal_id}, {"line": "2010", "currency": "USD"}):
         assert f"party={lumen}" in shown(at("eva", "ledger", **query)), query
 
 
@@ -198,13 +198,13 @@ def test_parties_are_found_renamed_and_closed(world, at, lumen):
     screen = at("ana", "parties", party=lumen, do="rename")
     type_in(screen, party_name="Kestrel")
     press(screen, "Rename it")
-    assert "Kestrel" in shown(at("eva", "parties", q="kest"))
-    assert "Nothing matches" in shown(at("eva", "parties", q="nobody"))
+    assert "Kestrel" in shown(at("eva", "parties", find_party="kest"))
+    assert "Nothing matches" in shown(at("eva", "parties", find_party="nobody"))
 
     screen = at("ana", "parties", party=lumen, do="close")
     type_in(screen, party_why="merged")
     press(screen, "Close it")
-    assert "Nothing matches" in shown(at("eva", "parties", q="kest"))
+    assert "Nothing matches" in shown(at("eva", "parties", find_party="kest"))
     told = at("ana", "parties", party=lumen)
     assert "merged" in shown(told)
     assert not {"Change bank details", "Rename", "Close"} & labels(told)

@@ -278,7 +278,7 @@ def test_money_that_left_twice_is_loud_on_page_and_report_until_somebody_says_ho
     assert "1 row was paid twice: 100.00 USD more than was planned." in told
     assert ">Paid twice<" in told
     assert ">Paid twice<" in shown(at("ana", "payouts", standing="for_a_person"))
-    report = shown(at("ana", "executions", execution=number, view="Report"))
+    report = shown(at("ana", "executions", execution=number, execution_view="Report"))
     assert "Money left twice: USD." in report
     assert "Of it beside an earlier attempt" in report
     assert "Settle" not in labels(at("ana", "executions", execution=number))
@@ -336,7 +336,7 @@ def test_what_is_held_back_counts_down_for_all_and_can_be_stopped_by_those_who_m
     told = shown(at("ana", "executions", execution=seen.number))
     assert "Stopped by Ben Osei before it ran: nothing was sent" in told
     assert "Nothing was logged: it never ran." in told
-    told = shown(at("ana", "executions", execution=seen.number, view="Approvals"))
+    told = shown(at("ana", "executions", execution=seen.number, execution_view="Approvals"))
     assert ": stopped by Ben Osei before it ran: nothing was sent" in told
     assert world.execution(seen.id).state is State.CANCELLED
     assert "chf" not in dict(made(world))
@@ -348,7 +348,7 @@ def test_what_is_held_back_counts_down_for_all_and_can_be_stopped_by_those_who_m
 def test_before_anything_was_sent_the_report_says_when_it_begins(world, at):
     seen = world.submitted("currency,maximum\nCHF,1.12\n")
 
-    assert "Nothing was sent yet" in shown(at("ana", "executions", execution=seen.number, view="Report"))
+    assert "Nothing was sent yet" in shown(at("ana", "executions", execution=seen.number, execution_view="Report"))
 
 
 def test_the_report_adds_up_to_the_plan_and_offers_its_files(world, at):
@@ -360,7 +360,7 @@ def test_the_report_adds_up_to_the_plan_and_offers_its_files(world, at):
     world.follow()
 
     # When its report is opened
-    screen = at("eva", "executions", execution=seen.number, view="Report")
+    screen = at("eva", "executions", execution=seen.number, execution_view="Report")
 
     # Then it says organisation, moment and verdict, and each sum ends in the plan
     told = shown(screen)
@@ -480,7 +480,7 @@ def test_a_plan_says_what_is_new_against_the_last_one_and_the_drawer_says_the_sa
 
     # Then preparer and approver see it in red, with the difference
     for screen in (
-        at("ana", "executions", execution=moved.number, view="Plan"),
+        at("ana", "executions", execution=moved.number, execution_view="Plan"),
         at("ben", "approvals", request=moved.approval_request_id),
     ):
         told = shown(screen)

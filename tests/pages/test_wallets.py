@@ -37,8 +37,8 @@ def labels(screen) -> list[str]:
 
 def test_the_first_wallet_is_opened_on_the_page(world, at):
     # Given no wallet
-    assert "There is no wallet yet" in shown(at("ana", "ledger", view="Wallets"))
-    screen = at("ana", "ledger", view="Wallets", do="open")
+    assert "There is no wallet yet" in shown(at("ana", "ledger", ledger_view="Wallets"))
+    screen = at("ana", "ledger", ledger_view="Wallets", do="open")
 
     # When Ana names its holder
     type_in(screen, "Holder", "party_first")
@@ -49,14 +49,14 @@ def test_the_first_wallet_is_opened_on_the_page(world, at):
     with world.desk.read(world.actor("eva")) as reading:
         (made,) = ledger.wallets(reading, "party_first")
     assert (made.currency, made.balance) == ("EUR", Money(0, "EUR"))
-    told = shown(at("eva", "ledger", view="Wallets"))
+    told = shown(at("eva", "ledger", ledger_view="Wallets"))
     assert "party_first" in told
     assert f"account={made.id}" in told
 
 
 @pytest.mark.parametrize(("holder", "said"), [("", "needs the id of whoever holds it"), ("a b", "needs the id")])
 def test_a_wallet_of_nobody_is_refused(world, at, holder: str, said: str):
-    screen = at("ana", "ledger", view="Wallets", do="open")
+    screen = at("ana", "ledger", ledger_view="Wallets", do="open")
     type_in(screen, "Holder", holder)
 
     assert said in shown(press(screen, "Open it"))
@@ -81,7 +81,7 @@ def test_money_is_moved_once_however_often_the_act_is_sent(world, at):
     told = shown(at("eva", "ledger", account=ann))
     assert "Held for the holder" in told
     assert "30.00 USD" in told
-    assert "30.00 USD" in shown(at("eva", "ledger", view="Wallets", holder="party_ann"))
+    assert "30.00 USD" in shown(at("eva", "ledger", ledger_view="Wallets", holder="party_ann"))
     assert "nothing was booked now" in screen.toast[0].value
 
 
@@ -216,7 +216,7 @@ def test_the_statement_turns_to_the_time_of_booking(world, at):
 
 def test_another_view_begins_at_its_own_first_row(world, at):
     wallet(world, "party_row", 100)
-    screen = at("ana", "ledger", view="Wallets", older="acc_zzz")
+    screen = at("ana", "ledger", ledger_view="Wallets", older="acc_zzz")
     assert "Nothing matches" in shown(screen)
 
     next(box for box in screen.segmented_control if box.label == "Show").set_value("Entries").run()
