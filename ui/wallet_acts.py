@@ -12,7 +12,7 @@ from finops_core.kernel.ids import new_id
 from finops_core.kernel.money import Money
 from finops_core.kernel.permissions import Permission
 from finops_core.ledger import TO_ANOTHER, AccountState, EntryType, Posted, Terms, WalletView
-from ui import html
+from ui import choices, html
 from ui.dialogs import Dialogs, refused, send
 from ui.format import words
 from ui.session import Here
@@ -103,8 +103,9 @@ def _head(here: Here, wallet: WalletView, holder: str) -> None:
 
 def _open(here: Here) -> None:
     DIALOGS.head(here)
+    offered = choices.holders(here)
     with st.form("open_wallet", border=False):
-        st.text_input("Holder", key=HOLDER, placeholder="party_…", max_chars=80, help="Whose money it will hold.")
+        choices.pick("Holder", offered, HOLDER, "Whose money it will hold")
         st.text_input("Currency", here.shown.base, key=CURRENCY, max_chars=3)
         send("Open it", lambda: _opened(here))
 
@@ -119,10 +120,11 @@ def _move(here: Here, wallet: WalletView, holder: str) -> None:
     _head(here, wallet, holder)
     kind = st.selectbox("What", list(MOVES), format_func=lambda each: words(each.value.lower()), key=KIND)
     st.caption(MOVES[kind])
+    offered = choices.others(here, wallet, kind) if kind in TO_ANOTHER else {}
     with st.form("move_money", border=False):
         st.text_input(f"Amount in {wallet.currency}", key=AMOUNT, placeholder="0.00")
         if kind in TO_ANOTHER:
-            st.text_input("To the wallet", key=OTHER, placeholder="acc_…", help="Its id stands in its page's address.")
+            choices.pick("To the wallet", offered, OTHER, "Whose wallet")
         st.text_input("Why", key=WHY, max_chars=200)
         st.date_input("Counts for", None, key=DAY, format="YYYY-MM-DD", help="Left empty: today.")
         send("Book it", lambda: _moved(here, wallet))

@@ -98,7 +98,10 @@ def funded(backstage: Backstage, holder: str) -> Wallet:
 def opened(screen: Screen, backstage: Backstage, holder: str) -> Wallet:
     """A wallet opened on the page, and gone to."""
     screen.press("Open a wallet", screen.main)
-    fill(screen, "Open it", Holder=holder)
+    choice = screen.drawer.get_by_role("combobox", name="Holder")
+    choice.fill(holder)
+    choice.press("Enter")
+    fill(screen, "Open it")
     with backstage.app.desk.read(backstage.actor("eva")) as reading:
         (made,) = ledger.wallets(reading, holder)
     screen.follow(f"…{made.id[-8:]}")
