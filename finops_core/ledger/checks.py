@@ -3,12 +3,19 @@
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Row, and_, func, or_, select
+from sqlalchemy import Row, and_, case, func, or_, select
 
 from finops_core.kernel.job import Check
 from finops_core.kernel.money import Money
 from finops_core.ledger import adjusting, numbering
-from finops_core.ledger.models import ledger_account, ledger_balance, ledger_journal, ledger_number, ledger_posting
+from finops_core.ledger.models import (
+    ledger_account,
+    ledger_balance,
+    ledger_chart,
+    ledger_journal,
+    ledger_number,
+    ledger_posting,
+)
 from finops_core.ledger.records import ledger_pending
 from finops_core.ledger.rules import PENDING
 from finops_core.platform.work import Reading
@@ -90,6 +97,34 @@ def balances_are_their_postings(reading: Reading) -> list[str]:
 
 def _shown(row: Row[Any]) -> str:
     return "no balance" if row.posted_minor is None else str(Money(row.posted_minor, row.currency))
+
+
+def holders_add_up_to_their_line(reading: Reading) -> list[str]:
+    """What was posted to a line of the chart that is kept for holders is what is kept with them, holder by holder."""
+    line, own = ledger_chart, account.c.party_id == ""
+    sums = (
+        select(posting.c.account_id, func.sum(posting.c.amount_minor).label("minor"))
+        .where(posting.c.org_id == reading.org_id)
+        .group_by(posting.c.account_id)
+        .subquery()
+    )
+    posted = func.coalesce(func.sum(sums.c.minor), 0).label("posted")
+    held = func.coalesce(func.sum(case((own, 0), else_=kept.c.posted_minor)), 0).label("held")
+    rows = reading.rows(
+        select(line.c.code, account.c.currency, posted, held)
+        .select_from(account)
+        .join(line, and_(line.c.org_id == account.c.org_id, line.c.id == account.c.chart_id))
+        .outerjoin(kept, and_(kept.c.org_id == account.c.org_id, kept.c.id == account.c.id))
+        .outerjoin(sums, sums.c.account_id == account.c.id)
+        .where(account.c.org_id == reading.org_id, line.c.org_id == reading.org_id, line.c.control.is_(True))
+        .group_by(line.c.code, account.c.currency)
+        .having(posted != held)
+        .order_by(line.c.code, account.c.currency)
+    )
+    return [
+        f"Line {row.code} has {Money(int(row.posted), row.currency)}, its holders {Money(int(row.held), row.currency)}"
+        for row in rows
+    ]
 
 
 def running_balances_go_on(reading: Reading) -> list[str]:
@@ -192,6 +227,13 @@ CHECKS = (
         balances_are_their_postings,
         "A balance was changed by other means, or a posting is gone. Compare with the audit log: where postings are "
         "gone nothing is put back by itself.",
+    ),
+    Check(
+        "ledger.control",
+        "Holders add up to their line of the chart",
+        holders_add_up_to_their_line,
+        "What is owed to holders is not what the books say is owed. Look which of the checks above tells whose account "
+        "it is; where none does, an account of a holder was made the organisation's own.",
     ),
     Check(
         "ledger.continuity",

@@ -16,19 +16,28 @@ DAMAGE = {
     "UPDATE ledger_posting SET amount_minor = amount_minor + 1 WHERE amount_minor = 100": {
         "ledger.zero",
         "ledger.balances",
+        "ledger.control",
         "ledger.continuity",
     },
     "DELETE FROM ledger_posting WHERE balance_after_minor = 100": {
         "ledger.zero",
         "ledger.balances",
+        "ledger.control",
         "ledger.continuity",
     },
-    "UPDATE ledger_balance SET posted_minor = 999 WHERE version = 2": {"ledger.balances"},
-    "UPDATE ledger_balance SET posted_minor = -1 WHERE version = 2": {"ledger.balances", "ledger.limits"},
+    "UPDATE ledger_balance SET posted_minor = 999 WHERE version = 2": {"ledger.balances", "ledger.control"},
+    "UPDATE ledger_balance SET posted_minor = -1 WHERE version = 2": {
+        "ledger.balances",
+        "ledger.control",
+        "ledger.limits",
+    },
     "UPDATE ledger_balance SET version = 3 WHERE version = 2": {"ledger.balances"},
     "UPDATE ledger_posting SET balance_after_minor = 101 WHERE balance_after_minor = 100": {"ledger.continuity"},
     "DELETE FROM ledger_journal": {"ledger.sealed"},
-    "DELETE FROM ledger_posting": {"ledger.sealed", "ledger.balances"},
+    "DELETE FROM ledger_posting": {"ledger.sealed", "ledger.balances", "ledger.control"},
+    "UPDATE ledger_account SET party_id = '' WHERE id = (SELECT id FROM ledger_balance WHERE version = 2)": {
+        "ledger.control"
+    },
 }
 
 NUMBERS = {
