@@ -49,7 +49,8 @@ def section(here: Here, older: str) -> str:
         ]
         html.draw(html.table(KINDS, told, "Entries by kind"))
     elif not seen.failed:
-        widgets.empty("monitoring", "Nothing was booked in this time", "Choose a longer period.")
+        longest = period == list(PERIODS)[-1]
+        widgets.empty("monitoring", "Nothing was booked in this time", "" if longest else "Choose a longer period.")
     if seen.refused:
         reasons: list[tuple[Cell, ...]] = [
             (_because(code), here.shown.count(many)) for code, many in seen.refused.items()

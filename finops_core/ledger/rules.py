@@ -271,12 +271,20 @@ def period_locked(day: date) -> Conflict:
     )
 
 
-def money_stopped(reason: str) -> Conflict:
+_STOPPED = {
+    StopWidth.ALL: "All money operations are stopped",
+    StopWidth.NON_ESSENTIAL: "All but essential money operations are stopped",
+    StopWidth.TYPE: "Money operations of this kind are stopped",
+    StopWidth.WALLET: "The money of this wallet is stopped",
+}
+
+
+def money_stopped(reason: str, width: StopWidth = StopWidth.TYPE) -> Conflict:
     """``MONEY_STOPPED``: a stop that stands holds this."""
     told = f": {reason}." if reason else "."
     return Conflict(
         "MONEY_STOPPED",
-        f"Money operations of this kind are stopped{told}",
+        f"{_STOPPED[width]}{told}",
         hint="Nothing was booked. Ask whoever looks after the ledger when they go on.",
     )
 

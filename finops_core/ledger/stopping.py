@@ -140,7 +140,7 @@ def check(work: Work, entries: Iterable[tuple[Entry, Sequence[tuple[str, str]]]]
     for entry, accounts in asked if standing else ():
         for row in standing:
             if _halts(row, entry.type, accounts):
-                raise rules.money_stopped(row.reason)
+                raise rules.money_stopped(row.reason, StopWidth(row.width))
 
 
 def why_not(work: Work, type_: EntryType) -> str:

@@ -114,6 +114,27 @@ def test_a_reversal_puts_right_what_can_wait_but_not_under_a_stop_of_all(books: 
 
 
 @pytest.mark.parametrize(
+    ("width", "said"),
+    [
+        (StopWidth.ALL, "All money operations are stopped: the audit."),
+        (StopWidth.NON_ESSENTIAL, "All but essential money operations are stopped: the audit."),
+        (StopWidth.TYPE, "Money operations of this kind are stopped: the audit."),
+        (StopWidth.WALLET, "The money of this wallet is stopped: the audit."),
+    ],
+)
+def test_what_is_refused_says_how_wide_the_stop_is(books: Books, width: StopWidth, said: str):
+    books.fund("ann", 5)
+    of = {StopWidth.TYPE: "WITHDRAWAL", StopWidth.WALLET: books.wallets["ann"]}.get(width, "")
+    with books.work() as work:
+        stopping.stop(work, width, "the audit", of)
+
+    with pytest.raises(FinOpsError) as refused, books.work() as work:
+        service.withdraw(work, books.wallets["ann"], usd(1))
+
+    assert refused.value.message == said
+
+
+@pytest.mark.parametrize(
     ("width", "reason", "of", "wanted"),
     [
         (StopWidth.ALL, "  ", "", "REASON_MISSING"),
