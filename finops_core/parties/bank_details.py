@@ -202,7 +202,15 @@ def on_ended(work: Work, event: approvals.Rejected | approvals.Expired | approva
     """Nobody agreed to them: what counted before counts on."""
     if event.subject_kind == SUBJECT:
         seen, _ = _coming(work, event.subject_id)
-        _end(work, seen, Stored(type(event).__name__.lower()), work.actor.id, "")
+        _end(work, seen, Stored(type(event).__name__.lower()), work.actor.id, _why_not(work, event))
+
+
+def _why_not(work: Work, event: approvals.Rejected | approvals.Expired | approvals.Withdrawn) -> str:
+    """What whoever rejected them said, so that who keeps the party need not look for it; "" of what was not rejected."""
+    if not isinstance(event, approvals.Rejected):
+        return ""
+    (request,) = (each for each in approvals.of_subject(work, SUBJECT, event.subject_id) if each.id == event.request_id)
+    return request.decisions[-1].comment
 
 
 def content_of(row: Mapping[str, Any]) -> str:

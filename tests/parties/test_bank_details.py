@@ -121,6 +121,7 @@ def test_nothing_counts_of_what_is_rejected_withdrawn_or_left_alone(office: Offi
 
     states = [office.version(lumen, each).state.value for each in ids]
     assert states == ["rejected", "withdrawn", "withdrawn", "expired"]
+    assert [office.version(lumen, each).ended_reason for each in ids] == ["as agreed", "", WHY, ""]
     assert office.seen(lumen).details.current is None
     assert [each.version for each in office.seen(lumen).details.versions] == [4, 3, 2, 1]
 
