@@ -206,7 +206,7 @@ def on_ended(work: Work, event: approvals.Rejected | approvals.Expired | approva
 
 
 def _why_not(work: Work, event: approvals.Rejected | approvals.Expired | approvals.Withdrawn) -> str:
-    """What whoever rejected them said, so that who keeps the party need not look for it; "" of what was not rejected."""
+    """What whoever rejected them said, for who keeps the party; "" of what was not rejected."""
     if not isinstance(event, approvals.Rejected):
         return ""
     (request,) = (each for each in approvals.of_subject(work, SUBJECT, event.subject_id) if each.id == event.request_id)
