@@ -252,7 +252,7 @@ CHECKS = (
         "Large adjustments were agreed to",
         adjusting.large_ones_without_another,
         "A balance was changed by more than one person may change alone. Ask who booked it for its evidence, or "
-        "reverse it. One from before the limit was lowered stands here for a month.",
+        "reverse it; one from before the limit was lowered stands here for a month.",
     ),
     Check(
         "ledger.pending",

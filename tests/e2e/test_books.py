@@ -242,12 +242,12 @@ def test_a_card_on_a_phone_begins_with_what_it_is_and_keeps_each_side_with_its_a
         ledger.exchange(work, wallet.id, ledger.open_wallet(work, "party_cards", "NOK"), Money(1_000, "USD"))
 
     # When she looks at what was booked, then each card's first cell is above the others
-    eva = enter("eva", "ledger?view=Activity", size="phone")
+    eva = enter("eva", "ledger?ledger_view=Activity", size="phone")
     kinds = eva.main.locator("table").filter(has=eva.page.locator("caption", has_text="Entries by kind"))
     tops = kinds.locator("tbody tr").first.locator("td").evaluate_all(TOPS)
     assert tops[0] < min(tops[1:])
 
     # And no side of an entry stands on another line than its account
-    eva.move("ledger?view=Entries")
+    eva.move("ledger?ledger_view=Entries")
     sides = eva.main.locator('td[data-label="Accounts"]').first.locator("div > span")
     assert sides.evaluate_all("spans => spans.map(span => span.getClientRects().length)") == [1, 1, 1, 1]
