@@ -15,6 +15,8 @@ MONEY_LOCK = 7204812
 holds it alone."""
 NUMBER_LOCK = 7204813
 """The advisory lock, one an organisation, of whoever numbers its entries."""
+ADJUST_LOCK = 7204814
+"""The advisory lock, one a person in an organisation, of whoever adjusts alone."""
 
 
 def _refuses(code: str, when: str, condition: str = "TRUE") -> Guard:
