@@ -165,7 +165,7 @@ BALANCE_STAYS = _refuses("BALANCE_STAYS", "BEFORE DELETE")
 
 _ACCOUNT_CHANGED = """NEW.org_id <> OLD.org_id OR NEW.id <> OLD.id OR NEW.chart_id <> OLD.chart_id
 OR NEW.currency <> OLD.currency OR NEW.party_id <> OLD.party_id OR NEW.counted <> OLD.counted
-OR NEW.purpose <> OLD.purpose OR OLD.state = 'closed'"""
+OR NEW.purpose <> OLD.purpose OR NEW.min_minor IS DISTINCT FROM OLD.min_minor OR OLD.state = 'closed'"""
 ACCOUNT_KEEPS = _refuses("ACCOUNT_KEEPS", "BEFORE UPDATE", _ACCOUNT_CHANGED)
 ACCOUNT_STAYS = _refuses("ACCOUNT_STAYS", "BEFORE DELETE")
 

@@ -1,7 +1,9 @@
 """What the databases hold of the ledger by themselves: each way past them, tried as the owner of the tables."""
 
+import sqlite3
+
 import pytest
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError
 
 from finops_core.catalog.tables import TABLES
@@ -189,6 +191,8 @@ CHANGES = (
     "UPDATE ledger_account SET currency = 'EUR'",
     "UPDATE ledger_account SET counted = NOT counted",
     "UPDATE ledger_account SET party_id = 'party_me'",
+    "UPDATE ledger_account SET min_minor = min_minor - 1",
+    "UPDATE ledger_account SET min_minor = NULL",
     "DELETE FROM ledger_account",
 )
 ONLY_SQLITE = (
@@ -208,6 +212,34 @@ def test_no_change_of_what_stands_passes(books: Books, forger: Forger):
     sqlite = not books.desk.settings.url.startswith("postgresql")
     for statement in (*CHANGES, *(ONLY_SQLITE if sqlite else ONLY_POSTGRES)):
         assert refused(books, statement), statement
+
+
+REPLACED = {
+    "a posting by its place in an account": (
+        "REPLACE INTO ledger_posting SELECT org_id, 'je_x', line, account_id, 999, currency, account_version, 999, "
+        "effective_on, booked_at, party_id, department, project, product, cost_centre, base_minor, rate_id "
+        "FROM ledger_posting WHERE account_version = 1"
+    ),
+    "an account": "REPLACE INTO ledger_account SELECT org_id, id, chart_id, currency, 'party_me', purpose, counted, "
+    "min_minor, state, state_reason, created_at FROM ledger_account",
+    "a period": "REPLACE INTO ledger_period SELECT org_id, id, '2001-01-01', '2001-01-01', locked_at, locked_by, "
+    "reason, unlocked_by, unlocked_at, unlocked_reason FROM ledger_period",
+    "a stop": "REPLACE INTO ledger_stop SELECT org_id, id, 'type', 'FEE', party_id, currency, reason, set_by, set_at, "
+    "lifted_by, lifted_at, lifted_reason FROM ledger_stop",
+}
+
+
+def test_a_program_with_sqlites_own_settings_replaces_nothing(books: Books, forger: Forger):
+    if books.desk.settings.url.startswith("postgresql"):
+        assert refused(books, *REPLACED.values())  # no such statement there
+        return
+    books.attack(PERIOD.format(org=forger.books.org_id, reason="x"), STOP.format(org=books.org_id, lifted="NULL"))
+    stranger = sqlite3.connect(str(make_url(books.desk.settings.url).database))
+    for what, statement in REPLACED.items():
+        with pytest.raises(sqlite3.IntegrityError) as caught:
+            stranger.execute(statement)
+        assert "append-only" in str(caught.value) or "a unique row" in str(caught.value), what
+    stranger.close()
 
 
 ENDS = {
