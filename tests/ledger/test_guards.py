@@ -61,6 +61,10 @@ DETAILS = (
     "ended_by, ended_at, ended_reason) VALUES ('{org}', 'bank_x', 'party_x', 1, {sealed}, '', '', 'DE', '3000', '', "
     f"'x', 'c', 'ap_x', 'person_me', {NOW}, '{{state}}', {{at}}, {{at}}, '', NULL, '')"
 )
+FREE = (
+    "INSERT INTO ledger_account SELECT org_id, 'acc_free', chart_id, currency, 'party_me', purpose, {counted}, "
+    "{least}, state, state_reason, created_at FROM ledger_account WHERE id = '{wallet}'"
+)
 GIFT = (
     "INSERT INTO ledger_balance (org_id, id, posted_minor, version, moved_at) "
     "VALUES ('{org}', '{id}', {minor}, {version}, '2026-11-20 09:00:00')"
@@ -162,6 +166,13 @@ def test_limits_states_and_currencies_are_held(books: Books, forger: Forger):
         service.freeze(work, forger.ann, "asked")
     frozen = forger.give_ann(5), forger.line(2, forger.outside, -5), forger.head()
     assert "ACCOUNT_NOT_OPEN" in refused(books, *frozen)
+
+
+@pytest.mark.parametrize(("counted", "least"), [("FALSE", "NULL"), ("TRUE", "NULL"), ("TRUE", "-1")])
+def test_nobody_makes_a_wallet_that_may_hold_less_than_nothing(books: Books, forger: Forger, counted: str, least: str):
+    told = refused(books, FREE.format(wallet=forger.ann, counted=counted, least=least))
+
+    assert "ACCOUNT_BEGINS" in told
 
 
 @pytest.mark.parametrize("minor", ["1.5", "0", "9007199254740992", "'7x'"])
@@ -297,6 +308,7 @@ def attacks(forger: Forger) -> dict[str, tuple[str, ...]]:
         "lg_balance_begins": (GIFT.format(org=org, id=forger.outside, minor=999, version=0),),
         "lg_balance_follows": (f"UPDATE ledger_balance SET posted_minor = 999 WHERE id = '{ann}'",),
         "lg_balance_stays": (f"DELETE FROM ledger_balance WHERE id = '{ann}'",),
+        "lg_account_begins": (FREE.format(wallet=ann, counted="FALSE", least="NULL"),),
         "lg_account_keeps": (f"UPDATE ledger_account SET party_id = 'party_me' WHERE id = '{ann}'",),
         "lg_account_stays": (f"DELETE FROM ledger_account WHERE id = '{forger.books.account(chart.FEES)}'",),
         "lg_stop_waits": (STOP.format(org=org, lifted=NOW),),
