@@ -92,7 +92,8 @@ def withdraw_comment(work: Work, comment_id: str) -> None:
     thing = _seen(work, row.object_kind, row.object_id)
     if row.author != work.actor.id:
         raise NotAllowed("COMMENT_NOT_YOURS", "Only its author takes a comment back.", hint="Answer it instead.")
-    if not _write(work, new_id("cm"), row.object_kind, thing, "", comment_id):
+    # Looked at first, since SQLite's guard takes nothing over a row; on PostgreSQL two may look before either writes.
+    if _withdrawn(work, [comment_id]) or not _write(work, new_id("cm"), row.object_kind, thing, "", comment_id):
         raise Conflict("COMMENT_WITHDRAWN", "The comment was taken back already.", hint="Open the page again.")
     detail = {"subject": f"{row.object_kind}:{thing}"}
     audit.record(work, "comment.withdrawn", f"comment:{comment_id}", detail=detail)

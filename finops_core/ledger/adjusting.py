@@ -10,14 +10,23 @@ from finops_core.approvals.models import approval_decision, approval_request
 from finops_core.kernel.errors import Invalid
 from finops_core.kernel.money import Money
 from finops_core.kernel.rates import convert
+from finops_core.ledger import guards
 from finops_core.ledger.models import ledger_journal, ledger_posting
 from finops_core.ledger.records import ledger_proposal
 from finops_core.ledger.rules import EntryType
-from finops_core.platform.work import Reading
+from finops_core.platform.work import Reading, Work
 
 TOGETHER = timedelta(hours=24)
 WATCHED = timedelta(days=31)
 head, posting, asked = ledger_journal, ledger_posting, ledger_proposal
+
+
+def one_at_a_time(work: Work) -> None:
+    """Have one person's adjustments wait for each other: sent at once each would count only what stood before all."""
+    # SQLite's writers queue anyway.
+    if work.dialect == "postgresql":
+        mine = func.hashtext(f"{work.org_id}:{work.actor.id}")
+        work.execute(select(func.pg_advisory_xact_lock(guards.ADJUST_LOCK, mine)))
 
 
 def over_limit(reading: Reading, amount: Money, day: date | None = None) -> bool:

@@ -7,7 +7,7 @@ has its row. A posting without one cannot be committed, by its foreign key, whic
 Guards only refuse; they write nothing. With one gone, what the desk itself writes is as right as before.
 """
 
-from finops_core.ledger.rules import ESSENTIAL
+from finops_core.ledger.rules import ASIDE, ESSENTIAL, WALLET
 from finops_core.platform.tables import Guard, refusing
 
 MONEY_LOCK = 7204812
@@ -15,6 +15,8 @@ MONEY_LOCK = 7204812
 holds it alone."""
 NUMBER_LOCK = 7204813
 """The advisory lock, one an organisation, of whoever numbers its entries."""
+ADJUST_LOCK = 7204814
+"""The advisory lock, one a person in an organisation, of whoever adjusts alone."""
 
 
 def _refuses(code: str, when: str, condition: str = "TRUE") -> Guard:
@@ -163,7 +165,11 @@ BALANCE_STAYS = _refuses("BALANCE_STAYS", "BEFORE DELETE")
 
 _ACCOUNT_CHANGED = """NEW.org_id <> OLD.org_id OR NEW.id <> OLD.id OR NEW.chart_id <> OLD.chart_id
 OR NEW.currency <> OLD.currency OR NEW.party_id <> OLD.party_id OR NEW.counted <> OLD.counted
-OR NEW.purpose <> OLD.purpose OR OLD.state = 'closed'"""
+OR NEW.purpose <> OLD.purpose OR NEW.min_minor IS DISTINCT FROM OLD.min_minor OR OLD.state = 'closed'"""
+# What is a holder's can hold no less than nothing, whoever makes the account.
+_OF_HOLDERS = ", ".join(f"'{purpose}'" for purpose in (WALLET, *ASIDE))
+_UNLIMITED = f"NEW.purpose IN ({_OF_HOLDERS}) AND NOT (NEW.counted AND COALESCE(NEW.min_minor, -1) >= 0)"
+ACCOUNT_BEGINS = _refuses("ACCOUNT_BEGINS", "BEFORE INSERT", _UNLIMITED)
 ACCOUNT_KEEPS = _refuses("ACCOUNT_KEEPS", "BEFORE UPDATE", _ACCOUNT_CHANGED)
 ACCOUNT_STAYS = _refuses("ACCOUNT_STAYS", "BEFORE DELETE")
 

@@ -61,7 +61,7 @@ class LedgerAccount(OrgRow, table=True):
         Index("ix_ledger_account_party", "party_id", "org_id"),
         CheckConstraint("state IN ('open', 'frozen', 'closed')", name="state"),
         CheckConstraint("counted OR min_minor IS NULL", name="limit_needs_balance"),
-        guards=(guards.ACCOUNT_KEEPS, guards.ACCOUNT_STAYS),
+        guards=(guards.ACCOUNT_BEGINS, guards.ACCOUNT_KEEPS, guards.ACCOUNT_STAYS),
         listed=("purpose", "currency", "state"),
     )
 

@@ -121,6 +121,12 @@ def propose_adjustment(work: Work, asked: Proposal) -> str:
     return proposal_id
 
 
+def asked_before(reading: Reading, key: str) -> bool:
+    """Whether a key stands for a proposal, whatever became of it."""
+    mine = table.c.org_id == reading.org_id, table.c.key == key, table.c.key != ""
+    return bool(key) and reading.first(select(table.c.id).where(*mine)) is not None
+
+
 def binds(summary: Mapping[str, Any], bound: str) -> bool:
     """Whether what a request shows of an adjustment is what its approval binds."""
     return content_hash({name: value for name, value in summary.items() if name != HOLDER}) == bound

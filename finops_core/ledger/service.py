@@ -242,9 +242,11 @@ def _adjusted(work: Work, wallet_id: str, amount: Money, terms: Terms) -> Posted
     queries.wallet_account(work, wallet_id)
     lines = (_system(work, chart.SUSPENSE, amount).line(-amount), _wallet(wallet_id).line(amount))
     entry = _entry(EntryType.ADJUSTMENT, lines, terms)
+    adjusting.one_at_a_time(work)
     if (stands := booking.standing(work, entry)) is not None:
         return stands
-    if adjusting.over_limit(work, amount, terms.effective_on):
+    # What was proposed under this key is booked by its approval alone, even once the limit has room for it again.
+    if proposing.asked_before(work, terms.key) or adjusting.over_limit(work, amount, terms.effective_on):
         raise _over_limit(amount)
     return booking.post(work, entry)
 

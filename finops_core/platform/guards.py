@@ -1,14 +1,15 @@
 """Database triggers: those that keep append-only tables so, those that tables declare, and the check that they stand.
 
 On SQLite, Alembic's batch operations drop triggers and INSERT OR REPLACE passes plain ones by; so there is a trigger
-against inserting over a row, and ``missing`` compares what stands with what should. On PostgreSQL a TRUNCATE trigger
-stands beside them and rights are revoked from everyone but the owner.
+against inserting over a row, by whichever unique key, also where rows may change but stay; and ``missing`` compares
+what stands with what should. On PostgreSQL a TRUNCATE trigger stands beside them and rights are revoked from everyone
+but the owner.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, MetaData, Table
+from sqlalchemy import Connection, MetaData, PrimaryKeyConstraint, Table, UniqueConstraint
 
 from finops_core.platform.tables import Guard, facts_of
 
@@ -37,6 +38,8 @@ def expected(metadata: MetaData, dialect: str) -> tuple[Trigger, ...]:
     for table in tables:
         found += append_only(table) if facts_of(table).append_only else ()
         found += [declared(table, guard) for guard in facts_of(table).guards]
+        if dialect == "sqlite" and any(guard.when == "BEFORE DELETE" for guard in facts_of(table).guards):
+            found.append(_not_replaced(table, f"BEGIN SELECT RAISE(ABORT, 'a unique row of {table.name} stands'); END"))
     return tuple(found)
 
 
@@ -73,18 +76,31 @@ def missing(connection: Connection, metadata: MetaData) -> list[str]:
 
 
 def _kept_sqlite(table: Table) -> Iterator[Trigger]:
-    key = " AND ".join(f'"{column.name}" IS NEW."{column.name}"' for column in table.primary_key.columns)
     refuse = f"BEGIN SELECT RAISE(ABORT, '{table.name} is append-only'); END"
-    for name, what in (
-        ("update", f'BEFORE UPDATE ON "{table.name}"'),
-        ("delete", f'BEFORE DELETE ON "{table.name}"'),
-        (
-            "replace",
-            f'BEFORE INSERT ON "{table.name}" WHEN EXISTS (SELECT 1 FROM "{table.name}" WHERE {key})',
-        ),
-    ):
+    for name, what in (("update", "BEFORE UPDATE"), ("delete", "BEFORE DELETE")):
         trigger = f"ao_{table.name}_{name}"
-        yield Trigger(trigger, table.name, f"CREATE TRIGGER {trigger} {what} {refuse}")
+        yield Trigger(trigger, table.name, f'CREATE TRIGGER {trigger} {what} ON "{table.name}" {refuse}')
+    yield _not_replaced(table, refuse)
+
+
+def _not_replaced(table: Table, refuse: str) -> Trigger:
+    """Against INSERT OR REPLACE: rows it removes pass triggers by where a program has not asked for recursive ones."""
+    taken = " OR ".join(f'EXISTS (SELECT 1 FROM "{table.name}" WHERE {same})' for same in _same_by_a_key(table))
+    trigger = f"ao_{table.name}_replace"
+    made = f'CREATE TRIGGER {trigger} BEFORE INSERT ON "{table.name}" WHEN {taken} {refuse}'
+    return Trigger(trigger, table.name, made)
+
+
+def _same_by_a_key(table: Table) -> Iterator[str]:
+    """For each unique key of a table the condition that a row of it has that of NEW."""
+    keys = [(key.columns, "") for key in table.constraints if isinstance(key, PrimaryKeyConstraint | UniqueConstraint)]
+    for index in (each for each in table.indexes if each.unique):
+        where = index.dialect_options["sqlite"]["where"]
+        keys.append((index.columns, "" if where is None else str(where)))
+    for columns, some in sorted((sorted(column.name for column in columns), some) for columns, some in keys):
+        same = " AND ".join(f'"{name}" = NEW."{name}"' for name in columns)
+        # Of an index of some rows, which its condition begins with the column of.
+        yield f"{same} AND {some} AND NEW.{some}" if some else same
 
 
 def _kept_postgres(table: Table) -> Iterator[Trigger]:

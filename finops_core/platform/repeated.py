@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import BindParameter, Connection, Dialect, Insert, Select, Update
+from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.visitors import iterate
 
 from finops_core.platform import driver
@@ -52,17 +53,21 @@ class _Written:
 class _Read:
     """SQL of a select for SQLite, the names of its values in their order, those it has itself; and what a row becomes.
 
-    ``becomes``: by place: what a column's value is made of, where the driver gives another.
+    ``given_as``: what the driver must be given instead of some values. ``becomes``: by place: what a column's value is
+    made of, where the driver gives another.
     """
 
     sql: str
     names: tuple[str, ...]
     own: Mapping[str, Any]
+    given_as: Mapping[str, Callable[[Any], Any]]
     row: Callable[[Sequence[Any]], Any]
     becomes: Mapping[int, Callable[[Any], Any]]
 
     def rows(self, connection: Connection, given: Mapping[str, Any]) -> list[Any]:
         values = {**self.own, **given}
+        for name, become in self.given_as.items():
+            values[name] = become(values[name])
         found = driver.run(connection, self.sql, tuple([values[name] for name in self.names]))
         return [self.row(self._made(row) if self.becomes else row) for row in found]
 
@@ -157,17 +162,23 @@ def _reader(statement: Select[Any], dialect: Dialect) -> _Read:
         if (become := column.type.dialect_impl(dialect).result_processor(dialect, None)) is not None
     }
     row = namedtuple("Row", [column.key for column in columns])  # type: ignore[misc]  # noqa: PYI024 - of each statement
-    return _Read(str(compiled), tuple(compiled.positiontup or ()), compiled.params, row._make, becomes)
+    names, given_as = tuple(compiled.positiontup or ()), _bound(compiled, dialect)
+    return _Read(str(compiled), names, compiled.params, given_as, row._make, becomes)
+
+
+def _bound(compiled: SQLCompiler, dialect: Dialect) -> dict[str, Callable[[Any], Any]]:
+    """By name: what a value is given to the driver as, where that is another one."""
+    kinds = {name: bind.type.dialect_impl(dialect) for bind, name in compiled.bind_names.items()}
+    found = {name: kind.bind_processor(dialect) for name, kind in kinds.items()}
+    return {name: become for name, become in found.items() if become is not None}
 
 
 def _write(statement: Insert | Update, dialect: Dialect, names: list[str]) -> _Written:
     compiled = statement.compile(dialect=dialect, column_keys=names if isinstance(statement, Insert) else None)
     if missing := set(compiled.binds) - set(names):
         raise ValueError(f"values that are not given: {', '.join(sorted(missing))}")
-    found = {name: bind.type.dialect_impl(dialect).bind_processor(dialect) for name, bind in compiled.binds.items()}
     becomes = {
         name: lru_cache(REMEMBERED)(become) if isinstance(compiled.binds[name].type, UtcInstant) else become
-        for name, become in found.items()
-        if become is not None
+        for name, become in _bound(compiled, dialect).items()
     }
     return _Written(str(compiled), tuple(compiled.positiontup or names), bool(compiled.positional), becomes)

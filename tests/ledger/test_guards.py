@@ -1,7 +1,9 @@
 """What the databases hold of the ledger by themselves: each way past them, tried as the owner of the tables."""
 
+import sqlite3
+
 import pytest
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError
 
 from finops_core.catalog.tables import TABLES
@@ -58,6 +60,10 @@ DETAILS = (
     "last4, replaces, reason, content, request_id, proposed_by, proposed_at, state, approved_at, counts_from, "
     "ended_by, ended_at, ended_reason) VALUES ('{org}', 'bank_x', 'party_x', 1, {sealed}, '', '', 'DE', '3000', '', "
     f"'x', 'c', 'ap_x', 'person_me', {NOW}, '{{state}}', {{at}}, {{at}}, '', NULL, '')"
+)
+FREE = (
+    "INSERT INTO ledger_account SELECT org_id, 'acc_free', chart_id, currency, 'party_me', purpose, {counted}, "
+    "{least}, state, state_reason, created_at FROM ledger_account WHERE id = '{wallet}'"
 )
 GIFT = (
     "INSERT INTO ledger_balance (org_id, id, posted_minor, version, moved_at) "
@@ -162,6 +168,13 @@ def test_limits_states_and_currencies_are_held(books: Books, forger: Forger):
     assert "ACCOUNT_NOT_OPEN" in refused(books, *frozen)
 
 
+@pytest.mark.parametrize(("counted", "least"), [("FALSE", "NULL"), ("TRUE", "NULL"), ("TRUE", "-1")])
+def test_nobody_makes_a_wallet_that_may_hold_less_than_nothing(books: Books, forger: Forger, counted: str, least: str):
+    told = refused(books, FREE.format(wallet=forger.ann, counted=counted, least=least))
+
+    assert "ACCOUNT_BEGINS" in told
+
+
 @pytest.mark.parametrize("minor", ["1.5", "0", "9007199254740992", "'7x'"])
 def test_only_whole_amounts_that_move_something_are_stored(books: Books, forger: Forger, minor: str):
     assert refused(books, forger.line(1, forger.outside, minor), forger.line(2, forger.outside, -5), forger.head())
@@ -189,6 +202,8 @@ CHANGES = (
     "UPDATE ledger_account SET currency = 'EUR'",
     "UPDATE ledger_account SET counted = NOT counted",
     "UPDATE ledger_account SET party_id = 'party_me'",
+    "UPDATE ledger_account SET min_minor = min_minor - 1",
+    "UPDATE ledger_account SET min_minor = NULL",
     "DELETE FROM ledger_account",
 )
 ONLY_SQLITE = (
@@ -208,6 +223,34 @@ def test_no_change_of_what_stands_passes(books: Books, forger: Forger):
     sqlite = not books.desk.settings.url.startswith("postgresql")
     for statement in (*CHANGES, *(ONLY_SQLITE if sqlite else ONLY_POSTGRES)):
         assert refused(books, statement), statement
+
+
+REPLACED = {
+    "a posting by its place in an account": (
+        "REPLACE INTO ledger_posting SELECT org_id, 'je_x', line, account_id, 999, currency, account_version, 999, "
+        "effective_on, booked_at, party_id, department, project, product, cost_centre, base_minor, rate_id "
+        "FROM ledger_posting WHERE account_version = 1"
+    ),
+    "an account": "REPLACE INTO ledger_account SELECT org_id, id, chart_id, currency, 'party_me', purpose, counted, "
+    "min_minor, state, state_reason, created_at FROM ledger_account",
+    "a period": "REPLACE INTO ledger_period SELECT org_id, id, '2001-01-01', '2001-01-01', locked_at, locked_by, "
+    "reason, unlocked_by, unlocked_at, unlocked_reason FROM ledger_period",
+    "a stop": "REPLACE INTO ledger_stop SELECT org_id, id, 'type', 'FEE', party_id, currency, reason, set_by, set_at, "
+    "lifted_by, lifted_at, lifted_reason FROM ledger_stop",
+}
+
+
+def test_a_program_with_sqlites_own_settings_replaces_nothing(books: Books, forger: Forger):
+    if books.desk.settings.url.startswith("postgresql"):
+        assert refused(books, *REPLACED.values())  # no such statement there
+        return
+    books.attack(PERIOD.format(org=forger.books.org_id, reason="x"), STOP.format(org=books.org_id, lifted="NULL"))
+    stranger = sqlite3.connect(str(make_url(books.desk.settings.url).database))
+    for what, statement in REPLACED.items():
+        with pytest.raises(sqlite3.IntegrityError) as caught:
+            stranger.execute(statement)
+        assert "append-only" in str(caught.value) or "a unique row" in str(caught.value), what
+    stranger.close()
 
 
 ENDS = {
@@ -265,6 +308,7 @@ def attacks(forger: Forger) -> dict[str, tuple[str, ...]]:
         "lg_balance_begins": (GIFT.format(org=org, id=forger.outside, minor=999, version=0),),
         "lg_balance_follows": (f"UPDATE ledger_balance SET posted_minor = 999 WHERE id = '{ann}'",),
         "lg_balance_stays": (f"DELETE FROM ledger_balance WHERE id = '{ann}'",),
+        "lg_account_begins": (FREE.format(wallet=ann, counted="FALSE", least="NULL"),),
         "lg_account_keeps": (f"UPDATE ledger_account SET party_id = 'party_me' WHERE id = '{ann}'",),
         "lg_account_stays": (f"DELETE FROM ledger_account WHERE id = '{forger.books.account(chart.FEES)}'",),
         "lg_stop_waits": (STOP.format(org=org, lifted=NOW),),

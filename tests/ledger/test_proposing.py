@@ -357,6 +357,24 @@ def test_a_key_stands_for_one_proposal_for_ever(world: World, wallet: str):
     assert refused(world, "carla", lambda w: ledger.propose_adjustment(w, changed)) == "DUPLICATE_TRANSACTION"
 
 
+def test_under_a_proposals_key_nothing_is_booked_alone_once_the_limit_has_room_again(world: World, wallet: str):
+    def ask(work, minor: int = 60_000) -> ledger.Posted | None:
+        return ledger.adjust_or_propose(work, wallet, Money(minor, "USD"), Terms("later", WHY))
+
+    adjust(world, wallet, 50_000)
+    for _ in range(2):
+        with world.desk.work(world.actor("carla")) as work:
+            assert ask(work) is None
+            (seen,) = ledger.proposals(work, wallet)
+        if seen.state is ProposalState.WAITING:
+            decide(world, "ben", seen)
+        world.advance(timedelta(hours=24))
+
+    alone = refused(world, "carla", lambda w: ledger.adjust(w, wallet, Money(60_000, "USD"), Terms("later", WHY)))
+    assert (alone, refused(world, "carla", lambda w: ask(w, 7))) == ("ADJUSTMENT_OVER_LIMIT", "DUPLICATE_TRANSACTION")
+    assert balance(world, wallet) == 610_000
+
+
 def test_what_can_never_be_booked_is_not_asked_of_anybody(world: World, wallet: str):
     long = replace(asked(wallet), reason="x" * 501)
 

@@ -1,15 +1,16 @@
 """Append-only tables stay so by triggers on both databases, and a guard that is gone is named."""
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Column, Engine, Integer, MetaData, Table, Text, UniqueConstraint
+from sqlalchemy import Column, Engine, Index, Integer, MetaData, Table, Text, UniqueConstraint, text
 from sqlalchemy.exc import DBAPIError
 
 from finops_core.platform import guards, schema
 from finops_core.platform.db import open_owner_engine
-from finops_core.platform.tables import FACTS, Retention, Scope, TableFacts
+from finops_core.platform.tables import FACTS, Retention, Scope, TableFacts, refusing
 from tests.desks import settings_for
 
 METADATA = MetaData()
@@ -24,6 +25,19 @@ Table(
     Column("serial", Integer),
     UniqueConstraint("serial"),
     info=KEPT,
+)
+Table(
+    "pledge",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("to", Text),
+    Column("state", Text),
+    Index("uq_pledge_open", "to", unique=True, sqlite_where=text("state = 'open'")),
+    info={
+        FACTS: TableFacts(
+            Scope.INSTALLATION, Retention.RECORD, guards=(refusing("pl_stays", "PLEDGE_STAYS", "BEFORE DELETE"),)
+        )
+    },
 )
 Table("scribble", METADATA, Column("id", Integer, primary_key=True), Column("body", Text), info=LOOSE)
 
@@ -84,6 +98,29 @@ def test_no_kind_of_change_reaches_an_append_only_row(engine: Engine):
     assert [tuple(row) for row in rows] == [("a", 1, "first", 1)]
 
 
+def test_nor_does_a_program_that_knows_nothing_of_the_desks_settings(tmp_path: Path):
+    """SQLite's own: triggers on what REPLACE removes do not run, and foreign keys are not looked at."""
+    engine = open_owner_engine(settings_for(tmp_path))
+    schema.lay_out(engine, METADATA)
+    run(engine, "INSERT INTO chronicle VALUES ('a', 1, 'first', 1)", "INSERT INTO pledge VALUES (1, 'x', 'open')")
+    stranger = sqlite3.connect(str(engine.url.database))
+    replaced = {
+        "a pledge by its key": "REPLACE INTO pledge VALUES (1, 'y', '')",
+        "a pledge by what is unique of some": "REPLACE INTO pledge VALUES (2, 'x', 'open')",
+    }
+    for what, statement in (ONLY_SQLITE | replaced).items():
+        with pytest.raises(sqlite3.IntegrityError) as caught:
+            stranger.execute(statement)
+        assert str(caught.value) in ("chronicle is append-only", "a unique row of pledge stands"), what
+    stranger.execute("INSERT INTO pledge VALUES (2, 'x', ''), (3, 'x', ''), (4, 'y', 'open')")
+    stranger.execute("INSERT INTO chronicle VALUES ('a', 2, 'no serial', NULL), ('a', 3, 'nor this', NULL)")
+
+    assert stranger.execute("SELECT * FROM chronicle WHERE id = 1").fetchall() == [("a", 1, "first", 1)]
+    assert stranger.execute("SELECT id FROM pledge").fetchall() == [(1,), (2,), (3,), (4,)]
+    stranger.close()
+    engine.dispose()
+
+
 def test_adding_is_free_and_other_tables_are_not_touched(engine: Engine):
     run(
         engine,
@@ -118,7 +155,7 @@ def test_every_guard_stands_once_it_was_ensured_and_ensuring_again_changes_nothi
 
 def test_a_dropped_guard_is_named_and_made_again(engine: Engine):
     for trigger in guards.expected(METADATA, engine.dialect.name):
-        on = " ON chronicle" if engine.dialect.name == "postgresql" else ""
+        on = f" ON {trigger.table}" if engine.dialect.name == "postgresql" else ""
         run(engine, f"DROP TRIGGER {trigger.name}{on}")
 
         named = missing(engine)

@@ -106,6 +106,14 @@ def test_what_is_read_is_the_same(connection):
         assert [row.then for row in found] == [row.then for row in by_sqlalchemy]
 
 
+def test_what_is_asked_with_is_given_as_it_is_stored(connection):
+    connection.execute(insert(NOTE), ROWS)
+    since = select(NOTE.c.id).where(NOTE.c.at == bindparam("then"), NOTE.c.at >= NOON)
+    for then in (NOON, NOON + timedelta(days=1)):
+        by_sqlalchemy = connection.execute(since, {"then": then}).all()
+        assert [tuple(row) for row in Asked(since).run(connection, {"then": then})] == [tuple(r) for r in by_sqlalchemy]
+
+
 def test_a_list_of_any_length_can_be_asked_for(connection):
     connection.execute(insert(NOTE), ROWS)
     asked = Asked(select(NOTE.c.id).where(NOTE.c.id.in_(bindparam("ids", expanding=True))).order_by(NOTE.c.id))
