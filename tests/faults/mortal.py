@@ -90,8 +90,9 @@ class MortalDesk(Desk):
         self._calling = 0
         self._verbs: list[tuple[str, int]] = []
         self._call_ids: list[str] = []
-        # For as long as its process lives.
-        heard(self._note_written, desk.database.writer).__enter__()
+        # For as long as its process lives: it ends with what holds it.
+        self._hearing = heard(self._note_written, desk.database.writer)
+        self._hearing.__enter__()
         event.listen(desk.database.writer, "after_cursor_execute", self._note_call)
         event.listen(desk.database.writer, "commit", lambda _connection: self._before_commit())
 
