@@ -586,6 +586,8 @@ DOORS: dict[str, Door] = {
         lambda w, i: ledger.adjust_or_propose(w, i["wallet"], ONE, ledger.Terms(reason=MARK))
     ),
     "ledger.refusals": Door(lambda w, _: ledger.refusals(w)),
+    "ledger.drift_trend": Door(lambda w, i: ledger.drift_trend(w, i["wallet"])),
+    "ledger.health": Door(lambda w, _: ledger.health(w)),
     "ledger.statistics": Door(lambda w, _: ledger.statistics(w, timedelta(hours=1))),
     "ledger.exchange": Door(lambda w, i: ledger.exchange(w, i["wallet"], i["euro"], ONE)),
     "ledger.drifts": Door(lambda w, _: ledger.drifts(w)),

@@ -98,7 +98,7 @@ def account(here: Here, account_id: str, older: str) -> None:
         held = core.stops(reading) if wallet else ()
         waiting = core.proposals(reading, account_id, waiting=True) if wallet else ()
         moves = pending.waiting_moves(reading, account_id) if wallet else ()
-        off = core.drifts(reading, account_id)
+        off, trend = core.drifts(reading, account_id), core.drift_trend(reading, account_id)
         names = parties.names(reading, [found.account.party_id])
         now = here.shown.as_of(reading.now)
     seen = found.account
@@ -114,7 +114,7 @@ def account(here: Here, account_id: str, older: str) -> None:
         html.draw(ledger.statement(found, here.shown, dated))
     else:
         widgets.empty("account_balance", "Nothing was booked here", "Choose a later day, or look at another account.")
-    html.draw(drifts.of_account(off, here))
+    html.draw(drifts.of_account(off, trend, here))
     query = {ledger.ACCOUNT: account_id, **({"day": day.isoformat()} if day else {})}
     if dated is Dated.BOOKED:
         query[DATED] = BY[dated]

@@ -7,7 +7,7 @@ import streamlit as st
 from finops_core import ledger as core
 from finops_core import security
 from finops_core.kernel.permissions import Permission
-from finops_core.ledger import DriftView, ReconcileWidth, ReconciliationView, WalletView
+from finops_core.ledger import DriftView, LedgerHealth, ReconcileWidth, ReconciliationView, Trend, WalletView
 from ui import address, html, ledger, log, widgets
 from ui.dialogs import Dialogs, refused, send
 from ui.format import plural
@@ -46,6 +46,8 @@ def section(here: Here, older: str) -> None:
         rows = core.reconciliations(reading, core.PAGE + 1, older)
         off = core.drifts(reading, limit=core.PAGE)
         names = security.names(reading, {row.asked_by for row in rows})
+        health = core.health(reading)
+    html.draw(_stands(health, here))
     may = here.may(Permission.LEDGER_ADJUST)
     with st.container(key="tall_look"):
         if may and st.button("Look now", icon=":material/balance:"):
@@ -70,6 +72,17 @@ def section(here: Here, older: str) -> None:
         refused()
 
 
+def _stands(health: LedgerHealth, here: Here) -> Markup:
+    """How much is held, and whether it is known to be right."""
+    counts = ("wallets", health.wallets), ("entries", health.entries), ("balances", health.balances)
+    held = " · ".join(f"{here.shown.count(many)} {name}" for name, many in counts)
+    if health.off:
+        told = html.badge(f"{plural(health.off, 'balance is', 'balances are')} off", "red")
+        return html.line(told, html.faint(held))
+    looked = f"as of {here.shown.instant(health.looked_at)}" if health.looked_at else "not looked at yet"
+    return html.line(html.faint(f"{held}; {looked}"))
+
+
 def ask_wallet(here: Here, wallet: WalletView, holder: str) -> None:
     """The dialog that has one wallet looked at, if the address asks for it; ``holder``: what its holder is called."""
     what, _ = DIALOGS.asked()
@@ -77,9 +90,18 @@ def ask_wallet(here: Here, wallet: WalletView, holder: str) -> None:
         st.dialog("Check the balance", on_dismiss=DIALOGS.close)(_wallet)(here, wallet, holder)
 
 
-def of_account(rows: Sequence[DriftView], here: Here) -> Markup:
+def of_account(rows: Sequence[DriftView], trend: Trend, here: Here) -> Markup:
     """How often, and by how much, one account was off; nothing where it never was."""
-    return html.table(DRIFTS, [_drift(each, here) for each in rows], "When it was off") if rows else Markup()
+    if not rows:
+        return Markup()
+    most = f", by {here.shown.amount(trend.most.minor, trend.most.currency)} at most" if trend.most else ""
+    told = f"Off {_times(trend.lately)} in the last 30 days{most}; {_times(trend.before)} in the 30 days before."
+    table = html.table(DRIFTS, [_drift(each, here) for each in rows], "When it was off")
+    return html.join(html.line(html.faint(told)), table)
+
+
+def _times(many: int) -> str:
+    return ("never", "once", "twice")[many] if many < 3 else f"{many} times"  # noqa: PLR2004
 
 
 def _follow(here: Here, run_id: str) -> None:

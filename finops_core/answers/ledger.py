@@ -11,6 +11,7 @@ from finops_core.ledger import (
     DriftView,
     EntryLine,
     EntryPosting,
+    LedgerHealth,
     Posted,
     ProposalView,
     ReconciliationView,
@@ -228,6 +229,18 @@ class StatisticsAnswer(Answer):
     slow_ms: int | None = Field(description="19 of 20 took at most this.")
 
 
+class LedgerHealthAnswer(Answer):
+    """How much the ledger holds, and whether its balances are their postings."""
+
+    healthy: bool
+    wallets: int
+    entries: int
+    balances: int = Field(description="Balances that are kept beside the postings.")
+    stops: int = Field(description="Stops of money that stand.")
+    off: int | None = Field(description="Accounts that the last look left off; null before the first.")
+    looked_at: datetime | None = Field(description="When that look ended.")
+
+
 class RefusalAnswer(Answer):
     """An operation that was refused."""
 
@@ -356,6 +369,12 @@ def statistics(found: Statistics) -> StatisticsAnswer:
     took = found.latency
     times = {"timed": took.units, "median_ms": took.median_ms, "slow_ms": took.slow_ms}
     return StatisticsAnswer(kinds=kinds, **same, **times)
+
+
+def health(found: LedgerHealth) -> LedgerHealthAnswer:
+    """How the ledger stands."""
+    names = ("healthy", "wallets", "entries", "balances", "stops", "off", "looked_at")
+    return LedgerHealthAnswer(**{name: getattr(found, name) for name in names})
 
 
 def refusal(view: RefusalView) -> RefusalAnswer:

@@ -11,6 +11,7 @@ from finops_core.answers.ledger import (
     DriftsAnswer,
     EntriesAnswer,
     EntryAnswer,
+    LedgerHealthAnswer,
     PostedAnswer,
     ProposalAnswer,
     ProposalsAnswer,
@@ -118,6 +119,11 @@ def statistics(reading: Reading, period: timedelta) -> StatisticsAnswer:
     return told.statistics(ledger.statistics(reading, period))
 
 
+def health(reading: Reading) -> LedgerHealthAnswer:
+    """How the ledger stands now."""
+    return told.health(ledger.health(reading))
+
+
 def refusals(reading: Reading, part: Part) -> RefusalsAnswer:
     """Refused operations, newest first."""
     rows, more = page_of(ledger.refusals(reading, part.limit + 1, part.past), part)
@@ -160,9 +166,11 @@ def stops(reading: Reading, *, standing: bool) -> StopsAnswer:
     return StopsAnswer(items=[told.stop(each) for each in ledger.stops(reading, STOPS_MOST, standing=standing)])
 
 
-def reconcile(work: Work, reason: str, *, full: bool, dry_run: bool) -> ReconciliationAnswer:
+def reconcile(
+    work: Work, reason: str, *, full: bool, dry_run: bool, batch_size: int | None = None
+) -> ReconciliationAnswer:
     """Have the worker hold every balance against its postings."""
-    run_id = ledger.ask_to_reconcile(work, reason, full=full, dry_run=dry_run)
+    run_id = ledger.ask_to_reconcile(work, reason, full=full, dry_run=dry_run, batch_size=batch_size)
     return reconciliation(work, run_id)
 
 

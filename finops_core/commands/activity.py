@@ -25,6 +25,14 @@ def stats(period: Period = "24h", as_json: Json = False) -> None:
     look(lambda reading: ledger_verbs.statistics(reading, lasting), books.statistics, as_json=as_json)
 
 
+def health(as_json: Json = False) -> None:
+    """How much the ledger holds, and whether the last look at its balances left any off."""
+    from finops_core.answers import ledger_verbs
+    from finops_core.commands import books
+
+    look(ledger_verbs.health, books.health, as_json=as_json)
+
+
 def errors(period: Period = "1h", as_json: Json = False) -> None:
     """Why operations on wallets were refused, and how often."""
     from finops_core.answers import ledger_verbs

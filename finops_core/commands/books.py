@@ -7,6 +7,7 @@ from finops_core.answers.ledger import (
     DriftsAnswer,
     EntriesAnswer,
     EntryAnswer,
+    LedgerHealthAnswer,
     PostedAnswer,
     ProposalAnswer,
     ProposalsAnswer,
@@ -99,6 +100,14 @@ def statistics(told: StatisticsAnswer) -> str:
     took = f"; half were booked within {told.median_ms} ms, 19 of 20 within {told.slow_ms} ms" if told.timed else ""
     head = f"{told.entries} entries since {_when(told.since)} UTC; {_rate(told)}{took}"
     return f"{head}\n{table(('Kind', 'Entries', 'Volume'), rows)}" if rows else head
+
+
+def health(told: LedgerHealthAnswer) -> str:
+    """How the ledger stands."""
+    looked = f"looked at {_when(told.looked_at)} UTC" if told.looked_at else "never looked at"
+    rows = [("Wallets", told.wallets), ("Entries", told.entries), ("Balances", told.balances)]
+    rows += [("Stops that stand", told.stops), ("Balances left off", told.off or 0)]
+    return f"{'Healthy' if told.healthy else 'Not healthy'}; {looked}.\n{table(('What', 'How many'), rows)}"
 
 
 def errors(told: StatisticsAnswer) -> str:

@@ -240,7 +240,8 @@ def resume(
 
 
 def reconcile(
-    full: Annotated[bool, typer.Option("--full", help="With the whole history.")] = False,
+    full: Annotated[bool, typer.Option("--full", "--historical", help="With the whole history.")] = False,
+    batch_size: Annotated[int | None, typer.Option(min=1, max=5_000, help="So many accounts at a time.")] = None,
     dry_run: Dry = False,
     reason: Reason = "",
     as_json: Json = False,
@@ -251,7 +252,7 @@ def reconcile(
     from finops_core.security import Scope
 
     change(
-        lambda work: ledger_verbs.reconcile(work, reason, full=full, dry_run=dry_run),
+        lambda work: ledger_verbs.reconcile(work, reason, full=full, dry_run=dry_run, batch_size=batch_size),
         books.reconciliation,
         Scope.LEDGER,
         as_json=as_json,

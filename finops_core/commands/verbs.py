@@ -68,6 +68,7 @@ PEOPLES = (
     ledger.reconcile_wallet,
     ledger.reconciliations,
     ledger.drifts,
+    activity.health,
     activity.stats,
     activity.errors,
     activity.failed,

@@ -1,4 +1,4 @@
-"""What happened in the ledger over a period: entries by type and their volume, and what was refused and why.
+"""What happened in the ledger over a period: entries by type and their volume, what was refused and why; how it stands.
 
 A refusal leaves nothing in the books: it is written afterwards, in a unit of its own, by the desk.
 """
@@ -15,9 +15,9 @@ from finops_core.kernel.errors import FinOpsError
 from finops_core.kernel.ids import new_id
 from finops_core.kernel.money import Money
 from finops_core.kernel.permissions import Permission
-from finops_core.ledger.models import ledger_account, ledger_journal, ledger_posting
-from finops_core.ledger.records import ledger_refusal
-from finops_core.ledger.rules import EntryType
+from finops_core.ledger.models import ledger_account, ledger_balance, ledger_journal, ledger_posting, ledger_stop
+from finops_core.ledger.records import ledger_reconciliation, ledger_refusal
+from finops_core.ledger.rules import WALLET, EntryType, ReconcileWidth
 from finops_core.ledger.timing import KEPT, Latency, latency
 from finops_core.platform.work import Reading, Work
 
@@ -116,6 +116,55 @@ def refusals(reading: Reading, limit: int = PAGE, before: str = "") -> tuple[Ref
     if before:
         wanted = wanted.where(ledger_refusal.c.id < before)
     return tuple(_view(row) for row in reading.rows(wanted.order_by(ledger_refusal.c.id.desc()).limit(limit)))
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerHealth:
+    """How much the ledger holds, and whether its balances are their postings.
+
+    Attributes:
+        off: how many accounts the last look at all of them left as they were, None before the first one ended.
+        looked_at: when that look ended.
+        stops: how many stops of money stand.
+    """
+
+    wallets: int
+    entries: int
+    balances: int
+    stops: int
+    off: int | None
+    looked_at: datetime | None
+
+    @property
+    def healthy(self) -> bool:
+        """Whether nothing is known to be off."""
+        return not self.off
+
+
+def health(reading: Reading) -> LedgerHealth:
+    """How the ledger stands now. Needs ``LEDGER_VIEW``."""
+    reading.require(Permission.LEDGER_VIEW)
+    look, stop = ledger_reconciliation, ledger_stop
+
+    def many(table: Any, *only: Any) -> int:
+        query = select(func.count()).select_from(table).where(table.c.org_id == reading.org_id, *only)
+        return int(reading.scalar(query))
+
+    of_all = look.c.width != ReconcileWidth.WALLET.value, look.c.moved_since.is_(None), look.c.ended_at.is_not(None)
+    last = reading.first(
+        select(look.c.drifted, look.c.repaired, look.c.ended_at)
+        .where(look.c.org_id == reading.org_id, *of_all)
+        .order_by(look.c.ended_at.desc(), look.c.id.desc())
+        .limit(1)
+    )
+    return LedgerHealth(
+        many(ledger_account, ledger_account.c.purpose == WALLET),
+        many(ledger_journal),
+        many(ledger_balance),
+        many(stop, stop.c.lifted_at.is_(None)),
+        last.drifted - last.repaired if last else None,
+        last.ended_at if last else None,
+    )
 
 
 @contextmanager

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Row, delete, func, insert, select, update
 
 from finops_core import audit, notifications, reference, security
 from finops_core.kernel.actor import WORKER_ID, Actor, worker_actor
-from finops_core.kernel.errors import NotFound
+from finops_core.kernel.errors import Invalid, NotFound
 from finops_core.kernel.ids import new_id
 from finops_core.kernel.money import Money
 from finops_core.kernel.permissions import Permission
@@ -28,8 +28,9 @@ from finops_core.platform.work import Reading, Units, Work
 
 SCHEDULED_JOB, ASKED_JOB = "ledger.reconcile", "ledger.reconcile_asked"
 BATCHES = {ReconcileWidth.HOURLY: 500, ReconcileWidth.FULL: 50}
+BATCH_MOST = 5_000
 PAGE = 25
-KEPT = timedelta(days=90)
+KEPT, TREND = timedelta(days=90), timedelta(days=30)
 # Of a look at what moved: longer than a day, so that a night without one leaves nothing out.
 MOVED_WITHIN = timedelta(days=2)
 LOG = logging.getLogger("tieout.ledger")
@@ -71,12 +72,29 @@ class DriftView:
     found_at: datetime
 
 
-def ask_to_reconcile(work: Work, reason: str = "", *, full: bool = False, dry_run: bool = False) -> str:
-    """Have the worker look at every account; the run's id. ``full``: their history, too. Needs ``LEDGER_ADJUST``."""
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """How often an account was off in the last 30 days and in the 30 before; ``most`` in the last, None for never."""
+
+    lately: int
+    before: int
+    most: Money | None
+
+
+def ask_to_reconcile(
+    work: Work, reason: str = "", *, full: bool = False, dry_run: bool = False, batch_size: int | None = None
+) -> str:
+    """Have the worker look at every account; the run's id. Needs ``LEDGER_ADJUST``.
+
+    ``full``: their history, too. ``batch_size``: how many accounts at a time, 1 to 5,000; ``BATCH_SIZE_BAD``.
+    """
     work.require(Permission.LEDGER_ADJUST)
+    if batch_size is not None and not 0 < batch_size <= BATCH_MOST:
+        raise Invalid("BATCH_SIZE_BAD", f"{batch_size} accounts cannot be looked at at a time.", hint="Say 1 to 5,000.")
     width = ReconcileWidth.FULL if full else ReconcileWidth.HOURLY
     run_id = _begin(work, width, reason=reason, dry_run=dry_run)
-    queue.enqueue(work, ASKED_JOB, {"run": run_id, "org": work.org_id}, key=f"{ASKED_JOB}:{run_id}")
+    asked = {"run": run_id, "org": work.org_id, "batch": batch_size or BATCHES[width]}
+    queue.enqueue(work, ASKED_JOB, asked, key=f"{ASKED_JOB}:{run_id}")
     detail = {"width": width.value, "dry_run": dry_run, "reason": reason.strip()}
     audit.record(work, "ledger.reconcile_asked", f"reconciliation:{run_id}", detail=detail)
     return run_id
@@ -128,7 +146,8 @@ def reconcile_scheduled(units: Units, claim: Claim | None) -> None:
 
 def reconcile_asked(units: Units, claim: Claim) -> None:
     """A run that somebody asked for."""
-    _go_through(units, worker_actor(str(claim.payload["org"])), str(claim.payload["run"]))
+    batch = int(claim.payload.get("batch", 0))
+    _go_through(units, worker_actor(str(claim.payload["org"])), str(claim.payload["run"]), batch)
 
 
 def reconciliation(reading: Reading, run_id: str) -> ReconciliationView:
@@ -165,6 +184,21 @@ def drifts(reading: Reading, account_id: str = "", limit: int = PAGE, before: st
     if before:
         wanted = wanted.where(table.c.id < before)
     return tuple(_drift(row) for row in reading.rows(wanted.order_by(table.c.id.desc()).limit(limit)))
+
+
+def drift_trend(reading: Reading, account_id: str) -> Trend:
+    """Whether an account is off more often than it was. Needs ``LEDGER_VIEW``."""
+    reading.require(Permission.LEDGER_VIEW)
+    table, lately = ledger_drift, reading.now - TREND
+    mine = table.c.org_id == reading.org_id, table.c.account_id == account_id
+    by = func.max(func.abs(table.c.shown_minor - table.c.should_minor)).label("by")
+    columns = (func.count().label("many"), by, func.max(table.c.currency).label("currency"))
+    now = reading.first(select(*columns).where(*mine, table.c.found_at > lately))
+    before = table.c.found_at > lately - TREND, table.c.found_at <= lately
+    then = int(reading.scalar(select(func.count()).select_from(table).where(*mine, *before)))
+    if now is None or not now.many:
+        return Trend(0, then, None)
+    return Trend(now.many, then, Money(int(now.by), now.currency))
 
 
 def _begin(
@@ -211,14 +245,14 @@ def _scheduled(units: Units, actor: Actor, width: ReconcileWidth, *, moved: bool
         return open_ or _begin(work, width, moved_since=work.now - MOVED_WITHIN if moved else None)
 
 
-def _go_through(units: Units, actor: Actor, run_id: str) -> None:
+def _go_through(units: Units, actor: Actor, run_id: str, batch: int = 0) -> None:
     """All accounts in batches, each in a look of its own; begun anew after a crash, a run counts anew."""
     with units.read(actor) as reading:
         seen = _run(reading, run_id)
     if seen.ended_at is not None:
         return
     seen = replace(seen, checked=0, drifted=0, repaired=0, broken=0)
-    last, batch = "", BATCHES[seen.width]
+    last, batch = "", batch or BATCHES[seen.width]
     while True:
         with units.read(actor) as reading:
             ids = drift.accounts_after(reading, last, batch, seen.moved_since)

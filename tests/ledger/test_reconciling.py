@@ -214,6 +214,64 @@ def asked(books: Books, reason: str = "", **how: bool) -> ReconciliationView:
         return reconciling.reconciliation(reading, run_id)
 
 
+def test_a_look_that_is_asked_for_takes_so_many_accounts_at_a_time(books: Books, ann: str, monkeypatch):
+    books.fund("bob", 1)
+    sizes = []
+    real = reconciling.drift.accounts_after
+    monkeypatch.setattr(reconciling.drift, "accounts_after", lambda *given: sizes.append(given[2]) or real(*given))
+    with books.work() as work:
+        run_id = reconciling.ask_to_reconcile(work, batch_size=1)
+        (payload,) = (json.loads(row.payload) if isinstance(row.payload, str) else row.payload for row in jobs(work))
+    reconciling.reconcile_asked(books.desk.units, Claim("job_2", "", "", payload, 1, 1))
+
+    assert set(sizes) == {1}
+    assert len(sizes) > 2
+    with books.read() as reading:
+        assert reconciling.reconciliation(reading, run_id).checked == len(sizes) - 1
+
+
+@pytest.mark.parametrize("size", [0, -1, 5_001])
+def test_a_batch_of_no_size_is_refused(books: Books, size: int):
+    with pytest.raises(FinOpsError) as caught, books.work() as work:
+        reconciling.ask_to_reconcile(work, batch_size=size)
+    assert caught.value.code == "BATCH_SIZE_BAD"
+
+
+def jobs(work) -> list:
+    with work.across_orgs("for the test"):
+        return work.rows(select(queue.job).where(queue.job.c.kind == reconciling.ASKED_JOB))
+
+
+def test_how_the_ledger_stands_and_whether_it_gets_worse(books: Books, ann: str):
+    def stands() -> ledger.LedgerHealth:
+        with books.read() as reading:
+            return ledger.health(reading)
+
+    def trend() -> tuple[int, int, Money | None]:
+        with books.read() as reading:
+            seen = ledger.drift_trend(reading, ann)
+        return seen.lately, seen.before, seen.most
+
+    # Given two wallets, two entries, and no look yet
+    first = stands()
+    assert (first.wallets, first.entries, first.off, first.healthy) == (len(books.wallets), 2, None, True)
+    assert trend() == (0, 0, None)
+
+    # When one is off, and only looked at, then the ledger is not well
+    damage(books, DRIFT.format(by=9))
+    asked(books, "a look", dry_run=True)
+    assert (stands().off, stands().healthy, trend()) == (1, False, (1, 0, usd(9)))
+
+    # When it is put back, then it is; a month later that was a month ago
+    asked(books, "mend it")
+    assert (stands().off, stands().healthy, stands().looked_at is not None) == (0, True, True)
+    books.desk.clock.advance(timedelta(days=31))
+    assert trend() == (0, 2, None)
+    with books.work() as work:
+        ledger.stop(work, ledger.StopWidth.ALL, "why")
+    assert stands().stops == 1
+
+
 def test_a_dry_run_finds_and_mends_nothing(books: Books, ann: str):
     damage(books, DRIFT.format(by=9))
 

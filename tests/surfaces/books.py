@@ -108,6 +108,11 @@ def let_go(work: Any, ids: Ids) -> Any:
     return shown(told.stop(ledger.money_stop(work, ids["stop"])))
 
 
+def look_at_all(work: Any, _: Ids) -> Any:
+    run_id = ledger.ask_to_reconcile(work, "odd", full=True, batch_size=50)
+    return shown(told.reconciliation(ledger.reconciliation(work, run_id)))
+
+
 def at(path: str) -> str:
     return f"/ledger/{path}"
 
@@ -360,6 +365,24 @@ CASES: Mapping[str, Case] = {
         "withdraw-proposal {proposal}",
         keys=("amount", "reason", "state", "entry"),
     ),
+    "how the ledger stands": Case(
+        "eva",
+        nothing,
+        lambda r, _: shown(told.health(ledger.health(r))),
+        ("GET", at("health"), None),
+        "health",
+        writes=False,
+        keys=("healthy", "wallets", "entries", "balances", "stops", "off"),
+    ),
+    "how the ledger stands, without the right": Case(
+        "ben",
+        nothing,
+        lambda r, _: ledger.health(r),
+        ("GET", at("health"), None),
+        "health",
+        code="NOT_ALLOWED",
+        writes=False,
+    ),
     "figures of a day": Case(
         "eva",
         refused_once,
@@ -447,9 +470,11 @@ CASES: Mapping[str, Case] = {
     "have balances looked at": Case(
         "carla",
         nothing,
-        lambda w, _: shown(told.reconciliation(ledger.reconciliation(w, ledger.ask_to_reconcile(w, "odd", full=True)))),
-        ("POST", at("reconciliations"), {"full": True, "reason": "odd"}),
-        "reconcile --full --reason odd",
+        lambda w, _: shown(
+            told.reconciliation(ledger.reconciliation(w, ledger.ask_to_reconcile(w, "odd", full=True, batch_size=50)))
+        ),
+        ("POST", at("reconciliations"), {"full": True, "batch_size": 50, "reason": "odd"}),
+        "reconcile --full --batch-size 50 --reason odd",
         keys=("width", "dry_run", "reason", "checked"),
     ),
     "have balances looked at without the right": Case(

@@ -12,6 +12,7 @@ from finops_core.answers.ledger import (
     DriftsAnswer,
     EntriesAnswer,
     EntryAnswer,
+    LedgerHealthAnswer,
     PostedAnswer,
     ReconciliationAnswer,
     ReconciliationsAnswer,
@@ -104,6 +105,7 @@ class LookAsk(Ask):
 
     full: bool = Field(default=False, description="With the whole history.")
     dry_run: bool = Field(default=False, description="Put nothing back.")
+    batch_size: int | None = Field(default=None, ge=1, le=5_000, description="So many accounts at a time.")
     reason: Text = ""
 
 
@@ -126,6 +128,13 @@ def statistics(caller: Asking, hours: Annotated[int, Query(ge=1, le=HOURS_MOST)]
     """What was booked and refused in so many hours until now."""
     with caller.read() as reading:
         return told(ledger_verbs.statistics(reading, timedelta(hours=hours)))
+
+
+@router.get("/health", summary="How it stands", response_model=LedgerHealthAnswer, responses=problems(403))
+def health(caller: Asking) -> Response:
+    """How much it holds, and whether the last look at its balances left any off."""
+    with caller.read() as reading:
+        return told(ledger_verbs.health(reading))
 
 
 @router.get("/refusals", summary="Refused operations", response_model=RefusalsAnswer, responses=problems(403))
@@ -250,7 +259,9 @@ def reconcile(change: Changing, asked: LookAsk) -> Response:
     """Have the worker hold every balance against its postings; what is off is put back unless it is a dry run."""
     return change.done(
         _LEDGER,
-        lambda work: ledger_verbs.reconcile(work, asked.reason, full=asked.full, dry_run=asked.dry_run),
+        lambda work: ledger_verbs.reconcile(
+            work, asked.reason, full=asked.full, dry_run=asked.dry_run, batch_size=asked.batch_size
+        ),
         asked,
     )
 
