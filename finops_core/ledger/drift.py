@@ -34,6 +34,7 @@ class Off:
         shown, should: what its balance says, and what its postings add up to.
         many: how many postings it has, and so the version of its newest.
         broken: a posting was changed or is gone, or the balance itself is gone: that is for people.
+        lost: broken by nothing else than that its newest postings are gone; those that are left fit each other.
     """
 
     account_id: str
@@ -41,6 +42,7 @@ class Off:
     should: Money
     many: int
     broken: bool
+    lost: bool = False
 
 
 def accounts_after(reading: Reading, account_id: str, limit: int, moved_since: datetime | None = None) -> Sequence[str]:
@@ -77,6 +79,7 @@ def off(reading: Reading, ids: Sequence[str], *, history: bool = False) -> tuple
         select(table.c.id, table.c.currency, minor.label("minor"), many.label("many"))
         .add_columns(func.coalesce(kept.c.posted_minor, 0).label("posted_minor"))
         .add_columns(case((or_(torn, lost), 1), else_=0).label("broken"))
+        .add_columns(case((or_(torn, kept.c.id.is_(None)), 0), (kept.c.version > many, 1), else_=0).label("lost"))
         .select_from(table)
         .outerjoin(kept, and_(kept.c.org_id == table.c.org_id, kept.c.id == table.c.id))
         .outerjoin(sums, sums.c.account_id == table.c.id)
@@ -93,11 +96,23 @@ def off(reading: Reading, ids: Sequence[str], *, history: bool = False) -> tuple
 
 def repair(work: Work, account_id: str) -> Off | None:
     """Put one balance back; what it was, or None when nothing was off any more or it cannot be mended."""
+    return _put_back(work, account_id, lost=False)
+
+
+def let_go(work: Work, account_id: str) -> Off | None:
+    """Take the postings that are left for all there are, and put the balance to them; what it was, or None.
+
+    For what somebody has agreed to: the balance is the last thing that tells of those that are gone.
+    """
+    return _put_back(work, account_id, lost=True)
+
+
+def _put_back(work: Work, account_id: str, *, lost: bool) -> Off | None:
     lock = select(_KEPT.c.id).where(_KEPT.c.org_id == work.org_id, _KEPT.c.id == account_id)
     work.execute(lock.with_for_update())
     # Looked at again once it is held: an entry that was being written meanwhile is no drift.
     found = next(iter(off(work, [account_id])), None)
-    if found is None or found.broken:
+    if found is None or found.broken is not lost or found.lost is not lost:
         return None
     values = {"org": work.org_id, "account": account_id, "at": work.now}
     work.execute(_REPAIR, {**values, "minor": found.should.minor, "newest": found.many})
@@ -148,4 +163,4 @@ def _held(reading: Reading, ids: Sequence[str]) -> Mapping[str, Money]:
 
 def _off(row: Row[Any]) -> Off:
     shown, should = Money(row.posted_minor, row.currency), Money(int(row.minor), row.currency)
-    return Off(row.id, shown, should, int(row.many), broken=bool(row.broken))
+    return Off(row.id, shown, should, int(row.many), bool(row.broken), bool(row.lost))

@@ -5,6 +5,7 @@ wallet is frozen, the money is gone, money is stopped), the approval is refused 
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -14,17 +15,22 @@ from sqlalchemy import Row, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from finops_core import approvals, audit, parties, security
+from finops_core.kernel.actor import WORKER_ID
 from finops_core.kernel.canonical import content_hash
 from finops_core.kernel.errors import Conflict, NotFound
 from finops_core.kernel.ids import new_id
 from finops_core.kernel.money import Money
 from finops_core.kernel.permissions import Permission
-from finops_core.ledger import booking, chart, queries, rules
+from finops_core.ledger import booking, chart, drift, queries, rules
+from finops_core.ledger.drift import Off
+from finops_core.ledger.queries import AccountView
 from finops_core.ledger.records import ledger_proposal as table
 from finops_core.ledger.rules import Entry, EntryType, Line
 from finops_core.platform.work import Reading, Work
 
 SUBJECT = ITEM_TYPE = "adjustment"
+DRIFT = "drift"
+"""What an adjustment is about that the desk itself put up."""
 HOLDER = "holder"
 """What a request shows beside what is bound: whose wallet it is."""
 PAGE = 50
@@ -78,10 +84,13 @@ def propose_adjustment(work: Work, asked: Proposal) -> str:
     work.require(Permission.LEDGER_ADJUST)
     wallet = queries.wallet_account(work, asked.wallet_id)
     _check(work, asked, wallet.currency)
-    bound = content_hash(_content(asked))
-    if stands := _standing(work, asked.key, bound):
+    if stands := _standing(work, asked.key, content_hash(_content(asked))):
         return stands
-    proposal_id, holder = new_id("adj"), wallet.party_id
+    return _put_up_for(work, wallet, asked)
+
+
+def _put_up_for(work: Work, wallet: AccountView, asked: Proposal) -> str:
+    proposal_id, bound, holder = new_id("adj"), content_hash(_content(asked)), wallet.party_id
     called = parties.names(work, [holder]).get(holder, holder)
     request_id = approvals.request(
         work,
@@ -119,6 +128,22 @@ def propose_adjustment(work: Work, asked: Proposal) -> str:
     detail = {"wallet": wallet.id, "amount": str(asked.amount), "request": request_id}
     audit.record(work, "adjustment.proposed", f"adjustment:{proposal_id}", detail=detail, after=bound)
     return proposal_id
+
+
+def propose_for_drift(work: Work, drift_id: str, seen: Off) -> None:
+    """Put up what would bring a wallet's lost postings back; the worker's. Nothing for what is no wallet.
+
+    Once: again only when nobody decided in time.
+    """
+    amount = seen.shown - seen.should
+    mine = table.c.org_id == work.org_id, table.c.about_kind == DRIFT, table.c.about_id == drift_id
+    there = select(table.c.id).where(*mine, table.c.state != ProposalState.EXPIRED.value)
+    if not amount.minor or work.first(there) is not None:
+        return
+    with suppress(NotFound):
+        wallet = queries.wallet_account(work, seen.account_id)
+        why = f"Postings are gone: the balance said {seen.shown}, those that are left add up to {seen.should}."
+        _put_up_for(work, wallet, Proposal(wallet.id, amount, why, about=(DRIFT, drift_id)))
 
 
 def asked_before(reading: Reading, key: str) -> bool:
@@ -169,10 +194,24 @@ def on_approved(work: Work, event: approvals.Approved) -> None:
     same = content_hash(_content(seen.asked)) == event.content_hash and binds(request.summary, event.content_hash)
     if seen.state is not ProposalState.WAITING or not same or shown != _put_up(seen.asked):
         raise Conflict("PROPOSAL_CHANGED", "This is not what was asked for.", hint="Have it proposed anew.")
-    if seen.proposed_by not in {person.id for person in security.people_with(work, Permission.LEDGER_ADJUST)}:
+    if seen.asked.about[0] == DRIFT:
+        _bring_back(work, seen)
+    if seen.proposed_by != WORKER_ID and seen.proposed_by not in {
+        person.id for person in security.people_with(work, Permission.LEDGER_ADJUST)
+    }:
         raise Conflict("PROPOSER_LEFT", "Whoever proposed it may not adjust any more.", hint="Have it proposed anew.")
     posted = booking.post(work, _entry(work, seen.asked, (SUBJECT, seen.id)))
     _end(work, seen, ProposalState.BOOKED, posted.id)
+
+
+def _bring_back(work: Work, seen: ProposalView) -> None:
+    """Take what is left of a wallet's postings for all there are, so that it can be adjusted."""
+    was = drift.let_go(work, seen.asked.wallet_id)
+    if was is None or was.shown - was.should != seen.asked.amount:
+        told = "The wallet is not off by this any more."
+        raise Conflict("PROPOSAL_CHANGED", told, hint="Reject it, and have the wallet looked at anew.")
+    detail = {"shown": str(was.shown), "postings": str(was.should), "drift": seen.asked.about[1]}
+    audit.record(work, "ledger.let_go", f"account:{seen.asked.wallet_id}", detail=detail)
 
 
 def on_ended(work: Work, event: approvals.Rejected | approvals.Expired | approvals.Withdrawn) -> None:

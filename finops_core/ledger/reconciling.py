@@ -17,7 +17,7 @@ from finops_core.kernel.errors import Invalid, NotFound
 from finops_core.kernel.ids import new_id
 from finops_core.kernel.money import Money
 from finops_core.kernel.permissions import Permission
-from finops_core.ledger import drift, queries, rules
+from finops_core.ledger import drift, proposing, queries, rules
 from finops_core.ledger.drift import Off
 from finops_core.ledger.records import ledger_drift, ledger_reconciliation
 from finops_core.ledger.rules import ReconcileWidth
@@ -274,11 +274,13 @@ def _settle(work: Work, run: ReconciliationView, found: Sequence[Off]) -> Reconc
         if repaired is None and not (run.dry_run or each.broken):
             continue  # an entry that was being written while it was looked at
         seen = repaired or each
-        if not (seen.broken and _known(work, seen)):
-            _keep(work, run, seen, repaired=repaired is not None)
+        drift_id = _known(work, seen) if seen.broken else ""
+        drift_id = drift_id or _keep(work, run, seen, repaired=repaired is not None)
         # Whether it was kept before or not: a dry run keeps what it finds, and tells nobody.
         if not run.dry_run and (seen.broken or _is_large(work, seen)):
             _tell(work, seen)
+        if seen.lost and not run.dry_run:
+            proposing.propose_for_drift(work, drift_id, seen)
         run = replace(
             run,
             drifted=run.drifted + 1,
@@ -288,17 +290,16 @@ def _settle(work: Work, run: ReconciliationView, found: Sequence[Off]) -> Reconc
     return run
 
 
-def _known(work: Work, seen: Off) -> bool:
-    """Whether the last thing that was kept of this account is just this: it is not kept anew each hour."""
+def _known(work: Work, seen: Off) -> str:
+    """The last thing that was kept of this account if it is just this, else "": it is not kept anew each hour."""
     table = ledger_drift
     mine = table.c.org_id == work.org_id, table.c.account_id == seen.account_id
     last = work.first(select(table).where(*mine).order_by(table.c.id.desc()).limit(1))
-    if last is None:
-        return False
-    return (last.shown_minor, last.should_minor, last.broken) == (seen.shown.minor, seen.should.minor, True)
+    now = (seen.shown.minor, seen.should.minor, True)
+    return str(last.id) if last and (last.shown_minor, last.should_minor, last.broken) == now else ""
 
 
-def _keep(work: Work, run: ReconciliationView, seen: Off, *, repaired: bool) -> None:
+def _keep(work: Work, run: ReconciliationView, seen: Off, *, repaired: bool) -> str:
     row = {
         "org_id": work.org_id,
         "id": new_id("drift"),
@@ -316,6 +317,7 @@ def _keep(work: Work, run: ReconciliationView, seen: Off, *, repaired: bool) -> 
     if repaired or seen.broken:
         verb = "ledger.repaired" if repaired else "ledger.found_broken"
         audit.record(work, verb, f"account:{seen.account_id}", detail=detail)
+    return str(row["id"])
 
 
 def _is_large(work: Work, seen: Off) -> bool:
@@ -327,6 +329,7 @@ def _tell(work: Work, seen: Off) -> None:
     """An incident: whoever answers for the ledger is told, once a day for an account."""
     body = f"Its balance said {seen.shown}; its postings add up to {seen.should}."
     told = "Nothing was mended: postings are gone or changed." if seen.broken else "It was put back."
+    told += " An adjustment that would bring them back waits for approval." if seen.lost else ""
     notifications.notify(
         work,
         [person.id for person in security.people_with(work, Permission.LEDGER_ADJUST)],

@@ -14,14 +14,17 @@ from sqlalchemy.exc import DBAPIError
 from finops_core import approvals, audit, ledger, reference
 from finops_core.approvals import Decision
 from finops_core.audit import AuditFilter
-from finops_core.kernel.actor import worker_actor
+from finops_core.catalog.tables import TABLES
+from finops_core.kernel.actor import WORKER_ID, worker_actor
 from finops_core.kernel.clock import ManualClock, SystemClock
 from finops_core.kernel.errors import FinOpsError
 from finops_core.kernel.money import Money
 from finops_core.kernel.permissions import Permission
-from finops_core.ledger import EntryType, Proposal, ProposalState, StopWidth, Terms
+from finops_core.ledger import EntryType, Proposal, ProposalState, StopWidth, Terms, reconciling
 from finops_core.ledger.checks import CHECKS
+from finops_core.platform import guards
 from finops_core.platform.db import open_owner_engine
+from finops_core.platform.queue import Claim
 from finops_core.platform.work import Reading
 from tests.postgres import PostgresServer
 from tests.tampering import tamper, unguard
@@ -203,6 +206,88 @@ def found(world: World, damage: str = "", of: Mapping[str, str] | None = None) -
         connection.rollback()
     engine.dispose()
     return told
+
+
+def lose_the_newest_entry(world: World, wallet: str) -> None:
+    """A wallet of 5,000.00 gets another 700.00, and somebody takes that out of the books, past the guards."""
+    with world.desk.work(world.actor("ana")) as work:
+        entry = ledger.deposit(work, wallet, Money(70_000, "USD")).id
+    for table, column in (("ledger_posting", "journal_id"), ("ledger_journal", "id")):
+        past_the_guards(world, f"DELETE FROM {table} WHERE {column} = :id", id=entry)
+
+
+def change(world: World, wallet: str, minor: int, version: int) -> None:
+    sql = "UPDATE ledger_balance SET posted_minor = :to, version = :version WHERE id = :id"
+    past_the_guards(world, sql, to=minor, version=version, id=wallet)
+
+
+def past_the_guards(world: World, sql: str, **values: object) -> None:
+    """Done with the guards gone, which stand again afterwards."""
+    tamper(world.desk.settings, sql, foreign_keys=False, **values)
+    engine = open_owner_engine(world.desk.settings)
+    with engine.begin() as connection:
+        guards.ensure(connection, TABLES)
+    engine.dispose()
+
+
+def looked_at(world: World) -> list[ledger.ProposalView]:
+    """What waits for approval after a look of the schedule."""
+    reconciling.reconcile_scheduled(world.desk, Claim("job_1", "ledger.reconcile", "", {}, 1, 1))
+    with world.desk.read(world.actor("eva")) as reading:
+        return list(ledger.proposals(reading, waiting=True))
+
+
+def wrong(world: World) -> set[str]:
+    with world.desk.read(worker_actor(world.orgs["harbour"])) as reading:
+        return {check.id for check in CHECKS if check.find(reading)}
+
+
+def test_what_was_lost_is_put_up_for_approval_and_brought_back_by_it(world: World, wallet: str):
+    # Given a wallet whose newest entry is gone
+    before = looked_at(world)
+    lose_the_newest_entry(world, wallet)
+    # When the desk looks, then it puts an adjustment up, once, and mends nothing
+    (seen,) = [each for each in looked_at(world) if each not in before]
+    assert (seen.asked.wallet_id, seen.asked.amount, seen.proposed_by) == (wallet, Money(70_000, "USD"), WORKER_ID)
+    told = "Postings are gone: the balance said 5700.00 USD, those that are left add up to 5000.00 USD."
+    assert seen.asked.reason == told
+    assert looked_at(world) == [seen, *before]
+    assert "ledger.balances" in wrong(world)
+    # When somebody agrees, then the wallet has what it had, and moves again
+    decide(world, "ben", seen)
+    assert (state(world, seen), balance(world, wallet)) == (ProposalState.BOOKED, 570_000)
+    with world.desk.work(world.actor("ana")) as work:
+        ledger.deposit(work, wallet, Money(1, "USD"))
+    assert looked_at(world) == before
+    assert "ledger.balances" not in wrong(world)
+
+
+def test_what_was_rejected_is_not_put_up_again_and_what_expired_is(world: World, wallet: str):
+    lose_the_newest_entry(world, wallet)
+    first = looked_at(world)[0]
+    world.advance(timedelta(days=2))
+    with world.desk.work(worker_actor(world.orgs["harbour"])) as work:
+        approvals.expire_due(work)
+
+    (second,) = looked_at(world)
+    assert second.id != first.id
+    decide(world, "ben", second, Decision.REJECTED)
+    assert looked_at(world) == []
+    change(world, wallet, 500_000, 1)
+
+
+def test_what_is_not_off_by_that_any_more_is_not_brought_back(world: World, wallet: str):
+    lose_the_newest_entry(world, wallet)
+    seen = looked_at(world)[0]
+    change(world, wallet, 570_001, 2)
+
+    with pytest.raises(FinOpsError) as caught:
+        decide(world, "ben", seen)
+
+    assert caught.value.code == "PROPOSAL_CHANGED"
+    assert balance(world, wallet) == 570_001, "nothing was put back either"
+    decide(world, "ben", seen, Decision.REJECTED)
+    change(world, wallet, 500_000, 1)
 
 
 def test_nothing_is_booked_of_what_is_rejected_withdrawn_or_left_alone(world: World, wallet: str):
