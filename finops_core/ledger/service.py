@@ -132,8 +132,9 @@ def transfer(work: Work, from_wallet_id: str, to_wallet_id: str, amount: Money, 
 def exchange(work: Work, wallet_id: str, to_wallet_id: str, amount: Money, terms: Terms = NO_TERMS) -> Posted:
     """Money of a wallet becomes money of another currency, in a wallet of that currency, at the day's stored rate.
 
-    The amount is what is given; what it becomes is rounded half to even. ``RATE_UNKNOWN``, and
-    ``RATE_YOURS`` at a rate that one has typed oneself.
+    The amount is what is given; what it becomes is rounded half to even. It counts for today: whoever could name the
+    day could choose its rate. ``OPERATION_BAD``, ``RATE_UNKNOWN``, and ``RATE_YOURS`` at a rate that one has typed
+    oneself.
     """
     work.require(Permission.LEDGER_POST)
     rules.check_amount(amount)
@@ -144,7 +145,10 @@ def exchange(work: Work, wallet_id: str, to_wallet_id: str, amount: Money, terms
     entry = replace(_entry(EntryType.EXCHANGE, (), terms), asked=(wallet_id, to.id, str(amount)))
     if (stands := booking.standing(work, entry)) is not None:
         return stands
-    becomes = _becomes(work, amount, to.currency, terms.effective_on or reference.today(work))
+    today = reference.today(work)
+    if terms.effective_on not in {None, today}:
+        raise _bad("An exchange counts for today, at today's rate.", "Leave the day out.")
+    becomes = _becomes(work, amount, to.currency, today)
     lines = (
         _wallet(wallet_id).line(-amount),
         _system(work, chart.EXCHANGE, amount).line(amount),

@@ -93,6 +93,21 @@ def test_reversed_an_exchange_leaves_nothing_behind_in_any_currency_nor_in_what_
     assert {name: minor for name, minor in books.trial().items() if minor and "EUR" in name} == {}
 
 
+@pytest.mark.parametrize("days", [-1, 1])
+def test_nobody_chooses_the_day_whose_rate_it_is(books: Books, day: date, days: int):
+    ann, euro = books.wallets["ann"], books.wallet("e", "EUR")
+    books.fund("ann", 10_000)
+    note(books, "USD", "EUR", "1.50", min(day, day + timedelta(days=days)))
+    note(books, "USD", "EUR", "0.95", day)
+
+    told = refused(books, service.exchange, ann, euro, usd(1_000), Terms(effective_on=day + timedelta(days=days)))
+
+    assert told == "OPERATION_BAD"
+    with books.work() as work:
+        service.exchange(work, ann, euro, usd(1_000), Terms(effective_on=day))
+    assert books.balance("e") == 950
+
+
 def test_it_is_refused_where_there_is_no_rate_no_other_currency_or_nothing_left(books: Books, day: date):
     ann, euro, yen = books.wallets["ann"], books.wallet("e", "EUR"), books.wallet("y", "JPY")
     books.fund("ann", 10_000)
