@@ -149,10 +149,14 @@ def exchange(work: Work, wallet_id: str, to_wallet_id: str, amount: Money, terms
     if terms.effective_on not in {None, today}:
         raise _bad("An exchange counts for today, at today's rate.", "Leave the day out.")
     becomes = _becomes(work, amount, to.currency, today)
+    # Both at once: two units that exchange there and back for the first time would each make the one and wait for the
+    # other's.
+    mine, theirs = (chart.Wanted(chart.EXCHANGE, each.currency) for each in (amount, becomes))
+    positions = chart.accounts(work, (mine, theirs))
     lines = (
         _wallet(wallet_id).line(-amount),
-        _system(work, chart.EXCHANGE, amount).line(amount),
-        _system(work, chart.EXCHANGE, becomes).line(-becomes),
+        _Side(positions[mine]).line(amount),
+        _Side(positions[theirs]).line(-becomes),
         _wallet(to.id).line(becomes),
     )
     return booking.post(work, replace(entry, lines=lines))

@@ -253,8 +253,11 @@ class LedgerMachine(RuleBasedStateMachine):
                 self.oracle.booked[entry.id] = "WITHDRAWAL", self.oracle.today
             self.seen["posted in two steps" if posts else "given back"] += 1
 
-    @rule()
-    def late_ones_are_given_back(self) -> None:
+    @precondition(lambda self: self.oracle.waiting)
+    @rule(days=st.integers(0, 6))
+    def late_ones_are_given_back(self, days: int) -> None:
+        self.desk.clock.advance(timedelta(days=days))
+        self.oracle.today += days
         pending.expire_pending(self.desk.units, None)
         for pending_id, (name, minor, until) in list(self.oracle.waiting.items()):
             back = ("pending", name, -minor), ("free", name, minor)
