@@ -209,8 +209,8 @@ def _why_not(work: Work, event: approvals.Rejected | approvals.Expired | approva
     """What whoever rejected them said, for who keeps the party; "" of what was not rejected."""
     if not isinstance(event, approvals.Rejected):
         return ""
-    (request,) = (each for each in approvals.of_subject(work, SUBJECT, event.subject_id) if each.id == event.request_id)
-    return request.decisions[-1].comment
+    asked = (each for each in approvals.of_subject(work, SUBJECT, event.subject_id) if each.id == event.request_id)
+    return next((each.decisions[-1].comment for each in asked if each.decisions), "")
 
 
 def content_of(row: Mapping[str, Any]) -> str:

@@ -109,7 +109,7 @@ class Archive:
         day = None
         with self.work() as work:
             today, now = reference.today(work), work.now
-            if self.chance.random() < 1 / 2:
+            if type_ is not EntryType.EXCHANGE and self.chance.random() < 1 / 2:
                 day = today - timedelta(days=self.chance.randint(0, DAYS_BACK))
             to = self._other(type_, account)
             source = ("order", f"or_{self.chance.randint(1, 9)}") if self.chance.random() < 1 / 3 else ("", "")
