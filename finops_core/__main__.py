@@ -1,5 +1,6 @@
 """The command line: ``python -m finops_core COMMAND``. A thin layer over the same verbs the screens use."""
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,8 @@ with uncollected():
     from finops_core.platform.settings import Settings, what_is_wrong
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+WORKER_NICE = 5
+"""So much a worker steps back behind the web process of the same machine."""
 SERVICES = (["worker"], ["stripe-sandbox"])
 Parent = Annotated[int | None, typer.Option(help="Leave when this process is gone.")]
 
@@ -70,6 +73,8 @@ def worker(parent: Parent = None) -> None:
 
     settings = Settings()
     logs.configure(settings.log_format, settings.log_level)
+    # Where it shares a machine with the web process, those who wait for an answer go first.
+    os.nice(WORKER_NICE)
     with open_desk(settings) as desk:
         run_worker(desk, parent)
 
