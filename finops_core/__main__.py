@@ -1,6 +1,5 @@
 """The command line: ``python -m finops_core COMMAND``. A thin layer over the same verbs the screens use."""
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,8 +21,6 @@ with uncollected():
     from finops_core.platform.settings import Settings, what_is_wrong
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
-WORKER_NICE = 5
-"""So much a worker steps back behind the web process of the same machine."""
 SERVICES = (["worker"], ["stripe-sandbox"])
 Parent = Annotated[int | None, typer.Option(help="Leave when this process is gone.")]
 
@@ -69,12 +66,12 @@ def worker(parent: Parent = None) -> None:
     with uncollected():
         from finops_core.desk import open_desk
         from finops_core.platform import logs
+        from finops_core.worker import stepping_back
         from finops_core.worker.main import run_worker
 
     settings = Settings()
     logs.configure(settings.log_format, settings.log_level)
-    # Where it shares a machine with the web process, those who wait for an answer go first.
-    os.nice(WORKER_NICE)
+    stepping_back.later()
     with open_desk(settings) as desk:
         run_worker(desk, parent)
 

@@ -1,21 +1,24 @@
 """A worker steps back behind whoever waits for an answer on the same machine."""
 
-import os
-from pathlib import Path
+import subprocess
+import sys
 
-from finops_core import __main__ as commands
-from finops_core.worker import main
+STEPS_BACK = """
+import os, threading, time
+from finops_core.worker import stepping_back
+stepping_back.AFTER_S = 0.2
+other = threading.Thread(target=time.sleep, args=(2,), daemon=True)
+other.start()
+stepping_back.later()
+print(os.getpriority(os.PRIO_PROCESS, 0), os.getpriority(os.PRIO_PROCESS, other.native_id))
+time.sleep(1)
+print(os.getpriority(os.PRIO_PROCESS, 0), os.getpriority(os.PRIO_PROCESS, other.native_id))
+"""
 
 
-def test_a_worker_is_nicer_than_the_process_that_answers(tmp_path: Path, monkeypatch):
-    monkeypatch.setenv("TIEOUT_DATA_DIR", str(tmp_path))
-    steps, order = [], []
-    monkeypatch.setattr(os, "nice", lambda by: order.append("back") or steps.append(by))
-    monkeypatch.setattr(main, "run_worker", lambda *_: order.append("works"))
-    commands.migrate()
+def test_each_thread_of_a_worker_steps_back_once_it_has_started():
+    told = subprocess.run([sys.executable, "-c", STEPS_BACK], capture_output=True, text=True, check=True, timeout=60)
 
-    commands.worker()
-
-    assert steps == [commands.WORKER_NICE]
-    assert commands.WORKER_NICE > 0
-    assert order == ["back", "works"]
+    first, then = told.stdout.splitlines()
+    assert first == "0 0"
+    assert then == "5 5"
