@@ -130,20 +130,22 @@ def _put_up_for(work: Work, wallet: AccountView, asked: Proposal) -> str:
     return proposal_id
 
 
-def propose_for_drift(work: Work, drift_id: str, seen: Off) -> None:
-    """Put up what would bring a wallet's lost postings back; the worker's. Nothing for what is no wallet.
+def propose_for_drift(work: Work, drift_id: str, seen: Off) -> bool:
+    """Put up what would bring a wallet's lost postings back; whether that waits. Not for what is no wallet.
 
     Once: again only when nobody decided in time.
     """
     amount = seen.shown - seen.should
     mine = table.c.org_id == work.org_id, table.c.about_kind == DRIFT, table.c.about_id == drift_id
-    there = select(table.c.id).where(*mine, table.c.state != ProposalState.EXPIRED.value)
-    if not amount.minor or work.first(there) is not None:
-        return
+    there = work.first(select(table.c.state).where(*mine, table.c.state != ProposalState.EXPIRED.value))
+    if there is not None or not amount.minor:
+        return there is not None and there.state == ProposalState.WAITING
     with suppress(NotFound):
         wallet = queries.wallet_account(work, seen.account_id)
         why = f"Postings are gone: the balance said {seen.shown}, those that are left add up to {seen.should}."
         _put_up_for(work, wallet, Proposal(wallet.id, amount, why, about=(DRIFT, drift_id)))
+        return True
+    return False
 
 
 def asked_before(reading: Reading, key: str) -> bool:

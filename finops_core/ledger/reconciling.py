@@ -278,9 +278,7 @@ def _settle(work: Work, run: ReconciliationView, found: Sequence[Off]) -> Reconc
         drift_id = drift_id or _keep(work, run, seen, repaired=repaired is not None)
         # Whether it was kept before or not: a dry run keeps what it finds, and tells nobody.
         if not run.dry_run and (seen.broken or _is_large(work, seen)):
-            _tell(work, seen)
-        if seen.lost and not run.dry_run:
-            proposing.propose_for_drift(work, drift_id, seen)
+            _tell(work, seen, put_up=seen.lost and proposing.propose_for_drift(work, drift_id, seen))
         run = replace(
             run,
             drifted=run.drifted + 1,
@@ -325,11 +323,14 @@ def _is_large(work: Work, seen: Off) -> bool:
     return off_by > work.ports.settings.ledger_minor_drift
 
 
-def _tell(work: Work, seen: Off) -> None:
-    """An incident: whoever answers for the ledger is told, once a day for an account."""
+def _tell(work: Work, seen: Off, *, put_up: bool) -> None:
+    """An incident: whoever answers for the ledger is told, once a day for an account.
+
+    ``put_up``: whether an adjustment that brings back what is gone waits for approval.
+    """
     body = f"Its balance said {seen.shown}; its postings add up to {seen.should}."
     told = "Nothing was mended: postings are gone or changed." if seen.broken else "It was put back."
-    told += " An adjustment that would bring them back waits for approval." if seen.lost else ""
+    told += " An adjustment that would bring them back waits for approval." if put_up else ""
     notifications.notify(
         work,
         [person.id for person in security.people_with(work, Permission.LEDGER_ADJUST)],

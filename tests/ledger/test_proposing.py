@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
 from finops_core import approvals, audit, ledger, reference
@@ -22,6 +22,7 @@ from finops_core.kernel.money import Money
 from finops_core.kernel.permissions import Permission
 from finops_core.ledger import EntryType, Proposal, ProposalState, StopWidth, Terms, reconciling
 from finops_core.ledger.checks import CHECKS
+from finops_core.notifications.models import notice
 from finops_core.platform import guards
 from finops_core.platform.db import open_owner_engine
 from finops_core.platform.queue import Claim
@@ -237,6 +238,13 @@ def looked_at(world: World) -> list[ledger.ProposalView]:
         return list(ledger.proposals(reading, waiting=True))
 
 
+def told_of(world: World, wallet: str) -> str:
+    """The newest incident of a wallet."""
+    with world.desk.read(world.actor("carla")) as reading:
+        mine = notice.c.org_id == reading.org_id, notice.c.kind == "ledger.drift", notice.c.query.contains(wallet)
+        return str(reading.scalar(select(notice.c.body).where(*mine).order_by(notice.c.id.desc()).limit(1)))
+
+
 def wrong(world: World) -> set[str]:
     with world.desk.read(worker_actor(world.orgs["harbour"])) as reading:
         return {check.id for check in CHECKS if check.find(reading)}
@@ -271,8 +279,11 @@ def test_what_was_rejected_is_not_put_up_again_and_what_expired_is(world: World,
 
     (second,) = looked_at(world)
     assert second.id != first.id
+    assert told_of(world, wallet).endswith("waits for approval.")
     decide(world, "ben", second, Decision.REJECTED)
+    world.advance(timedelta(days=1))
     assert looked_at(world) == []
+    assert told_of(world, wallet).endswith("postings are gone or changed.")
     change(world, wallet, 500_000, 1)
 
 
