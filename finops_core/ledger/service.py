@@ -298,7 +298,7 @@ def adjust_or_propose(work: Work, wallet_id: str, amount: Money, terms: Terms) -
 def _over_limit(amount: Money) -> Conflict:
     return Conflict(
         OVER_LIMIT,
-        f"An adjustment of {amount} needs somebody else's approval, by itself or with your others of the last 24 hours.",
+        f"An adjustment of {amount} needs somebody else's approval, by itself or with your others of 24 hours.",
         hint="Propose it; it is booked once somebody with the authority agrees.",
     )
 
