@@ -8,7 +8,7 @@ from finops_core.adapters.stripe_sandbox.faults import Fault, FaultKind
 from tests.clocks import HurriedClock
 from tests.faults.lives import KILLED, call_was_kept, lived, paid, planned
 from tests.faults.mortal import Control, Fate, Moment
-from tests.payouts.walks import act, due_now
+from tests.payouts.walks import act, worked_off
 from tests.world import World
 
 TIMEOUT_S = 0.3
@@ -95,12 +95,7 @@ class Sweep:
         """A plan like no other, approved; its second row will meet the faults."""
         self.number += 1
         self.world.sandbox.control.post("reset", {"only": ["fault"]})
-        seen = self.world.planned(FILE.format(100 + self.number))
-        while seen.state is operations.State.PLANNING:
-            # A busy machine's sandbox answers later than the time-out, and planning is tried again in a while.
-            due_now(self.world)
-            self.world.work_off()
-            seen = self.world.execution(seen.id)
+        seen = worked_off(self.world, self.world.planned(FILE.format(100 + self.number)).id)
         with self.world.desk.work(self.world.actor("ana")) as work:
             seen = operations.submit(work, seen.id, seen.plan_hash)
         self.world.decide(seen)

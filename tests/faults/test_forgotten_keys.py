@@ -12,7 +12,7 @@ from tests.clocks import HurriedClock
 from tests.faults.lives import paid, planned, rows_of
 from tests.faults.mortal import Control, Moment
 from tests.faults.sweep import FAULTS, TIMEOUT_S, Sweep
-from tests.payouts.walks import act, again, violations
+from tests.payouts.walks import act, violations, worked_off
 from tests.world import World, running_world
 
 DAY_AND_HOUR_S = 25 * 3600
@@ -50,9 +50,12 @@ def decide(world: World, execution_id: str) -> None:
         if row.state is PayoutState.NEEDS_REVIEW:
             act(world, payouts.resolve, row.id, Verdict.NEVER_MADE, "", "Looked, and saw none.", who="ben")
     world.sandbox.control.post("reset", {"only": ["fault"]})
-    world.work_off()
+    worked_off(world, execution_id)
     act(world, payouts.retry, execution_id)
-    assert again(world, execution_id).state is operations.State.COMPLETED
+    seen = worked_off(world, execution_id)
+    act(world, operations.submit, seen.id, seen.plan_hash)
+    world.decide(seen)
+    assert worked_off(world, execution_id).state is operations.State.COMPLETED
 
 
 @pytest.mark.parametrize("moment", Moment)

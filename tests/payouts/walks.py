@@ -28,6 +28,7 @@ HARBOUR = "acct_sbx_harbour"
 HARBOUR_KEY = "rk_test_sbx_harbour_demo_0001"
 USD = "currency\nUSD\n"
 THREE = "currency\nUSD\nEUR\nGBP\n"
+PATIENCE = 20
 
 
 def rows_of(world: World, execution_id: str) -> tuple[PayoutView, ...]:
@@ -131,6 +132,20 @@ def change_bank(world: World, currency: str) -> None:
 def due_now(world: World) -> None:
     """Whatever waits for its time waits no more."""
     tamper(world.desk.settings, "UPDATE job SET run_at_ms = 0 WHERE state = 'queued'")
+
+
+def worked_off(world: World, execution_id: str) -> operations.ExecutionView:
+    """The execution once nothing more happens to it by itself, however slowly a busy machine's provider answers.
+
+    An answer that comes after a short time-out is a reason to try again in a while; here that is at once.
+    """
+    for _ in range(PATIENCE):
+        world.work_off()
+        seen = world.execution(execution_id)
+        if seen.state not in {operations.State.PLANNING, operations.State.RUNNING}:
+            break
+        due_now(world)
+    return seen
 
 
 def row_as_stored(world: World, execution_id: str, row_no: int = 1) -> Unsettled:
