@@ -28,6 +28,7 @@ def told(*, unread_only: bool) -> None:
         found = notifications.notices(
             reading, kind=kind, unread_only=unread_only, limit=widgets.PAGE_SIZE, offset=offset
         )
+        ever = found.total or (unread_only and not kind and notifications.notices(reading, limit=1).total)
         now = reading.now
     widgets.within(found.total, PAGE)
     with title.container():
@@ -36,7 +37,7 @@ def told(*, unread_only: bool) -> None:
         news.listed(here, found.rows, now)
     elif kind:
         widgets.empty("filter_alt_off", "Nothing matches", "Loosen the filters above.")
-    elif unread_only:
+    elif ever:
         widgets.empty("done_all", "You have read everything", "What you have put away stands under “All”.")
     else:
         widgets.empty("notifications", "You were told of nothing yet", "What needs you, or concerns you, appears here.")

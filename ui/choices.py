@@ -1,7 +1,7 @@
 """Choosing a holder or a wallet by name instead of by its id, which can still be typed."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import streamlit as st
 
@@ -24,8 +24,13 @@ def holders(here: Here) -> Mapping[str, str]:
 
 def others(here: Here, wallet: WalletView, kind: EntryType) -> Mapping[str, str]:
     """Wallets by id that money of this one can go to: whose they are."""
+    return wallets(here, lambda other: _fits(other, wallet, kind))
+
+
+def wallets(here: Here, fits: Callable[[WalletView], bool] = lambda _: True) -> Mapping[str, str]:
+    """Wallets by id: whose they are, and in which currency."""
     with here.read() as reading:
-        found = [each for each in ledger.wallets(reading, limit=OFFERED) if _fits(each, wallet, kind)]
+        found = [each for each in ledger.wallets(reading, limit=OFFERED) if fits(each)]
         called = parties.names(reading, [each.party_id for each in found])
     return _told_apart({each.id: f"{called.get(each.party_id, each.party_id)}, {each.currency}" for each in found})
 

@@ -141,7 +141,7 @@ def _retire(here: Here, view: ConnectionView) -> None:
         "still followed to the bank with its key; once you end that at the provider, replace it here. It cannot be "
         "taken back into use; a new one can be added."
     )
-    with st.container(key="tall_cn_retire"):
+    with st.container(key="tall_ends_connection"):
         st.button("Retire it", type="primary", on_click=attempt, args=(lambda: _retired(here, view),))
 
 

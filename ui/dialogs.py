@@ -67,9 +67,9 @@ def is_done() -> bool:
     return bool(st.session_state.pop(DONE, False))
 
 
-def send(label: str, act: Act) -> None:
-    """The button of a form."""
-    with st.container(key="tall_send"):
+def send(label: str, act: Act, *, ends: bool = False) -> None:
+    """The button of a form; ``ends``: it stops something or takes it away, and is red as everywhere."""
+    with st.container(key="tall_ends" if ends else "tall_send"):
         st.form_submit_button(label, type="primary", width="stretch", on_click=attempt, args=(act,))
 
 

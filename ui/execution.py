@@ -225,7 +225,7 @@ def _confirm_withdraw(here: Here, run: ExecutionView) -> None:
         "The request is taken back and it will not run. You can resubmit it later, with the same or another file."
     )
     reason = st.text_input("Reason", max_chars=200, placeholder="The approvers read it")
-    if st.button("Withdraw it", type="primary", key="tall_confirm"):
+    if st.button("Withdraw it", type="primary", key="tall_ends"):
         try:
             with here.work() as work:
                 operations.withdraw(work, run.id, reason)
@@ -258,7 +258,7 @@ def _confirm_cancel(here: Here, run: ExecutionView) -> None:
         else "It will not run. Its trail stays."
     )
     reason = st.text_input("Reason", max_chars=200)
-    if st.button("Stop it" if running else "Cancel it", type="primary", key="tall_confirm"):
+    if st.button("Stop it" if running else "Cancel it", type="primary", key="tall_ends"):
         try:
             with here.work() as work:
                 operations.cancel(work, run.id, reason.strip())

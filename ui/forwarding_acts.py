@@ -192,7 +192,7 @@ def _roll(here: Here, view: EndpointView) -> None:
 def _remove(here: Here, view: EndpointView) -> None:
     DIALOGS.head(here, view.shown)
     st.markdown("Nothing more is sent to it, also not what waits. Its address and secret are forgotten; its log stays.")
-    with st.container(key="tall_endpoint_remove"):
+    with st.container(key="tall_ends_endpoint"):
         st.button("Remove it", type="primary", on_click=attempt, args=(lambda: _removed(here, view),))
 
 

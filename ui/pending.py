@@ -20,7 +20,7 @@ from finops_core.ledger import (
     WalletView,
 )
 from finops_core.platform.work import Reading
-from ui import html
+from ui import choices, html
 from ui.dialogs import Dialogs, refused, send
 from ui.format import until, words
 from ui.session import Here
@@ -92,10 +92,11 @@ def _card(here: Here, move: PendingView, now: datetime, *, may: bool) -> None:
 def _begin(here: Here, wallet: WalletView, holder: str) -> None:
     DIALOGS.head(here, f"The wallet of {holder} has {_amount(here, wallet.balance)}")
     kind = st.selectbox("For", KINDS, format_func=lambda each: words(each.value.lower()), key=KIND)
+    offered = choices.others(here, wallet, kind) if kind in TO_ANOTHER else {}
     with st.form("begin_pending", border=False):
         st.text_input(f"Amount in {wallet.currency}", key=AMOUNT, placeholder="0.00")
         if kind in TO_ANOTHER:
-            st.text_input("To the wallet", key=OTHER, placeholder="acc_…", help="Its id stands in its page's address.")
+            choices.pick("To the wallet", offered, OTHER, "Whose wallet")
         st.number_input("Hours it waits", 1, MOST_H, WEEK_H, key=HOURS, help="Then it is given back by itself.")
         st.text_input("Why", key=WHY, max_chars=200)
         send("Set it aside", lambda: _begun(here, wallet))

@@ -180,7 +180,7 @@ def _end_role(here: Here, found: MemberDetail, held: RoleHeld, every: Sequence[R
         departure = departure if len(found.held) == 1 else replace(departure, runs=())
         if not departure.harmless:
             _consequences(departure)
-    _refusable("people_end", "End the role", lambda: _ended(here, found, held))
+    _refusable("people_end", "End the role", lambda: _ended(here, found, held), ends=True)
 
 
 def _decides_no_more(found: MemberDetail, held: RoleHeld, every: Sequence[RoleView]) -> bool:
@@ -247,7 +247,7 @@ def _deactivate(here: Here, found: MemberDetail) -> None:
         if len(seen) > 1:
             st.markdown(f"**{name}**")
         _consequences(departure)
-    _refusable("people_off", "Deactivate", lambda: _deactivated(here, found))
+    _refusable("people_off", "Deactivate", lambda: _deactivated(here, found), ends=True)
 
 
 def _departures(here: Here, found: MemberDetail) -> Mapping[str, Departure]:
@@ -306,9 +306,10 @@ def _sign_out(here: Here, found: MemberDetail) -> str:
     return f"{plural(ended, 'session')} ended."
 
 
-def _refusable(place: str, label: str, act: acts.Act) -> None:
+def _refusable(place: str, label: str, act: acts.Act, *, ends: bool = False) -> None:
+    """``ends``: it takes something away, and is red as everywhere."""
     acts.refusal_at(place)
-    with st.container(key=f"tall_{place}"):
+    with st.container(key=f"tall_{'ends_' if ends else ''}{place}"):
         acts.button(label, place, act, primary=True)
 
 

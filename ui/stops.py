@@ -7,7 +7,7 @@ import streamlit as st
 from finops_core import ledger, security
 from finops_core.kernel.permissions import Permission
 from finops_core.ledger import EntryType, StopView, StopWidth
-from ui import html, widgets
+from ui import choices, html, widgets
 from ui.dialogs import Dialogs, refused, send
 from ui.format import words
 from ui.html import Cell, Column, Markup
@@ -112,20 +112,21 @@ def _stop(here: Here) -> None:
     DIALOGS.head(here)
     width = st.selectbox("How much", list(WIDTHS), format_func=WIDTHS.__getitem__, key=WIDTH)
     st.caption(HELD[width])
+    offered = choices.wallets(here) if width is StopWidth.WALLET else {}
     with st.form("stop_money", border=False):
         if width is StopWidth.TYPE:
             kinds = [kind for kind in EntryType if kind is not EntryType.JOURNAL]
             st.selectbox("Kind", kinds, format_func=lambda kind: words(kind.value.lower()), key=KIND)
         if width is StopWidth.WALLET:
-            st.text_input("Wallet", key=WALLET, placeholder="acc_…", help="Its id stands in the address of its page.")
+            choices.pick("Wallet", offered, WALLET, "Whose wallet")
         st.text_input("Why", key=WHY, max_chars=200, placeholder="Whoever is held by it reads this")
-        send("Stop it now", lambda: _stopped(here))
+        send("Stop it now", lambda: _stopped(here), ends=True)
 
 
 def _stopped(here: Here) -> str:
     width = StopWidth(st.session_state[WIDTH])
     asked = {StopWidth.TYPE: KIND, StopWidth.WALLET: WALLET}
-    subject = str(st.session_state.get(asked[width], "")).strip() if width in asked else ""
+    subject = str(st.session_state.get(asked[width]) or "").strip() if width in asked else ""
     why = str(st.session_state.get(WHY, ""))
     with here.work() as work:
         ledger.stop(work, width, why, subject)

@@ -18,6 +18,7 @@ from finops_core.kernel.rates import convert
 from finops_core.ledger import rules, stopping
 from finops_core.ledger.models import ledger_account, ledger_balance, ledger_journal, ledger_posting, ledger_stop
 from finops_core.ledger.rules import AccountState, Entry
+from finops_core.platform.driver import SQLITE
 from finops_core.platform.repeated import Asked, Repeated
 from finops_core.platform.work import Work
 from finops_core.reference import RateUsed
@@ -53,17 +54,15 @@ def _given(name: str, values: Sequence[str]) -> dict[str, Any]:
     return {name: values} if many > FEW else dict(zip(_names(name, many), values, strict=True))
 
 
-@lru_cache(FEW + 1)
-def _accounts_query(many: int) -> Asked:
-    # Balances are locked in the order of their ids, so that two entries over the same accounts never wait for each
-    # other.
-    held = (
-        select(ledger_balance.c.id, ledger_balance.c.posted_minor, ledger_balance.c.version)
-        .where(ledger_balance.c.org_id == bindparam("held_org"), ledger_balance.c.id.in_(_among("held", many)))
-        .order_by(ledger_balance.c.id)
-        .with_for_update()
-        .cte("held")
+@lru_cache(2 * FEW + 2)
+def _accounts_query(many: int, *, locks: bool) -> Asked:
+    balances = select(ledger_balance.c.id, ledger_balance.c.posted_minor, ledger_balance.c.version).where(
+        ledger_balance.c.org_id == bindparam("held_org"), ledger_balance.c.id.in_(_among("held", many))
     )
+    # Balances are locked in the order of their ids, so that two entries over the same accounts never wait for each
+    # other. Where one writes at a time there is nothing to lock, and an order would only take time.
+    ordered = balances.order_by(ledger_balance.c.id).with_for_update()
+    held = ordered.cte("held") if locks else balances.subquery("held")
     # Stops are rare: that there are any is seen with the accounts, and which they are is asked for only then.
     stops = (
         select(func.count())
@@ -214,7 +213,7 @@ def _accounts(work: Work, lines: Sequence[rules.Line]) -> Mapping[str, _Account]
     orgs = dict.fromkeys(("org", "held_org", "stops_org"), work.org_id)
     for start in range(0, len(wanted), PARTS):
         part = wanted[start : start + PARTS]
-        query = _accounts_query(min(len(part), FEW + 1))
+        query = _accounts_query(min(len(part), FEW + 1), locks=work.dialect != SQLITE)
         for row in work.ask(query, {**orgs, **_given("ids", part), **_given("held", part)}):
             found[row.id] = _Account(row, row.posted_minor or 0, row.version or 0)
     for line in lines:

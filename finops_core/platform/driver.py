@@ -32,8 +32,13 @@ def run_many(connection: Connection, sql: str, values: Sequence[Row]) -> None:
         raise _told(connection, sql, error) from error
 
 
+def in_transaction(connection: Connection) -> bool:
+    """Whether a transaction is open, as the driver knows it."""
+    return _raw(connection).in_transaction
+
+
 def _raw(connection: Connection) -> sqlite3.Connection:
-    raw: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
+    raw: sqlite3.Connection = connection.connection.dbapi_connection  # type: ignore[assignment]
     return raw
 
 

@@ -34,16 +34,16 @@ class _Written:
     names: tuple[str, ...]
     positional: bool
     becomes: Mapping[str, Callable[[Any], Any]]
+    places: Sequence[tuple[int, Callable[[Any], Any]]]
 
     def values(self, rows: Rows) -> Values:
-        work = self.becomes.items()
         if not self.positional:
+            work = self.becomes.items()
             return [{**row, **{name: become(row[name]) for name, become in work}} for row in rows]
-        places = [(self.names.index(name), become) for name, become in work]
         found = []
         for row in rows:
             values = [row[name] for name in self.names]
-            for place, become in places:
+            for place, become in self.places:
                 values[place] = become(values[place])
             found.append(tuple(values))
         return found
@@ -88,11 +88,19 @@ class _Looked:
         """Raise ``ScopeBreach`` unless the guard would let the statement pass with these values."""
         names = tuple(rows[0])
         given = self.passed.get(names)
-        if given is None or not all(row[name] in orgs for row in rows for name in given):
+        if given is None or not _all_of(orgs, rows, given):
             check_statement(statement, rows, orgs)
             found = named_by(statement, rows)
             if found is not None:
                 self.passed[names] = found
+
+
+def _all_of(orgs: frozenset[str], rows: Rows, names: tuple[str, ...]) -> bool:
+    for row in rows:
+        for name in names:
+            if row[name] not in orgs:
+                return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,4 +189,6 @@ def _write(statement: Insert | Update, dialect: Dialect, names: list[str]) -> _W
         name: lru_cache(REMEMBERED)(become) if isinstance(compiled.binds[name].type, UtcInstant) else become
         for name, become in _bound(compiled, dialect).items()
     }
-    return _Written(str(compiled), tuple(compiled.positiontup or names), bool(compiled.positional), becomes)
+    order = tuple(compiled.positiontup or names)
+    places = [(order.index(name), become) for name, become in becomes.items()]
+    return _Written(str(compiled), order, bool(compiled.positional), becomes, places)

@@ -123,10 +123,14 @@ class Work(Reading):
 
     def write(self, repeated: Repeated, rows: Rows) -> None:
         """Run an insert or update once for each row; the guard looks at it as at any statement."""
-        if not self._scope.across:
+        before = self._scope.across
+        if not before:
             repeated.check(rows, self._scope.orgs)
-        with self.across_orgs("the guard has looked at the statement and its rows"):
+        self._scope.across = "the guard has looked at the statement and its rows"
+        try:
             repeated.run(self._connection, rows)
+        finally:
+            self._scope.across = before
 
     def tell(self, event: Event) -> None:
         """Upward news: the listeners named in ``catalog`` run in this unit, before it commits."""
@@ -175,7 +179,7 @@ class UnitFactory:
     @contextmanager
     def work(self, actor: Actor) -> Iterator[Work]:
         """One transaction: commits when the block ends, rolls back when it raises."""
-        with self.database.writer.connect() as connection, connection.begin():
+        with self.database.writing.connection() as connection, connection.begin():
             work = Work(connection, actor, frozenset({actor.org_id}), self.ports, self.listeners)
             work.permissions = self.resolve(work)
             yield work
@@ -184,7 +188,7 @@ class UnitFactory:
     @contextmanager
     def read(self, actor: Actor, orgs: frozenset[str] = frozenset()) -> Iterator[Reading]:
         """One read-only transaction over the actor's organisation, or the ones given (which ``desk`` has checked)."""
-        with self.database.reader.connect() as connection, connection.begin():
+        with self.database.reading.connection() as connection, connection.begin():
             reading = Reading(connection, actor, orgs or frozenset({actor.org_id}), self.ports)
             reading.permissions = self.resolve(reading)
             yield reading

@@ -20,7 +20,7 @@ from finops_core.catalog.jobs import JOBS
 from finops_core.kernel.actor import system_actor, worker_actor
 from finops_core.payouts.models import provider_news
 from finops_core.payouts.news import FOLLOW_JOB, NewsState
-from finops_core.platform import queue
+from finops_core.platform import db, queue
 from finops_core.platform.db import open_owner_engine
 from finops_core.platform.queue import JobState, job
 from tests.api.conftest import Site
@@ -411,13 +411,12 @@ def test_another_organisations_secret_opens_no_door_here(door: Door):
 def locked(site: Site) -> Iterator[None]:
     """Somebody holds what the door has to write, and the door does not wait long."""
     writer = site.desk.database.writer
-    impatient = "PRAGMA busy_timeout=50" if writer.dialect.name == "sqlite" else "SET lock_timeout = '50ms'"
-    writer.dispose()
+    site.desk.database.close()
 
     @event.listens_for(writer, "connect")
     def hurry(connection: Any, _record: object) -> None:
-        connection.execute(impatient)
         if writer.dialect.name != "sqlite":
+            connection.execute("SET lock_timeout = '50ms'")
             connection.commit()
 
     owner = open_owner_engine(site.desk.settings)
@@ -428,7 +427,10 @@ def locked(site: Site) -> Iterator[None]:
     owner.dispose()
 
 
-def test_a_database_that_is_busy_asks_for_the_news_again_later(door: Door, caplog: pytest.LogCaptureFixture):
+def test_a_database_that_is_busy_asks_for_the_news_again_later(
+    door: Door, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(db, "BUSY_TIMEOUT_MS", 50)
     caplog.set_level(logging.WARNING)
 
     with locked(door.site):
@@ -451,6 +453,7 @@ def test_a_database_that_may_only_be_read_asks_for_the_news_again_later(door: Do
 
 
 def test_a_database_without_a_free_connection_asks_for_the_news_again_later(door: Door):
+    door.site.desk.database.close()
     pool = door.site.desk.database.writer.pool
     pool._timeout = 0.1  # type: ignore[attr-defined]
     taken = [pool.connect() for _ in range(8 + 24)]

@@ -119,7 +119,7 @@ def test_a_request_is_rejected_without_a_mouse_and_a_drawer_gives_the_focus_back
 
 
 def test_a_drawer_that_a_link_opened_gives_the_focus_back_to_that_link(backstage, enter):
-    # Given a list of files, whose links are drawn anew while a drawer is open
+    # Given a list of files, which another one joins while a drawer is open: its links are drawn anew
     backstage.planned("currency,maximum\nSEK,4.05\n", name="by-keys.csv")
     ana = enter("ana", "files")
     file = link(ana, "by-keys.csv")
@@ -129,8 +129,10 @@ def test_a_drawer_that_a_link_opened_gives_the_focus_back_to_that_link(backstage
     ana.page.keyboard.press("Enter")
     ana.drawer.get_by_role("button", name="Download").wait_for()
     ana.settle()
+    backstage.planned("currency,maximum\nSEK,4.06\n", name="meanwhile.csv")
     ana.page.keyboard.press("Escape")
     ana.drawer.wait_for(state="detached")
+    ana.sees("meanwhile.csv", ana.main)
 
     # Then the next key goes on from there, once the page is drawn anew
     ana.settle()

@@ -76,10 +76,23 @@ def test_one_kind_is_stopped_by_its_name(world, at):
     assert "Payout is stopped." in shown(at("dan", "ledger", ledger_view="Money stops"))
 
 
-def test_a_wallet_that_is_none_is_refused(world, at):
+def test_a_wallet_is_stopped_by_whose_it_is(world, at):
+    with world.desk.work(world.actor("ana")) as work:
+        wallet = ledger.open_wallet(work, "party_to_be_stopped", "USD")
     screen = at("carla", "ledger", ledger_view="Money stops", do="stop")
     next(box for box in screen.selectbox if box.label == "How much").select(StopWidth.WALLET).run()
-    next(field for field in screen.text_input if field.label == "Wallet").input("acc_none")
+    chosen = next(box for box in screen.selectbox if box.label == "Wallet")
+    assert "party_to_be_stopped, USD" in chosen.options
+    chosen.select(wallet)
+    next(field for field in screen.text_input if field.label == "Why").input("a letter of the police")
+    press(screen, "Stop it now")
+
+    assert stops(world) == [(StopWidth.WALLET, wallet, "a letter of the police")]
+
+
+def test_a_stop_of_no_wallet_is_refused(world, at):
+    screen = at("carla", "ledger", ledger_view="Money stops", do="stop")
+    next(box for box in screen.selectbox if box.label == "How much").select(StopWidth.WALLET).run()
     next(field for field in screen.text_input if field.label == "Why").input("why")
     press(screen, "Stop it now")
 

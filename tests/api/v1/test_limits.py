@@ -79,7 +79,8 @@ def test_a_stranger_who_keeps_guessing_is_held_off_and_the_log_is_not_flooded(tm
 
         codes = [code_of(answer) for answer in answers]
         assert codes[0] == (401, "TOKEN_NOT_VALID")
-        assert codes[-1] == (429, "RATE_LIMITED")
+        # One more is let through a second, so which of the later ones are held off is the machine's to say.
+        assert set(codes) == {(401, "TOKEN_NOT_VALID"), (429, "RATE_LIMITED")}
         assert ana.get("/me").status_code == 200, "who is in already is not held off with them"
         assert len(office.log("token.refused")) < 60
 
@@ -95,5 +96,6 @@ def test_a_token_that_has_ended_and_is_sent_on_is_held_off_and_the_log_is_not_fl
         codes = [code_of(ana.get("/me")) for _ in range(60)]
 
         assert codes[0] == (401, "TOKEN_NOT_VALID")
-        assert codes[-1] == (429, "RATE_LIMITED")
-        assert 1 <= len(office.log("token.refused")) < 60
+        # One more is let through a second, so which of the later ones are held off is the machine's to say.
+        assert set(codes) == {(401, "TOKEN_NOT_VALID"), (429, "RATE_LIMITED")}
+        assert 1 <= len(office.log("token.refused")) <= codes.count((401, "TOKEN_NOT_VALID")) < 60
