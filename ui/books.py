@@ -104,7 +104,11 @@ def account(here: Here, account_id: str, older: str) -> None:
     seen = found.account
     whose = names.get(seen.party_id) or seen.party_id or ledger.OWN
     with above.container():
-        widgets.head(f"{seen.code} {seen.name}", here.around.name, seen.currency, whose, as_of(day, now))
+        line_, moment = f"{seen.code} {seen.name}", as_of(day, now)
+        if wallet is None:
+            widgets.head(line_, here.around.name, seen.currency, whose, moment)
+        else:
+            widgets.head(f"Wallet of {whose}", here.around.name, line_, seen.currency, moment)
         state = "" if seen.state == "open" else html.badge(words(seen.state), "amber")
         html.draw(html.line(html.faint("Balance", small=False), ledger.balance(found.balance, here.shown), state))
         if wallet is not None:

@@ -5,7 +5,7 @@ import logging
 import streamlit as st
 
 from finops_core import security
-from finops_core.kernel.errors import FinOpsError, NotFound
+from finops_core.kernel.errors import FinOpsError
 from finops_core.kernel.ids import new_id
 from finops_core.platform import metrics
 from finops_core.platform.db import is_away
@@ -31,8 +31,6 @@ logging.getLogger("streamlit.error_util").addFilter(lambda record: not _is_told_
 def shown(error: Exception) -> bool:
     """Tell the person; ``st.App`` calls it for errors of scripts, fragments and callbacks. True: it has been shown."""
     if isinstance(error, FinOpsError):
-        if isinstance(error, NotFound):
-            widgets.head("Not found")  # the page ended before it could say its own title
         widgets.refusal(error)
         return True
     if is_away(error):

@@ -7,7 +7,7 @@ and so that the address somebody came for is kept.
 
 import streamlit as st
 
-from finops_core.kernel.errors import FinOpsError
+from finops_core.kernel.errors import FinOpsError, NotFound
 from finops_core.kernel.permissions import Permission
 from finops_core.platform import logs, metrics
 from finops_core.upkeep import outage
@@ -89,5 +89,7 @@ try:
     with metrics.PAGE_SECONDS.labels(page.url_path or "home").time():
         page.run()
 except FinOpsError as error:
+    if isinstance(error, NotFound):
+        widgets.head("Not found", arrived.around.name)  # the page ended before it could say a title of its own
     widgets.refusal(error)
 toasts.draw()

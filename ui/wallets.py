@@ -9,6 +9,7 @@ from finops_core import ledger as core
 from finops_core import parties
 from finops_core.kernel.permissions import Permission
 from finops_core.ledger import PAGE, AccountState, PendingView, ProposalView, WalletView
+from finops_core.parties import PartyFilter
 from ui import drifts, filters, html, ledger, pending, wallet_acts, widgets
 from ui.dialogs import attempt
 from ui.format import Format, words
@@ -28,9 +29,11 @@ COLUMNS = (
 def section(here: Here, after: str) -> str:
     """The wallets, oldest first, and the way to a new one; gives when they were read."""
     with filters.bar(ledger.fresh) as bar:
-        holder = bar.search(HOLDER, "party_…", "Holder's id", width=260)
+        holder = bar.search(HOLDER, "Name or id", "Holder", width=260)
+    sees_parties = here.may(Permission.PARTY_VIEW)
     with here.read() as reading:
-        rows = core.wallets(reading, holder, PAGE + 1, after)
+        found = parties.parties(reading, PartyFilter(holder, closed=True)) if holder and sees_parties else ()
+        rows = core.wallets(reading, [holder, *(each.id for each in found)] if holder else "", PAGE + 1, after)
         names = parties.names(reading, {row.party_id for row in rows})
         now = here.shown.as_of(reading.now)
     page = rows[:PAGE]

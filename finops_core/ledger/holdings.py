@@ -1,5 +1,6 @@
 """Wallets as people read them: whose they are, what they hold, and what of it is set aside. ``LEDGER_VIEW``."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,12 +44,14 @@ class WalletView:
     state_reason: str
 
 
-def wallets(reading: Reading, party_id: str = "", limit: int = PAGE, after: str = "") -> tuple[WalletView, ...]:
-    """Wallets, oldest first; of one holder, or of all. ``after``: past the wallet with this id."""
+def wallets(
+    reading: Reading, party_id: str | Sequence[str] = "", limit: int = PAGE, after: str = ""
+) -> tuple[WalletView, ...]:
+    """Wallets, oldest first; of one holder, of several, or of all. ``after``: past the wallet with this id."""
     reading.require(Permission.LEDGER_VIEW)
     query = _query(reading).where(_WALLET.c.id > after)
     if party_id:
-        query = query.where(_WALLET.c.party_id == party_id)
+        query = query.where(_WALLET.c.party_id.in_([party_id] if isinstance(party_id, str) else party_id))
     return tuple(_view(row) for row in reading.rows(query.order_by(_WALLET.c.id).limit(limit)))
 
 

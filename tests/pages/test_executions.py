@@ -277,4 +277,5 @@ def test_an_execution_one_may_not_see_is_as_if_it_were_not_there(world, at):
 
     assert "There is no such execution among those you may see." in shown(screen)
     assert "← All executions" in shown(screen), "there is a way back"
+    assert [title.value for title in screen.title] == ["Not found"]
     assert seen.title not in shown(screen)

@@ -124,6 +124,20 @@ def test_a_transfer_goes_to_the_wallet_that_was_named(world, at):
     assert [held(world, each).balance.minor for each in (one, two)] == [300, 200]
 
 
+def test_wallets_are_found_by_part_of_their_holders_name_or_by_the_id(world, at):
+    holders = party(world, "Quill & Sons"), "party_without_a_name"
+    with world.desk.work(world.actor("ana")) as work:
+        for holder in holders:
+            ledger.deposit(work, ledger.open_wallet(work, holder, "USD"), Money(4_242, "USD"))
+
+    by_name, by_id = (
+        shown(at("eva", "ledger", ledger_view="Wallets", holder=text)) for text in ("quill", "party_without_a_name")
+    )
+
+    assert ("Quill &amp; Sons" in by_name, "party_without_a_name" in by_name) == (True, False)
+    assert ("Quill &amp; Sons" in by_id, "party_without_a_name" in by_id) == (False, True)
+
+
 def test_holders_and_wallets_are_chosen_by_name(world, at):
     # Given two companies of one name, with a wallet each
     first, second = party(world, "Twin GmbH"), party(world, "Twin GmbH")
