@@ -4,6 +4,9 @@
 FROM python:3.11-slim
 
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+# What the log and the ledger's health call this build: docker build --build-arg RELEASE=2026-11-28 …
+ARG RELEASE=""
+ENV TIEOUT_RELEASE=$RELEASE
 WORKDIR /app
 
 # The packages first: they change seldom, so this layer is built seldom.

@@ -3,3 +3,5 @@
 Start with :func:`finops_core.desk.open_desk`. The floors of this package and what each may import are
 listed in README.md and held by import-linter.
 """
+
+VERSION = "0.1.0"

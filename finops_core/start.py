@@ -14,7 +14,7 @@ from finops_core.catalog.schedules import SCHEDULES
 from finops_core.desk import Desk, open_desk, preload
 from finops_core.kernel.actor import system_actor
 from finops_core.platform.settings import Settings
-from finops_core.upkeep import demo, scheduling
+from finops_core.upkeep import demo, deploying, scheduling
 
 STOP_S = 10
 PRELOAD_AFTER_S = 4.0
@@ -25,10 +25,13 @@ def prepare(settings: Settings, address: str = "") -> Desk:
 
     ``address``: where this app is reached on this machine, so that the demo's sandbox can send its news there.
     """
+    from finops_core.platform import schema  # noqa: PLC0415 - Alembic
+
     desk = open_desk(settings)
     desk.migrate()
     with desk.work(system_actor()) as work:
         operations.register(work)
+        deploying.note(work, schema.newest() or "")
     if settings.demo:
         demo.seed(desk)
         if address:

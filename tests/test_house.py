@@ -180,6 +180,7 @@ ENGINE_FILES: dict[str, set[str]] = {
         "calendars",
         "checking",
         "demo",
+        "deploying",
         "digest",
         "jobs",
         "outage",

@@ -8,6 +8,8 @@ from finops_core import ledger as core
 from finops_core import security
 from finops_core.kernel.permissions import Permission
 from finops_core.ledger import DriftView, LedgerHealth, ReconcileWidth, ReconciliationView, Trend, WalletView
+from finops_core.upkeep import deploying
+from finops_core.upkeep.deploying import Deployment
 from ui import address, html, ledger, log, widgets
 from ui.dialogs import Dialogs, refused, send
 from ui.format import plural
@@ -46,8 +48,9 @@ def section(here: Here, older: str) -> None:
         rows = core.reconciliations(reading, core.PAGE + 1, older)
         off = core.drifts(reading, limit=core.PAGE)
         names = security.names(reading, {row.asked_by for row in rows})
-        health = core.health(reading)
+        health, started = core.health(reading), deploying.deployments(reading, 1)
     html.draw(_stands(health, here))
+    html.draw(_runs(health, started, here))
     may = here.may(Permission.LEDGER_ADJUST)
     with st.container(key="tall_look"):
         if may and st.button("Look now", icon=":material/balance:"):
@@ -81,6 +84,13 @@ def _stands(health: LedgerHealth, here: Here) -> Markup:
         return html.line(told, html.faint(held))
     looked = f"as of {here.shown.instant(health.looked_at)}" if health.looked_at else "not looked at yet"
     return html.line(html.faint(f"{held}; {looked}"))
+
+
+def _runs(health: LedgerHealth, started: Sequence[Deployment], here: Here) -> Markup:
+    """What has changed about the desk itself, for whoever asks why something is off."""
+    runs = [f"Release {each.release} since {here.shown.instant(each.at)}" for each in started]
+    broken = [f"{plural(health.deadlocks, 'deadlock')} broken by the database"] if health.deadlocks else []
+    return html.line(html.faint(" · ".join([*runs, *broken]))) if runs or broken else Markup()
 
 
 def ask_wallet(here: Here, wallet: WalletView, holder: str) -> None:

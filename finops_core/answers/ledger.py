@@ -1,6 +1,6 @@
 """The ledger as programs see it: wallets, entries, statements, stops, and what was found off."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 
 from pydantic import Field
@@ -22,6 +22,7 @@ from finops_core.ledger import (
     TrialLine,
     WalletView,
 )
+from finops_core.upkeep.deploying import Deployment
 
 NEXT = Field(default="", description="Where the next page begins; empty on the last one.")
 
@@ -229,6 +230,14 @@ class StatisticsAnswer(Answer):
     slow_ms: int | None = Field(description="19 of 20 took at most this.")
 
 
+class DeploymentAnswer(Answer):
+    """A release of the desk that was started."""
+
+    release: str = Field(examples=["0.1.0"])
+    revision: str = Field(description="The migration its database stood at.")
+    at: datetime
+
+
 class LedgerHealthAnswer(Answer):
     """How much the ledger holds, and whether its balances are their postings."""
 
@@ -239,6 +248,8 @@ class LedgerHealthAnswer(Answer):
     stops: int = Field(description="Stops of money that stand.")
     off: int | None = Field(description="Accounts that the last look left off; null before the first.")
     looked_at: datetime | None = Field(description="When that look ended.")
+    deadlocks: int = Field(description="Broken by the database since it began to count.")
+    deployments: list[DeploymentAnswer] = Field(description="The last releases that were started, newest first.")
 
 
 class RefusalAnswer(Answer):
@@ -371,10 +382,11 @@ def statistics(found: Statistics) -> StatisticsAnswer:
     return StatisticsAnswer(kinds=kinds, **same, **times)
 
 
-def health(found: LedgerHealth) -> LedgerHealthAnswer:
-    """How the ledger stands."""
-    names = ("healthy", "wallets", "entries", "balances", "stops", "off", "looked_at")
-    return LedgerHealthAnswer(**{name: getattr(found, name) for name in names})
+def health(found: LedgerHealth, started: Sequence[Deployment]) -> LedgerHealthAnswer:
+    """How the ledger stands, and which releases were started."""
+    names = ("healthy", "wallets", "entries", "balances", "stops", "off", "looked_at", "deadlocks")
+    deployments = [DeploymentAnswer(release=each.release, revision=each.revision, at=each.at) for each in started]
+    return LedgerHealthAnswer(**{name: getattr(found, name) for name in names}, deployments=deployments)
 
 
 def refusal(view: RefusalView) -> RefusalAnswer:

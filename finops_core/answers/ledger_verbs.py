@@ -29,6 +29,7 @@ from finops_core.answers.ledger import (
 from finops_core.kernel.money import Money
 from finops_core.ledger import Dated, EntryFilter, EntryType, Proposal, StopWidth, Terms
 from finops_core.platform.work import Reading, Work
+from finops_core.upkeep.deploying import deployments
 
 T = TypeVar("T")
 STOPS_MOST = 200
@@ -121,7 +122,7 @@ def statistics(reading: Reading, period: timedelta) -> StatisticsAnswer:
 
 def health(reading: Reading) -> LedgerHealthAnswer:
     """How the ledger stands now."""
-    return told.health(ledger.health(reading))
+    return told.health(ledger.health(reading), deployments(reading))
 
 
 def refusals(reading: Reading, part: Part) -> RefusalsAnswer:

@@ -106,8 +106,10 @@ def health(told: LedgerHealthAnswer) -> str:
     """How the ledger stands."""
     looked = f"looked at {_when(told.looked_at)} UTC" if told.looked_at else "never looked at"
     rows = [("Wallets", told.wallets), ("Entries", told.entries), ("Balances", told.balances)]
-    rows += [("Stops that stand", told.stops), ("Balances left off", told.off or 0)]
-    return f"{'Healthy' if told.healthy else 'Not healthy'}; {looked}.\n{table(('What', 'How many'), rows)}"
+    rows += [("Stops that stand", told.stops), ("Balances left off", told.off or 0), ("Deadlocks", told.deadlocks)]
+    started = [(each.release, each.revision, _when(each.at)) for each in told.deployments]
+    head = f"{'Healthy' if told.healthy else 'Not healthy'}; {looked}."
+    return "\n".join([head, table(("What", "How many"), rows), table(("Release", "Migration", "Since (UTC)"), started)])
 
 
 def errors(told: StatisticsAnswer) -> str:

@@ -19,6 +19,7 @@ from finops_core.ledger.models import ledger_account, ledger_balance, ledger_jou
 from finops_core.ledger.records import ledger_reconciliation, ledger_refusal
 from finops_core.ledger.rules import WALLET, EntryType, ReconcileWidth
 from finops_core.ledger.timing import KEPT, Latency, latency
+from finops_core.platform.db import deadlocks
 from finops_core.platform.work import Reading, Work
 
 PAGE = 50
@@ -126,6 +127,7 @@ class LedgerHealth:
         off: how many accounts the last look at all of them left as they were, None before the first one ended.
         looked_at: when that look ended.
         stops: how many stops of money stand.
+        deadlocks: how many the database has broken, of whatever it was doing, since it began to count.
     """
 
     wallets: int
@@ -134,6 +136,7 @@ class LedgerHealth:
     stops: int
     off: int | None
     looked_at: datetime | None
+    deadlocks: int
 
     @property
     def healthy(self) -> bool:
@@ -164,6 +167,7 @@ def health(reading: Reading) -> LedgerHealth:
         many(stop, stop.c.lifted_at.is_(None)),
         last.drifted - last.repaired if last else None,
         last.ended_at if last else None,
+        int(reading.scalar(select(deadlocks()))),
     )
 
 

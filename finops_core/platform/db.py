@@ -281,3 +281,21 @@ def _size_sqlite(_element: size_bytes, _compiler: object, **_: object) -> str:
 @compiles(size_bytes, "postgresql")
 def _size_postgres(_element: size_bytes, _compiler: object, **_: object) -> str:
     return "pg_database_size(current_database())"
+
+
+class deadlocks(FunctionElement[int]):  # noqa: N801 - reads as a SQL function
+    """How many deadlocks the database has broken since it began to count; SQLite has none, with its one writer."""
+
+    type = BigInteger()
+    inherit_cache = True
+    name = "deadlocks"
+
+
+@compiles(deadlocks, "sqlite")
+def _deadlocks_sqlite(_element: deadlocks, _compiler: object, **_: object) -> str:
+    return "0"
+
+
+@compiles(deadlocks, "postgresql")
+def _deadlocks_postgres(_element: deadlocks, _compiler: object, **_: object) -> str:
+    return "(SELECT deadlocks FROM pg_stat_database WHERE datname = current_database())"

@@ -69,6 +69,7 @@ class Settings(BaseSettings):
     ledger_withdraw_needs_kyc: bool = True
     details_cool_off_h: Annotated[int, Field(ge=0, le=30 * 24)] | None = None
     rates_url: str = ""
+    release: Annotated[str, Field(max_length=60, pattern=r"^[\w.-]*$")] = ""
     rates_timeout_s: Annotated[float, Field(gt=0)] = 15.0
     audit_heads_dir: Path | None = None
     log_format: Literal["text", "json"] = "text"

@@ -11,6 +11,7 @@ from finops_core.kernel.errors import FinOpsError
 from finops_core.kernel.ids import new_id
 from finops_core.kernel.money import Money
 from finops_core.ledger import EntryFilter, EntryType, Proposal, StopWidth, Terms
+from finops_core.upkeep.deploying import deployments
 from tests.surfaces.places import Ids, Place, nothing
 from tests.surfaces.ways import Case
 
@@ -368,11 +369,11 @@ CASES: Mapping[str, Case] = {
     "how the ledger stands": Case(
         "eva",
         nothing,
-        lambda r, _: shown(told.health(ledger.health(r))),
+        lambda r, _: shown(told.health(ledger.health(r), deployments(r))),
         ("GET", at("health"), None),
         "health",
         writes=False,
-        keys=("healthy", "wallets", "entries", "balances", "stops", "off"),
+        keys=("healthy", "wallets", "entries", "balances", "stops", "off", "deadlocks", "deployments"),
     ),
     "how the ledger stands, without the right": Case(
         "ben",
