@@ -2,7 +2,7 @@
 
 import pytest
 
-from finops_core import ledger
+from finops_core import VERSION, ledger
 from finops_core.kernel.money import Money
 from tests.pages.conftest import press, shown
 from tests.tampering import tamper
@@ -31,7 +31,9 @@ def balance(world: World, wallet_id: str) -> Money:
 
 
 def test_before_the_first_look_the_page_says_when_one_comes(world, at):
-    assert "The worker looks on schedule" in shown(at("eva", "ledger", ledger_view="Balances"))
+    told = shown(at("eva", "ledger", ledger_view="Balances"))
+    assert "The worker looks on schedule" in told
+    assert f"Release {VERSION} since " in told
     assert "Look now" not in [button.label for button in at("eva", "ledger", ledger_view="Balances").button]
 
 
