@@ -167,12 +167,12 @@ def _replaced(here: Here, asked: Asked) -> None:
     html.draw(html.line(html.link(f"Open {newest.number}", "approvals", {OPEN: newest.number})))
 
 
-def _unseen(request: RequestView, meanwhile: Meanwhile) -> list[str]:
+def _unseen(request: RequestView, meanwhile: Meanwhile) -> tuple[str, ...]:
     """Executions that paid or will pay the same, and were not yet on the screen on which the button was pressed."""
     place = f"{SHOWN}{request.id}"
     shown: frozenset[str] = st.session_state.get(place, meanwhile.numbers)
     st.session_state[place] = meanwhile.numbers
-    return sorted(meanwhile.numbers - shown)
+    return meanwhile.unseen(shown)
 
 
 def _decide(here: Here, request: RequestView, meanwhile: Meanwhile) -> None:

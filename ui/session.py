@@ -21,12 +21,13 @@ from finops_core.kernel.errors import FinOpsError, NotAllowed
 from finops_core.kernel.permissions import Permission
 from finops_core.platform.work import Reading, Work
 from finops_core.security import SessionView
-from ui import html
+from ui import html, toasts
 from ui.format import Format
 
 CODE_WANTED = "tieout_code_wanted"
 SESSION, TICKET, HERE, LEFT = "tieout_session_id", "tieout_ticket", "tieout_here", "tieout_left"
 DRAWN_FOR, ENDED = "tieout_drawn_for", "tieout_ended"
+RAN_OUT, GONE = "ran out", frozenset({"SESSION_ENDED", "RIGHTS_ENDED"})
 LOOKED = "tieout_looked_up"
 SURROUNDINGS_S = 30
 JUST_NOW_S = 5
@@ -58,15 +59,29 @@ class Here:
     around: Surroundings
     shown: Format
 
-    def read(self) -> AbstractContextManager[Reading]:
-        """One look at the database."""
-        return self.desk.read(self.actor)
+    @contextmanager
+    def read(self) -> Iterator[Reading]:
+        """One look at the database, for who the person was when the page was drawn.
+
+        Parts of a page run without it: once less is held than it was drawn for, the whole page is drawn anew instead.
+        """
+        try:
+            with self.desk.read(self.actor) as reading:
+                security.require_still(reading, self.session.permissions)
+                yield reading
+        except NotAllowed as refusal:
+            if refusal.code in GONE:
+                toasts.say(refusal.message, "lock", long=True)
+                st.rerun()
+            raise
 
     @contextmanager
     def work(self) -> Iterator[Work]:
         """One transaction; ``ORGANISATION_SWITCHED`` once the person looks at another organisation than this page."""
         with self.desk.work(self.actor) as work:
             security.require_present(work)
+            if not work.permissions:
+                security.require_still(work, self.session.permissions)
             yield work
 
     def hand_out(self) -> AbstractContextManager[Work]:
@@ -94,8 +109,7 @@ def arrive() -> Here | None:
     session = _look_up(desk)
     if session is None:
         if SESSION in st.session_state or _secret():
-            st.session_state[ENDED] = True
-            _tell_the_log(desk)
+            st.session_state[ENDED] = _told_the_log(desk) or RAN_OUT
         for key in (SESSION, TICKET, HERE, DRAWN_FOR, html.PRESENT):
             st.session_state.pop(key, None)
         return None
@@ -227,9 +241,9 @@ def still_here(here: Here) -> bool:
     return found is not None and found.org_id == here.session.org_id
 
 
-def has_ended() -> bool:
-    """Whether this browser was signed in before, and is not any more without having signed out."""
-    return bool(st.session_state.get(ENDED))
+def has_ended() -> str:
+    """Why this browser, which was signed in, is not any more without having signed out; "" when it was not."""
+    return str(st.session_state.get(ENDED, ""))
 
 
 def _look_up(desk: Desk) -> SessionView | None:
@@ -280,16 +294,17 @@ def _post(path: str, body: str, then: str = "0") -> None:
     html.run_script(f"fetch({address!r},{{method:'POST',body:{body!r},credentials:'same-origin'}}).finally(()=>{then})")
 
 
-def _tell_the_log(desk: Desk) -> None:
-    """Somebody has come with a session that was ended: a copied cookie, or a person who was let go."""
+def _told_the_log(desk: Desk) -> str:
+    """Somebody has come with a session that opens nothing: a copied cookie, or a person who was let go; gives why."""
     key = {"session_id": st.session_state.get(SESSION, ""), "secret": ""}
     if not key["session_id"]:
         key["secret"] = _secret()
     with desk.read(security.visitor()) as reading:
-        due = security.comes_after_its_end(reading, **key)
+        why, due = security.why_refused(reading, **key)
     if due:
         with desk.work(security.visitor()) as work:
             security.note_refused(work, **key)
+    return why
 
 
 def _not_for_you(here: Here, any_of: tuple[Permission, ...]) -> NoReturn:

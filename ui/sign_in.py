@@ -5,7 +5,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from finops_core.kernel.errors import FinOpsError
-from finops_core.security import LinkKind, LinkView, SignInRefused
+from finops_core.security import NO_ROLE, LinkKind, LinkView, SignInRefused
 from finops_core.upkeep import demo
 from ui import html, session, toasts, widgets
 
@@ -15,6 +15,8 @@ NO_OTHER_CODE = frozenset({"SIGN_IN_TOO_LATE", "SIGN_IN_LOCKED", "SIGN_IN_NO_ROL
 CODE_MOST = 24
 CODE_RULE = "Your authenticator app shows six digits for Tieout. Without your phone, type one of your recovery codes."
 LOGGED_OUT = ":material/logout:"
+SESSION_OVER = "**Your session has ended.**  \nSign in again, and you are back on this page."
+WITHOUT_ROLE = "**You have no role any more.**  \nAsk an administrator for one; then sign in again."
 # A sidebar that was there before the session ended stays on the page, empty.
 NO_SIDEBAR = html.Markup("<style>[data-testid='stSidebar'],[data-testid='stExpandSidebarButton']{display:none}</style>")
 PASSWORD_LEAST, PASSWORD_MOST_BYTES = 12, 72
@@ -32,8 +34,8 @@ def page() -> None:
         elif session.code_wanted():
             _code_form()
         else:
-            if session.has_ended():
-                st.info("**Your session has ended.**  \nSign in again, and you are back on this page.", icon=LOGGED_OUT)
+            if why := session.has_ended():
+                st.info(WITHOUT_ROLE if why == NO_ROLE else SESSION_OVER, icon=LOGGED_OUT)
             _form()
             _demo()
 

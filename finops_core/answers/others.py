@@ -9,6 +9,7 @@ from pydantic import Field
 from finops_core.answers.common import Amount, Answer, Paged, amount, paging
 from finops_core.approvals import RequestPage, RequestView
 from finops_core.files import FileView
+from finops_core.payouts import Meanwhile
 from finops_core.security import PersonView, TokenView
 
 
@@ -62,9 +63,13 @@ class ApprovalAnswer(Answer):
     expires_at: datetime
     decided_at: datetime | None
     decisions: list[DecisionAnswer]
-    meanwhile: list[str] = Field(
-        default_factory=list,
-        description="Of one request that waits: what other executions did with the same file or payees since its plan.",
+    meanwhile: list[str] | None = Field(
+        description="Of one request that waits: what other executions did with the same file or payees since its plan. "
+        "Null where nobody looked, as in lists: ask for the request itself.",
+    )
+    others: list[str] | None = Field(
+        description="The numbers of those executions. An approval has to name them as `seen`.",
+        examples=[["EX-2026-0026"]],
     )
     may_decide: bool = Field(description="Whether this token may decide it now.")
     refusal: str = Field(description="The code of why not; empty when it may.", examples=["APPROVAL_EXCLUDED"])
@@ -117,8 +122,8 @@ def files(views: Iterable[FileView]) -> FilesAnswer:
     return FilesAnswer(items=[file(view) for view in views])
 
 
-def approval(view: RequestView, meanwhile: Iterable[str] = ()) -> ApprovalAnswer:
-    """One request; ``meanwhile``: what happened since its plan was made."""
+def approval(view: RequestView, since: Meanwhile | None = None) -> ApprovalAnswer:
+    """One request; ``since``: what happened since its plan was made, None where nobody looked."""
     same = ("id", "number", "subject_kind", "subject_id", "content_hash", "item_type", "title", "requested_by")
     more = ("closed_why", "created_at", "expires_at", "decided_at")
     return ApprovalAnswer(
@@ -127,7 +132,8 @@ def approval(view: RequestView, meanwhile: Iterable[str] = ()) -> ApprovalAnswer
         amounts=[amount(money) for money in view.amounts],
         state=view.state.value,
         decisions=[DecisionAnswer.of(said) for said in view.decisions],
-        meanwhile=list(meanwhile),
+        meanwhile=None if since is None else list(since.told),
+        others=None if since is None else sorted(since.numbers),
         may_decide=view.refusal is None,
         refusal="" if view.refusal is None else view.refusal.code,
     )

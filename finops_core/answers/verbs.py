@@ -3,7 +3,7 @@
 No rule lives here: who may do what is decided by the verbs.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -33,8 +33,9 @@ from finops_core.answers.others import (
 from finops_core.approvals import Decision, RequestView
 from finops_core.files import Sealed
 from finops_core.insight import Pack
-from finops_core.kernel.errors import Invalid, NotFound
+from finops_core.kernel.errors import Conflict, Invalid, NotFound
 from finops_core.operations import ExecutionFilter, Refused, Upload
+from finops_core.payouts import Meanwhile
 from finops_core.platform.work import Reading, Work
 
 SUBJECT = "execution"
@@ -197,9 +198,24 @@ def asked_about(reading: Reading, request: ApprovalAnswer) -> PlanAnswer | None:
     return None if found is None else told.plan(found)
 
 
-def decide(work: Work, request_id: str, decision: Decision, comment: str, content_hash: str) -> ApprovalAnswer:
-    """Approve or reject exactly what was seen."""
+def decide(
+    work: Work, request_id: str, decision: Decision, comment: str, content_hash: str, seen: Sequence[str] = ()
+) -> ApprovalAnswer:
+    """Approve or reject exactly what was seen.
+
+    ``seen``: the executions that the request named as having paid the same since its plan; ``MEANWHILE_UNSEEN`` for an
+    approval that leaves one out.
+    """
     request = approvals.request_view(work, request_id)  # by number too
+    if decision is Decision.APPROVED and request.refusal is None and request.content_hash == content_hash:
+        since = _meanwhile(work, request)
+        if unseen := since.unseen(seen) if since is not None else ():
+            raise Conflict(
+                "MEANWHILE_UNSEEN",
+                f"{', '.join(unseen)}: of the same file or payees, since this was planned. Nothing was decided.",
+                hint="Look at the request itself, and name what it tells of as seen.",
+                unseen=list(unseen),
+            )
     return others.approval(approvals.decide(work, request.id, decision, comment, content_hash))
 
 
@@ -221,16 +237,16 @@ def me(reading: Reading) -> MeAnswer:
     return others.me(who, used, reference.organisation(reading).name, reading.permissions)
 
 
-def _meanwhile(reading: Reading, view: RequestView) -> tuple[str, ...]:
+def _meanwhile(reading: Reading, view: RequestView) -> Meanwhile | None:
     """What other executions did with the same file or payees, of a request about an execution that waits."""
     if view.state is not approvals.State.PENDING or view.subject_kind != SUBJECT:
-        return ()
+        return None
     try:
         run = operations.execution(reading, view.subject_id)
     except NotFound:
-        return ()  # a request can be open to somebody whom its execution is not
+        return None  # a request can be open to somebody whom its execution is not
     made = operations.plan(reading, run.id, view.content_hash)
-    return payouts.meanwhile(reading, run, made).told if made is not None else ()
+    return payouts.meanwhile(reading, run, made) if made is not None else None
 
 
 def _many(count: int, noun: str) -> str:

@@ -36,6 +36,10 @@ def decide(
     decision: Annotated[str, typer.Argument(help="approved or rejected.")],
     content: Annotated[str, typer.Option("--content", help="The hash of what you saw, as `approvals` tells it.")],
     comment: Annotated[str, typer.Option(help="Needed for a rejection.")] = "",
+    seen: Annotated[
+        list[str] | None,
+        typer.Option("--seen", help="An execution that `approvals` names as of the same file or payees; of each one."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Approve or reject exactly what you saw."""
@@ -47,7 +51,7 @@ def decide(
     one_of(Decision, decision, "DECISION")
     said = Decision(decision)
     change(
-        lambda work: verbs.decide(work, request, said, comment, content),
+        lambda work: verbs.decide(work, request, said, comment, content, seen or ()),
         words.approval,
         Scope.APPROVE,
         as_json=as_json,

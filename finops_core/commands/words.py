@@ -192,7 +192,7 @@ def _standing(told: ApprovalAnswer) -> list[str]:
     """Why somebody may not decide is told only of what still waits: of the rest it would read as a failure."""
     if told.state == "pending":
         may = "you may decide it" if told.may_decide else f"you may not decide it: {told.refusal}"
-        return [may, *(f"Since its plan: {each}" for each in told.meanwhile)]
+        return [may, *(f"Since its plan: {each}" for each in told.meanwhile or ())]
     said = [f"{each.decision} {each.at:%Y-%m-%d %H:%M} UTC  {each.comment}".rstrip() for each in told.decisions]
     return [*said, *([told.closed_why] if told.closed_why else [])]
 

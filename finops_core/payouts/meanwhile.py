@@ -5,7 +5,7 @@ another execution can pay the same file, or the same payees.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from sqlalchemy import and_, or_, select
@@ -36,6 +36,10 @@ class Meanwhile:
     def numbers(self) -> frozenset[str]:
         """Every execution it names."""
         return frozenset({each.number for each in self.same_file}.union(*self.paid.values()))
+
+    def unseen(self, seen: Iterable[str]) -> tuple[str, ...]:
+        """Those whom whoever decides has not been shown, by number."""
+        return tuple(sorted(self.numbers.difference(seen)))
 
     @property
     def told(self) -> tuple[str, ...]:

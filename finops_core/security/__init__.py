@@ -75,13 +75,14 @@ from finops_core.security.service import (
     sign_out_everywhere,
 )
 from finops_core.security.sessions import (
+    NO_ROLE,
     OrganisationChoice,
     SessionEntry,
     SessionView,
-    comes_after_its_end,
     note_refused,
     redeem,
     require_present,
+    require_still,
     session_of,
     sessions_of,
     sign_out,
@@ -89,6 +90,7 @@ from finops_core.security.sessions import (
     tidy,
     touch,
     visitor,
+    why_refused,
 )
 from finops_core.security.sign_in import CodeWanted, Outcome, SignedIn, admit, admit_code, sign_in
 from finops_core.security.tokens import (
@@ -108,6 +110,7 @@ from finops_core.security.tokens import (
 )
 
 __all__ = [
+    "NO_ROLE",
     "Absence",
     "Access",
     "AccountChanged",
@@ -153,7 +156,6 @@ __all__ = [
     "begin_second_factor",
     "change_password",
     "change_profile",
-    "comes_after_its_end",
     "confirm_second_factor",
     "directory",
     "end_role",
@@ -187,6 +189,7 @@ __all__ = [
     "require_orgs",
     "require_present",
     "require_scope",
+    "require_still",
     "reset_link",
     "reset_second_factor",
     "revoke_token",
@@ -208,4 +211,5 @@ __all__ = [
     "touch_token",
     "turn_off_second_factor",
     "visitor",
+    "why_refused",
 ]

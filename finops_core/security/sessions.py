@@ -7,7 +7,7 @@ only the cookie's secret counts, and of that only the SHA-256 is stored.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Row, delete, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, delete, or_, select, update
 
 from finops_core import audit
 from finops_core.kernel.actor import Actor, Via
@@ -33,6 +33,8 @@ VISITOR_ID = "service:visitor"
 TOUCH_EVERY = timedelta(minutes=1)
 KEPT = timedelta(days=30)
 REFUSED_EVERY = timedelta(hours=1)
+NO_ROLE = "no role"
+"""Why a session opens nothing that nobody has ended: its person holds no role any more, or was switched off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,25 +198,34 @@ def redeem(work: Work, ticket: str) -> str | None:
     return secret
 
 
-def comes_after_its_end(reading: Reading, *, secret: str = "", session_id: str = "") -> bool:
-    """Whether this is a session that somebody has ended, of which the log is to be told: ``note_refused`` does it."""
-    return reading.scalar(select(session.c.id).where(*_ended(reading, secret, session_id))) is not None
+def why_refused(reading: Reading, *, secret: str = "", session_id: str = "") -> tuple[str, bool]:
+    """Why a session opens nothing, and whether ``note_refused`` has to tell the log: what ended it, or ``NO_ROLE``.
+
+    "" for one that opens something, was given to nobody, or has simply run out.
+    """
+    wanted = select(session.c.ended_why, _quiet(reading).label("due"))
+    row = reading.first(wanted.where(*_refusable(reading, secret, session_id)))
+    if row is None or session_of(reading, secret=secret, session_id=session_id) is not None:
+        return "", False
+    return row.ended_why or NO_ROLE, bool(row.due)
 
 
 def note_refused(work: Work, *, secret: str = "", session_id: str = "") -> bool:
-    """Record that somebody came with a session that was ended, at most once an hour: whether it was recorded.
+    """Record that somebody came with a session that opens nothing, at most once an hour: whether it was recorded.
 
     A copied cookie, sent after its sign-out, looks like this; so does the next click of somebody who was let go.
     """
+    if session_of(work, secret=secret, session_id=session_id) is not None:
+        return False
     noted = work.first(
         update(session)
-        .where(*_ended(work, secret, session_id))
+        .where(*_refusable(work, secret, session_id), _quiet(work))
         .values(refused_at=work.now)
         .returning(session.c.id, session.c.org_id, session.c.person_id, session.c.ended_why)
     )
     if noted is None:
         return False
-    detail = {"person": noted.person_id, "why": noted.ended_why}
+    detail = {"person": noted.person_id, "why": noted.ended_why or NO_ROLE}
     audit.record(work, "session.refused", f"session:{noted.id}", detail=detail, org_id=noted.org_id)
     return True
 
@@ -299,6 +310,23 @@ def require_present(reading: Reading) -> None:
     )
 
 
+def require_still(reading: Reading, drawn_for: frozenset[Permission]) -> None:
+    """Refuse whoever holds less by now than the page that they act on was drawn for.
+
+    ``SESSION_ENDED`` when nothing is left of it, else ``RIGHTS_ENDED``.
+    """
+    missing = sorted(permission.value for permission in drawn_for - reading.permissions)
+    if missing and not reading.permissions:
+        raise NotAllowed("SESSION_ENDED", "You are signed out.", hint="Sign in again.", missing=missing)
+    if missing:
+        raise NotAllowed(
+            "RIGHTS_ENDED",
+            "Your roles have changed since this page was drawn. Nothing was done.",
+            hint="Load the page again: it shows what you may do now.",
+            missing=missing,
+        )
+
+
 def tidy(work: Work) -> int:
     """Delete sessions, tickets, links, attempts and set-ups of no use for 30 days: how many. The worker's, daily."""
     work.require(Permission.WORKER_ACT)
@@ -323,10 +351,14 @@ def living(reading: Reading) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-def _ended(reading: Reading, secret: str, session_id: str) -> tuple[ColumnElement[bool], ...]:
+def _quiet(reading: Reading) -> ColumnElement[bool]:
+    return or_(session.c.refused_at.is_(None), session.c.refused_at <= reading.now - REFUSED_EVERY)
+
+
+def _refusable(reading: Reading, secret: str, session_id: str) -> tuple[ColumnElement[bool], ...]:
+    """One that was ended; or lives, and opens nothing since its person is not what they were."""
     key = session.c.secret_hash == digest(secret) if secret else session.c.id == session_id
-    quiet = or_(session.c.refused_at.is_(None), session.c.refused_at <= reading.now - REFUSED_EVERY)
-    return key, session.c.ended_at.is_not(None), quiet
+    return key, or_(session.c.ended_at.is_not(None), and_(*living(reading)))
 
 
 def _note_stale_ticket(work: Work, mark: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from finops_core import operations, reference, security
+from finops_core import audit, operations, reference, security
 from finops_core.approvals import Decision, decide, of_subject
 from finops_core.catalog.tables import TABLES
 from finops_core.kernel.actor import Actor, system_actor, worker_actor
@@ -55,6 +55,22 @@ class Backstage:
     def sign_out_everywhere(self, person_id: str, org: str = "harbour") -> int:
         with self.app.desk.work(system_actor(self.orgs[org])) as work:
             return security.sign_out_everywhere(work, person_id)
+
+    def take(self, person_id: str, what: str, org: str = "harbour") -> None:
+        """What somebody had until now: the role that approves, their session, or all of it."""
+        with self.app.desk.work(system_actor(self.orgs[org])) as work:
+            if what == "role":
+                security.end_role(work, person_id, "approver", self.orgs[org])
+            elif what == "session":
+                security.sign_out_everywhere(work, person_id)
+            else:
+                security.set_active(work, person_id, active=False)
+
+    def denied(self, person_id: str, org: str = "harbour") -> list[str]:
+        """Why a person was denied something, as the log has it."""
+        with self.app.desk.read(system_actor(self.orgs[org])) as reading:
+            wanted = audit.AuditFilter(verb="access.denied", actor=person_id)
+            return [str(each.detail["code"]) for each in audit.records(reading, wanted).rows]
 
     def grant_role(self, person_id: str, role: str, org: str = "harbour") -> None:
         with self.app.desk.work(system_actor(self.orgs[org])) as work:

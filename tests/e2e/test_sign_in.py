@@ -8,9 +8,10 @@ import pytest
 import requests
 from playwright.sync_api import Request, expect
 
-from finops_core import audit
+from finops_core import approvals, audit
 from finops_core.api.session import COOKIE
 from finops_core.kernel.actor import system_actor
+from finops_core.operations import State
 from tests.e2e.backstage import Backstage
 from tests.e2e.screens import WAIT_MS, Screen
 from tests.webapp import PASSWORD, until_cookie
@@ -231,6 +232,37 @@ def test_a_role_ended_from_outside_is_over_at_the_next_click(backstage: Backstag
     screen.heading("Not part of your role")
     assert screen.menu() == MENUS["ana"]
     assert screen.page.locator("table").count() == 0
+
+
+@pytest.mark.parametrize("lost", ["role", "session", "person"])
+def test_a_click_in_a_drawer_that_was_open_before_is_refused_and_stands_in_the_log(
+    backstage: Backstage, enter, lost: str
+):
+    # Given somebody with two roles and a request open before them
+    name = f"lou{lost}"
+    person_id = backstage.add_person(name, "approver", "auditor")
+    with backstage.app.desk.work(system_actor(backstage.orgs["harbour"])) as work:
+        approvals.grant_authority(work, person_id=person_id, item_type="payout", currency="*", limit_minor=None)
+    seen = backstage.submitted(f"currency,maximum\nSEK,{len(lost)}.77\n")
+    screen = enter(name, f"approvals?request={backstage.request_number(seen.id)}")
+    approve = screen.drawer.get_by_role("button", name="Approve")
+    approve.wait_for()
+    screen.settle()
+
+    # When the role, the session or the person is gone, and they press the button that is still there
+    backstage.take(person_id, lost)
+    approve.click()
+
+    # Then they are told why nothing happened
+    if lost == "role":
+        screen.sees("Your roles have changed since this page was drawn.")
+        assert screen.menu() == MENUS["eva"]
+    else:
+        only_the_form(screen)
+    # and nothing was decided, and the log has it
+    assert backstage.execution(seen.id).state is State.AWAITING_APPROVAL
+    code = "RIGHTS_ENDED" if lost == "role" else "SESSION_ENDED"
+    assert code in backstage.denied(person_id)
 
 
 def test_another_organisation_shows_its_own_data_only(backstage: Backstage, enter):

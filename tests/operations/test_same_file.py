@@ -4,8 +4,10 @@ import pytest
 
 from finops_core import operations, payouts
 from finops_core.answers import verbs
+from finops_core.approvals import Decision
 from finops_core.commands import words
 from finops_core.kernel.actor import worker_actor
+from finops_core.kernel.errors import Conflict
 from finops_core.operations import State
 from tests.operations.walks import USD, act, code_of
 from tests.world import World, running_world
@@ -144,7 +146,43 @@ def test_a_new_payee_whom_another_file_pays_meanwhile_is_told_and_nobody_else(wo
         answer = verbs.approval(reading, str(world.execution(seen.id).approval_request_id))
     told = f"{other.number} paid, or is about to pay, 1 destination that was new when it was planned."
     assert answer.meanwhile == [told]
+    assert answer.others == [other.number]
     assert f"Since its plan: {told}" in words.approval(answer)
+    # which a list does not look for, and says so
+    with world.desk.read(world.actor("ben")) as reading:
+        (listed,) = verbs.approvals_waiting(reading, verbs.Paging(50, 0)).items
+    assert (listed.meanwhile, listed.others) == (None, None)
+
+
+def test_a_program_approves_only_once_it_has_seen_who_paid_the_same_meanwhile(world: World):
+    # Given a request whose new payee another execution has paid since
+    seen = world.submitted(PAYEES, **TRANSFERS)
+    other = world.approved(PAYEES.replace("10.00", "11.00"), **TRANSFERS)
+    world.work_off()
+    request = str(world.execution(seen.id).approval_request_id)
+
+    def decide(said: Decision, *named: str) -> str:
+        with world.desk.work(world.actor("ben")) as work:
+            return verbs.decide(work, request, said, "as agreed", seen.plan_hash, named).state
+
+    # When a program approves without having seen that, then it is told so
+    for named in ((), ("EX-1999-0001",)):
+        with pytest.raises(Conflict) as refused:
+            decide(Decision.APPROVED, *named)
+        assert (refused.value.code, refused.value.context["unseen"]) == ("MEANWHILE_UNSEEN", [other.number])
+        assert other.number in refused.value.message
+    assert world.execution(seen.id).state is State.AWAITING_APPROVAL
+
+    # and once it names what it saw, it may
+    assert decide(Decision.APPROVED, other.number) == "approved"
+
+
+def test_a_rejection_needs_to_have_seen_nothing_else(world: World):
+    seen = world.submitted(PAYEES, **TRANSFERS)
+    world.approved(PAYEES.replace("10.00", "11.00"), **TRANSFERS)
+    with world.desk.work(world.actor("ben")) as work:
+        request = str(world.execution(seen.id).approval_request_id)
+        assert verbs.decide(work, request, Decision.REJECTED, "twice", seen.plan_hash).state == "rejected"
 
 
 def test_what_was_called_off_is_told_to_nobody(world: World):

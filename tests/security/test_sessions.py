@@ -8,6 +8,7 @@ from sqlalchemy import select, update
 from finops_core import security
 from finops_core.kernel.actor import system_actor, worker_actor
 from finops_core.kernel.errors import Conflict, NotAllowed, NotFound
+from finops_core.kernel.permissions import Permission
 from finops_core.security.models import person, session, sign_in_attempt, sign_in_ticket
 from tests.security.town import Town, bytes_at_rest
 
@@ -354,17 +355,57 @@ def test_a_session_that_was_ended_is_told_to_the_log_when_somebody_comes_with_it
         here.wait(minutes=minutes)
         assert by_secret(here, secret) is None
         with here.read(security.visitor()) as reading:
-            due = security.comes_after_its_end(reading, secret=secret)
+            due = security.why_refused(reading, secret=secret)
         with here.work(security.visitor()) as work:
             told.append((due, security.note_refused(work, secret=secret)))
 
     # Then the log has it once an hour, and nothing of what was never given out
-    assert told == [(True, True), (False, False), (True, True)]
+    assert told == [(("signed out", due), due) for due in (True, False, True)]
     assert len(here.log("session.refused")) == 2
     assert '"why":"signed out"' in here.log("session.refused")[0]
     with here.work(security.visitor()) as work:
         assert not security.note_refused(work, secret="never given")
         assert not security.note_refused(work, session_id="session_none")
+
+
+def test_a_session_whose_person_has_lost_the_last_role_is_told_to_the_log_as_that(here: Town):
+    # Given somebody at work, who has come with nothing wrong
+    ana = here.person("ana", harbour="preparer")
+    session_id = here.signed_in("ana").session_id
+    with here.read(security.visitor()) as reading:
+        assert security.why_refused(reading, session_id=session_id) == ("", False)
+
+    # When the last role ends, and they come again
+    with here.work(here.system("harbour")) as work:
+        security.end_role(work, ana, "preparer", work.org_id)
+    with here.read(security.visitor()) as reading:
+        assert security.why_refused(reading, session_id=session_id) == (security.NO_ROLE, True)
+    with here.work(security.visitor()) as work:
+        assert security.note_refused(work, session_id=session_id)
+
+    # Then the log says so
+    (record,) = here.log("session.refused")
+    assert f'"why":"{security.NO_ROLE}"' in record
+
+
+def test_who_holds_less_than_a_page_was_drawn_for_is_refused(here: Town):
+    ana = here.person("ana", harbour="preparer")
+    actor = here.actor("ana")
+    with here.read(actor) as reading:
+        drawn_for = reading.permissions
+        security.require_still(reading, drawn_for)
+        with pytest.raises(NotAllowed) as less:
+            security.require_still(reading, drawn_for | {Permission.AUDIT_VIEW})
+    with here.work(here.system("harbour")) as work:
+        security.end_role(work, ana, "preparer", work.org_id)
+    with here.read(actor) as reading, pytest.raises(NotAllowed) as nothing:
+        security.require_still(reading, drawn_for)
+
+    assert (less.value.code, less.value.context["missing"]) == ("RIGHTS_ENDED", ["audit.view"])
+    assert (nothing.value.code, nothing.value.context["missing"]) == (
+        "SESSION_ENDED",
+        sorted(each.value for each in drawn_for),
+    )
 
 
 def test_a_ticket_that_comes_twice_is_told_to_the_log_and_an_invented_one_is_not(here: Town):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from finops_core import approvals, operations, payouts
 from finops_core.adapters.stripe_sandbox.faults import Fault, FaultKind
+from finops_core.kernel.ids import new_id
 from finops_core.payouts import service
 from tests.api.v1.programs import Office
 from tests.payouts.walks import begin, prepared, provider, resume, rows_of, run_of, sent_and_died
@@ -43,7 +44,8 @@ def planned(place: Place) -> Ids:
 
 def asked(place: Place) -> Ids:
     world = place.office.world
-    seen = world.submitted(FILE, reason="once more")
+    # A file of its own: what others did with the same one meanwhile has to be named to approve it.
+    seen = world.submitted(f"currency,maximum,descriptor\nEUR,1.25,{new_id('d')[-12:].upper()}\n")
     with world.desk.read(world.actor("ben")) as reading:
         request = approvals.of_subject(reading, "execution", seen.id)[0]
     return {"execution": seen.id, "plan": seen.plan_hash, "request": request.id, "content": request.content_hash}

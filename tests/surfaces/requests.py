@@ -16,7 +16,8 @@ def drawer(reading: Reading, ids: Mapping[str, str]) -> dict[str, Any]:
     run = operations.execution(reading, view.subject_id)
     plan = operations.plan(reading, run.id, view.content_hash)
     assert plan is not None
-    return {**of_screen(view), "meanwhile": list(payouts.meanwhile(reading, run, plan).told)}
+    since = payouts.meanwhile(reading, run, plan)
+    return {**of_screen(view), "meanwhile": list(since.told), "others": sorted(since.numbers)}
 
 
 APPROVE = {"decision": "approved", "content_hash": "{content}", "comment": "fine"}

@@ -31,6 +31,12 @@ class DecideAsk(Ask):
         min_length=1, max_length=100, pattern="^[0-9a-z:]+$", description="Of the request as it was seen."
     )
     comment: Text = Field(default="", description="Needed for a rejection.")
+    seen: list[Annotated[str, Field(max_length=80)]] = Field(
+        default=[],
+        max_length=1000,
+        description="To approve: each execution that the request names in `others`, or it is `MEANWHILE_UNSEEN`.",
+        examples=[["EX-2026-0026"]],
+    )
 
 
 @router.get("/approvals", summary="Requests", response_model=ApprovalsAnswer, responses=problems(403))
@@ -65,6 +71,6 @@ def decide(change: Changing, name: Name, asked: DecideAsk) -> Response:
     """Approve or reject, as the person behind the token, exactly what was seen. Needs the scope `approve`."""
     return change.done(
         (Scope.APPROVE,),
-        lambda work: verbs.decide(work, name, asked.decision, asked.comment, asked.content_hash),
+        lambda work: verbs.decide(work, name, asked.decision, asked.comment, asked.content_hash, asked.seen),
         asked,
     )
