@@ -266,8 +266,8 @@ def period_locked(day: date) -> Conflict:
     """``PERIOD_LOCKED``."""
     return Conflict(
         "PERIOD_LOCKED",
-        f"The period of {day.isoformat()} is closed.",
-        hint="Post with a later effective date, or have the period opened.",
+        f"{day.isoformat()} lies in a locked period.",
+        hint="Have it count for a later day, or have the period opened.",
     )
 
 

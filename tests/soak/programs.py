@@ -133,7 +133,8 @@ class Trade:
 
     def _decide(self, execution: dict[str, Any], decision: str, number: int) -> None:
         request = self.ben.call("GET", f"approvals/{execution['approval']}")
-        asked = {"decision": decision, "content_hash": request["content_hash"], "comment": "in the soak"}
+        known = {"content_hash": request["content_hash"], "seen": request["others"] or []}
+        asked = {"decision": decision, "comment": "in the soak", **known}
         self.ben.call("POST", f"approvals/{request['id']}/decide", f"batch-{number}-decide", json=asked)
 
     def _awaited(self, execution_id: str, there: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
