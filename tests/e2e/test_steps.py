@@ -1,4 +1,4 @@
-"""Money that is set aside, taken back, stopped by its kind and held off locked days: each by hand, through the pages."""
+"""Money set aside, taken back, stopped by its kind and held off locked days: each by hand, through the pages."""
 
 import re
 from datetime import date, timedelta
