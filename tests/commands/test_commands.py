@@ -139,6 +139,8 @@ def test_a_refusal_is_told_on_the_error_stream_with_exit_code_1(office: Office):
     assert plain.err.startswith("EXECUTION_UNKNOWN: There is no such execution")
     assert (as_json.code, as_json.out) == (1, "")
     assert as_json.problem["code"] == "EXECUTION_UNKNOWN"
+    answer = office.program("ana").get("/executions/EX-1999-0001").json()
+    assert as_json.problem == {**answer, "instance": ""}, "a command is no request"
 
 
 def test_every_fault_of_a_file_is_told_by_row_and_column(office: Office, tmp_path: Path):
