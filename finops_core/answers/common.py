@@ -127,10 +127,10 @@ def problem(error: FinOpsError, faults: Iterable[Fault] = (), request_id: str = 
 class Paged(Answer):
     """Some of many: ask again with `offset` raised by `limit` while `next` is set."""
 
-    total: int = Field(description="How many there are in all.")
-    limit: int
-    offset: int
-    next: int | None = Field(description="The offset of the next page; null on the last one.")
+    total: int = Field(description="How many there are in all.", examples=[120])
+    limit: int = Field(examples=[50])
+    offset: int = Field(examples=[50])
+    next: int | None = Field(description="The offset of the next page; null on the last one.", examples=[100])
 
 
 def paging(total: int, limit: int, offset: int) -> dict[str, Any]:
