@@ -240,6 +240,15 @@ def test_an_upload_is_a_file_that_a_run_can_take(office: Office, tmp_path: Path)
     drafted = say(office, "ana", "run", STRIPE, "--file-id", told["id"], "--reason", "again", "--json").answer
 
     assert drafted["file_sha256"] == told["sha256"]
+    assert told["mime"] == "text/csv"
+
+
+def test_an_upload_of_a_kind_that_nothing_takes_is_refused(office: Office, tmp_path: Path):
+    (tmp_path / "b.exe").write_bytes(b"MZ" + bytes(200))
+
+    told = say(office, "ana", "upload", str(tmp_path / "b.exe"), "--json")
+
+    assert (told.code, told.problem["code"]) == (1, "FILE_TYPE")
 
 
 def test_a_page_of_requests_says_where_the_next_one_begins(office: Office):
