@@ -29,6 +29,7 @@ TRANSFER_COLUMNS = (
     Column(COMPARED, wide=True),
     Column("Reference", wide=True),
     Column("Paid on", fixed=True),
+    Column("Expected", fixed=True),
 )
 CAPTION = "What will be paid, row by row"
 AS_BEFORE = "Amounts and bank accounts are those that were approved before."
@@ -150,8 +151,14 @@ def _transfer_row(row: PlanRowView, shown: Format, meanwhile: Meanwhile) -> tupl
         html.fixed_tail(str(body.get("bank", "")).removeprefix(payee).strip()),
         changes.cell(row, shown, meanwhile.paid),
         str(body.get("descriptor", "")),
-        str(body.get("arrival_on", "")),
+        *_days(body),
     )
+
+
+def _days(body: Mapping[str, Any]) -> tuple[str, str]:
+    """When the bank is asked to pay, and when that should arrive, which plans of before do not tell."""
+    expected = str(body.get("arrival_on", ""))
+    return (str(body["execute_on"]), expected) if "execute_on" in body else (expected, "")
 
 
 def _plain_table(rows: Sequence[PlanRowView], shown: Format) -> Markup:

@@ -61,11 +61,17 @@ class Problem(Answer):
     status: int = Field(examples=[409])
     detail: str = Field(examples=["The plan of EX-2026-00042 has changed."])
     instance: str = Field(
-        default="", description="This very occurrence, as the log knows it.", examples=["urn:tieout:request:req_0199"]
+        default="",
+        description="This very occurrence, as the log knows it; empty on the command line.",
+        examples=["urn:tieout:request:req_0199"],
     )
     code: str = Field(examples=["PLAN_CHANGED"])
     hint: str = Field(default="", examples=["Look at the new plan, then submit again."])
     faults: list[FaultAnswer] = Field(default=[], description="Every fault of a file or form at once.")
+
+    def during(self, request_id: str) -> Self:
+        """The same, of this very request."""
+        return self.model_copy(update={"instance": occurrence(request_id)})
 
 
 STATUS = {"invalid": 400, "not_allowed": 403, "not_found": 404, "conflict": 409, "unavailable": 503}
@@ -98,6 +104,11 @@ _TITLES = {
 }
 
 
+def occurrence(request_id: str) -> str:
+    """A request as its problem names it; "" for none, as on the command line."""
+    return f"urn:tieout:request:{request_id}" if request_id else ""
+
+
 def problem(error: FinOpsError, faults: Iterable[Fault] = (), request_id: str = "") -> Problem:
     """The error as programs are told it; its context stays in the log."""
     status = STATUS_OF_CODE.get(error.code) or STATUS.get(error.kind, 500)
@@ -106,7 +117,7 @@ def problem(error: FinOpsError, faults: Iterable[Fault] = (), request_id: str = 
         title=_TITLES[status],
         status=status,
         detail=error.message,
-        instance=f"urn:tieout:request:{request_id}" if request_id else "",
+        instance=occurrence(request_id),
         code=error.code,
         hint=error.hint,
         faults=[FaultAnswer.of(fault) for fault in faults],
@@ -116,10 +127,10 @@ def problem(error: FinOpsError, faults: Iterable[Fault] = (), request_id: str = 
 class Paged(Answer):
     """Some of many: ask again with `offset` raised by `limit` while `next` is set."""
 
-    total: int = Field(description="How many there are in all.")
-    limit: int
-    offset: int
-    next: int | None = Field(description="The offset of the next page; null on the last one.")
+    total: int = Field(description="How many there are in all.", examples=[120])
+    limit: int = Field(examples=[50])
+    offset: int = Field(examples=[50])
+    next: int | None = Field(description="The offset of the next page; null on the last one.", examples=[100])
 
 
 def paging(total: int, limit: int, offset: int) -> dict[str, Any]:

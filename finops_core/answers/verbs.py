@@ -66,10 +66,10 @@ def operation(reading: Reading, operation_id: str) -> OperationAnswer:
     return told.operation(operations.offered(reading, operation_id))
 
 
-def keep(work: Work, sealed: Sealed, name: str, mime: str) -> FileAnswer:
+def keep(work: Work, sealed: Sealed) -> FileAnswer:
     """Make what was taken in a file of the person's own."""
     owner = {"owner_kind": "person", "owner_id": work.actor.id, "visible_to": work.actor.id}
-    return others.file(files.keep(work, sealed, filename=name, mime=mime, role=files.INPUT, **owner))
+    return others.file(files.keep(work, sealed, role=files.INPUT, **owner))
 
 
 def upload_of(reading: Reading, file_id: str | None) -> Upload | None:

@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from finops_core.answers.common import occurrence
 from finops_core.kernel.ids import new_id
 from finops_core.platform import logs, metrics
 
@@ -82,7 +83,7 @@ class Envelope:
                 LOG.exception("unexpected error %s", number := new_id("err"))
                 if answered:  # half of it is on its way: only the end of the line can tell that it is no whole
                     raise
-                await _broken(number)(scope, receive, sending)
+                await _broken(number, request_id)(scope, receive, sending)
             finally:
                 _count(scope, route, answered or 500, time.perf_counter() - begun)
 
@@ -93,10 +94,11 @@ class Envelope:
         return SCREENS
 
 
-def _broken(number: str) -> Response:
+def _broken(number: str, request_id: str) -> Response:
     """The answer to what no route expected: a number that the log knows, and nothing else."""
     metrics.ERRORS.labels("http").inc()
     told = {"title": "Something went wrong on our side.", "status": 500, "error": number}
+    told["instance"] = occurrence(request_id)
     return JSONResponse(told, 500, media_type="application/problem+json")
 
 

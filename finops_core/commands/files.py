@@ -20,9 +20,9 @@ def upload(file: Annotated[Path, typer.Argument(exists=True, dir_okay=False)], a
     from finops_core.security import Scope
 
     with acting(as_json=as_json) as caller:
-        sealed = files.take_in(caller.desk, caller.actor, _pieces(file))
+        sealed = files.take_in(caller.desk, caller.actor, file.name, _pieces(file))
         with caller.work(Scope.RUN, Scope.FILES) as work:
-            told = verbs.keep(work, sealed, file.name, "text/csv")
+            told = verbs.keep(work, sealed)
         tell(told, words.file, as_json=as_json)
 
 

@@ -103,7 +103,9 @@ def plan(told: PlanAnswer) -> str:
     sums = ", ".join(f"{each.amount} {each.currency}" for each in told.totals) or "nothing"
     notes = [*told.warnings, *(fault.message for fault in told.faults)]
     shown = table(("Row", "Account", "Amount", "Left", "To", "Against last time", "Expected", "Why"), rows)
-    return "\n".join([shown, f"Pays {sums}", *notes, f"Plan {told.hash}"])
+    asked = sorted({str(row.body["execute_on"]) for row in told.rows if row.body.get("execute_on")})
+    pays = f"Pays {sums}" + (f"; the bank is asked to pay on {', '.join(asked)}" if asked else "")
+    return "\n".join([shown, pays, *notes, f"Plan {told.hash}"])
 
 
 def _against_last_time(change: Mapping[str, str]) -> str:

@@ -21,6 +21,7 @@ from finops_core.kernel.errors import Invalid
 from finops_core.kernel.ids import new_id
 from finops_core.kernel.permissions import Permission
 from finops_core.platform.crypto import seal_chunks
+from finops_core.platform.ports import FileStore
 from finops_core.platform.work import Units, Work
 
 
@@ -33,14 +34,17 @@ class Sealed:
     stored_name: str
     sha256: str
     size_bytes: int
+    name: str
+    mime: str
     data_key: bytes = field(repr=False)
 
 
-def take_in(units: Units, actor: Actor, chunks: Iterable[bytes]) -> Sealed:
+def take_in(units: Units, actor: Actor, filename: str, chunks: Iterable[bytes]) -> Sealed:
     """Seal a stream into the store, a piece at a time. Needs FILES_UPLOAD; opens units of its own.
 
     ``FILE_TOO_LARGE`` as soon as more came than ``TIEOUT_UPLOAD_MAX_BYTES``; then nothing is kept but a line in the
-    log. ``FILE_EMPTY`` when nothing came, ``FILE_STORE_FAILED`` when the bytes cannot be written.
+    log. ``FILE_EMPTY`` when nothing came, ``FILE_TYPE`` for a kind that nothing takes, ``FILE_STORE_FAILED`` when the
+    bytes cannot be written.
     """
     with units.read(actor) as reading:
         reading.require(Permission.FILES_UPLOAD)
@@ -50,22 +54,19 @@ def take_in(units: Units, actor: Actor, chunks: Iterable[bytes]) -> Sealed:
     counted = _Counted(chunks, ports.settings.upload_max_bytes)
     try:
         ports.file_store.put(name, seal_chunks(key, counted, name))
-        if not counted.size_bytes:
-            ports.file_store.delete(name)
-            raise Invalid("FILE_EMPTY", "The file is empty.", hint="Send its bytes as the body.")  # noqa: TRY301
+        mime = _mime(ports.file_store, name, filename, counted)
     except Invalid as refusal:
         with units.work(actor) as work:
             audit.record(work, "upload.refused", "file:none", detail={"faults": 1, "codes": [refusal.code]})
         raise
-    return Sealed(actor.org_id, file_id, name, counted.sha256.hexdigest(), counted.size_bytes, sealed_key)
+    sha256 = counted.sha256.hexdigest()
+    return Sealed(actor.org_id, file_id, name, sha256, counted.size_bytes, filename, mime, sealed_key)
 
 
 def keep(
     work: Work,
     sealed: Sealed,
     *,
-    filename: str,
-    mime: str,
     owner_kind: str,
     owner_id: str,
     role: str,
@@ -77,8 +78,17 @@ def keep(
     """
     work.require(Permission.FILES_UPLOAD)
     file_id = _known_as(work, sealed)
-    facts = {"owner_kind": owner_kind, "owner_id": owner_id, "role": role, "name": filename, "mime": mime}
+    facts = {"owner_kind": owner_kind, "owner_id": owner_id, "role": role, "name": sealed.name, "mime": sealed.mime}
     return add_reference(work, file_id, sealed.sha256, sealed.size_bytes, {**facts, "visible_to": visible_to})
+
+
+def _mime(store: FileStore, stored_name: str, filename: str, counted: "_Counted") -> str:
+    """What the content is; what may not be kept is deleted again."""
+    try:
+        return rules.brought_mime(filename, counted.head)
+    except Invalid:
+        store.delete(stored_name)
+        raise
 
 
 class _Counted:
@@ -88,6 +98,7 @@ class _Counted:
         self._chunks, self._most = chunks, most
         self.sha256 = hashlib.sha256()
         self.size_bytes = 0
+        self.head = b""
 
     def __iter__(self) -> Iterator[bytes]:
         for chunk in self._chunks:
@@ -99,6 +110,7 @@ class _Counted:
                     hint="Split it, or ask an administrator to raise the limit.",
                 )
             self.sha256.update(chunk)
+            self.head += chunk[: max(rules.HEAD_BYTES - len(self.head), 0)]
             yield chunk
 
 

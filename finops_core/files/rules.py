@@ -3,7 +3,7 @@
 import hashlib
 import re
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 
 import filetype
@@ -26,6 +26,13 @@ ATTACHED = {
     "jpeg": ("image/jpeg", "image/jpeg"),
     "xlsx": (XLSX, XLSX),
 }
+# What may be brought for an operation, or as evidence: these, and what operations read besides (a name without an end
+# too). Programs bring a file before they say what for.
+BROUGHT = {**ATTACHED, "tsv": ("text/tab-separated-values", ""), "": ("text/csv", "")}
+_FORMS = {form for _, form in ATTACHED.values() if form}
+HEAD_BYTES = 8192
+"""As many of the first bytes tell what a file is."""
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 SEALING = "seal"
 _SEALED = re.compile(rf"-{SEALING}_([0-9a-f]{{12}})[0-9a-f]{{20}}$")
 
@@ -71,16 +78,51 @@ def attachment_mime(name: str, content: bytes, max_bytes: int) -> str:
             f"{shown_name(name)} is larger than {max_bytes // 2**20 or 1} MiB.",
             hint="Shrink it, or attach a part.",
         )
-    mime, form = ATTACHED.get(name.rpartition(".")[2].lower(), ("", ""))
-    known = filetype.guess(content)
-    told = known.mime if known is not None else ""
-    if not mime or told != form or (not form and not _is_text(content)):
+    mime = _kind(ATTACHED, name.rpartition(".")[2], content[:HEAD_BYTES])
+    if not mime or (mime.startswith("text/") and not _is_text(content)):
         raise Invalid(
             "ATTACHMENT_TYPE",
             f"{shown_name(name)} cannot be attached: by name or content it is of another kind.",
             hint=f"Attach one of these: {', '.join(sorted(ATTACHED)).upper()}.",
         )
     return mime
+
+
+def brought_mime(name: str, head: bytes) -> str:
+    """The type of a file that is brought for a later draft, by name and first bytes.
+
+    Raises Invalid FILE_EMPTY, and FILE_TYPE for what nothing here takes or is not what its name says. Text is not
+    looked at to its end: whoever reads it tells every fault of it, by the byte.
+    """
+    if not head:
+        raise Invalid("FILE_EMPTY", "The file is empty.", hint="Send its bytes as the body.")
+    mime = _kind(BROUGHT, name.rpartition(".")[2] if "." in name else "", head)
+    if not mime:
+        raise Invalid(
+            "FILE_TYPE",
+            f"{shown_name(name)} is not taken: by name or content it is of another kind.",
+            hint=f"Operations take CSV (UTF-8), evidence may be one of these: {', '.join(sorted(ATTACHED)).upper()}.",
+        )
+    return mime
+
+
+def _kind(kinds: Mapping[str, tuple[str, str]], ending: str, head: bytes) -> str:
+    """The type that the end of a name says, "" when it is none of these or the first bytes are something else."""
+    mime, form = kinds.get(ending.lower(), ("", ""))
+    told = _guessed(head)
+    if form:
+        return mime if told == form else ""
+    # Only what has control characters is something else: text that starts with BM would be a bitmap, with MZ a program.
+    foreign = told in _FORMS or b"\0" in head or (told and _CONTROL.search(head))
+    return "" if foreign else mime
+
+
+def _guessed(head: bytes) -> str:
+    try:
+        known = filetype.guess(head)
+    except Exception:  # noqa: BLE001 - foreign code over hostile bytes; what it cannot name is of no known kind
+        return ""
+    return str(known.mime) if known is not None else ""
 
 
 def _is_text(content: bytes) -> bool:

@@ -10,13 +10,19 @@ from finops_core.kernel.money import MAX_MINOR
 LEAST_CHARS, MOST_CHARS = 2, 100
 HASH_LEAST = 6
 _NUMBER = re.compile(r"([A-Z]{2})-?([0-9]{4})-?([0-9]{0,8})", re.ASCII)
+SERIES = ("EX", "AP", "JE")
+# Blanks for dashes are read where nothing else is written so: after a series of ours, or in a year of this century.
+_SPACED = re.compile(
+    rf"(?:{'|'.join(SERIES)})[- ]?[0-9]{{4}}(?:[- ]?[0-9]{{1,8}})?|20[0-9]{{2}} [0-9]{{4,8}}", re.ASCII
+)
 _YEAR_NUMBER = re.compile(r"[0-9]{4}-[0-9]{4,8}", re.ASCII)
 _ID = re.compile(r"[a-z]+(_[a-zA-Z0-9]+)+", re.ASCII)
 _OBJECT = re.compile(r"[a-z_]+:\S+", re.ASCII)
 _HASH = re.compile(rf"[0-9a-f]{{{HASH_LEAST},64}}", re.ASCII)
 _AMOUNT = re.compile(r"([0-9]{1,3}(?:[, '\u00a0\u202f][0-9]{3})+|[0-9]{1,16})(?:\.([0-9]{1,4}))?", re.ASCII)
+# Some write a comma before the decimals. Two of them, at the end: three may be thousands.
+_COMMA_AMOUNT = re.compile(r"([0-9]{1,3}(?:[. '\u00a0\u202f][0-9]{3})+|[0-9]{1,16}),([0-9]{2})", re.ASCII)
 _LAST_FOUR = re.compile(r"[•*.… -]*([0-9]{4})")
-SERIES = ("EX", "AP", "JE")
 PLACES = 4
 NUMBER_DIGITS = 4
 
@@ -83,6 +89,8 @@ def read(typed: str) -> Sought:
 
 
 def _numbers(text: str) -> tuple[str, ...]:
+    if _SPACED.fullmatch(text):
+        text = text.replace(" ", "-")
     if _YEAR_NUMBER.fullmatch(text):
         return tuple(f"{series}-{text}" for series in SERIES)
     found = _NUMBER.fullmatch(text)
@@ -95,13 +103,16 @@ def _numbers(text: str) -> tuple[str, ...]:
 
 
 def _amount(text: str) -> tuple[str, Mapping[int, int]]:
-    """The currency beside it, and its minor units for each number of decimals; those stand after a dot (decision 8)."""
+    """The currency beside it, and its minor units for each number of decimals.
+
+    Those stand after a dot (decision 8); two of them may stand after a comma.
+    """
     words, currency = text, ""
     for begin, end in ((text[:3], text[3:]), (text[-3:], text[:-3])):
         if currencies.is_known(begin.upper()):
             words, currency = end.strip(), begin.upper()
             break
-    found = _AMOUNT.fullmatch(words)
+    found = _AMOUNT.fullmatch(words) or _COMMA_AMOUNT.fullmatch(words)
     if found is None:
         return "", {}
     whole, decimals = re.sub(r"[^0-9]", "", found[1]), found[2] or ""

@@ -16,7 +16,7 @@ from finops_core.platform.lookup import amount_is, hash_begins, holds, number_be
 from finops_core.platform.work import Reading
 
 ENOUGH, PLANS_READ = 200, 200
-PAYEE_FIELDS = ("bank", "payee")
+PAYEE_FIELDS = ("bank", "payee", "descriptor")
 
 
 def find(reading: Reading, sought: Sought, people: Sequence[str] = (), limit: int = 6) -> tuple[ExecutionView, ...]:
@@ -81,7 +81,10 @@ def _by_amount(reading: Reading, sought: Sought) -> list[Select[tuple[str]]]:
 
 
 def _by_payee(reading: Reading, sought: Sought) -> set[str]:
-    """Those that have not run yet and whose plan names the payee or the end of an account: payouts tell of the rest."""
+    """Those that have not run yet and whose plan names the payee, the end of an account or a payment's reference.
+
+    Payouts tell the first two of the rest.
+    """
     if not sought.may_be_name:
         return set()
     table, header, line = models.execution, models.plan, models.plan_row
@@ -96,10 +99,10 @@ def _by_payee(reading: Reading, sought: Sought) -> set[str]:
     named = holds(reading.dialect, line.c.body, sought.name)
     mine = line.c.org_id == reading.org_id, line.c.plan_id.in_(sorted(plans)), named
     found = reading.rows(select(line.c.plan_id, line.c.body).where(*mine).limit(ENOUGH))
-    # The text of a row holds more than its payee: the words must stand in that.
+    # The text of a row holds more than these: the words must stand in one.
     return {plans[row.plan_id] for row in found if sought.name in _payee(row.body)}
 
 
 def _payee(body: str) -> str:
     told = json.loads(body)
-    return " ".join(str(told.get(field, "")) for field in PAYEE_FIELDS).lower()
+    return "\n".join(str(told.get(field, "")) for field in PAYEE_FIELDS).lower()

@@ -61,7 +61,9 @@ def _leaves(context: RunContext, provider: BankFilePayouts, seen: ExecutionView,
         _take_back(context, provider, rows, why)
     if not chosen:
         return False
-    execute_on = date.fromisoformat(str(context.plan.rows[0].body["arrival_on"]))
+    body = context.plan.rows[0].body
+    # Plans of before had this day under the name of the arrival, and are kept as they were agreed to.
+    execute_on = date.fromisoformat(str(body.get("execute_on") or body["arrival_on"]))
     orders = [waiting[row.provider_id] for row in chosen]
     content = provider.export(orders, name, seen.started_at or context.now(), execute_on)
     provider.mark_exported([each.id for each in orders], name, content)

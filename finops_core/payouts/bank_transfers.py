@@ -12,7 +12,7 @@ from functools import partial
 from pydantic import BaseModel, ConfigDict, Field
 
 from finops_core import reference
-from finops_core.adapters.bank_file.payouts import BankFilePayouts
+from finops_core.adapters.bank_file.payouts import BankFilePayouts, expected_arrival
 from finops_core.kernel.business_days import add_business_days
 from finops_core.kernel.errors import Conflict, Invalid
 from finops_core.kernel.faults import Fault
@@ -149,7 +149,8 @@ class Planner:
             "source_type": "",
             "descriptor": transfer.reference,
             "keep": Money(0, transfer.amount.currency).plain(),
-            "arrival_on": self.execute_on.isoformat(),
+            "execute_on": self.execute_on.isoformat(),
+            "arrival_on": expected_arrival(self.execute_on).isoformat(),
             "change": dict(change),
         }
         return PlanRow("", transfer.amount.currency, transfer.amount.minor, body)

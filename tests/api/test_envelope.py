@@ -78,6 +78,7 @@ def test_what_breaks_gets_a_number_that_the_log_knows_and_says_nothing_else(line
     assert "hunter22" not in answer.text
     assert "RuntimeError" not in answer.text
     assert told["error"] in lines.getvalue()
+    assert told["instance"] == f"urn:tieout:request:{answer.headers['x-request-id']}"
     assert "hunter22" not in lines.getvalue()
 
 

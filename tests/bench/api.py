@@ -116,7 +116,7 @@ def upload(address: str, secret: str, size: int = UPLOAD_BYTES) -> int:
     """Send so many bytes that do not repeat, a piece at a time; gives the status."""
     connection = http.client.HTTPConnection(address, timeout=120)
     headers = {"Authorization": f"Bearer {secret}", "Content-Length": str(size), "Content-Type": "text/csv"}
-    pieces = (os.urandom(PIECE) for _ in range(size // PIECE))
+    pieces = (os.urandom(PIECE // 2).hex().encode() for _ in range(size // PIECE))
     connection.request("POST", "/api/v1/files?name=large.csv", body=pieces, headers=headers)
     answer = connection.getresponse()
     told = json.loads(answer.read())

@@ -139,6 +139,8 @@ def test_a_refusal_is_told_on_the_error_stream_with_exit_code_1(office: Office):
     assert plain.err.startswith("EXECUTION_UNKNOWN: There is no such execution")
     assert (as_json.code, as_json.out) == (1, "")
     assert as_json.problem["code"] == "EXECUTION_UNKNOWN"
+    answer = office.program("ana").get("/executions/EX-1999-0001").json()
+    assert as_json.problem == {**answer, "instance": ""}, "a command is no request"
 
 
 def test_every_fault_of_a_file_is_told_by_row_and_column(office: Office, tmp_path: Path):
@@ -238,6 +240,15 @@ def test_an_upload_is_a_file_that_a_run_can_take(office: Office, tmp_path: Path)
     drafted = say(office, "ana", "run", STRIPE, "--file-id", told["id"], "--reason", "again", "--json").answer
 
     assert drafted["file_sha256"] == told["sha256"]
+    assert told["mime"] == "text/csv"
+
+
+def test_an_upload_of_a_kind_that_nothing_takes_is_refused(office: Office, tmp_path: Path):
+    (tmp_path / "b.exe").write_bytes(b"MZ" + bytes(200))
+
+    told = say(office, "ana", "upload", str(tmp_path / "b.exe"), "--json")
+
+    assert (told.code, told.problem["code"]) == (1, "FILE_TYPE")
 
 
 def test_a_page_of_requests_says_where_the_next_one_begins(office: Office):

@@ -50,9 +50,13 @@ def test_a_batch_is_found_by_its_number_its_id_its_amounts_its_account_and_its_f
         for typed in (
             seen.number,
             seen.number.lower().replace("-", ""),
+            seen.number.replace("-", " "),
             seen.id,
             "1,234.56",
             "USD 1234.56",
+            "1 234.56",
+            "1234,56",
+            "1\u202f234,56 USD",
             "7000",
             seen.input_sha256[:12],
         )
@@ -83,8 +87,8 @@ def test_the_sum_of_a_plan_is_found_and_so_is_its_payee_before_anything_was_sent
     seen = world.submitted(TWO, operation="payouts.bank_transfers")
     total = next(iter(seen.totals.items()))
 
-    # Then their sum, one payee and the end of the account lead there
-    for typed in (f"{total[1] / 100:.2f} {total[0]}", "nordlicht", "2051"):
+    # Then their sum, one payee, the end of the account and a payment's reference lead there
+    for typed in (f"{total[1] / 100:.2f} {total[0]}", "nordlicht", "2051", "INVOICE 77"):
         answer = found(world, "ben", typed)
         assert numbers(answer) == [seen.number], typed
         assert [request.subject_id for request in answer.requests] == [seen.id]

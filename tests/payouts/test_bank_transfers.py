@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -15,6 +16,8 @@ from sqlalchemy import select
 
 from finops_core import audit, connections, files, notifications, operations, payouts, security
 from finops_core.adapters.bank_file.payouts import BankFilePayouts
+from finops_core.answers.operations import plan as told_plan
+from finops_core.commands import words
 from finops_core.kernel.actor import system_actor, worker_actor
 from finops_core.kernel.business_days import add_business_days
 from finops_core.kernel.errors import Unavailable
@@ -252,7 +255,52 @@ def test_the_days_of_a_plan_are_those_of_the_organisation(timed: World):
         plan = operations.plan(reading, seen.id)
     assert plan is not None
     assert plan.rows[0].body["change"]["last_on"] == day.isoformat()
-    assert plan.rows[0].body["arrival_on"] == add_business_days(day, 1, "DE").isoformat()
+    assert plan.rows[0].body["execute_on"] == add_business_days(day, 1, "DE").isoformat()
+
+
+@pytest.mark.parametrize("weekday", [3, 5])
+def test_the_plan_tells_the_day_of_arrival_that_the_run_gives(timed: World, weekday: int):
+    # Given noon of a Thursday, or of a Saturday, and no execution date
+    world, now = timed, timed.desk.ports.clock.now()
+    day = now.date() + timedelta(days=(weekday - now.weekday()) % 7 + 7)
+    world.advance(datetime.combine(day, time(12), UTC) - now)
+
+    # When a list is planned, approved and run
+    seen = approved(world)
+    begun = begin(world)
+    bank_transfers.run(run_of(world, begun))
+
+    # Then the arrival is that of the plan, a weekday after the bank is asked to pay
+    assert begun.plan is not None
+    body = begun.plan.rows[0].body
+    execute_on = add_business_days(day, 1, "DE")
+    assert body["execute_on"] == execute_on.isoformat()
+    assert body["arrival_on"] == add_business_days(execute_on, 1, "").isoformat()
+    assert {row.arrival_on for row in rows_of(world, seen.id)} == {body["arrival_on"]}
+    with world.desk.read(world.actor("ana")) as reading:
+        plan = operations.plan(reading, seen.id)
+    assert plan is not None
+    assert drawn._transfer_row(plan.rows[0], SHOWN, drawn.NOTHING_SINCE)[-2:] == (
+        body["execute_on"],
+        body["arrival_on"],
+    )
+    said = words.plan(told_plan(plan))
+    assert body["arrival_on"] in said.splitlines()[1]
+    assert f"; the bank is asked to pay on {body['execute_on']}" in said
+
+
+def test_a_plan_of_before_leaves_on_the_day_that_was_agreed_to(world: World):
+    seen, begun = orders_without_a_file(world)
+    assert begun.plan is not None
+    day = (world.desk.ports.clock.now().date() + timedelta(days=30)).isoformat()
+    body = {name: told for name, told in begun.plan.rows[0].body.items() if name != "execute_on"} | {"arrival_on": day}
+    rows = (replace(begun.plan.rows[0], body=body), *begun.plan.rows[1:])
+
+    bank_export.release(run_of(world, replace(begun, plan=replace(begun.plan, rows=rows))), outbox_of(world))
+
+    root = ET.fromstring(outbox_of(world).exported(f"TEST-{seen.number}"))  # noqa: S314 - our own file
+    assert root.findtext(".//p:ReqdExctnDt/p:Dt", "", NS) == day
+    assert drawn._days(body) == (day, "")
 
 
 def test_a_run_that_died_after_writing_the_file_hands_out_the_same_one(both: World):
@@ -859,7 +907,7 @@ def test_each_order_says_in_which_file_it_left_and_the_file_says_the_day_that_wa
         assert fence > begun.claim.fence
     assert begun.plan is not None
     root = ET.fromstring(bank_file(world, seen.id))  # noqa: S314 - our own file
-    assert root.findtext(".//p:ReqdExctnDt/p:Dt", "", NS) == begun.plan.rows[0].body["arrival_on"]
+    assert root.findtext(".//p:ReqdExctnDt/p:Dt", "", NS) == begun.plan.rows[0].body["execute_on"]
 
 
 def test_each_order_that_is_taken_back_for_its_run_says_why(timed: World):

@@ -327,9 +327,16 @@ class BankFilePayouts:
             amount_minor=order.amount_minor,
             currency=order.currency,
             created_at=fragment.created_at,
-            # A guess: the next weekday after the bank was, or could be, asked (Directive 2015/2366, article 83).
-            arrival_on=add_business_days(day, 1, NO_COUNTRY),
+            arrival_on=expected_arrival(day),
             destination=order.destination or mask(iban),
             metadata=dict(order.metadata),
             mode=self._mode,
         )
+
+
+def expected_arrival(paid_on: date) -> date:
+    """When the money should be there, told of a plan and of its orders alike (an estimate).
+
+    The next weekday after the bank was, or could be, asked to pay (Directive 2015/2366, article 83).
+    """
+    return add_business_days(paid_on, 1, NO_COUNTRY)

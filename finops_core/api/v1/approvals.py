@@ -26,11 +26,15 @@ class Which(StrEnum):
 class DecideAsk(Ask):
     """What is said, of exactly which content."""
 
-    decision: Decision
+    decision: Decision = Field(examples=["approved"])
     content_hash: str = Field(
-        min_length=1, max_length=100, pattern="^[0-9a-z:]+$", description="Of the request as it was seen."
+        min_length=1,
+        max_length=100,
+        pattern="^[0-9a-z:]+$",
+        description="Of the request as it was seen.",
+        examples=["9f86d081884c7d65"],
     )
-    comment: Text = Field(default="", description="Needed for a rejection.")
+    comment: Text = Field(default="", description="Needed for a rejection.", examples=["as agreed"])
     seen: list[Annotated[str, Field(max_length=80)]] = Field(
         default=[],
         max_length=1000,

@@ -78,7 +78,9 @@ def done_once(work: Work, request: Request, key: str, content: Iterable[str], do
 
     def made() -> Kept:
         answer = do(work)
-        return Kept(answer.status if isinstance(answer, Problem) else status, answer.text())
+        if isinstance(answer, Problem):
+            return Kept(answer.status, answer.during(request.state.request_id).text())
+        return Kept(status, answer.text())
 
     kept = once(work, key, asked_hash([request.method, request.url.path, *content]), made)
     headers = {"idempotency-replayed": "true"} if kept.repeated else {}

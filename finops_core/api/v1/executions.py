@@ -65,9 +65,12 @@ class DraftAsk(Ask):
         description="The id of an uploaded file.",
         examples=["fr_0199b1c2d3e4"],
     )
-    reason: Text = Field(default="", description="Why the same is to run again; needed only then.")
+    reason: Text = Field(
+        default="", description="Why the same is to run again; needed only then.", examples=["both are meant"]
+    )
     replaces: str = Field(
         default="",
+        examples=["EX-2026-0042"],
         max_length=80,
         pattern=r"^[A-Za-z0-9_.-]*$",
         description="The id or number of an execution of your own that never ran, such as one you withdrew: this one "

@@ -54,7 +54,8 @@ async def upload(
 ) -> Response:
     """Bring a file: the body is its bytes, as they are. It is sealed as it comes and never held whole.
 
-    Needs the scope `run` or `files`. Give its id to a draft.
+    Needs the scope `run` or `files`. Give its id to a draft, or to an identity as its evidence. What is of no kind that
+    either takes, or not what its name says, is refused (`FILE_TYPE`).
     """
     pieces, ends_at = request.stream(), anyio.current_time() + WHOLE_WAIT_S
 
@@ -111,14 +112,14 @@ def _many(told: str) -> Unavailable:
 def _received(request: Request, caller: Caller, name: str, key: str, pieces: Iterator[bytes]) -> Response:
     with caller.read():
         pass  # a token that opens nothing is told so before its file is read
-    sealed = files.take_in(caller.desk, caller.actor, pieces)
+    sealed = files.take_in(caller.desk, caller.actor, name, pieces)
     with caller.work(Scope.RUN, Scope.FILES) as work:
         return done_once(
             work,
             request,
             key,
             [name, sealed.sha256],
-            lambda unit: verbs.keep(unit, sealed, name, "text/csv"),
+            lambda unit: verbs.keep(unit, sealed),
             status=201,
         )
 

@@ -81,7 +81,9 @@ class MoveAsk(Ask):
     currency: str = Field(min_length=3, max_length=3, pattern="^[A-Z]{3}$", examples=["USD"])
     to_wallet: Given = Field(default="", description="Where money goes to another wallet.")
     reason: Text = ""
-    effective_on: date | None = Field(default=None, description="The business day it counts for; today without.")
+    effective_on: date | None = Field(
+        default=None, description="The business day it counts for; today without.", examples=["2026-10-15"]
+    )
     key: Key = ""
     source_kind: Given = Field(default="", description="What kind of document it comes from.")
     source_id: Given = ""
@@ -96,24 +98,28 @@ class ReverseAsk(ReasonAsk):
 class StopAsk(ReasonAsk):
     """How much money is stopped."""
 
-    width: StopWidth
-    subject: Given = Field(default="", description="The type or the wallet; empty for the wide ones.")
+    width: StopWidth = Field(examples=["type"])
+    subject: Given = Field(
+        default="", description="The type or the wallet; empty for the wide ones.", examples=["REFUND"]
+    )
 
 
 class LookAsk(Ask):
     """How balances are looked at."""
 
-    full: bool = Field(default=False, description="With the whole history.")
+    full: bool = Field(default=False, description="With the whole history.", examples=[True])
     dry_run: bool = Field(default=False, description="Put nothing back.")
-    batch_size: int | None = Field(default=None, ge=1, le=5_000, description="So many accounts at a time.")
-    reason: Text = ""
+    batch_size: int | None = Field(
+        default=None, ge=1, le=5_000, description="So many accounts at a time.", examples=[500]
+    )
+    reason: Text = Field(default="", examples=["a look before the month ends"])
 
 
 class LookAtOneAsk(Ask):
     """How one wallet is looked at; it needs a reason unless it is a dry run."""
 
-    dry_run: bool = False
-    reason: Text = ""
+    dry_run: bool = Field(default=False, examples=[False])
+    reason: Text = Field(default="", examples=["a look before the month ends"])
 
 
 @router.get("/trial-balance", summary="Trial balance", response_model=TrialBalanceAnswer, responses=problems(403))

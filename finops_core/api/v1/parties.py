@@ -34,32 +34,42 @@ class AddAsk(Ask):
 class RenameAsk(Ask):
     """What a party is called from now on."""
 
-    name: str = Field(max_length=140)
+    name: str = Field(max_length=140, examples=["Lumen Group Ltd"])
 
 
 class WhyAsk(Ask):
     """Why."""
 
-    reason: Text
+    reason: Text = Field(examples=["their letter of 2 October"])
 
 
 class DetailsAsk(WhyAsk):
     """Where a party is to be paid."""
 
-    holder: str = Field(max_length=140, description="As their bank writes it.")
-    account: str = Field(max_length=60, description="An IBAN, or an account number where there are none.")
-    country: str = Field(default="", max_length=2, description="Of the bank; from the IBAN without.")
-    bic: str = Field(default="", max_length=20)
+    holder: str = Field(max_length=140, description="As their bank writes it.", examples=["Lumen Ltd"])
+    account: str = Field(
+        max_length=60,
+        description="An IBAN, or an account number where there are none.",
+        examples=["DE89370400440532013000"],
+    )
+    country: str = Field(default="", max_length=2, description="Of the bank; from the IBAN without.", examples=["DE"])
+    bic: str = Field(default="", max_length=20, examples=["COBADEFFXXX"])
     bank_code: str = Field(default="", max_length=40, description="Routing number, sort code or the like.")
 
 
 class IdentityAsk(Ask):
     """What a check of an identity came to."""
 
-    status: IdentityStatus
-    level: IdentityLevel = IdentityLevel.STANDARD
-    evidence: str = Field(max_length=300, description="What was looked at, and where it is kept.")
-    expires_on: date | None = Field(default=None, description="The last day it counts; none for a failed one.")
+    status: IdentityStatus = Field(examples=["verified"])
+    level: IdentityLevel = Field(default=IdentityLevel.STANDARD, examples=["standard"])
+    evidence: str = Field(
+        max_length=300,
+        description="What was looked at, and where it is kept.",
+        examples=["Extract of the register, folder K-12"],
+    )
+    expires_on: date | None = Field(
+        default=None, description="The last day it counts; none for a failed one.", examples=["2027-10-14"]
+    )
     file_id: Given = Field(default="", description="A stored file that shows it.")
     reason: Text = ""
 

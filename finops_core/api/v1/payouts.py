@@ -54,8 +54,9 @@ class SettleAsk(Ask):
     """What a look at the provider showed."""
 
     verdict: Verdict = Field(
+        examples=["exists"],
         description="`exists` or `never_made` of a payout that waits for a person; `paid_twice` of one that paid its "
-        "row again: so it is, and it is dealt with."
+        "row again: so it is, and it is dealt with.",
     )
     provider_id: str = Field(
         default="",
@@ -64,7 +65,9 @@ class SettleAsk(Ask):
         description="Its id at the provider; needed with `exists`.",
         examples=["po_1Sbx"],
     )
-    comment: Text = Field(description="Where it was looked for, and what was seen.")
+    comment: Text = Field(
+        description="Where it was looked for, and what was seen.", examples=["Seen in their list, paid"]
+    )
 
 
 @router.get("/payouts", summary="Money in flight", response_model=PayoutsAnswer, responses=problems(403))

@@ -44,9 +44,13 @@ class PostAsk(Ask):
     """How much of it is posted; all of it without an amount."""
 
     amount: str = Field(default="", max_length=40, description="Decimals of the currency.", examples=["12.50"])
-    currency: str = Field(default="", max_length=3, pattern="^([A-Z]{3})?$", description="With an amount.")
+    currency: str = Field(
+        default="", max_length=3, pattern="^([A-Z]{3})?$", description="With an amount.", examples=["USD"]
+    )
     reason: Text = ""
-    effective_on: date | None = Field(default=None, description="The business day it counts for; today without.")
+    effective_on: date | None = Field(
+        default=None, description="The business day it counts for; today without.", examples=["2026-10-15"]
+    )
 
 
 @router.get("/pending", summary="Moves in two steps", response_model=PendingMovesAnswer, responses=problems(403))

@@ -24,10 +24,14 @@ Waiting = Annotated[bool, Query(description="Only those that wait for a decision
 class ProposeAsk(Ask):
     """An adjustment, up or down."""
 
-    amount: str = Field(max_length=40, description="Decimals of the currency; below zero to take away.")
+    amount: str = Field(
+        max_length=40, description="Decimals of the currency; below zero to take away.", examples=["-12.50"]
+    )
     currency: str = Field(min_length=3, max_length=3, pattern="^[A-Z]{3}$", examples=["USD"])
     reason: Text = Field(examples=["a fee was charged twice"])
-    effective_on: date | None = Field(default=None, description="The business day it counts for; that of its approval.")
+    effective_on: date | None = Field(
+        default=None, description="The business day it counts for; that of its approval.", examples=["2026-10-15"]
+    )
     source_kind: Given = Field(default="", description="What kind of document it belongs to.")
     source_id: Given = ""
     key: Key = ""

@@ -24,13 +24,19 @@ class RateAsk(Ask):
     currency: str = Field(min_length=3, max_length=3, pattern="^[A-Z]{3}$", examples=["EUR"])
     quote: str = Field(min_length=3, max_length=3, pattern="^[A-Z]{3}$", examples=["USD"])
     rate: str = Field(max_length=40, description="A decimal above zero.", examples=["1.0543"])
-    on_day: date | None = Field(default=None, description="The day it was published for; today without.")
+    on_day: date | None = Field(
+        default=None, description="The day it was published for; today without.", examples=["2026-10-15"]
+    )
 
 
 class FileAsk(Ask):
     """A file of the European Central Bank's euro reference rates."""
 
-    content: str = Field(max_length=1_000_000, description="The whole file, CSV or XML.")
+    content: str = Field(
+        max_length=1_000_000,
+        description="The whole file, CSV or XML.",
+        examples=["Date,USD,JPY\n2026-10-15,1.0543,162.1\n"],
+    )
 
 
 @router.get("", summary="Exchange rates", response_model=RatesAnswer, responses=problems(403))

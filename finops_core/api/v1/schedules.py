@@ -20,7 +20,7 @@ class ScheduleAsk(ReasonAsk):
     calendar: str | None = Field(
         default=None, max_length=200, description="Left out: as it is.", examples=["30 1 * * *"]
     )
-    enabled: bool | None = Field(default=None, description="Left out: as it is.")
+    enabled: bool | None = Field(default=None, description="Left out: as it is.", examples=[True])
 
 
 @router.get("", summary="Schedules", response_model=SchedulesAnswer, responses=problems(403))

@@ -2,6 +2,7 @@
 
 import hashlib
 import http.client
+import io
 import socket
 import time
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
+from openpyxl import Workbook
 
 from finops_core import files
 from finops_core.api.v1.files import UPLOADS_OF_ONE
@@ -20,6 +22,11 @@ from tests.processes import until
 from tests.world import COMPANY
 
 pytestmark = pytest.mark.slow
+
+
+def ends(value: object) -> str:
+    """Of what a test is about: its name, not its bytes."""
+    return value if isinstance(value, str) else "bytes"
 
 
 def stored_names(office: Office) -> set[str]:
@@ -109,6 +116,60 @@ def test_an_empty_file_is_refused(office: Office):
 
     assert code_of(office.program("ana").upload(b"")) == (400, "FILE_EMPTY")
     assert stored_names(office) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "mime"),
+    [
+        ("a.csv", b"currency\nUSD\n", "text/csv"),
+        ("A.CSV", b"BM,currency\n1,USD\n", "text/csv"),
+        ("latin.csv", "name\nGrün\n".encode("latin-1"), "text/csv"),
+        ("no end", b"currency\nUSD\n", "text/csv"),
+        ("a.tsv", b"currency\tmaximum\nUSD\t1\n", "text/tab-separated-values"),
+        ("a.txt", b"currency\nUSD\n", "text/plain"),
+        ("proof.pdf", b"%PDF-1.7\n\x00\x01", "application/pdf"),
+        ("proof.png", b"\x89PNG\r\n\x1a\n" + bytes(40), "image/png"),
+    ],
+    ids=ends,
+)
+def test_an_upload_is_labelled_by_its_name_and_content(office: Office, name: str, content: bytes, mime: str):
+    answer = office.program("ana").upload(content, name)
+
+    assert (answer.status_code, answer.json().get("mime")) == (201, mime)
+
+
+def test_a_workbook_is_labelled_as_one_and_no_operation_takes_it(office: Office):
+    ana, written = office.program("ana"), io.BytesIO()
+    Workbook().save(written)
+
+    kept = ana.upload(written.getvalue(), "book.xlsx").json()
+    drafted = ana.post("/executions", {"operation": STRIPE, "file": kept["id"]})
+
+    assert kept["mime"] == "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+    assert code_of(drafted) == (422, "DRAFT_REFUSED")
+    assert [fault["code"] for fault in drafted.json()["faults"]] == ["FILE_TYPE"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("report.pdf", bytes(range(256))),
+        ("b.exe", b"MZ" + bytes(200)),
+        ("program.csv", b"MZ" + bytes(200)),
+        ("picture.csv", b"\x89PNG\r\n\x1a\n" + bytes(40)),
+        ("page.html", b"<html>"),
+        ("payouts.2026", b"currency\nUSD\n"),
+    ],
+    ids=ends,
+)
+def test_what_nothing_takes_or_is_not_what_its_name_says_is_refused(office: Office, name: str, content: bytes):
+    before, ana = stored_names(office), office.program("ana")
+
+    answer = ana.upload(content, name)
+
+    assert code_of(answer) == (400, "FILE_TYPE")
+    assert stored_names(office) == before
+    assert any("FILE_TYPE" in line for line in office.log("upload.refused"))
 
 
 def test_a_sender_who_goes_away_in_the_middle_leaves_nothing(office: Office):

@@ -139,6 +139,7 @@ def test_a_wrong_file_is_told_again_with_every_fault(office: Office):
 
     assert code_of(first) == code_of(again) == (422, "REQUEST_BAD"), "a key has no spaces"
     assert code_of(spaced) == code_of(repeated) == (422, "DRAFT_REFUSED")
+    assert spaced.json()["instance"] == f"urn:tieout:request:{spaced.headers['x-request-id']}"
     assert spaced.content == repeated.content
     assert replayed(repeated)
 
