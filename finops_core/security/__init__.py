@@ -67,12 +67,14 @@ from finops_core.security.second_factor import (
     reset_second_factor,
 )
 from finops_core.security.service import (
+    SignedOut,
     add_person,
     end_role,
     ensure_roles,
     grant_role,
     set_active,
     sign_out_everywhere,
+    sign_out_several,
 )
 from finops_core.security.sessions import (
     OrganisationChoice,
@@ -140,6 +142,7 @@ __all__ = [
     "SessionView",
     "SignInRefused",
     "SignedIn",
+    "SignedOut",
     "TokenRefused",
     "TokenSession",
     "TokenView",
@@ -199,6 +202,7 @@ __all__ = [
     "sign_out",
     "sign_out_everywhere",
     "sign_out_others",
+    "sign_out_several",
     "switch_organisation",
     "tidy",
     "token_names",
