@@ -9,6 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 from finops_core import insight, security
 from finops_core.catalog.tables import TABLES
 from finops_core.insight import TableRows, TableView
+from finops_core.kernel import currencies
 from ui import html, log, widgets
 from ui.format import NOTHING, Format, plural, words
 from ui.html import Cell, Column
@@ -89,7 +90,7 @@ def _cells(found: TableRows, names: Mapping[str, str], shown: Format) -> list[tu
 
 
 def _cell(name: str, row: Mapping[str, object], names: Mapping[str, str], shown: Format) -> Cell:
-    value, currency = row[name], row.get("currency")
+    value, currency = row[name], str(row.get("currency", ""))
     if value in {None, ""}:
         return NOTHING
     if isinstance(value, datetime):
@@ -97,6 +98,6 @@ def _cell(name: str, row: Mapping[str, object], names: Mapping[str, str], shown:
     if isinstance(value, bool):
         return "Yes" if value else "No"
     if isinstance(value, int):
-        money = name.endswith(MINOR) and isinstance(currency, str)
-        return shown.amount(value, str(currency)) if money else shown.count(value)
+        money = name.endswith(MINOR) and currencies.is_known(currency)
+        return shown.amount(value, currency) if money else shown.count(value)
     return log.actor_name(str(value), names)

@@ -12,7 +12,7 @@ from functools import partial
 from sqlalchemy import ColumnElement, MetaData, String, Table, cast, func, or_, select
 
 from finops_core.kernel.errors import NotFound
-from finops_core.kernel.masking import mask
+from finops_core.kernel.masking import BULLETS, mask
 from finops_core.kernel.permissions import Permission
 from finops_core.platform.lookup import holds
 from finops_core.platform.tables import DataClass, Retention, Scope, TableFacts, facts_of
@@ -136,4 +136,6 @@ def _found(reading: Reading, table: Table, view: TableView, text: str) -> Column
 
 
 def _value(view: TableView, column: str, value: Value) -> Value:
-    return mask(str(value)) if column in view.masked and value not in {None, ""} else value
+    if column not in view.masked or value in {None, ""}:
+        return value
+    return mask(value) if isinstance(value, str) else BULLETS

@@ -102,6 +102,14 @@ def test_what_is_confidential_is_masked_and_found_by_its_whole_alone(both: World
     assert rows_of(both, "party", "Acme").total == 0
 
 
+def test_of_an_amount_that_is_confidential_no_digit_is_shown(world: World):
+    world.approved("currency,maximum\nUSD,184.22\n")
+    world.work_off()
+
+    assert cells(rows_of(world, "payout"), "amount_minor") == [BULLETS]
+    assert [rows_of(world, "payout", text).total for text in ("18422", "1842")] == [1, 0]
+
+
 def test_what_is_open_is_found_by_a_part_in_upper_or_lower_case_and_not_by_patterns(both: World):
     both.submitted("currency,maximum\nUSD,1.00\n")
     number = both.submitted("currency,maximum\nEUR,1.00\n").number

@@ -1,12 +1,16 @@
 """Records: the tables each may look into, the rows of one, what is masked, and where the way on leads."""
 
+import re
+
 import pytest
 
-from finops_core import parties
+from finops_core import approvals, parties
 from finops_core.kernel.masking import BULLETS
 from finops_core.parties import PartyKind
 from tests.pages.conftest import shown
 from tests.world import World
+from ui import records
+from ui.format import Format
 
 
 def met(world: World, *names: str) -> None:
@@ -63,8 +67,14 @@ def test_rows_show_names_amounts_and_times_as_everywhere_and_mask_what_is_confid
     people = table(at("eva", "records", records_of="Membership"), "Membership")
     assert "Ana Brito" in people
     assert "person_" not in people
+    assert re.search(r">[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}<", people)
+    with world.desk.work(world.actor("adam")) as work:
+        approvals.grant_authority(
+            work, person_id=world.people["ben"], item_type="payout", currency="JPY", limit_minor=1_250_400
+        )
     limits = table(at("eva", "records", records_of="Approval authority"), "Approval authority")
     assert "Ben Osei" in limits
+    assert "1,250,400 JPY" in limits
 
 
 def test_the_search_stands_in_the_address_and_says_what_it_looks_into(world, at):
@@ -97,3 +107,9 @@ def test_older_rows_are_a_link_away_and_another_search_begins_anew(world, at):
     there.text_input(key="records_find").set_value("Company 50").run()
     assert "1 row, newest first" in shown(there)
     assert f"{BULLETS} y50" in table(there, "Party")
+
+
+def test_minor_units_without_a_currency_beside_them_are_a_plain_number():
+    row = {"fee_minor": 1_250, "paid": True}
+
+    assert [records._cell(name, row, {}, Format()) for name in row] == ["1,250", "Yes"]
