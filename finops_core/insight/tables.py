@@ -18,7 +18,7 @@ from finops_core.platform.lookup import holds
 from finops_core.platform.tables import DataClass, Retention, Scope, TableFacts, facts_of
 from finops_core.platform.work import Reading
 
-MOST = 50
+MOST, LONGEST = 50, 200
 OPEN = frozenset({DataClass.PUBLIC, DataClass.INTERNAL})
 Value = str | int | datetime | None
 
@@ -78,10 +78,11 @@ def table_rows(
     if table is None:
         raise NotFound("TABLE_UNKNOWN", "There is no such table.", hint="Choose one from the list.")
     view, most = _view(reading, table), min(max(limit, 1), MOST)
+    sought, past = _plain(text), _plain(after)
     wanted = [table.c.org_id == reading.org_id]
-    if text:
-        wanted.append(_found(reading, table, view, text))
-    further = [table.c.id < after] if after else []
+    if sought:
+        wanted.append(_found(reading, table, view, sought))
+    further = [table.c.id < past] if past else []
     columns = [table.c[column] for column in view.columns]
     found = reading.rows(
         select(table.c.id, *columns).where(*wanted, *further).order_by(table.c.id.desc()).limit(most + 1)
@@ -89,6 +90,11 @@ def table_rows(
     rows = tuple(tuple(map(partial(_value, view), view.columns, row[1:])) for row in found[:most])
     total = reading.scalar(select(func.count()).select_from(table).where(*wanted))
     return TableRows(view, reading.now, int(total), rows, found[most - 1].id if len(found) > most else "")
+
+
+def _plain(typed: str) -> str:
+    """As much as is looked for: no database takes every character, nor a pattern of any length."""
+    return "".join(filter(str.isprintable, typed)).strip()[:LONGEST]
 
 
 def _seen(reading: Reading, every: Iterable[Table]) -> Iterator[Table]:

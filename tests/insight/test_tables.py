@@ -120,6 +120,15 @@ def test_what_is_open_is_found_by_a_part_in_upper_or_lower_case_and_not_by_patte
     assert rows_of(both, "membership", "preparer").total == 0, "nothing of it is searched"
 
 
+def test_whatever_is_typed_or_stands_in_an_address_is_looked_for_and_no_more(both: World):
+    both.planned("currency,maximum\nUSD,1.00\n")
+
+    for typed in ("\x00", "%", "_", "\\", "'; --", "\ud800", "%" * 60_000, "⛄"):
+        found = rows_of(both, "execution", f"qq{typed}"), rows_of(both, "execution", after=f"a{typed}")
+        assert [each.total for each in found] == [0, 1]
+    assert rows_of(both, "execution", "\x00 ").total == 1
+
+
 def test_rows_come_newest_first_a_page_at_a_time_and_each_once(world: World):
     met(world, *(f"Company {number}" for number in range(5)))
     whole = rows_of(world, "party")
