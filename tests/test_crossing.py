@@ -550,6 +550,10 @@ DOORS: dict[str, Door] = {
     "insight.my_work": Door(lambda w, _: insight.my_work(w)),
     "insight.procedure": Door(lambda w, _: insight.procedure(w, STRIPE)),
     "insight.search": Door(lambda w, _: insight.search(w, "currencies.csv")),
+    "insight.tables": Door(lambda w, _: insight.tables(w, TABLES, counted=True)),
+    "insight.table_rows": Door(
+        lambda w, _: [insight.table_rows(w, TABLES, each.name).rows for each in insight.tables(w, TABLES)]
+    ),
     "insight.home": Door(lambda w, _: insight.home(w)),
     "insight.money": Door(lambda w, _: insight.money(w)),
     "ledger.adjust": Door(lambda w, i: ledger.adjust(w, i["wallet"], ONE, ledger.Terms(reason=MARK))),
@@ -738,6 +742,9 @@ DOORS: dict[str, Door] = {
     "security.set_active": Door(lambda w, i: security.set_active(w, i["ben"], active=False)),
     "security.sign_out": Door(lambda w, i: security.sign_out(w, i["session"])),
     "security.sign_out_everywhere": Door(lambda w, i: security.sign_out_everywhere(w, i["hana"])),
+    "security.sign_out_several": Door(
+        lambda w, i: [(each.sessions, each.refusal) for each in security.sign_out_several(w, [i["hana"]])]
+    ),
     "security.switch_organisation": Door(lambda w, i: security.switch_organisation(w, i["session"], i["harbour"])),
     "security.revoke_token": Door(lambda w, i: security.revoke_token(w, i["token"])),
     "security.token_names": Door(lambda w, i: security.token_names(w, [i["token"]])),

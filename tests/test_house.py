@@ -63,6 +63,7 @@ ENGINE_FILES: dict[str, set[str]] = {
         "record",
         "record_page",
         "search",
+        "tables",
         "verify",
     },
     "ledger": {

@@ -140,6 +140,15 @@ ROOMS: tuple[Room, ...] = (
         "Who did what, when, and its proof.",
     ),
     Room(
+        "records.py",
+        "Records",
+        "table_rows",
+        "Control",
+        "records",
+        (Permission.AUDIT_VIEW,),
+        "The rows of every table you may look into, with what is confidential masked.",
+    ),
+    Room(
         "people.py",
         "People",
         "group",

@@ -9,7 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 from finops_core import security
 from finops_core.kernel.actor import SYSTEM_ID
 from finops_core.security import Access, MemberDetail, MemberEntry, PeopleFilter, RoleView
-from ui import authorities, filters, html, people_acts, widgets
+from ui import authorities, filters, html, people_acts, several, widgets
 from ui.format import NOTHING, Format, ago, plural
 from ui.html import Cell, Column, Markup
 from ui.session import Here
@@ -61,6 +61,7 @@ def listed(here: Here, title: DeltaGenerator) -> None:
         widgets.head("People", here.around.name, plural(found.total, "person", "people"))
     if found.rows:
         html.draw(html.table(COLUMNS, [_row(entry, now) for entry in found.rows], "People"))
+        several.sign_out(here, found.rows)
     else:
         widgets.empty("filter_alt_off", "Nobody matches", "Loosen the filters above.")
     widgets.pager(found.total, PAGE)

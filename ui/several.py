@@ -1,18 +1,20 @@
-"""The same done to several things at once: drafts called off, files taken. Never a decision: each is seen alone."""
+"""The same done to several at once: drafts called off, files taken, people signed out. Never a decision."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import streamlit as st
 
-from finops_core import files, operations
+from finops_core import files, operations, security
 from finops_core.files import BUNDLE_BYTES, FileView
 from finops_core.operations import ExecutionView
-from ui import acts
+from finops_core.security import MemberEntry
+from ui import acts, html
 from ui.format import plural, size
 from ui.session import Here
 
-DRAFTS, FILES = "several_drafts", "several_files"
+DRAFTS, FILES, PEOPLE = "several_drafts", "several_files", "several_people"
+KEPT = "several_people_kept"
 WHY = "called off together with others"
 
 
@@ -24,7 +26,7 @@ def call_off(here: Here, drafts: Sequence[ExecutionView]) -> None:
     with st.expander("Call several off", icon=":material/playlist_remove:", expanded=acts.is_refused(DRAFTS)):
         chosen = [each for each, name in named.items() if st.checkbox(name, key=f"{DRAFTS}_{each}")]
         acts.refusal_at(DRAFTS)
-        _button(f"Call off {plural(len(chosen), 'draft')}", chosen, lambda: _call_off(here, chosen))
+        _button(f"Call off {plural(len(chosen), 'draft')}", DRAFTS, chosen, lambda: _call_off(here, chosen))
 
 
 def take(here: Here, rows: Sequence[FileView]) -> None:
@@ -52,9 +54,38 @@ def take(here: Here, rows: Sequence[FileView]) -> None:
         )
 
 
-def _button(label: str, chosen: Sequence[str], act: Callable[[], str]) -> None:
-    with st.container(key=f"tall_{DRAFTS}"):
-        st.button(label, disabled=not chosen, key=f"act_{DRAFTS}", on_click=acts.carry_out, args=(DRAFTS, act))
+def sign_out(here: Here, people: Sequence[MemberEntry]) -> None:
+    """Colleagues of a list, to be signed out together: when a device is lost, or an address was broken into."""
+    named = {each.id: each.display_name for each in people if _can_be_in(each, here)}
+    if len(named) < 2:  # noqa: PLR2004 - one is signed out on their own page
+        return
+    kept = st.session_state.pop(KEPT, None)
+    with st.expander("Sign several out", icon=":material/logout:", expanded=bool(kept) or acts.is_refused(PEOPLE)):
+        chosen = st.multiselect(
+            "People", list(named), format_func=named.__getitem__, key=PEOPLE, placeholder="Choose people of this page"
+        )
+        st.caption("It ends every session and API token of theirs, in all their organisations.")
+        acts.refusal_at(PEOPLE)
+        if kept:
+            html.draw(html.told("block", "Not signed out", html.lines(*kept), "red"))
+        out = {each: named[each] for each in chosen}
+        _button(f"Sign {plural(len(out), 'person', 'people')} out", PEOPLE, chosen, lambda: _sign_out(here, out))
+
+
+def _button(label: str, place: str, chosen: Sequence[str], act: Callable[[], str]) -> None:
+    with st.container(key=f"tall_{place}"):
+        st.button(label, disabled=not chosen, key=f"act_{place}", on_click=acts.carry_out, args=(place, act))
+
+
+def _sign_out(here: Here, named: Mapping[str, str]) -> str:
+    """Each by themself: who cannot be signed out is named with the reason, and the others are."""
+    with here.work() as work:
+        each = security.sign_out_several(work, named)
+    st.session_state[PEOPLE] = []
+    st.session_state[KEPT] = [f"{named[one.person_id]}: {one.refusal.message}" for one in each if one.refusal]
+    out = [named[one.person_id] for one in each if one.refusal is None]
+    ended = plural(sum(one.sessions for one in each), "session")
+    return f"{', '.join(sorted(out))}: {ended} ended." if out else ""
 
 
 def _call_off(here: Here, chosen: Sequence[str]) -> str:
@@ -68,6 +99,10 @@ def _call_off(here: Here, chosen: Sequence[str]) -> str:
 def _zip(here: Here, chosen: Sequence[str]) -> bytes:
     with here.hand_out() as work:
         return files.download_all(work, chosen).content
+
+
+def _can_be_in(entry: MemberEntry, here: Here) -> bool:
+    return entry.active and entry.joined and entry.id != here.session.person_id
 
 
 def _draft(run: ExecutionView, here: Here) -> str:

@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlalchemy import Index, UniqueConstraint, text
 
+from finops_core.kernel.permissions import Permission
 from finops_core.platform.tables import DataClass, OrgRow, instant, link, minor, org_table, table_of
 
 _PENDING = "state = 'pending'"
@@ -38,6 +39,7 @@ class ApprovalRequest(OrgRow, table=True):
             "amounts": DataClass.CONFIDENTIAL,
         },
         listed=("number", "subject_kind", "item_type", "requested_by", "state", "created_at", "decided_at"),
+        seen_by=(Permission.APPROVALS_VIEW,),
         searched=("number", "title"),
     )
 
@@ -84,6 +86,7 @@ class ApprovalDecision(OrgRow, table=True):
         append_only=True,
         classes={"comment": DataClass.CONFIDENTIAL},
         listed=("request_id", "level", "person_id", "decision", "at"),
+        seen_by=(Permission.APPROVALS_VIEW,),
         searched=("comment",),
     )
 
@@ -121,6 +124,7 @@ class ApprovalAuthority(OrgRow, table=True):
     __table_args__ = org_table(
         Index("ix_approval_authority_person", "org_id", "person_id"),
         listed=("person_id", "item_type", "currency", "limit_minor", "since_at", "until_at"),
+        seen_by=(Permission.APPROVALS_VIEW,),
     )
 
     person_id: str

@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlalchemy import Index, text
 
+from finops_core.kernel.permissions import Permission
 from finops_core.platform.tables import DataClass, OrgRow, instant, link, org_table, table_of
 
 _ACTIVE = text("retired_at IS NULL")
@@ -36,6 +37,7 @@ class Connection(OrgRow, table=True):
             "provider_account": DataClass.CONFIDENTIAL,
         },
         listed=("provider", "name", "mode", "base_url", "created_at", "retired_at"),
+        seen_by=(Permission.AUDIT_VIEW,),
         searched=("name",),
     )
 
@@ -66,6 +68,7 @@ class WebhookSecret(OrgRow, table=True):
         Index("ix_webhook_secret_connection", "org_id", "connection_id", "created_at"),
         classes={"secret": DataClass.RESTRICTED, "shown": DataClass.CONFIDENTIAL},
         listed=("connection_id", "created_at", "until_at"),
+        seen_by=(Permission.AUDIT_VIEW,),
     )
 
     connection_id: str

@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import Index, LargeBinary, UniqueConstraint
 from sqlmodel import Field
 
+from finops_core.kernel.permissions import Permission
 from finops_core.platform.tables import DataClass, OrgRow, big, instant, link, org_table, table_of
 
 
@@ -43,6 +44,7 @@ class FileReference(OrgRow, table=True):
         UniqueConstraint("org_id", "uploaded_by", "name", "version"),
         classes={"name": DataClass.CONFIDENTIAL},
         listed=("name", "version", "role", "created_at"),
+        seen_by=(Permission.FILES_VIEW_ALL,),
         searched=("name",),
     )
 
@@ -72,6 +74,14 @@ class Comment(OrgRow, table=True):
         append_only=True,
         classes={"text": DataClass.CONFIDENTIAL},
         listed=("object_kind", "author", "created_at"),
+        # Of anything there is: whoever sees them all may see each thing they are about.
+        seen_by=(
+            Permission.EXECUTIONS_VIEW_ALL,
+            Permission.FILES_VIEW_ALL,
+            Permission.APPROVALS_VIEW,
+            Permission.LEDGER_VIEW,
+            Permission.PARTY_VIEW,
+        ),
         searched=("text",),
     )
 

@@ -15,6 +15,7 @@ from finops_core.insight.record import (
     take_record_page,
 )
 from finops_core.insight.search import Found, search
+from finops_core.insight.tables import TableRows, TableView, table_rows, tables
 
 __all__ = [
     "Departure",
@@ -24,6 +25,8 @@ __all__ = [
     "MyWork",
     "Pack",
     "Procedure",
+    "TableRows",
+    "TableView",
     "Taken",
     "Tone",
     "Version",
@@ -37,6 +40,8 @@ __all__ = [
     "record_taken",
     "records_taken",
     "search",
+    "table_rows",
+    "tables",
     "take_record",
     "take_record_page",
 ]

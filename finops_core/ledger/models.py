@@ -11,6 +11,7 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Index,
 from sqlmodel import Field, SQLModel
 
 from finops_core.kernel.money import MAX_MINOR
+from finops_core.kernel.permissions import Permission
 from finops_core.ledger import guards
 from finops_core.platform.tables import DataClass, OrgRow, Retention, big, instant, link, minor, org_table, table_of
 
@@ -32,6 +33,7 @@ class ChartAccount(OrgRow, table=True):
     __table_args__ = org_table(
         UniqueConstraint("org_id", "code"),
         listed=("code", "name", "kind", "control"),
+        seen_by=(Permission.LEDGER_VIEW,),
         searched=("code", "name"),
     )
 
@@ -63,6 +65,7 @@ class LedgerAccount(OrgRow, table=True):
         CheckConstraint("counted OR min_minor IS NULL", name="limit_needs_balance"),
         guards=(guards.ACCOUNT_BEGINS, guards.ACCOUNT_KEEPS, guards.ACCOUNT_STAYS),
         listed=("purpose", "currency", "state"),
+        seen_by=(Permission.LEDGER_VIEW,),
     )
 
     chart_id: str
@@ -131,6 +134,7 @@ class JournalEntry(OrgRow, table=True):
         guards=(guards.JOURNAL_SEALS,),
         classes={"reason": DataClass.CONFIDENTIAL},
         listed=("booked_at", "type", "effective_on"),
+        seen_by=(Permission.LEDGER_VIEW,),
         searched=("id", "key"),
     )
 
@@ -234,6 +238,7 @@ class LedgerPeriod(OrgRow, table=True):
         guards=(guards.PERIOD_WAITS, guards.PERIOD_KEEPS, guards.PERIOD_STAYS),
         classes={"reason": DataClass.CONFIDENTIAL, "unlocked_reason": DataClass.CONFIDENTIAL},
         listed=("from_on", "to_on", "locked_at", "unlocked_at"),
+        seen_by=(Permission.LEDGER_VIEW,),
     )
 
     from_on: str
@@ -271,6 +276,7 @@ class MoneyStop(OrgRow, table=True):
         guards=(guards.STOP_WAITS, guards.STOP_KEEPS, guards.STOP_STAYS),
         classes={"reason": DataClass.CONFIDENTIAL, "lifted_reason": DataClass.CONFIDENTIAL},
         listed=("set_at", "width", "subject", "lifted_at"),
+        seen_by=(Permission.LEDGER_VIEW,),
     )
 
     width: str

@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlalchemy import CheckConstraint, Index, text
 
+from finops_core.kernel.permissions import Permission
 from finops_core.ledger import guards
 from finops_core.ledger.models import HAS_KEY, within
 from finops_core.platform.tables import DataClass, OrgRow, Retention, big, instant, link, minor, org_table, table_of
@@ -27,6 +28,7 @@ class Reconciliation(OrgRow, table=True):
         retention=Retention.WORKING,
         classes={"reason": DataClass.CONFIDENTIAL},
         listed=("asked_at", "width", "dry_run", "checked", "drifted", "repaired", "broken"),
+        seen_by=(Permission.LEDGER_VIEW,),
     )
 
     width: str
@@ -58,6 +60,7 @@ class Drift(OrgRow, table=True):
         append_only=True,
         classes={"shown_minor": DataClass.CONFIDENTIAL, "should_minor": DataClass.CONFIDENTIAL},
         listed=("found_at", "account_id", "repaired"),
+        seen_by=(Permission.LEDGER_VIEW,),
     )
 
     reconciliation_id: str
@@ -79,6 +82,7 @@ class RefusedOperation(OrgRow, table=True):
         retention=Retention.WORKING,
         classes={"amount_minor": DataClass.CONFIDENTIAL},
         listed=("asked_at", "type", "wallet_id", "code"),
+        seen_by=(Permission.LEDGER_VIEW,),
     )
 
     type: str
@@ -125,6 +129,7 @@ class AdjustmentProposal(OrgRow, table=True):
         retention=Retention.RECORD,
         classes={"amount_minor": DataClass.CONFIDENTIAL, "reason": DataClass.CONFIDENTIAL},
         listed=("proposed_at", "wallet_id", "state"),
+        seen_by=(Permission.LEDGER_VIEW,),
     )
 
     wallet_id: str
@@ -183,6 +188,7 @@ class PendingMove(OrgRow, table=True):
             "ended_reason": DataClass.CONFIDENTIAL,
         },
         listed=("begun_at", "type", "wallet_id", "expires_at", "state"),
+        seen_by=(Permission.LEDGER_VIEW,),
     )
 
     type: str
@@ -219,6 +225,7 @@ class Timing(OrgRow, table=True):
         Index("ix_ledger_timing_until", "until", "org_id"),
         retention=Retention.WORKING,
         listed=("until",),
+        seen_by=(Permission.LEDGER_VIEW,),
     )
 
     since: Any = instant()

@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlalchemy import Index, UniqueConstraint, text
 
+from finops_core.kernel.permissions import Permission
 from finops_core.platform.tables import DataClass, OrgRow, Retention, big, instant, link, org_table, table_of
 
 _UNREAD = text("read_at IS NULL")
@@ -22,6 +23,7 @@ class NoticeRow(OrgRow, table=True):
         retention=Retention.WORKING,
         classes={"title": DataClass.CONFIDENTIAL, "body": DataClass.CONFIDENTIAL},
         listed=("kind", "title", "created_at", "read_at"),
+        seen_by=(Permission.AUDIT_VIEW,),
     )
 
     person_id: str
@@ -51,6 +53,7 @@ class MailRow(OrgRow, table=True):
         retention=Retention.WORKING,
         classes={"title": DataClass.CONFIDENTIAL, "body": DataClass.CONFIDENTIAL},
         listed=("kind", "title", "state", "attempts", "created_at", "ended_at"),
+        seen_by=(Permission.AUDIT_VIEW,),
     )
 
     person_id: str
@@ -76,7 +79,9 @@ class PreferenceRow(OrgRow, table=True):
 
     __tablename__ = "notice_preference"
     __table_args__ = org_table(
-        UniqueConstraint("org_id", "person_id", "kind"), listed=("person_id", "kind", "way", "changed_at")
+        UniqueConstraint("org_id", "person_id", "kind"),
+        listed=("person_id", "kind", "way", "changed_at"),
+        seen_by=(Permission.AUDIT_VIEW,),
     )
 
     person_id: str
@@ -89,7 +94,11 @@ class DigestRow(OrgRow, table=True):
     """When one person gets the daily mail. ``hour`` -1: never. ``done_on``: the last day it was looked after."""
 
     __tablename__ = "notice_digest"
-    __table_args__ = org_table(UniqueConstraint("org_id", "person_id"), listed=("person_id", "hour", "done_on"))
+    __table_args__ = org_table(
+        UniqueConstraint("org_id", "person_id"),
+        listed=("person_id", "hour", "done_on"),
+        seen_by=(Permission.AUDIT_VIEW,),
+    )
 
     person_id: str
     hour: int
@@ -115,6 +124,7 @@ class EndpointRow(OrgRow, table=True):
             "secret_shown": DataClass.CONFIDENTIAL,
         },
         listed=("name", "channel", "state", "created_at", "passed_at"),
+        seen_by=(Permission.AUDIT_VIEW,),
     )
 
     name: str
@@ -150,6 +160,7 @@ class DispatchRow(OrgRow, table=True):
         retention=Retention.WORKING,
         classes={"body": DataClass.CONFIDENTIAL},
         listed=("endpoint_id", "kind", "state", "attempts", "created_at", "ended_at"),
+        seen_by=(Permission.AUDIT_VIEW,),
     )
 
     endpoint_id: str

@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
+from finops_core.kernel.permissions import Permission
 from finops_core.platform.tables import (
     DataClass,
     OrgRow,
@@ -56,6 +57,7 @@ class ExecutionRow(OrgRow, table=True):
         Index("ix_execution_replaces", "org_id", "replaces"),
         classes={"params": DataClass.CONFIDENTIAL, "totals": DataClass.CONFIDENTIAL},
         listed=("number", "title", "state", "requested_by", "created_at"),
+        seen_by=(Permission.EXECUTIONS_VIEW_ALL,),
         searched=("number", "title", "input_name"),
     )
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import CheckConstraint, Index, UniqueConstraint
 
+from finops_core.kernel.permissions import Permission
 from finops_core.parties import guards
 from finops_core.platform.tables import DataClass, OrgRow, Retention, instant, link, org_table, table_of
 
@@ -29,6 +30,7 @@ class Party(OrgRow, table=True):
             "closed_reason": DataClass.CONFIDENTIAL,
         },
         listed=("kind", "name", "state", "created_at"),
+        seen_by=(Permission.PARTY_VIEW,),
         searched=("name",),
     )
 
@@ -77,6 +79,7 @@ class PartyBankDetail(OrgRow, table=True):
             "ended_reason": DataClass.CONFIDENTIAL,
         },
         listed=("party_id", "version", "country", "last4", "state", "counts_from"),
+        seen_by=(Permission.PARTY_VIEW,),
     )
 
     party_id: str
@@ -117,6 +120,7 @@ class PartyIdentity(OrgRow, table=True):
         retention=Retention.RECORD,
         classes={"evidence": DataClass.RESTRICTED, "reason": DataClass.CONFIDENTIAL},
         listed=("party_id", "status", "level", "checked_at", "expires_on"),
+        seen_by=(Permission.PARTY_VIEW,),
     )
 
     party_id: str

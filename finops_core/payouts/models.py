@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import Index, LargeBinary, UniqueConstraint, text
 from sqlmodel import Field
 
+from finops_core.kernel.permissions import Permission
 from finops_core.platform.tables import DataClass, OrgRow, Retention, instant, link, minor, org_table, table_of
 
 _HAS_ID = "provider_id <> ''"
@@ -61,6 +62,7 @@ class PayoutRow(OrgRow, table=True):
             "request_body": DataClass.RESTRICTED,
         },
         listed=("row_no", "currency", "amount_minor", "state", "provider_id"),
+        seen_by=(Permission.EXECUTIONS_VIEW_ALL,),
         searched=("provider_id", "trace", "bank", "amount_minor"),
     )
 
@@ -123,6 +125,7 @@ class PayoutCall(OrgRow, table=True):
         append_only=True,
         classes={"answer": DataClass.RESTRICTED},
         listed=("at", "kind", "outcome", "request_id", "duration_ms"),
+        seen_by=(Permission.EXECUTIONS_VIEW_ALL,),
     )
 
     payout_id: str
@@ -155,6 +158,7 @@ class ProviderNews(OrgRow, table=True):
         retention=Retention.RECORD,
         classes={"body": DataClass.RESTRICTED},
         listed=("received_at", "kind", "payout_id", "state"),
+        seen_by=(Permission.EXECUTIONS_VIEW_ALL,),
         searched=("event_id", "payout_id"),
     )
 
@@ -186,6 +190,7 @@ class StrayPayout(OrgRow, table=True):
         Index("ix_stray_payout_item", "org_id", "item"),
         retention=Retention.RECORD,
         listed=("provider_id", "item", "status", "found_at", "looked_at"),
+        seen_by=(Permission.EXECUTIONS_VIEW_ALL,),
         searched=("provider_id",),
     )
 

@@ -26,6 +26,8 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 from sqlmodel import Field, SQLModel
 from sqlmodel.sql.sqltypes import AutoString
 
+from finops_core.kernel.permissions import Permission
+
 FACTS = "tieout"
 
 SQLModel.metadata.naming_convention = {
@@ -106,6 +108,7 @@ class TableFacts:
         guards: what else its database holds.
         listed: columns an administration page shows.
         searched: columns a search looks into.
+        seen_by: permissions that whoever looks at its rows there needs, all of them; nobody looks where none is named.
     """
 
     scope: Scope
@@ -115,6 +118,7 @@ class TableFacts:
     listed: tuple[str, ...] = ()
     searched: tuple[str, ...] = ()
     guards: tuple[Guard, ...] = ()
+    seen_by: tuple[Permission, ...] = ()
 
     def class_of(self, column: str) -> DataClass:
         """The class of one column."""
@@ -189,9 +193,10 @@ def org_table(
     listed: tuple[str, ...] = (),
     searched: tuple[str, ...] = (),
     guards: tuple[Guard, ...] = (),
+    seen_by: tuple[Permission, ...] = (),
 ) -> tuple[Any, ...]:
     """``__table_args__`` of a business table; adds the link to its organisation."""
-    facts = TableFacts(Scope.ORGANISATION, retention, classes or {}, append_only, listed, searched, guards)
+    facts = TableFacts(Scope.ORGANISATION, retention, classes or {}, append_only, listed, searched, guards, seen_by)
     owner = ForeignKeyConstraint(["org_id"], ["organisation.id"])
     return (*constraints, owner, {"sqlite_strict": True, "info": {FACTS: facts}})
 

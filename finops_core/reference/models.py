@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import CheckConstraint, Index
 from sqlmodel import Field, SQLModel
 
+from finops_core.kernel.permissions import Permission
 from finops_core.platform.tables import OrgRow, Retention, installation_table, instant, org_table, table_of
 
 
@@ -52,6 +53,7 @@ class ExchangeRate(OrgRow, table=True):
         append_only=True,
         retention=Retention.RECORD,
         listed=("currency", "quote", "on_day", "rate", "source"),
+        seen_by=(Permission.LEDGER_VIEW,),
     )
 
     currency: str

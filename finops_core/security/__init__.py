@@ -67,12 +67,14 @@ from finops_core.security.second_factor import (
     reset_second_factor,
 )
 from finops_core.security.service import (
+    SignedOut,
     add_person,
     end_role,
     ensure_roles,
     grant_role,
     set_active,
     sign_out_everywhere,
+    sign_out_several,
 )
 from finops_core.security.sessions import (
     NO_ROLE,
@@ -143,6 +145,7 @@ __all__ = [
     "SessionView",
     "SignInRefused",
     "SignedIn",
+    "SignedOut",
     "TokenRefused",
     "TokenSession",
     "TokenView",
@@ -202,6 +205,7 @@ __all__ = [
     "sign_out",
     "sign_out_everywhere",
     "sign_out_others",
+    "sign_out_several",
     "switch_organisation",
     "tidy",
     "token_names",

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Index, text
 from sqlmodel import Field, SQLModel
 
+from finops_core.kernel.permissions import Permission
 from finops_core.platform.tables import (
     DataClass,
     OrgRow,
@@ -126,6 +127,7 @@ class Membership(OrgRow, table=True):
             postgresql_where=_LIVE,
         ),
         listed=("person_id", "role_id", "since_at", "until_at"),
+        seen_by=(Permission.AUDIT_VIEW,),
     )
 
     person_id: str = Field(foreign_key="person.id")
@@ -216,6 +218,7 @@ class ApiToken(OrgRow, table=True):
         Index("ix_api_token_person", "person_id"),
         classes={"secret_hash": DataClass.RESTRICTED, "name": DataClass.CONFIDENTIAL},
         listed=("name", "person_id", "shown", "created_at", "expires_at", "last_used_at", "revoked_at"),
+        seen_by=(Permission.AUDIT_VIEW,),
     )
 
     person_id: str = Field(foreign_key="person.id")

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from finops_core import audit
 from finops_core.kernel.actor import SYSTEM_ID
-from finops_core.kernel.errors import Conflict, Invalid, NotAllowed
+from finops_core.kernel.errors import Conflict, FinOpsError, Invalid, NotAllowed, NotFound
 from finops_core.kernel.ids import new_id
 from finops_core.kernel.permissions import Permission
 from finops_core.platform.work import Reading, Work
@@ -29,6 +30,15 @@ from finops_core.security.roles import SHIPPED_ROLES, ShippedRole
 from finops_core.security.tokens import require_in_person, revoke_all_of
 
 NO_ROLE_LEFT = "no role left"
+
+
+@dataclass(frozen=True, slots=True)
+class SignedOut:
+    """What became of one of several people: how many sessions ended, or why none did."""
+
+    person_id: str
+    sessions: int
+    refusal: FinOpsError | None = None
 
 
 def ensure_roles(work: Work) -> None:
@@ -234,6 +244,27 @@ def sign_out_everywhere(work: Work, person_id: str) -> int:
     ended = end_sessions(work, person_id, "signed out everywhere")
     audit.record(work, "session.ended_all", f"person:{person_id}", detail={"sessions": ended})
     return ended
+
+
+def sign_out_several(work: Work, person_ids: Iterable[str]) -> tuple[SignedOut, ...]:
+    """Sign several people out everywhere, in one unit; each of them is signed out, or refused and told why.
+
+    Needs PEOPLE_ADMINISTER; each is asked for and recorded as by ``sign_out_everywhere``.
+    """
+    work.require(Permission.PEOPLE_ADMINISTER)
+    # In one order, whoever asks: two of these at once wait for each other and never both.
+    return tuple(_signed_out(work, person_id) for person_id in sorted(set(person_ids)))
+
+
+def _signed_out(work: Work, person_id: str) -> SignedOut:
+    try:
+        return SignedOut(person_id, sign_out_everywhere(work, person_id))
+    except NotFound as refusal:
+        return SignedOut(person_id, 0, refusal)
+    except NotAllowed as refusal:
+        # As the desk records it of one who is refused alone: here the unit goes on.
+        audit.record(work, "access.denied", f"actor:{work.actor.id}", detail={"code": refusal.code})
+        return SignedOut(person_id, 0, refusal)
 
 
 def end_sessions(work: Work, person_id: str, why: str, *, but: str | None = None) -> int:

@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlalchemy import Index, UniqueConstraint
 
+from finops_core.kernel.permissions import Permission
 from finops_core.platform.tables import OrgRow, Retention, big, instant, org_table, table_of
 
 
@@ -15,6 +16,7 @@ class CheckRun(OrgRow, table=True):
         Index("ix_check_run_check", "org_id", "check_id", "at"),
         retention=Retention.WORKING,
         listed=("check_id", "at", "violations", "duration_ms"),
+        seen_by=(Permission.AUDIT_VIEW,),
     )
 
     check_id: str
@@ -35,6 +37,7 @@ class ScheduleRow(OrgRow, table=True):
     __table_args__ = org_table(
         UniqueConstraint("org_id", "name"),
         listed=("name", "calendar", "enabled", "changed_at"),
+        seen_by=(Permission.AUDIT_VIEW,),
     )
 
     name: str

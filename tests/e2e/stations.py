@@ -61,6 +61,8 @@ FULL: Stations = {
     "drawer-of-bank-details": ("ben", "approvals?request={details_request}"),
     "audit": ("eva", "audit"),
     "audit-of-one": ("eva", "audit?object=execution:{done_id}"),
+    "records": ("adam", "records"),
+    "records-of-payouts": ("eva", "records?records_of=Payout"),
     "connections": ("adam", "connections"),
     "replace-the-key": ("adam", "connections?do=replace&connection={connection_id}"),
     "roll-the-secret": ("adam", "connections?do=sign&connection={connection_id}"),
@@ -114,6 +116,7 @@ EMPTY: Stations = {
     "no-requests": ("ben", "approvals"),
     "no-decisions": ("ben", "approvals?show=Decided"),
     "no-records": ("eva", "audit?find=no+such+thing"),
+    "no-rows": ("eva", "records?records_of=Payout"),
     "nobody": ("adam", "people?find_person=no+such+person"),
     "no-worker": ("adam", "health"),
 }

@@ -26,10 +26,10 @@ WORK = [*EVERYBODY[:4], "Operations", *EVERYBODY[4:], "Files"]
 MENUS = {
     "ana": [*EVERYBODY[:4], "Upload & run", "Operations", *EVERYBODY[4:], "Files", "Ledger", "Parties"],
     "ben": [*EVERYBODY, "Approvals", "Parties"],
-    "carla": [*WORK, "Approvals", "Ledger", "Parties", "Audit"],
-    "dan": [*WORK, "Approvals", "Ledger", "Parties", "Audit"],
-    "eva": [*WORK, "Approvals", "Ledger", "Parties", "Audit"],
-    "adam": [*WORK[:-1], "Audit", "People", "Connections", "Forwarding", "Health"],
+    "carla": [*WORK, "Approvals", "Ledger", "Parties", "Audit", "Records"],
+    "dan": [*WORK, "Approvals", "Ledger", "Parties", "Audit", "Records"],
+    "eva": [*WORK, "Approvals", "Ledger", "Parties", "Audit", "Records"],
+    "adam": [*WORK[:-1], "Audit", "Records", "People", "Connections", "Forwarding", "Health"],
 }
 # The browser keeps the answer from the page, as an error; what counts is what the server answered.
 POST_AS_ANOTHER_SITE = """([url, body]) =>

@@ -12,10 +12,10 @@ EVERYBODY = {"Home", "Search", "My work", "Notices", "Executions", "Money in fli
 MENUS = {
     "ana": EVERYBODY | {"Upload & run", "Operations", "Files", "Ledger", "Parties"},
     "ben": EVERYBODY | {"Approvals", "Parties"},
-    "carla": EVERYBODY | {"Operations", "Files", "Approvals", "Ledger", "Parties", "Audit"},
-    "dan": EVERYBODY | {"Operations", "Files", "Approvals", "Ledger", "Parties", "Audit"},
-    "eva": EVERYBODY | {"Operations", "Files", "Approvals", "Ledger", "Parties", "Audit"},
-    "adam": EVERYBODY | {"Operations", "Audit", "People", "Connections", "Forwarding", "Health"},
+    "carla": EVERYBODY | {"Operations", "Files", "Approvals", "Ledger", "Parties", "Audit", "Records"},
+    "dan": EVERYBODY | {"Operations", "Files", "Approvals", "Ledger", "Parties", "Audit", "Records"},
+    "eva": EVERYBODY | {"Operations", "Files", "Approvals", "Ledger", "Parties", "Audit", "Records"},
+    "adam": EVERYBODY | {"Operations", "Audit", "Records", "People", "Connections", "Forwarding", "Health"},
 }
 
 

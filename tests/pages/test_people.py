@@ -5,7 +5,7 @@ import re
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from finops_core import audit, security
+from finops_core import audit, reference, security
 from finops_core.kernel.actor import system_actor
 from tests.pages.conftest import PASSWORD, At, press, shown, signed_in
 from tests.pages.test_me import fill, newcomer
@@ -220,6 +220,31 @@ def test_who_had_access_is_answered_for_a_day(world, at):
 
     screen = at("adam", "people", people_view="Who had access", on="2020-02-01")
     assert "Nobody had access that day" in shown(screen)
+
+
+def test_several_are_signed_out_at_once_and_who_cannot_be_is_named_with_the_reason(world, at):
+    # Given Ben and Dan, who are in, and Dan at an organisation that Adam does not administer, too
+    sessions = {who: signed_in(world, who) for who in ("ben", "dan")}
+    with world.desk.work(system_actor()) as work:
+        other = reference.add_organisation(
+            work, slug="other", name="Other", base_currency="USD", country="US", zone="UTC", locale="en_US"
+        )
+        security.grant_role(work, world.people["dan"], "executive", other)
+
+    # When Adam signs both out
+    screen = at("adam", "people")
+    chosen = screen.multiselect(key="several_people")
+    assert "Adam Reyes" not in chosen.options
+    chosen.set_value([world.people["ben"], world.people["dan"]]).run()
+    press(screen, "Sign 2 people out")
+
+    # Then Ben is out; Dan is not, and the page says why
+    assert "Ben Osei: 1 session ended." in [toast.value for toast in screen.toast]
+    assert "Dan Lind: This person also works for an organisation you do not administer." in shown(screen)
+    with world.desk.read(security.visitor()) as reading:
+        alive = {who for who, id_ in sessions.items() if security.session_of(reading, session_id=id_)}
+    assert alive == {"dan"}
+    assert records(world, "session.ended_all")[-1].object == f"person:{world.people['ben']}"
 
 
 @pytest.mark.parametrize("who", ["ana", "ben", "carla", "dan", "eva"])

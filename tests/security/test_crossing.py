@@ -107,6 +107,34 @@ def test_nobody_ends_the_sessions_and_tokens_of_another_organisation(split: Town
         assert security.sign_out_everywhere(work, both) == 1
 
 
+def test_of_several_each_is_signed_out_or_refused_with_the_reason_and_each_is_recorded(split: Town):
+    # Given three who are in: Ana of the harbour, Both of both, Eva of Norrland
+    sessions = {who: split.signed_in(who).session_id for who in ("ana", "both", "eva")}
+    asked = [split.people[who] for who in ("both", "eva", "ana", "ana")]
+
+    # When the harbour's administrator signs them out together
+    with split.work(split.actor("olga")) as work:
+        each = {one.person_id: one for one in security.sign_out_several(work, asked)}
+
+    # Then Ana alone is out; of the others each is told why
+    told = {
+        who: (
+            each[split.people[who]].sessions,
+            each[split.people[who]].refusal and each[split.people[who]].refusal.code,
+        )
+        for who in sessions
+    }
+    assert told == {"ana": (1, None), "both": (0, "PERSON_SHARED"), "eva": (0, "PERSON_UNKNOWN")}
+    assert {who for who, id_ in sessions.items() if split.session(id_) is None} == {"ana"}
+    assert [split.people["ana"] in body for body in split.log("session.ended_all")] == [True]
+    assert ["PERSON_SHARED" in body for body in split.log("access.denied")] == [True]
+
+
+def test_several_are_signed_out_by_an_administrator_alone(split: Town):
+    with split.work(split.actor("ana")) as work:
+        assert code_of(security.sign_out_several, work, [split.people["ana"]]) == "NOT_ALLOWED"
+
+
 def test_a_name_stays_known_after_the_role_has_ended(split: Town):
     ana = split.people["ana"]
     with split.work(split.actor("olga")) as work:
