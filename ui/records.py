@@ -48,7 +48,7 @@ def rows(here: Here, title: DeltaGenerator, table: TableView, text: str) -> None
         people = {cell for row in found.rows for cell in row if isinstance(cell, str) and cell.startswith(PERSON)}
         names = security.names(reading, people)
     with title.container():
-        count = f"{plural(found.total, 'row')}, newest first"
+        count = f"{_many(found.total, here.shown)} {'row' if found.total == 1 else 'rows'}, newest first"
         widgets.head("Records", here.around.name, count, f"as of {here.shown.as_of(found.as_of)}")
     html.draw(_facts(table))
     if found.rows:
@@ -63,7 +63,11 @@ def rows(here: Here, title: DeltaGenerator, table: TableView, text: str) -> None
 
 def _table(table: TableView, shown: Format) -> tuple[Cell, ...]:
     name = html.link(html.strong(table.title), PAGE, {OF: table.title})
-    return name, shown.count(table.rows or 0), words(table.retention.value), _written(table)
+    return name, _many(table.rows or 0, shown), words(table.retention.value), _written(table)
+
+
+def _many(rows: int, shown: Format) -> str:
+    return shown.count(rows) if rows <= insight.COUNTED else f"{shown.count(insight.COUNTED)}+"
 
 
 def _written(table: TableView) -> str:

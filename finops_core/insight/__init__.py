@@ -15,9 +15,10 @@ from finops_core.insight.record import (
     take_record_page,
 )
 from finops_core.insight.search import Found, search
-from finops_core.insight.tables import TableRows, TableView, table_rows, tables
+from finops_core.insight.tables import COUNTED, TableRows, TableView, table_rows, tables
 
 __all__ = [
+    "COUNTED",
     "Departure",
     "Figure",
     "Figures",

@@ -19,6 +19,8 @@ from finops_core.platform.tables import DataClass, Retention, Scope, TableFacts,
 from finops_core.platform.work import Reading
 
 MOST, LONGEST = 50, 200
+COUNTED = 10_000
+"""As many rows are counted; one more says that there are more. A table of millions would have its reader wait."""
 OPEN = frozenset({DataClass.PUBLIC, DataClass.INTERNAL})
 Value = str | int | datetime | None
 
@@ -30,7 +32,7 @@ class TableView:
     Attributes:
         columns: those that are shown, in their order; ``masked``: those of them whose values are.
         searched: columns that are looked into.
-        rows: how many this organisation has; None where nobody counted.
+        rows: how many this organisation has, up to ``COUNTED`` and one more; None where nobody counted.
     """
 
     name: str
@@ -48,7 +50,7 @@ class TableRows:
     """Some rows of a table, the newest first: of each the values of ``table.columns``.
 
     Attributes:
-        total: how many were found in all.
+        total: how many were found in all, up to ``COUNTED`` and one more.
         next: what to give as ``after`` for the rows that follow; "" at the end.
     """
 
@@ -88,8 +90,8 @@ def table_rows(
         select(table.c.id, *columns).where(*wanted, *further).order_by(table.c.id.desc()).limit(most + 1)
     )
     rows = tuple(tuple(map(partial(_value, view), view.columns, row[1:])) for row in found[:most])
-    total = reading.scalar(select(func.count()).select_from(table).where(*wanted))
-    return TableRows(view, reading.now, int(total), rows, found[most - 1].id if len(found) > most else "")
+    total = _many(reading, table, *wanted)
+    return TableRows(view, reading.now, total, rows, found[most - 1].id if len(found) > most else "")
 
 
 def _plain(typed: str) -> str:
@@ -109,7 +111,6 @@ def _seen(reading: Reading, every: Iterable[Table]) -> Iterator[Table]:
 def _view(reading: Reading, table: Table, *, counted: bool = False) -> TableView:
     facts = facts_of(table)
     columns = tuple(_never_restricted(facts, facts.listed))
-    here = select(func.count()).select_from(table).where(table.c.org_id == reading.org_id)
     return TableView(
         name=table.name,
         title=table.name.replace("_", " ").capitalize(),
@@ -118,8 +119,13 @@ def _view(reading: Reading, table: Table, *, counted: bool = False) -> TableView
         columns=columns,
         masked=frozenset(column for column in columns if facts.class_of(column) not in OPEN),
         searched=tuple(_never_restricted(facts, facts.searched)),
-        rows=int(reading.scalar(here)) if counted else None,
+        rows=_many(reading, table, table.c.org_id == reading.org_id) if counted else None,
     )
+
+
+def _many(reading: Reading, table: Table, *wanted: ColumnElement[bool]) -> int:
+    some = select(table.c.id).where(*wanted).limit(COUNTED + 1).subquery()
+    return int(reading.scalar(select(func.count()).select_from(some)))
 
 
 def _never_restricted(facts: TableFacts, columns: Iterable[str]) -> Iterator[str]:

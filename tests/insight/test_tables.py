@@ -1,6 +1,7 @@
 """The rows of any table: what each declares decides what is shown, masked and found, and who may look."""
 
 from dataclasses import replace
+from importlib import import_module
 
 import pytest
 from sqlalchemy import LargeBinary, MetaData
@@ -168,3 +169,12 @@ def test_a_secret_is_left_out_even_where_a_table_lists_it_and_nobody_sees_one_th
             seen[case] = [(each.columns, each.searched) for each in insight.tables(reading, metadata)]
 
     assert seen == {"secret_listed": [(("name",), ("name",))], "for_nobody": []}
+
+
+def test_no_more_rows_are_counted_than_a_reader_would_wait_for(world: World, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(import_module("finops_core.insight.tables"), "COUNTED", 2)
+    met(world, "One Ltd", "Two Ltd", "Three Ltd", "Four Ltd")
+
+    assert tables_of(world, "eva")["party"].rows == 3
+    found = rows_of(world, "party", limit=2)
+    assert (found.total, len(found.rows), bool(found.next)) == (3, 2, True)
