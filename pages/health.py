@@ -44,8 +44,8 @@ def checks(standing: Standing) -> None:
         st.fragment(follow, run_every=FOLLOW_S)()
     for view in standing.checks:
         if view.violations:
-            html.draw(health.violations(view, standing))
-    html.draw(health.checks_table(standing, here.shown))
+            html.draw(health.violations(view, standing.numbers))
+    html.draw(health.checks_table(standing.checks, standing.now, here.shown))
 
 
 def follow() -> None:

@@ -6,11 +6,12 @@ import streamlit as st
 
 from finops_core import ledger as core
 from finops_core import security
+from finops_core.catalog.checks import CHECKS
 from finops_core.kernel.permissions import Permission
 from finops_core.ledger import DriftView, LedgerHealth, ReconcileWidth, ReconciliationView, Trend, WalletView
-from finops_core.upkeep import deploying
+from finops_core.upkeep import checking, deploying
 from finops_core.upkeep.deploying import Deployment
-from ui import address, html, ledger, log, widgets
+from ui import address, health, html, ledger, log, widgets
 from ui.dialogs import Dialogs, refused, send
 from ui.format import plural
 from ui.html import Cell, Column, Markup
@@ -48,9 +49,14 @@ def section(here: Here, older: str) -> None:
         rows = core.reconciliations(reading, core.PAGE + 1, older)
         off = core.drifts(reading, limit=core.PAGE)
         names = security.names(reading, {row.asked_by for row in rows})
-        health, started = core.health(reading), deploying.deployments(reading, 1)
-    html.draw(_stands(health, here))
-    html.draw(_runs(health, started, here))
+        stands, started = core.health(reading), deploying.deployments(reading, 1)
+        checks = [each for each in checking.last_runs(reading, CHECKS) if each.id.startswith(checking.LEDGERS)]
+        now = reading.now
+    html.draw(_stands(stands, here))
+    html.draw(_runs(stands, started, here))
+    for failed in checks:
+        if failed.violations:
+            html.draw(health.violations(failed, {}))
     may = here.may(Permission.LEDGER_ADJUST)
     with st.container(key="tall_look"):
         if may and st.button("Look now", icon=":material/balance:"):
@@ -68,6 +74,7 @@ def section(here: Here, older: str) -> None:
         html.draw(ledger.older(kept, page[-1].id if len(rows) > core.PAGE else ""))
     else:
         widgets.empty("balance", "Nobody has looked yet", "The worker looks on schedule; see Health.")
+    html.draw(health.checks_table(checks, now, here.shown))
     what, _ = DIALOGS.asked()
     if what == LOOK and may:
         st.dialog("Look at the balances", on_dismiss=DIALOGS.close)(_look)(here)
@@ -75,21 +82,21 @@ def section(here: Here, older: str) -> None:
         refused()
 
 
-def _stands(health: LedgerHealth, here: Here) -> Markup:
+def _stands(found: LedgerHealth, here: Here) -> Markup:
     """How much is held, and whether it is known to be right."""
-    counts = ("wallets", health.wallets), ("entries", health.entries), ("balances", health.balances)
+    counts = ("wallets", found.wallets), ("entries", found.entries), ("balances", found.balances)
     held = " · ".join(f"{here.shown.count(many)} {name}" for name, many in counts)
-    if health.off:
-        told = html.badge(f"{plural(health.off, 'balance is', 'balances are')} off", "red")
+    if found.off:
+        told = html.badge(f"{plural(found.off, 'balance is', 'balances are')} off", "red")
         return html.line(told, html.faint(held))
-    looked = f"as of {here.shown.instant(health.looked_at)}" if health.looked_at else "not looked at yet"
+    looked = f"as of {here.shown.instant(found.looked_at)}" if found.looked_at else "not looked at yet"
     return html.line(html.faint(f"{held}; {looked}"))
 
 
-def _runs(health: LedgerHealth, started: Sequence[Deployment], here: Here) -> Markup:
+def _runs(found: LedgerHealth, started: Sequence[Deployment], here: Here) -> Markup:
     """What has changed about the desk itself, for whoever asks why something is off."""
     runs = [f"Release {each.release} since {here.shown.instant(each.at)}" for each in started]
-    broken = [f"{plural(health.deadlocks, 'deadlock')} broken by the database"] if health.deadlocks else []
+    broken = [f"{plural(found.deadlocks, 'deadlock')} broken by the database"] if found.deadlocks else []
     return html.line(html.faint(" · ".join([*runs, *broken]))) if runs or broken else Markup()
 
 

@@ -126,9 +126,9 @@ def trouble(standing: Standing, every: Sequence[Part]) -> list[str]:
     return told + ([plural(failed, "check")] if failed else [])
 
 
-def violations(view: CheckView, standing: Standing) -> Markup:
-    """A check that failed: what it means, what to do, and the first of what it found."""
-    found = [_linked(told, standing.numbers) for told in view.told[:TOLD_SHOWN]]
+def violations(view: CheckView, numbers: Mapping[str, str]) -> Markup:
+    """A check that failed: what it means, what to do, and the first of what it found; ``numbers`` of executions."""
+    found = [_linked(told, numbers) for told in view.told[:TOLD_SHOWN]]
     more = view.violations - len(found)
     rest = [html.faint(f"and {plural(more, 'more', 'more')}")] if more > 0 else []
     items = "".join(f"<li>{each}</li>" for each in [*found, *rest])
@@ -136,10 +136,10 @@ def violations(view: CheckView, standing: Standing) -> Markup:
     return html.told("error", f"{view.title}: {plural(view.violations, 'violation')}.", body, "red")
 
 
-def checks_table(standing: Standing, shown: Format) -> Markup:
+def checks_table(checks: Sequence[CheckView], now: datetime, shown: Format) -> Markup:
     """Every check with its last run, failed ones first."""
-    ordered = sorted(standing.checks, key=lambda view: not view.violations)
-    return html.table(CHECK_COLUMNS, [_check_row(view, standing.now, shown) for view in ordered], "Standing checks")
+    ordered = sorted(checks, key=lambda view: not view.violations)
+    return html.table(CHECK_COLUMNS, [_check_row(view, now, shown) for view in ordered], "Standing checks")
 
 
 def jobs_table(jobs: Iterable[BrokenJob], now: datetime) -> Markup:

@@ -3,7 +3,11 @@
 import pytest
 
 from finops_core import VERSION, ledger
+from finops_core.catalog.checks import CHECKS
+from finops_core.kernel.actor import worker_actor
 from finops_core.kernel.money import Money
+from finops_core.platform import queue
+from finops_core.upkeep import checking
 from tests.pages.conftest import press, shown
 from tests.tampering import tamper
 from tests.world import World
@@ -35,6 +39,24 @@ def test_before_the_first_look_the_page_says_when_one_comes(world, at):
     assert "The worker looks on schedule" in told
     assert f"Release {VERSION} since " in told
     assert "Look now" not in [button.label for button in at("eva", "ledger", ledger_view="Balances").button]
+
+
+def test_whoever_sees_the_ledger_sees_how_its_checks_stood_at_their_last_run(world, ann, at):
+    # Given the checks that have never run, for Carla, who does not see the desk's health
+    assert "Never ran" in shown(at("carla", "ledger", ledger_view="Balances"))
+
+    # When they have, and a balance had been changed past the desk
+    change(world, ann, 12_345)
+    with world.desk.work(worker_actor("")) as work:
+        queue.enqueue(work, checking.CHECK_JOB, {}, key=checking.CHECK_JOB, org_id="")
+    world.work_off()
+
+    # Then she reads which ones failed, what that means, and no check of anything else
+    told = shown(at("carla", "ledger", ledger_view="Balances"))
+    check = CHECKS["ledger.balances"]
+    assert f"{check.title}: 1 violation." in told
+    assert check.hint in told
+    assert CHECKS["payouts.I1"].title not in told
 
 
 def test_a_look_that_was_asked_for_puts_a_balance_back_and_keeps_what_it_was(world, ann, at):
