@@ -76,7 +76,7 @@ def test_the_curl_calls_of_the_api_document_lead_from_a_file_to_its_result(tmp_p
                 states.append(told.get("state", ""))
 
         assert answer.json()["total"] == 1, "the walk's own execution is in its history"
-        assert [state for state in states if state] == ["planning", "ready", "awaiting_approval", "approved"]
+        assert [state for state in states if state] == ["planning", "ready", "awaiting_approval", "pending", "approved"]
 
 
 def test_the_commands_of_the_command_line_document_work_in_their_order(tmp_path: Path):

@@ -2,6 +2,7 @@
 
 import re
 import threading
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -234,17 +235,25 @@ def test_a_role_ended_from_outside_is_over_at_the_next_click(backstage: Backstag
     assert screen.page.locator("table").count() == 0
 
 
-@pytest.mark.parametrize("lost", ["role", "session", "person"])
-def test_a_click_in_a_drawer_that_was_open_before_is_refused_and_stands_in_the_log(
-    backstage: Backstage, enter, lost: str
-):
-    # Given somebody with two roles and a request open before them
+@pytest.fixture
+def second_approver(backstage: Backstage, lost: str) -> Iterator[str]:
+    """The name of somebody who may approve payouts and audit; no later test finds them among the approvers."""
     name = f"lou{lost}"
     person_id = backstage.add_person(name, "approver", "auditor")
     with backstage.app.desk.work(system_actor(backstage.orgs["harbour"])) as work:
         approvals.grant_authority(work, person_id=person_id, item_type="payout", currency="*", limit_minor=None)
+    yield name
+    backstage.take(person_id, "person")
+
+
+@pytest.mark.parametrize("lost", ["role", "session", "person"])
+def test_a_click_in_a_drawer_that_was_open_before_is_refused_and_stands_in_the_log(
+    backstage: Backstage, enter, lost: str, second_approver: str
+):
+    # Given somebody with two roles and a request open before them
+    person_id = backstage.person_id(second_approver)
     seen = backstage.submitted(f"currency,maximum\nSEK,{len(lost)}.77\n")
-    screen = enter(name, f"approvals?request={backstage.request_number(seen.id)}")
+    screen = enter(second_approver, f"approvals?request={backstage.request_number(seen.id)}")
     approve = screen.drawer.get_by_role("button", name="Approve")
     approve.wait_for()
     screen.settle()
