@@ -13,8 +13,11 @@ from finops_core.approvals import Decision, decide, of_subject
 from finops_core.catalog.tables import TABLES
 from finops_core.kernel.actor import Actor, system_actor, worker_actor
 from finops_core.operations import ExecutionView, State
+from finops_core.platform import guards
+from finops_core.platform.db import open_owner_engine
 from tests.desks import person_actor
 from tests.processes import until
+from tests.tampering import tamper
 from tests.webapp import PASSWORD, WebApp
 
 PAYOUT, TOTALS = "payouts.stripe_balance", "reporting.csv_totals"
@@ -90,6 +93,15 @@ class Backstage:
             secret = security.redeem(work, ticket)
         assert secret
         return secret
+
+    def tamper(self, statement: str, **values: object) -> None:
+        """Somebody changes a row past the desk, and puts the guards up again: other tests in this app need them."""
+        settings = self.app.desk.settings
+        tamper(settings, statement, **values)
+        engine = open_owner_engine(settings)
+        with engine.begin() as connection:
+            guards.ensure(connection, TABLES)
+        engine.dispose()
 
     def draft(
         self, csv: str, *, who: str = "ana", org: str = "harbour", operation: str = PAYOUT, name: str = "currencies.csv"

@@ -13,7 +13,6 @@ from finops_core.operations import ExecutionView, State
 from finops_core.payouts import Trouble, queries, service
 from tests.e2e.backstage import Backstage
 from tests.e2e.screens import Screen
-from tests.tampering import tamper
 from ui.rehearsals import USUAL
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.deep]
@@ -176,11 +175,7 @@ def test_what_is_stopped_within_its_window_never_reaches_the_provider(app, backs
     ana.sees("Cancelled", ana.main)
     assert ana.main.get_by_text("Sending begins in").count() == 0
     for each in (seen, other):
-        tamper(
-            app.desk.settings,
-            "UPDATE job SET run_at_ms = 0 WHERE state = 'queued' AND payload LIKE :id",
-            id=f"%{each.id}%",
-        )
+        backstage.tamper("UPDATE job SET run_at_ms = 0 WHERE state = 'queued' AND payload LIKE :id", id=f"%{each.id}%")
     backstage.awaited(other.id, State.COMPLETED)
 
     # Then only the other one was sent
