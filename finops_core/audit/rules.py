@@ -81,10 +81,12 @@ def plain(value: object) -> Json:
     Text is cut to 2,000 characters and loses what PostgreSQL's JSON or UTF-8 cannot hold (NUL, lone surrogates).
     A float raises ``TypeError``: money must never pass through one.
     """
-    if type(value) is str:
-        return _storable(value)
-    if isinstance(value, Mapping):
-        return {_storable(str(key)): plain(item) for key, item in value.items()}
+    # What records are made of comes first: to ask whether something is a Mapping takes longer than all else.
+    kind = type(value)
+    if kind is str:
+        return _storable(value)  # type: ignore[arg-type]
+    if kind is dict or (kind is not list and isinstance(value, Mapping)):
+        return {_storable(str(key)): plain(item) for key, item in value.items()}  # type: ignore[attr-defined]
     if isinstance(value, set | frozenset):
         return [plain(item) for item in sorted(value)]
     if isinstance(value, list | tuple):
@@ -103,6 +105,8 @@ def _scalar(value: object) -> bool | int | str | None:
 
 
 def _storable(text: str) -> str:
+    if text.isascii() and "\x00" not in text and len(text) <= TEXT_CHARS:
+        return text
     clean = text.replace("\x00", "\ufffd")
     if not clean.isascii():
         clean = clean.encode("utf-8", "replace").decode("utf-8")

@@ -28,7 +28,7 @@ BOOKED = "ledger.booked"
 """The mark of a unit of work that booked something."""
 PARTS = 500
 """How many accounts or keys one statement asks for."""
-FEW = 4
+FEW, ZONES = 4, 16
 
 _POST, _SEAL = Repeated(insert(ledger_posting)), Repeated(insert(ledger_journal))
 _FOLLOW = Repeated(
@@ -128,22 +128,18 @@ class _Account:
     def fits(self, line: rules.Line) -> None:
         """Refuse an amount of another currency."""
         if line.amount.currency != self.row.currency:
-            raise rules.currency_mismatch(line.amount, self.row.currency, self.name)
+            raise rules.currency_mismatch(line.amount, self.row.currency, rules.named(self.row.purpose))
 
     def take(self, line: rules.Line) -> tuple[int | None, int | None]:
         """Version and balance that a posting brings it to; None for one that keeps no balance."""
         row, amount = self.row, line.amount
         if row.state != AccountState.OPEN:
-            raise rules.not_open(AccountState(row.state), self.name, row.state_reason)
+            raise rules.not_open(AccountState(row.state), rules.named(row.purpose), row.state_reason)
         if not row.counted:
             return None, None
-        self.balance = rules.after(self.balance, amount, row.min_minor, self.name)
+        self.balance = rules.after(self.balance, amount, row.min_minor, row.purpose)
         self.version += 1
         return self.version, self.balance
-
-    @property
-    def name(self) -> str:
-        return f"The {self.row.purpose} account"
 
 
 def post(work: Work, entry: Entry) -> Posted:
@@ -270,6 +266,11 @@ class _Worth:
             return None, ""
 
 
+@lru_cache(ZONES)
+def _today(now: datetime, zone: str) -> date:
+    return now.astimezone(ZoneInfo(zone)).date()
+
+
 def _written(
     work: Work, entry: Entry, accounts: Mapping[str, _Account], worth: _Worth
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -277,7 +278,7 @@ def _written(
     for line in entry.lines:
         accounts[line.account_id].fits(line)
     first = accounts[entry.lines[0].account_id].row
-    counts_for = entry.effective_on or work.now.astimezone(ZoneInfo(first.zone)).date()
+    counts_for = entry.effective_on or _today(work.now, first.zone)
     day = counts_for.isoformat()
     journal_id = new_id("je")
     alike = {

@@ -195,18 +195,26 @@ def check_amount(amount: Money) -> None:
         raise invalid_amount(f"{amount} cannot be moved.")
 
 
-def after(balance: int, amount: Money, min_minor: int | None, what: str) -> int:
-    """The balance with an amount posted, in minor units; ``INSUFFICIENT_BALANCE``, ``INVALID_AMOUNT`` past 2^53."""
+def named(purpose: str) -> str:
+    """What an account is called in a refusal."""
+    return f"The {purpose} account"
+
+
+def after(balance: int, amount: Money, min_minor: int | None, purpose: str) -> int:
+    """The balance of an account of this purpose with an amount posted, in minor units.
+
+    ``INSUFFICIENT_BALANCE``, and ``INVALID_AMOUNT`` past 2^53.
+    """
     left = balance + amount.minor
     if amount.minor < 0 and min_minor is not None and left < min_minor:
         free = Money(max(balance - min_minor, 0), amount.currency)
         raise Conflict(
             "INSUFFICIENT_BALANCE",
-            f"{what} has {free} to give; {-amount} was asked for.",
+            f"{named(purpose)} has {free} to give; {-amount} was asked for.",
             hint="Add money first, or take less. What is held for somebody cannot be given twice.",
         )
     if abs(left) > MAX_MINOR:
-        raise invalid_amount(f"{what} would hold more than can be counted exactly.")
+        raise invalid_amount(f"{named(purpose)} would hold more than can be counted exactly.")
     return left
 
 
