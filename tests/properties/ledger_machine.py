@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import timedelta
 from fractions import Fraction
-from itertools import count
+from itertools import count, permutations
+from threading import Barrier
 from typing import ClassVar
 
 from hypothesis import strategies as st
@@ -20,19 +21,18 @@ from finops_core.kernel.money import Money
 from finops_core.ledger import chart, numbering, pending, queries, service, stopping
 from finops_core.ledger.checks import CHECKS
 from finops_core.ledger.pending import PendingMove
-from finops_core.ledger.rules import ESSENTIAL, EntryType, StopWidth
-from finops_core.ledger.service import Terms
+from finops_core.ledger.rules import EntryType, StopWidth
+from finops_core.ledger.service import NO_TERMS, Terms
 from finops_core.platform.db import open_owner_engine
-from finops_core.reference.exchanges import VALID
 from tests.desks import AreaDesk, person_actor
 from tests.hearing import heard
+from tests.properties.ledger_oracle import CURRENCY, WALLETS, Moves, Oracle
 
-WALLETS = ("ann", "bob", "cid", "eva")
-CURRENCY = {"ann": "USD", "bob": "USD", "cid": "USD", "eva": "EUR"}
 names, amounts = st.sampled_from(WALLETS), st.integers(1, 60)
 keys = st.sampled_from(("", "k1", "k2", "k3", "k4"))
 WHY = "a test"
 OPENS_WITH = 150
+WAIT_S = 20
 RATES = ("0.9", "1.0543", "1.25")
 """What a euro has cost in dollars."""
 TYPE_OF = {
@@ -78,68 +78,6 @@ ATTACKS = (
     "DELETE FROM ledger_pending",
     "INSERT INTO ledger_balance SELECT org_id, id, 5, 0, created_at FROM ledger_account WHERE NOT counted",
 )
-
-
-@dataclass
-class Oracle:
-    """What the ledger should hold, as plain as can be.
-
-    Attributes:
-        free, held: of each wallet, in minor units.
-        keys: key -> what was asked with it, and the entry it gave.
-        stops: what is stopped -> its id.
-        waiting: what is set aside for moves -> wallet, minor units and the day its time is over.
-        undone: entries that were reversed; ``entries``: each entry with what it did to whom.
-        today: days since the beginning; ``rates``: by day, what a euro cost in dollars; ``booked``: entry -> its type
-            and its day.
-    """
-
-    free: dict[str, int] = field(default_factory=lambda: dict.fromkeys(WALLETS, 0))
-    held: dict[str, int] = field(default_factory=lambda: dict.fromkeys(WALLETS, 0))
-    frozen: set[str] = field(default_factory=set)
-    keys: dict[str, tuple[tuple[object, ...], str]] = field(default_factory=dict)
-    entries: dict[str, tuple[tuple[str, str, int], ...]] = field(default_factory=dict)
-    pending: dict[str, int] = field(default_factory=lambda: dict.fromkeys(WALLETS, 0))
-    waiting: dict[str, tuple[str, int, int]] = field(default_factory=dict)
-    undone: set[str] = field(default_factory=set)
-    stops: dict[tuple[StopWidth, str], str] = field(default_factory=dict)
-    today: int = 0
-    rates: dict[int, Fraction] = field(default_factory=dict)
-    booked: dict[str, tuple[str, int]] = field(default_factory=dict)
-
-    def refuses(self, moves: tuple[tuple[str, str, int], ...], type_: str) -> str:
-        """The code of the first refusal, "" for none; moves are (free or held, wallet, minor units)."""
-        if any(self.stopped(width, of, type_, moves) for width, of in self.stops):
-            return "MONEY_STOPPED"
-        for pot, name, minor in moves:
-            if name in self.frozen:
-                return "ACCOUNT_FROZEN"
-            if minor < 0 and getattr(self, pot)[name] + minor < 0:
-                return "INSUFFICIENT_BALANCE"
-        return ""
-
-    @staticmethod
-    def stopped(width: StopWidth, of: str, type_: str, moves: tuple[tuple[str, str, int], ...]) -> bool:
-        return (
-            width is StopWidth.ALL
-            or (width is StopWidth.NON_ESSENTIAL and EntryType(type_) not in ESSENTIAL)
-            or (width is StopWidth.TYPE and of == type_)
-            or (width is StopWidth.WALLET and of in {name for _, name, _ in moves})
-        )
-
-    def rate(self, day: int) -> Fraction | None:
-        """What a euro costs on a day: the newest of the days before, unless that is too long ago."""
-        newest = max((noted for noted in self.rates if noted <= day), default=None)
-        return None if newest is None or day - newest > VALID.days else self.rates[newest]
-
-    def needs_another(self, moves: tuple[tuple[str, str, int], ...], *days: int) -> bool:
-        """Whether an adjustment is of unknown worth on one of the days: all are far below the limit else."""
-        foreign = any(CURRENCY[name] != "USD" for _, name, _ in moves)
-        return foreign and any(self.rate(day) is None for day in {self.today, *days})
-
-    def apply(self, moves: tuple[tuple[str, str, int], ...]) -> None:
-        for pot, name, minor in moves:
-            getattr(self, pot)[name] += minor
 
 
 class Cut(Exception):
@@ -333,6 +271,33 @@ class LedgerMachine(RuleBasedStateMachine):
             self.oracle.apply(pair)
         assert code == refused or code is None
 
+    @rule(name=names, other=names, given=amounts, fee=amounts)
+    def two_take_at_once(self, name: str, other: str, given: int, fee: int) -> None:
+        """Two sessions take from one wallet at the same moment: it is as if one had come after the other."""
+        if name == other or CURRENCY[name] != CURRENCY[other]:
+            return
+        transfer: Moves = (("free", name, -given), ("free", other, given))
+        asked = {"transfer": transfer, "charge_fee": (("free", name, -fee),)}
+        met = Barrier(len(asked))
+
+        def take(verb: str):
+            met.wait(WAIT_S)
+            others = (self.ids[other],) if verb == "transfer" else ()
+            amount = self._money(name, -asked[verb][0][2])
+            return self._try(lambda work: getattr(service, verb)(work, self.ids[name], *others, amount, NO_TERMS))
+
+        with ThreadPoolExecutor(len(asked)) as pool:
+            done = dict(zip(asked, pool.map(take, asked), strict=True))
+        orders = [
+            dict(zip(order, self.oracle.in_turn([(TYPE_OF[verb], asked[verb]) for verb in order]), strict=True))
+            for order in permutations(asked)
+        ]
+        assert {verb: code for verb, (code, _) in done.items()} in orders
+        for verb, (code, posted) in done.items():
+            if not code:
+                self._stands(posted.id, asked[verb], TYPE_OF[verb])
+        self.seen["at once" if not any(code for code, _ in done.values()) else "one of two"] += 1
+
     @rule(attack=st.sampled_from(ATTACKS))
     def somebody_writes_past_the_desk(self, attack: str) -> None:
         engine = open_owner_engine(self.desk.settings)
@@ -364,9 +329,7 @@ class LedgerMachine(RuleBasedStateMachine):
             assert escrow == sum(aside)
             assert sum(line.total.minor for line in in_currency) == 0
 
-    def _ask(
-        self, verb: str, moves: tuple[tuple[str, str, int], ...], key: str, asked: tuple[object, ...], early: str = ""
-    ) -> None:
+    def _ask(self, verb: str, moves: Moves, key: str, asked: tuple[object, ...], early: str = "") -> None:
         """Ask for an operation; ``early``: what it is refused with before the ledger's own rules are asked."""
         name, minor = str(asked[0]), int(str(asked[-1]))
         before = self.oracle.keys.get(key)
@@ -384,11 +347,14 @@ class LedgerMachine(RuleBasedStateMachine):
         self.seen[code or verb] += 1
         if code:
             return
-        self.oracle.apply(moves)
-        self.oracle.entries[posted.id] = moves
-        self.oracle.booked[posted.id] = TYPE_OF[verb], self.oracle.today
+        self._stands(posted.id, moves, TYPE_OF[verb])
         if key:
             self.oracle.keys[key] = ((verb, *asked), posted.id)
+
+    def _stands(self, entry_id: str, moves: Moves, type_: str) -> None:
+        self.oracle.apply(moves)
+        self.oracle.entries[entry_id] = moves
+        self.oracle.booked[entry_id] = type_, self.oracle.today
 
     def _refused(self, verb: str, name: str, other: str, minor: int) -> None:
         code, _ = self._try(lambda work: getattr(service, verb)(work, *self._pair(name, other, minor)))

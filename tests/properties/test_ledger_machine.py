@@ -24,7 +24,7 @@ SHORT = settings(BASE, max_examples=15, stateful_step_count=40)
 LONG = settings(BASE, max_examples=25, stateful_step_count=50)
 # So many turns are taken, and more until they have met all that they must.
 TURNS, TURNS_MOST = 2, 8
-MET_SOON = {"INSUFFICIENT_BALANCE", "cut", "attack refused"}
+MET_SOON = {"INSUFFICIENT_BALANCE", "cut", "attack refused", "at once"}
 MET = MET_SOON | {
     "ACCOUNT_FROZEN",
     "repeated",
@@ -38,6 +38,7 @@ MET = MET_SOON | {
     "posted in two steps",
     "given back",
     "expired",
+    "one of two",
 }
 """What many weeks must have met to prove anything; a few meet only some of it, others at every change of the code."""
 
