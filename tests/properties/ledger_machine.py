@@ -1,5 +1,6 @@
 """Random weeks of a ledger against a dictionary: operations, repeats, faults between two statements, and attacks."""
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -32,7 +33,8 @@ names, amounts = st.sampled_from(WALLETS), st.integers(1, 60)
 keys = st.sampled_from(("", "k1", "k2", "k3", "k4"))
 WHY = "a test"
 OPENS_WITH = 150
-WAIT_S = 20
+WAIT_S, BEGUN_S = 20, 0.002
+"""How long a unit waits until the other one has surely begun, or stands behind it."""
 RATES = ("0.9", "1.0543", "1.25")
 """What a euro has cost in dollars."""
 TYPE_OF = {
@@ -284,7 +286,12 @@ class LedgerMachine(RuleBasedStateMachine):
             met.wait(WAIT_S)
             others = (self.ids[other],) if verb == "transfer" else ()
             amount = self._money(name, -asked[verb][0][2])
-            return self._try(lambda work: getattr(service, verb)(work, self.ids[name], *others, amount, NO_TERMS))
+
+            def act(work):
+                time.sleep(BEGUN_S)
+                return getattr(service, verb)(work, self.ids[name], *others, amount, NO_TERMS)
+
+            return self._try(act)
 
         with ThreadPoolExecutor(len(asked)) as pool:
             done = dict(zip(asked, pool.map(take, asked), strict=True))
